@@ -1,0 +1,133 @@
+// Command server is sioplug as the performance harness wants to see it: a
+// Socket.IO server with default options whose handlers answer the harness's
+// events. Every mount runs the same handlers.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	_ "net/http/pprof" //nolint:gosec // profiles are what the program is for; it listens on loopback
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	sio "github.com/sioplug/sioplug/core"
+	siogin "github.com/sioplug/sioplug/integrations/gin"
+)
+
+func main() {
+	port := flag.Int("port", 3000, "port on 127.0.0.1")
+	mount := flag.String("mount", "nethttp", "nethttp or gin")
+	flag.Parse()
+	if err := run(*mount, *port); err != nil {
+		slog.Error("bench server failed", slog.Any("err", err))
+		os.Exit(1)
+	}
+}
+
+func run(mount string, port int) error {
+	srv := sio.New(nil)
+	register(srv)
+	mux := http.NewServeMux()
+	mux.HandleFunc("/bench/gc", collect)
+	mux.Handle("/debug/pprof/", http.DefaultServeMux)
+	switch mount {
+	case "nethttp":
+		mux.Handle("/socket.io/", srv)
+	case "gin":
+		gin.SetMode(gin.ReleaseMode)
+		r := gin.New()
+		siogin.Mount(r, srv)
+		mux.Handle("/", r)
+	default:
+		return errors.New("unknown -mount " + strconv.Quote(mount))
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	return (&http.Server{Handler: mux}).Serve(l) //nolint:gosec // no timeouts: long polls are part of the measurement
+}
+
+// An Order is the harness's JSON document, about 1 KiB.
+type Order struct {
+	ID       string            `json:"id"`
+	UserID   int64             `json:"userId"`
+	Created  string            `json:"createdAt"`
+	Paid     bool              `json:"paid"`
+	Total    float64           `json:"total"`
+	Note     string            `json:"note"`
+	Address  map[string]string `json:"address"`
+	Items    []Item            `json:"items"`
+	Position []float64         `json:"position"`
+}
+
+// An Item is a part of an [Order].
+type Item struct {
+	SKU   string   `json:"sku"`
+	Name  string   `json:"name"`
+	Qty   int      `json:"qty"`
+	Price float64  `json:"price"`
+	Tags  []string `json:"tags"`
+}
+
+func register(srv *sio.Server) {
+	srv.On("echo", sio.Bind(func(c *sio.Ctx, s string) error { return c.Emit("echo", s) }))
+	srv.On("echoAck", sio.Reply(func(_ *sio.Ctx, s string) (string, error) { return s, nil }))
+	srv.On("bin", sio.Bind(func(c *sio.Ctx, b []byte) error { return c.Emit("bin", b) }))
+	srv.On("json", sio.Bind(func(c *sio.Ctx, o Order) error { return c.Emit("json", o) }))
+	srv.On("join", sio.Bind(func(c *sio.Ctx, room string) error {
+		if err := c.Join(room); err != nil {
+			return err
+		}
+		return c.Ack()
+	}))
+	srv.On("bcast", func(c *sio.Ctx) error {
+		var n, size int
+		if err := c.Bind(&n, &size); err != nil {
+			return err
+		}
+		return burst(srv.To(), n, size)
+	})
+	srv.On("room", func(c *sio.Ctx) error {
+		var room string
+		var n, size int
+		if err := c.Bind(&room, &n, &size); err != nil {
+			return err
+		}
+		return burst(srv.To(room), n, size)
+	})
+}
+
+func burst(to sio.Broadcast, n, size int) error {
+	pad := strings.Repeat("x", size)
+	for i := range n {
+		if err := to.Emit("b", i, pad); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collect frees what it can and tells what is left.
+func collect(w http.ResponseWriter, _ *http.Request) {
+	runtime.GC()
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]uint64{ // the harness notices if it gets nothing
+		"goroutines": uint64(runtime.NumGoroutine()), //nolint:gosec // not negative
+		"heap":       m.HeapAlloc,
+		"stacks":     m.StackInuse,
+	})
+}

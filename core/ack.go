@@ -1,0 +1,105 @@
+package sio
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sioplug/sioplug/core/internal/packet"
+)
+
+// Args are the values of a client's acknowledgement.
+type Args struct{ args packet.Args }
+
+// Len returns the number of values.
+func (a Args) Len() int { return a.args.Len() }
+
+// Bind decodes the values into dst, by position, as [Ctx.Bind] does.
+func (a Args) Bind(dst ...any) error {
+	if err := a.args.Decode(nil, dst...); err != nil {
+		return fmt.Errorf("decoding an ack: %w", err)
+	}
+	return nil
+}
+
+// EmitWithAck sends an event and waits for the client to acknowledge it. It
+// returns the context's error if ctx ends before, and one that matches
+// [ErrDisconnected] if the client goes. Without a deadline it waits as long as
+// the client is there, so ctx should have one.
+//
+// It may be called from a handler of the same socket: acknowledgements do not
+// wait for handlers. Events do, so a handler that waits keeps the socket's next
+// event waiting.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	id := s.ns.ackIDs.Add(1)
+	h := packet.Header{Namespace: s.ns.name, ID: id, HasID: true}
+	m, err := encodeEventWithID(h, event, args)
+	if err != nil {
+		return Args{}, err
+	}
+	answer := make(chan Args, 1)
+	if err := s.await(id, answer); err != nil {
+		return Args{}, err
+	}
+	defer s.unawait(id)
+	if err := s.send(m); err != nil {
+		return Args{}, err
+	}
+	select {
+	case a, ok := <-answer:
+		if !ok {
+			return Args{}, s.whyEnded()
+		}
+		return a, nil
+	case <-ctx.Done():
+		return Args{}, ctx.Err()
+	}
+}
+
+// EmitWithAck is [Socket.EmitWithAck] with the answer's first value decoded. A
+// client that acknowledges without a value gives the zero T.
+func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...any) (v T, err error) {
+	a, err := s.EmitWithAck(ctx, event, args...)
+	if err != nil || a.Len() == 0 {
+		return v, err
+	}
+	return v, a.Bind(&v)
+}
+
+// await notes that answer is to get the ack of that id, and lets the client
+// send more than usual meanwhile: the ack may be behind events that wait for
+// the handler that is about to wait for it.
+func (s *Socket) await(id uint64, answer chan<- Args) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why != nil {
+		return s.why
+	}
+	if s.acks == nil {
+		s.acks = make(map[uint64]chan<- Args)
+	}
+	s.acks[id] = answer
+	s.queue.Relax()
+	return nil
+}
+
+func (s *Socket) unawait(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.acks, id)
+	s.queue.Tighten()
+}
+
+// settle gives an acknowledgement to whoever waits for it; one that nobody
+// waits for is ignored (SIO-BAD-6).
+func (s *Socket) settle(p packet.Packet) {
+	s.mu.Lock()
+	answer := s.acks[p.ID]
+	delete(s.acks, p.ID)
+	s.mu.Unlock()
+	if answer != nil && p.HasID {
+		answer <- Args{p.Args} // has room for one, and no other comes
+	}
+}

@@ -1,0 +1,182 @@
+package sio
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/deadline"
+	"github.com/sioplug/sioplug/core/internal/packet"
+)
+
+// Why clients are cut off that break the protocol.
+var (
+	errNotInNamespace = errors.New("packet for a namespace that was not joined")
+	errConnectTwice   = errors.New("CONNECT to a namespace that was joined already")
+	errClientSends    = errors.New("packet that only servers send")
+	errNoNamespace    = errors.New("no namespace joined in time")
+)
+
+// A client is one session with its sockets, one for each namespace. It
+// implements [engine.Handler].
+type client struct {
+	server  *Server
+	session *engine.Session
+	decoder packet.Decoder // only used by Message, whose calls do not overlap
+
+	mu      sync.Mutex
+	sockets []*Socket // few
+	wait    deadline.Item[*client]
+	ended   *DisconnectError
+}
+
+// open is called by the engine for every new session.
+func (s *Server) open(session *engine.Session) engine.Handler {
+	c := &client{server: s, session: session, decoder: s.opts.decoder()}
+	s.connects.Set(&c.wait, c)
+	return c
+}
+
+// idle is called when the client joined no namespace in time (SIO-BAD-5).
+func (c *client) idle() {
+	c.mu.Lock()
+	joined := slices.ContainsFunc(c.sockets, (*Socket).Connected)
+	c.mu.Unlock()
+	if !joined {
+		c.session.Close(errNoNamespace)
+	}
+}
+
+// joined notes that a namespace accepted the client.
+func (c *client) joined() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wait.Stop()
+}
+
+// Message implements [engine.Handler].
+func (c *client) Message(binary bool, p []byte) {
+	decode := c.decoder.Text
+	if binary {
+		decode = c.decoder.Binary
+	}
+	pkt, complete, err := decode(p)
+	if err == nil && complete {
+		err = c.handle(pkt)
+	}
+	if err != nil { // SIO-BAD-1, SIO-BAD-3
+		c.server.log().Debug("client broke the protocol", slog.String("sid", c.session.ID()), errAttr(err))
+		c.session.Close(err)
+	}
+}
+
+func (c *client) handle(p packet.Packet) error {
+	if p.Type == packet.Connect {
+		return c.connect(p)
+	}
+	s := c.socket(p.Namespace)
+	switch {
+	case s == nil || !s.Connected():
+		return errNotInNamespace
+	case p.Type == packet.Event:
+		s.event(p)
+	case p.Type == packet.Ack:
+		s.settle(p)
+	case p.Type == packet.Disconnect:
+		s.end(&DisconnectError{Reason: ReasonClientNamespaceDisconnect}, false)
+	default:
+		return errClientSends
+	}
+	return nil
+}
+
+// connect begins to connect the client to a namespace (SIO section 3.1).
+func (c *client) connect(p packet.Packet) error {
+	ns := c.server.namespace(p.Namespace)
+	if ns == nil { // SIO-CN-3
+		m, err := encodeConnectError(p.Namespace, wireError{Message: "Invalid namespace"})
+		if err == nil {
+			_ = c.session.Send(m...) // the engine knows if it has gone
+		}
+		return err
+	}
+	s := newSocket(c, ns, p.Data)
+	if err := c.add(s); err != nil {
+		return err
+	}
+	in := s.newInbound(taskConnect)
+	in.event, in.auth = eventConnect, p.Data
+	return s.queue.Push(queued{in})
+}
+
+// add puts a new socket into the table, unless its namespace has one already or
+// the client has gone.
+func (c *client) add(s *Socket) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return c.ended
+	}
+	if slices.ContainsFunc(c.sockets, func(o *Socket) bool { return o.ns == s.ns }) {
+		return errConnectTwice
+	}
+	if !c.server.sockets.Enter() {
+		return &DisconnectError{Reason: ReasonServerShuttingDown}
+	}
+	c.sockets = append(c.sockets, s)
+	return nil
+}
+
+func (c *client) socket(namespace string) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.sockets {
+		if s.ns.name == namespace {
+			return s
+		}
+	}
+	return nil
+}
+
+// forget takes an ended socket out of the table.
+func (c *client) forget(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o == s })
+}
+
+// kick ends a socket from the server's side.
+func (c *client) kick(s *Socket) {
+	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
+		_ = c.session.Send(encodeDisconnect(s.ns.name)...) // if it has gone, it needs no goodbye
+	}
+}
+
+// kickAll ends all sockets and the session (SIO-DC-2).
+func (c *client) kickAll() {
+	c.mu.Lock()
+	sockets := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	for _, s := range sockets {
+		c.kick(s)
+	}
+	c.session.Close(nil)
+}
+
+// Close implements [engine.Handler]. Events that have come are still handled.
+func (c *client) Close(reason engine.Reason, err error) {
+	why := &DisconnectError{Reason: Reason(reason), Err: err}
+	if reason == engine.ForcedClose && err == nil && c.server.sockets.Closed() {
+		why.Reason = ReasonServerShuttingDown
+	}
+	c.mu.Lock()
+	c.ended = why
+	c.wait.Stop()
+	sockets := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.end(why, false)
+	}
+}

@@ -1,0 +1,161 @@
+package sio
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/sioplug/sioplug/core/internal/packet"
+)
+
+// Names of what is no event of a client's.
+const (
+	eventConnect    = "connect"
+	eventDisconnect = "disconnect"
+)
+
+// A Ctx carries one inbound packet through the chain. It embeds the [Socket]
+// on which the packet arrived. It is never reused, so it may be kept and
+// passed on, to acknowledge the event later for example.
+type Ctx struct {
+	*Socket
+
+	in  *inbound
+	ctx context.Context //nolint:containedctx // as in http.Request: WithContext replaces it
+}
+
+// An inbound is what all copies of a Ctx share.
+type inbound struct {
+	ctx     Ctx // the first copy, to save an allocation
+	task    taskKind
+	handler Handler
+	event   string
+	args    packet.Args
+	auth    []byte // of a CONNECT: its payload, or nil
+	ackID   uint64
+	acks    bool // the client waits for an ack
+	acked   atomic.Bool
+}
+
+type taskKind uint8
+
+const (
+	taskEvent taskKind = iota
+	taskConnect
+	taskDisconnect
+)
+
+// newInbound returns a task for the socket's queue.
+func (s *Socket) newInbound(task taskKind) *inbound {
+	in := &inbound{task: task}
+	in.ctx = Ctx{Socket: s, in: in}
+	return in
+}
+
+// Context returns a context that ends when the socket is disconnected, with a
+// [*DisconnectError] as its cause, or what [Ctx.WithContext] replaced it by. It
+// has the values of the request that opened the connection.
+func (c *Ctx) Context() context.Context {
+	if c.ctx != nil {
+		return c.ctx
+	}
+	return c.Socket.Context()
+}
+
+// WithContext returns a copy of c whose context is ctx, to be handed on by
+// middleware. ctx should be derived from c.Context().
+func (c *Ctx) WithContext(ctx context.Context) *Ctx {
+	d := *c
+	d.ctx = ctx
+	return &d
+}
+
+// Event returns the name of the event, or "connect" while the client connects.
+func (c *Ctx) Event() string { return c.in.event }
+
+// Len returns the number of arguments.
+func (c *Ctx) Len() int {
+	if c.in.task == taskConnect {
+		return 1
+	}
+	return c.in.args.Len()
+}
+
+// Bind decodes the arguments into dst, by position; each is a pointer as for
+// [encoding/json.Unmarshal], or nil for an argument that is of no interest.
+// Binary data arrives in a []byte, at any depth. Surplus arguments are
+// ignored. While the client connects there is one argument, its auth payload,
+// which is an empty object if it sent none.
+//
+// An argument that is missing or does not fit makes Bind return an [*Error],
+// "invalid payload", for the handler to return.
+func (c *Ctx) Bind(dst ...any) error {
+	var err error
+	if c.in.task == taskConnect {
+		err = bindAuth(c.in.auth, dst)
+	} else {
+		err = c.in.args.Decode(nil, dst...)
+	}
+	if err != nil {
+		return &Error{Message: "invalid payload", Err: fmt.Errorf("decoding %q: %w", c.in.event, err)}
+	}
+	return nil
+}
+
+func bindAuth(auth []byte, dst []any) error {
+	switch {
+	case len(dst) == 0 || dst[0] == nil:
+		return nil
+	case len(dst) > 1:
+		return &packet.ArgumentError{Index: 1, Err: packet.ErrMissingArgument}
+	case auth == nil:
+		auth = []byte("{}")
+	}
+	return packet.DefaultCodec().Unmarshal(auth, dst[0])
+}
+
+// WantsAck reports whether the client waits for an acknowledgement that was not
+// sent yet.
+func (c *Ctx) WantsAck() bool { return c.in.acks && !c.in.acked.Load() }
+
+// Ack acknowledges the event with args. It may be called from anywhere, also
+// after the handler has returned, but once: later calls return [ErrAckSent].
+// If the client did not ask for an ack, it returns [ErrNoAck].
+func (c *Ctx) Ack(args ...any) error {
+	if !c.in.acks {
+		return ErrNoAck
+	}
+	if c.in.acked.Load() {
+		return ErrAckSent
+	}
+	m, err := encodeAck(c.ns.name, c.in.ackID, args)
+	if err != nil {
+		return fmt.Errorf("encoding the ack of %q: %w", c.in.event, err)
+	}
+	if c.in.acked.Swap(true) {
+		return ErrAckSent
+	}
+	return c.send(m)
+}
+
+// A queued is an inbound packet in its socket's queue.
+type queued struct{ *inbound }
+
+// taskOverhead is what a waiting packet costs beyond its payload.
+const taskOverhead = 256
+
+// Size implements [serial.Task].
+func (q queued) Size() int { return taskOverhead + q.args.Size() }
+
+// Run implements [serial.Task].
+func (q queued) Run() {
+	s := q.ctx.Socket
+	switch q.task {
+	case taskConnect:
+		s.ns.connect(&q.ctx)
+	case taskEvent:
+		s.ns.dispatch(&q.ctx)
+	case taskDisconnect:
+		s.finish()
+	}
+}

@@ -1,0 +1,81 @@
+// Package engine implements Engine.IO, the transport layer below Socket.IO:
+// sessions over HTTP long-polling and WebSocket, the upgrade between the two,
+// heartbeat and close.
+//
+// Only those who connect another HTTP server to sioplug need this package: they
+// implement [Exchange]. Everybody else uses package sio and an integration.
+package engine
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+)
+
+// A Request is one HTTP request, copied out of whatever server received it.
+// The engine may keep it, but not its Body, for as long as the session lives
+// that it opens, so nothing in it may be memory that the server uses again.
+type Request struct {
+	Method   string
+	Path     string // of the URL, decoded
+	URI      string // path and query as the client sent them
+	Host     string
+	ClientIP string // as the framework's own trusted-proxy rules see it
+	TLS      bool
+	Query    url.Values
+	Header   http.Header
+
+	Body          io.Reader // not used after Serve returned
+	ContentLength int64     // -1 if unknown
+}
+
+// A Response is a complete HTTP response.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Upgraded is a connection that its HTTP server has let go.
+type Upgraded struct {
+	Conn  net.Conn
+	Ahead []byte // what the client already sent behind its request
+	Head  []byte // what has to be sent before anything else: the 101 answer, if it was not sent yet
+}
+
+// An Exchange is one HTTP request waiting for its answer. The engine calls
+// exactly one of Respond and Upgrade, once.
+type Exchange interface {
+	Request() *Request
+
+	// Values returns the context whose values the session keeps that this
+	// request opens; its cancellation and deadline do not matter. The engine
+	// calls it only when a session opens, so this is the place to copy what
+	// a framework recycles.
+	Values() context.Context
+
+	// Respond sends res.
+	Respond(res Response) error
+
+	// Upgrade answers with 101 and the given headers, which complete the
+	// WebSocket handshake, and takes the connection out of its server. It
+	// calls open, and then arranges for the function that open returned to
+	// run until it returns: on a goroutine of its own, or on whatever the
+	// server provides for it. If the connection cannot be taken, Upgrade
+	// returns an error and has neither answered nor called open.
+	Upgrade(header http.Header, open func(Upgraded) (run func())) error
+}
+
+// A Handler is told what happens to one session.
+type Handler interface {
+	// Message hands over one message; p is only valid during the call. No
+	// two calls overlap. Message may block to slow the peer down; it must
+	// return once Close was called.
+	Message(binary bool, p []byte)
+
+	// Close is called once, when the session has ended. It may overlap the
+	// last Message and must not block.
+	Close(reason Reason, err error)
+}

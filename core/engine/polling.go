@@ -1,0 +1,221 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/payload"
+)
+
+// noopDelay is the longest time that a poll stays open while a WebSocket
+// probes: the reference's interval (EIO-UP-1).
+const noopDelay = 100 * time.Millisecond
+
+// firstNoopDelay is the wait before the second noop. It doubles with each, so
+// a client that polls again before it has read the answer to its probe is not
+// held up, and one that never upgrades does not poll in a tight loop.
+const firstNoopDelay = 5 * time.Millisecond
+
+// A poll is a parked GET request. It is answered once, by whoever takes it out
+// of its session, under the session's mu.
+type poll struct {
+	frames chan []*frame.Frame
+}
+
+func (p *poll) answer(frames []*frame.Frame) { p.frames <- frames }
+
+// openPolling opens a session and answers with the open packet (EIO-HS-6).
+func (e *Server) openPolling(x Exchange) {
+	s := e.newSession(x)
+	if !s.start(nil, e.hello.polling) {
+		respond(x, shuttingDown())
+		return
+	}
+	s.mu.Lock()
+	frames := s.out.take()
+	s.mu.Unlock()
+	s.answerPoll(x, frames)
+}
+
+// servePoll answers a GET with what is queued, or parks it until there is
+// something.
+func (s *Session) servePoll(ctx context.Context, x Exchange) {
+	frames, parked, ref := s.takePoll()
+	switch {
+	case ref != nil:
+		s.server.refuse(x, ref, false)
+		return
+	case parked == nil && frames == nil: // EIO-GET-5
+		s.end(TransportError, errPollOverlap, farewell{discard: true})
+		respond(x, Response{Status: http.StatusBadRequest})
+		return
+	case parked != nil:
+		select {
+		case frames = <-parked.frames:
+		case <-ctx.Done(): // EIO-GET-6
+			s.end(TransportError, errPollAborted, farewell{discard: true})
+			return
+		}
+	}
+	s.answerPoll(x, frames)
+}
+
+// takePoll returns what a new GET is to be answered with, or the poll that it
+// has to wait for, or neither if another one is parked already.
+func (s *Session) takePoll() (frames []*frame.Frame, parked *poll, ref *refusal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == stateClosed:
+		return nil, nil, unknownSession()
+	case s.link != nil: // upgraded since the request was verified
+		return nil, nil, badRequest("TRANSPORT_MISMATCH")
+	case s.poll != nil:
+		return nil, nil, nil
+	case len(s.out.frames) > 0:
+		return s.out.take(), nil, nil
+	case s.state == stateLeft: // EIO-GET-8
+		s.gone()
+		if s.parted {
+			return []*frame.Frame{noopPacket}, nil, nil
+		}
+		return []*frame.Frame{noopPacket, closePacket}, nil, nil
+	}
+	s.poll = &poll{frames: make(chan []*frame.Frame, 1)}
+	parked = s.poll
+	s.releasePoll()
+	return nil, parked, nil
+}
+
+// releasePoll sees to it that the parked poll ends soon if a connection wants
+// to take over: the client sends its upgrade packet only when no poll is open
+// (EIO section 11).
+func (s *Session) releasePoll() {
+	l, p := s.probe, s.poll
+	if l == nil || p == nil || !l.probed {
+		return
+	}
+	if l.noops++; l.noops == 1 {
+		s.noop(p)
+		return
+	}
+	delay := min(firstNoopDelay<<min(l.noops-2, 8), noopDelay)
+	time.AfterFunc(delay, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.noop(p)
+	})
+}
+
+// noop ends the poll if it is still parked; mu is held.
+func (s *Session) noop(p *poll) {
+	if s.poll == p {
+		s.poll = nil
+		p.answer([]*frame.Frame{noopPacket})
+	}
+}
+
+func (s *Session) answerPoll(x Exchange, frames []*frame.Frame) {
+	body := payload.Append(make([]byte, 0, size(frames)), frames)
+	if err := x.Respond(pollingResponse("text/plain; charset=UTF-8", body)); err != nil {
+		s.end(TransportError, err, farewell{discard: true})
+	}
+}
+
+func pollingResponse(contentType string, body []byte) Response {
+	return Response{
+		Status: http.StatusOK,
+		Header: http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}},
+		Body:   body,
+	}
+}
+
+// servePost reads a payload and hands its packets over.
+func (s *Session) servePost(x Exchange) {
+	req := x.Request()
+	if !s.beginPost() { // EIO-POST-8
+		s.end(TransportError, errPostOverlap, farewell{discard: true})
+		respond(x, Response{Status: http.StatusBadRequest})
+		return
+	}
+	if req.Header.Get("Content-Type") == "application/octet-stream" { // EIO-POST-3
+		s.endPost()
+		s.end(TransportError, errContentType, farewell{discard: true})
+		respond(x, Response{Status: http.StatusBadRequest})
+		return
+	}
+	body, err := readBody(req, s.server.opts.MaxHTTPBufferSize)
+	s.endPost()
+	switch {
+	case errors.Is(err, errTooLarge): // EIO-POST-4: the session goes on
+		respond(x, Response{Status: http.StatusRequestEntityTooLarge})
+		return
+	case err != nil: // EIO-POST-9
+		s.end(TransportError, errPostAborted, farewell{discard: true})
+		return
+	}
+	if !s.exists() {
+		s.server.refuse(x, unknownSession(), false)
+		return
+	}
+	if err := s.receivePayload(body); err != nil {
+		// EIO-POST-7: the protocol's own tests ask for 400.
+		s.end(ParseError, err, farewell{discard: true})
+		respond(x, Response{Status: http.StatusBadRequest})
+		return
+	}
+	respond(x, pollingResponse("text/html", []byte("ok")))
+}
+
+func (s *Session) beginPost() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ok := !s.posting
+	s.posting = true
+	return ok
+}
+
+func (s *Session) endPost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posting = false
+}
+
+var errTooLarge = errors.New("body is larger than maxHttpBufferSize")
+
+// readBody reads at most limit bytes. It does not trust the announced length
+// with memory, only with refusing early.
+func readBody(req *Request, limit int) ([]byte, error) {
+	if req.ContentLength > int64(limit) {
+		return nil, errTooLarge
+	}
+	if req.Body == nil {
+		return nil, nil
+	}
+	var buf bytes.Buffer
+	n, err := buf.ReadFrom(io.LimitReader(req.Body, int64(limit)+1))
+	if n > int64(limit) {
+		return nil, errTooLarge
+	}
+	return buf.Bytes(), err
+}
+
+func (s *Session) receivePayload(body []byte) error {
+	s.recv.Lock()
+	defer s.recv.Unlock()
+	for r := payload.NewReader(body); r.More(); {
+		p, err := r.Next()
+		if err != nil {
+			return err
+		}
+		if !s.receive(p) {
+			return nil // EIO-POST-16: what follows is dropped
+		}
+	}
+	return nil
+}

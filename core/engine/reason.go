@@ -1,0 +1,33 @@
+package engine
+
+import "errors"
+
+// A Reason says why a session ended, in the words of the JavaScript server
+// (EIO section 13.1).
+type Reason string
+
+// Why sessions end.
+const (
+	TransportError Reason = "transport error"
+	TransportClose Reason = "transport close"
+	ForcedClose    Reason = "forced close"
+	PingTimeout    Reason = "ping timeout"
+	ParseError     Reason = "parse error"
+)
+
+// Errors that tell more about a reason.
+var (
+	ErrClosed = errors.New("engine: session is closed")
+
+	// ErrSlowClient ends a session whose client does not read fast enough:
+	// more than Options.MaxSendBuffer bytes wait to be sent to it.
+	ErrSlowClient = errors.New("engine: client reads too slowly, send buffer is full")
+
+	errPollOverlap    = errors.New("overlap from client")
+	errPollAborted    = errors.New("poll connection closed prematurely")
+	errPostOverlap    = errors.New("data request overlap from client")
+	errPostAborted    = errors.New("data request connection closed prematurely")
+	errContentType    = errors.New("invalid content")
+	errHeartbeat      = errors.New("invalid heartbeat direction")
+	errProbeAbandoned = errors.New("upgrade failed")
+)

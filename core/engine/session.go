@@ -1,0 +1,312 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sioplug/sioplug/core/internal/deadline"
+	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/payload"
+)
+
+// Packets without content are the same for everyone.
+var (
+	closePacket = textPacket("1")
+	pingPacket  = textPacket("2")
+	probePong   = textPacket("3probe")
+	noopPacket  = textPacket("6")
+)
+
+func textPacket(s string) *frame.Frame {
+	return frame.Text(append(frame.Buffer(len(s)), s...))
+}
+
+// A Session is one Engine.IO connection: a client as the transport layer sees
+// it, whichever transport carries it at the moment. Its methods are safe for
+// concurrent use and do not block.
+type Session struct {
+	server  *Server
+	id      string
+	request *Request
+	values  context.Context //nolint:containedctx // the handshake's values live as long as the session
+	handler Handler
+	shard   uint32 // which flush worker writes
+
+	// pinged is set while a pong is awaited. It is written under mu, and read
+	// without it to leave packets alone that come at other times.
+	pinged atomic.Bool
+
+	recv sync.Mutex // held while packets are handed to the handler, one batch at a time
+
+	mu    sync.Mutex
+	state state
+	out   outbox
+	link  *link // the connection that carries the session; nil: polling
+	probe *link // a connection that may take over
+	poll  *poll // the parked GET
+	beat  heartbeat
+
+	posting bool // a POST is being read
+	parted  bool // the client closed: its last poll is answered with a noop
+}
+
+type state uint8
+
+const (
+	stateOpen   state = iota
+	stateLeft         // closed; the polling client has not polled since
+	stateClosed       // nothing more is sent, except what is queued
+)
+
+// heartbeat is the session's place in the server's lists of deadlines. While
+// it is open that is the next ping or the awaited pong; afterwards, how long
+// to wait for the client to take the news.
+type heartbeat struct {
+	item   deadline.Item[*Session]
+	spared bool // another packet already prolonged the wait for this pong (EIO-HB-4)
+	held   int  // see Hold
+}
+
+// ID returns the session id, a secret of the client: whoever knows it can send
+// in its name.
+func (s *Session) ID() string { return s.id }
+
+// Request returns the request that opened the session. It must not be changed.
+func (s *Session) Request() *Request { return s.request }
+
+// Values returns a context with the values of the request that opened the
+// session. It is never canceled.
+func (s *Session) Values() context.Context { return context.WithoutCancel(s.values) }
+
+// Transport returns the name of the transport in use, [Polling] or [WebSocket].
+func (s *Session) Transport() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link != nil {
+		return WebSocket
+	}
+	return Polling
+}
+
+// start opens the session on its first transport, nil for polling: from here
+// on the client can be heard. It reports false if the server is closing.
+func (s *Session) start(l *link, tail []byte) bool {
+	s.link = l
+	s.handler = s.server.open(s)
+	s.mu.Lock()
+	hi := s.server.hi(s.id, tail)
+	s.out.push(hi)
+	s.server.pings.Set(&s.beat.item, s)
+	s.mu.Unlock()
+	if s.server.register(s) {
+		return true
+	}
+	s.end(ForcedClose, nil, farewell{discard: true, silent: true})
+	return false
+}
+
+// A farewell says how a session takes leave of its client.
+type farewell struct {
+	discard bool   // drop what is still queued
+	silent  bool   // the connection has ended: nobody listens
+	noop    bool   // the client closed: its parked poll is answered with a noop
+	code    uint16 // WebSocket close code, 0 for none
+	text    string
+}
+
+// Close ends the session from the server's side; err, which may be nil, goes to
+// [Handler.Close]. What was sent before is delivered first; later sends fail.
+// It may be called again.
+func (s *Session) Close(err error) { s.end(ForcedClose, err, farewell{}) }
+
+// end is the only way for a session to end; the first call wins.
+func (s *Session) end(reason Reason, err error, bye farewell) {
+	s.mu.Lock()
+	if s.state != stateOpen {
+		if s.state == stateLeft && bye.discard {
+			s.leave(bye)
+		}
+		s.mu.Unlock()
+		return
+	}
+	if bye.discard {
+		s.out.drop()
+	}
+	s.pinged.Store(false)
+	s.server.farewells.Set(&s.beat.item, s)
+	probe := s.probe
+	s.probe = nil
+	s.leave(bye)
+	s.mu.Unlock()
+
+	if probe != nil {
+		_ = probe.conn.Close()
+	}
+	s.handler.Close(reason, err)
+	s.flush()
+}
+
+// leave tells the client in the way its transport has, or notes that it has to
+// be told.
+func (s *Session) leave(bye farewell) {
+	switch {
+	case s.link != nil:
+		s.state = stateClosed
+		if !bye.silent {
+			s.out.push(frame.Close(bye.code, bye.text))
+		}
+	case s.poll != nil:
+		last := closePacket
+		if bye.noop {
+			last = noopPacket
+		}
+		s.poll.answer(append(s.out.take(), last))
+		s.poll = nil
+		s.gone()
+	case bye.noop:
+		s.state, s.parted = stateLeft, true
+		s.out.drop()
+		s.server.partings.Set(&s.beat.item, s)
+	case bye.discard || bye.silent:
+		s.gone()
+	default:
+		s.state = stateLeft
+	}
+}
+
+// gone removes a polling session for good.
+func (s *Session) gone() {
+	s.state = stateClosed
+	s.beat.item.Stop()
+	s.server.forget(s)
+}
+
+// cut ends what is left of a closed session, when its client had time enough
+// to take leave.
+func (s *Session) cut() {
+	s.mu.Lock()
+	l := s.link
+	if l == nil && s.state == stateLeft {
+		s.gone()
+	}
+	s.mu.Unlock()
+	if l != nil {
+		_ = l.conn.Close()
+	}
+}
+
+// ping is called when the interval since the last pong has passed.
+func (s *Session) ping() {
+	s.mu.Lock()
+	if s.state != stateOpen || s.beat.held > 0 || s.pinged.Load() {
+		s.mu.Unlock()
+		return
+	}
+	s.pinged.Store(true)
+	s.beat.spared = false
+	s.server.pongs.Follow(&s.beat.item, s)
+	wake := s.enqueue(pingPacket)
+	s.mu.Unlock()
+	if wake {
+		s.server.writers.Add(s.shard, s)
+	}
+}
+
+func (s *Session) pongOverdue() {
+	s.mu.Lock()
+	overdue := s.state == stateOpen && s.beat.held == 0 && s.pinged.Load() && s.server.pongs.Passed(&s.beat.item)
+	s.mu.Unlock()
+	if overdue {
+		s.end(PingTimeout, nil, farewell{discard: true})
+	}
+}
+
+// heard notes that a packet came. The next ping is due an interval after the
+// pong (EIO-HB-2); any other packet prolongs the wait for the pong once.
+func (s *Session) heard(pong bool) {
+	if !pong && !s.pinged.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.state != stateOpen:
+	case pong:
+		s.pinged.Store(false)
+		s.rest()
+	case s.pinged.Load() && !s.beat.spared:
+		s.beat.spared = true
+		s.rest()
+	}
+}
+
+// rest starts the deadline anew that the session is waiting for.
+func (s *Session) rest() {
+	switch {
+	case s.beat.held > 0:
+	case s.pinged.Load():
+		s.server.pongs.Set(&s.beat.item, s)
+	default:
+		s.server.pings.Set(&s.beat.item, s)
+	}
+}
+
+// Hold suspends the heartbeat while the handler keeps the session from being
+// read: a client must not be taken for dead because we do not listen. Every
+// Hold needs a Release.
+func (s *Session) Hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beat.held++
+	if s.state == stateOpen {
+		s.beat.item.Stop()
+	}
+}
+
+// Release ends a [Session.Hold]; the heartbeat starts its wait anew.
+func (s *Session) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.beat.held--; s.state == stateOpen {
+		s.rest()
+	}
+}
+
+// receive handles one packet; recv is held. It reports whether the session
+// goes on.
+func (s *Session) receive(p payload.Packet) bool {
+	if !s.isOpen() {
+		return false
+	}
+	s.heard(p.Type == payload.Pong)
+	switch p.Type {
+	case payload.Message:
+		s.handler.Message(p.Binary, p.Data)
+	case payload.Ping: // EIO-POST-11, EIO-WS-9: in revision 4 the server pings
+		s.end(TransportError, errHeartbeat, farewell{})
+		return false
+	case payload.Close:
+		// EIO-WS-15: over WebSocket the reference ignores it and waits for
+		// the timeout; the client has said goodbye either way.
+		s.end(TransportClose, nil, farewell{noop: true})
+		return false
+	case payload.Open, payload.Pong, payload.Upgrade, payload.Noop: // EIO-POST-13
+	}
+	return true
+}
+
+// exists reports whether requests may still refer to the session. One whose
+// time has run out does not, even if the timer is late.
+func (s *Session) exists() bool {
+	s.pongOverdue()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state != stateClosed
+}
+
+func (s *Session) isOpen() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == stateOpen
+}

@@ -1,0 +1,193 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/sioplug/sioplug/core/internal/deadline"
+	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/payload"
+	"github.com/sioplug/sioplug/core/internal/websocket"
+)
+
+// A link is a WebSocket connection on its way to carry a session, or carrying
+// it. It implements [websocket.Handler].
+type link struct {
+	session *Session
+	conn    *websocket.Conn
+
+	// active: this connection carries the session. It is written by the read
+	// loop, under the session's mu, and read by the read loop.
+	active bool
+
+	rejected bool // refused to carry the session; the rest of its input is ignored
+
+	// Only while an upgrade is tried. Guarded by the session's mu.
+	wait   deadline.Item[*link]
+	probed bool // the client has sent its probe
+	noops  int  // how often a poll was ended since
+}
+
+// serveUpgrade answers a WebSocket handshake: for a new session if s is nil,
+// otherwise to take over from polling.
+func (e *Server) serveUpgrade(x Exchange, s *Session) {
+	req := x.Request()
+	hs, bad := websocket.Check(req.Method, req.Header)
+	if bad != nil {
+		respond(x, handshakeRefused(bad))
+		return
+	}
+	header := http.Header{}
+	hs.SetHeader(header)
+	if !e.loops.Enter() {
+		respond(x, shuttingDown())
+		return
+	}
+	err := x.Upgrade(header, func(up Upgraded) func() {
+		l := &link{session: s, conn: websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)}
+		l.conn.Prepend(up.Head)
+		if s == nil {
+			l.session = e.newSession(x)
+			l.open()
+		} else {
+			l.beginProbe()
+		}
+		return func() {
+			defer e.loops.Leave()
+			l.run()
+		}
+	})
+	if err != nil {
+		e.loops.Leave()
+		e.opts.Logger.Error("WebSocket upgrade failed: something between the HTTP server and sioplug keeps "+
+			"the connection from being taken over (a timeout or compression middleware, or HTTP/2)", "err", err)
+		respond(x, Response{
+			Status: http.StatusInternalServerError,
+			Body:   []byte("WebSocket upgrade failed: see the server's log"),
+		})
+	}
+}
+
+// shuttingDown is the answer to whoever wants to open a session when the server
+// is closing. The reference goes on accepting polling sessions (EIO-CL-8).
+func shuttingDown() Response { return Response{Status: http.StatusServiceUnavailable} }
+
+func handshakeRefused(bad *websocket.HandshakeError) Response {
+	h := http.Header{"Connection": {"close"}, "Content-Type": {"text/html"}}
+	for k, v := range bad.Header {
+		h[k] = v
+	}
+	return Response{Status: bad.Status, Header: h, Body: []byte(bad.Message)}
+}
+
+// open starts a new session on the connection; its open packet leaves together
+// with the answer to the handshake.
+func (l *link) open() {
+	l.active = true
+	l.session.start(l, l.session.server.hello.websocket)
+	l.session.flush()
+}
+
+// run reads until the connection ends, and ends the session with it.
+func (l *link) run() {
+	defer l.conn.Close() //nolint:errcheck // nobody could use the error
+	err := l.serve()
+	if !l.active {
+		l.session.probeEnded(l)
+		return
+	}
+	s := l.session
+	defer s.forgetLink()
+	var violation *websocket.ProtocolError
+	var closed *websocket.CloseError
+	switch {
+	case errors.As(err, &violation):
+		s.end(TransportError, err, farewell{discard: true, code: violation.Code, text: violation.Text})
+		l.conn.Discard()
+	case errors.As(err, &closed):
+		s.end(TransportClose, err, farewell{silent: true})
+	default:
+		s.end(TransportClose, err, farewell{discard: true, silent: true})
+	}
+}
+
+// serve is the outermost edge of what runs for a connection: whatever goes
+// wrong inside must not end the process.
+func (l *link) serve() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.session.server.opts.Logger.Error("panic while reading a connection",
+				"sid", l.session.id, "err", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return l.conn.Serve(l)
+}
+
+// Message implements [websocket.Handler].
+func (l *link) Message(binary bool, p []byte) {
+	if !l.active {
+		l.probeMessage(binary, p)
+		return
+	}
+	s := l.session
+	pkt := payload.Packet{Type: payload.Message, Binary: true, Data: p}
+	if !binary {
+		var err error
+		if pkt, err = payload.Decode(p); err != nil { // EIO-WS-8
+			s.end(ParseError, err, farewell{discard: true})
+			return
+		}
+	}
+	s.recv.Lock()
+	defer s.recv.Unlock()
+	s.receive(pkt)
+}
+
+// Control implements [websocket.Handler].
+func (l *link) Control(f *frame.Frame) {
+	if !l.active {
+		l.writeNow(f)
+		return
+	}
+	s := l.session
+	s.mu.Lock()
+	s.out.push(f)
+	s.mu.Unlock()
+}
+
+// Flush implements [websocket.Handler]. Answers of the connection itself are
+// written at once; everything else has its flush worker.
+func (l *link) Flush() {
+	if !l.active {
+		return
+	}
+	s := l.session
+	s.mu.Lock()
+	pending := len(s.out.frames) > 0 && !s.out.dirty
+	s.mu.Unlock()
+	if pending {
+		s.flush()
+	}
+}
+
+// writeNow writes to a connection that carries no session yet, from its read
+// loop. A peer that cannot take a few bytes then is of no use.
+func (l *link) writeNow(frames ...*frame.Frame) {
+	if blocked, err := l.conn.Write(frames); !blocked && err == nil {
+		return
+	}
+	if err := l.conn.Drain(); err != nil {
+		_ = l.conn.Close()
+	}
+}
+
+// forgetLink removes a session whose connection has ended.
+func (s *Session) forgetLink() {
+	s.mu.Lock()
+	s.beat.item.Stop()
+	s.mu.Unlock()
+	s.server.forget(s)
+}

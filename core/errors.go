@@ -1,0 +1,99 @@
+package sio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+)
+
+// Errors that methods return.
+var (
+	ErrNotConnected  = errors.New("sio: socket is not connected yet: the connect chain has not accepted it")
+	ErrDisconnected  = errors.New("sio: socket is disconnected")
+	ErrSlowClient    = errors.New("sio: client reads too slowly and was disconnected: its send buffer is full")
+	ErrAckSent       = errors.New("sio: the event was acknowledged already")
+	ErrNoAck         = errors.New("sio: the client did not ask for an acknowledgement")
+	ErrReservedEvent = errors.New("sio: reserved event name")
+)
+
+// An Error is an error meant for the client: a connect chain that returns one
+// refuses the client with it, a handler that returns one answers the event's
+// ack with it. Wrapping it by fmt.Errorf keeps that; what is wrapped around
+// it, and Err, only go to the log.
+type Error struct {
+	Message string // sent
+	Data    any    // sent if not nil
+	Err     error  // the cause; logged, never sent
+}
+
+// Error gives the message and the cause.
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return e.Message
+	}
+	return e.Message + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// A wireError is an error as clients see it: the object of CONNECT_ERROR, and
+// of the acks of failed events.
+type wireError struct {
+	Message string `json:"message"`
+	Data    any    `json:"data,omitempty"`
+}
+
+// toWire decides what a client may know of err. meant is false for errors that
+// are none of its business.
+func toWire(err error) (w wireError, meant bool) {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return wireError{e.Message, e.Data}, true
+	}
+	return wireError{Message: "internal error"}, false
+}
+
+// A panicError is a panic of a user's function.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// protect calls f and turns a panic into an error.
+func protect(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+func errAttr(err error) slog.Attr { return slog.Any("err", err) }
+
+// logFailure logs the error of a user's function: at Debug if it is meant for
+// the client, who can cause it at will.
+func (s *Socket) logFailure(msg, event string, err error) {
+	level := slog.LevelError
+	if _, meant := toWire(err); meant || errors.Is(err, ErrDisconnected) {
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{
+		slog.String("ns", s.ns.name), slog.String("sid", s.id), slog.String("event", event), errAttr(err),
+	}
+	if p, ok := errors.AsType[*panicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	s.ns.server.log().LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+func (s *Server) log() *slog.Logger { return s.opts.Logger }
+
+// misuse ends the program at startup, when a registration can only be wrong.
+func misuse(msg string) {
+	panic("sio: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
+}

@@ -1,0 +1,69 @@
+package sio
+
+import "slices"
+
+// A Handler handles one inbound packet. Its error goes where [Error] says; a
+// panic counts as an error. Handlers of one socket run one at a time, in the
+// order in which the client sent; those of different sockets run in parallel.
+type Handler func(c *Ctx) error
+
+// A Middleware wraps a Handler. It runs next to let the packet through, or
+// returns an error.
+type Middleware func(next Handler) Handler
+
+// Guard returns a Middleware that continues only if check returns nil.
+func Guard(check func(c *Ctx) error) Middleware {
+	return func(next Handler) Handler {
+		return func(c *Ctx) error {
+			if err := check(c); err != nil {
+				return err
+			}
+			return next(c)
+		}
+	}
+}
+
+// Bind returns a Handler that decodes the first argument into an In and calls f
+// with it. An argument that is missing or does not fit is answered with an
+// [Error], "invalid payload". For an event without arguments, In is struct{}.
+func Bind[In any](f func(c *Ctx, in In) error) Handler {
+	return func(c *Ctx) error {
+		in, err := bindFirst[In](c)
+		if err != nil {
+			return err
+		}
+		return f(c, in)
+	}
+}
+
+// Reply is like [Bind] and acknowledges the event with what f returns, if the
+// client asked for that.
+func Reply[In, Out any](f func(c *Ctx, in In) (Out, error)) Handler {
+	return func(c *Ctx) error {
+		in, err := bindFirst[In](c)
+		if err != nil {
+			return err
+		}
+		out, err := f(c, in)
+		if err != nil || !c.WantsAck() {
+			return err
+		}
+		return c.Ack(out)
+	}
+}
+
+func bindFirst[In any](c *Ctx) (in In, err error) {
+	if _, none := any(in).(struct{}); none {
+		return in, nil
+	}
+	err = c.Bind(&in)
+	return in, err
+}
+
+// chain composes middleware around h, the first one outermost.
+func chain(h Handler, mw ...Middleware) Handler {
+	for _, m := range slices.Backward(mw) {
+		h = m(h)
+	}
+	return h
+}

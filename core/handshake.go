@@ -1,0 +1,40 @@
+package sio
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+)
+
+// A Handshake tells about the request that opened a client's connection, and
+// what the client sent to connect to the namespace. After an upgrade it is
+// still the first request.
+type Handshake struct {
+	Header  http.Header     // not to be changed: all sockets of the client share it
+	Query   url.Values      // likewise
+	URL     string          // path and query as the client sent them
+	Host    string          // as the client sent it
+	Address string          // of the client, by the framework's trusted-proxy rules
+	Secure  bool            // over TLS, as far as this server sees
+	Auth    json.RawMessage // the payload of CONNECT; nil if there was none
+
+	// Context has the values that the HTTP side left: a framework's keys, a
+	// middleware's request values. It does not end.
+	Context context.Context //nolint:containedctx // it is data here
+}
+
+// Handshake returns how the client came.
+func (s *Socket) Handshake() *Handshake {
+	r := s.client.session.Request()
+	return &Handshake{
+		Header:  r.Header,
+		Query:   r.Query,
+		URL:     r.URI,
+		Host:    r.Host,
+		Address: r.ClientIP,
+		Secure:  r.TLS,
+		Auth:    s.auth,
+		Context: s.client.session.Values(),
+	}
+}

@@ -1,0 +1,44 @@
+package sio
+
+import "github.com/sioplug/sioplug/core/internal/packet"
+
+// event queues an event for its handler, on the read loop. If handlers cannot
+// keep up it waits, and with it the client: nothing is lost.
+func (s *Socket) event(p packet.Packet) {
+	in := s.newInbound(taskEvent)
+	in.args, in.acks, in.ackID = p.Args, p.HasID, p.ID
+	in.event, in.handler = s.ns.route(p.Name)
+	// An error means that the socket has ended meanwhile.
+	_ = s.queue.PushWait(queued{in}, s.ns.server.opts.pending(), s.holding)
+}
+
+// route finds the handler of an event, and its name without a copy if it is a
+// known one.
+func (n *Namespace) route(name []byte) (string, Handler) {
+	r := n.routes.Load()
+	if e, ok := r.events[string(name)]; ok {
+		return e.name, e.handler
+	}
+	return string(name), r.unexpected
+}
+
+// holding is called when reading has to wait for handlers. Pongs are not read
+// meanwhile, so the heartbeat has to wait too; unless a handler waits for an
+// ack while its client sends more than even that allows, when the ping timeout
+// is the way out.
+func (s *Socket) holding(relaxed bool) (over func()) {
+	if relaxed {
+		return func() {}
+	}
+	s.client.session.Hold()
+	return s.client.session.Release
+}
+
+// finish is the last task of a socket: it says goodbye and leaves the rooms.
+func (s *Socket) finish() {
+	defer s.ns.server.sockets.Leave()
+	if s.accepted {
+		s.ns.disconnected(s)
+	}
+	s.ns.index.Remove(&s.member)
+}

@@ -1,0 +1,145 @@
+// Package deadline keeps many deadlines of the same length with one runtime
+// timer.
+package deadline
+
+import (
+	"sync"
+	"time"
+)
+
+// A List calls a function for every item whose time has come. All deadlines of
+// one list are equally far away when they are set, so they expire in the order
+// in which they were set: a linked list and a single timer serve any number of
+// connections exactly, where a timer each would cost memory and a timing wheel
+// would cost precision.
+//
+// A List is safe for concurrent use.
+type List[T any] struct {
+	after  time.Duration
+	expire func(T)
+	epoch  time.Time // deadlines are kept as durations since then: 8 bytes, monotonic
+
+	mu    sync.Mutex
+	head  *Item[T]
+	tail  *Item[T]
+	timer *time.Timer
+	armed bool
+}
+
+// An Item is one deadline. It is embedded in what it belongs to, costs no
+// allocation, and is in at most one list at a time. Its owner must not call
+// [List.Set] and [Item.Stop] on it concurrently.
+type Item[T any] struct {
+	list       *List[T] // the last one it was in; only the owner writes it
+	prev, next *Item[T]
+	at         time.Duration
+	value      T
+	waits      bool // it is in list; guarded by the mu of that
+}
+
+// NewList returns a list whose deadlines lie after in the future when set.
+// When one passes, expire is called with its value, on a goroutine of its own
+// and without a lock held, so expire must check that the value still waits:
+// it may have been stopped or set again a moment ago. Lists between which items
+// move must have the same epoch, a time in the past.
+func NewList[T any](epoch time.Time, after time.Duration, expire func(T)) *List[T] {
+	return &List[T]{epoch: epoch, after: after, expire: expire}
+}
+
+// Set starts the deadline of it, or starts it anew, moving it here from
+// whichever list it was in.
+func (l *List[T]) Set(it *Item[T], value T) {
+	l.set(it, value, time.Since(l.epoch))
+}
+
+// Follow is like [List.Set], but the time counts from when the deadline passed
+// that it had before, and not from when somebody got round to noticing.
+func (l *List[T]) Follow(it *Item[T], value T) {
+	l.set(it, value, it.at)
+}
+
+func (l *List[T]) set(it *Item[T], value T, from time.Duration) {
+	it.Stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	it.list, it.value, it.waits = l, value, true
+	it.at = from + l.after
+	it.prev = l.tail
+	if l.tail == nil {
+		l.head = it
+	} else {
+		l.tail.next = it
+	}
+	l.tail = it
+	if !l.armed {
+		l.arm(it.at - time.Since(l.epoch))
+	}
+}
+
+// Passed reports whether the deadline of it, which was last set in l, has
+// passed, even if expire has not been called yet.
+func (l *List[T]) Passed(it *Item[T]) bool {
+	return it.list == l && time.Since(l.epoch) >= it.at
+}
+
+// Stop ends the wait of the item; it may be called on one that does not wait.
+func (it *Item[T]) Stop() {
+	l := it.list
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if it.waits {
+		l.remove(it)
+	}
+	it.list = nil
+	if l.head == nil && l.armed {
+		l.armed = false
+		l.timer.Stop()
+	}
+}
+
+func (l *List[T]) remove(it *Item[T]) {
+	if it.prev == nil {
+		l.head = it.next
+	} else {
+		it.prev.next = it.next
+	}
+	if it.next == nil {
+		l.tail = it.prev
+	} else {
+		it.next.prev = it.prev
+	}
+	it.prev, it.next, it.waits = nil, nil, false
+}
+
+func (l *List[T]) arm(d time.Duration) {
+	l.armed = true
+	if l.timer == nil {
+		l.timer = time.AfterFunc(d, l.fire)
+		return
+	}
+	l.timer.Reset(d)
+}
+
+func (l *List[T]) fire() {
+	for {
+		l.mu.Lock()
+		it := l.head
+		if it == nil {
+			l.armed = false
+			l.mu.Unlock()
+			return
+		}
+		if wait := it.at - time.Since(l.epoch); wait > 0 {
+			l.arm(wait)
+			l.mu.Unlock()
+			return
+		}
+		value := it.value
+		l.remove(it)
+		l.mu.Unlock()
+		l.expire(value)
+	}
+}

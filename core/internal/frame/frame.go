@@ -1,0 +1,97 @@
+// Package frame holds outgoing Engine.IO packets in the one form that every
+// transport can send without copying them again.
+package frame
+
+import "encoding/binary"
+
+// Headroom is the length of the longest header a server's WebSocket frame can
+// have: two bytes and a 64-bit length (RFC 6455 section 5.2; servers do not
+// mask).
+const Headroom = 10
+
+// WebSocket opcodes (RFC 6455 section 5.2) that a server sends.
+const (
+	opText   = 0x1
+	opBinary = 0x2
+	opClose  = 0x8
+	opPong   = 0xA
+
+	fin = 0x80
+)
+
+// A Frame is one Engine.IO packet on its way to any number of receivers: the
+// packet as text (its type character first) or the raw bytes of a binary
+// message, with a ready WebSocket header in front of it. It is immutable and
+// may be queued on many connections at once, which is what makes a broadcast
+// cost one encoding.
+type Frame struct {
+	buf    []byte // Headroom bytes, of which the last ones are the header; then the payload
+	start  int    // where the WebSocket header begins in buf
+	opcode byte
+}
+
+// Buffer returns an empty payload buffer with room for n bytes, to be appended
+// to and then given to [Text] or [Binary].
+func Buffer(n int) []byte {
+	return make([]byte, Headroom, Headroom+n)
+}
+
+// Text returns a frame with the text packet that was appended to a slice from
+// [Buffer]. The frame owns buf from then on.
+func Text(buf []byte) *Frame { return newFrame(buf, opText) }
+
+// Binary is like [Text] for the bytes of a binary message.
+func Binary(buf []byte) *Frame { return newFrame(buf, opBinary) }
+
+// Pong returns the WebSocket answer to a ping with this payload, at most 125
+// bytes.
+func Pong(payload []byte) *Frame {
+	return newFrame(append(Buffer(len(payload)), payload...), opPong)
+}
+
+// Close returns a WebSocket close frame; code 0 stands for none, which the
+// peer sees as 1005 (RFC 6455 section 7.1.5).
+func Close(code uint16, reason string) *Frame {
+	buf := Buffer(2 + len(reason))
+	if code != 0 {
+		buf = append(binary.BigEndian.AppendUint16(buf, code), reason...)
+	}
+	return newFrame(buf, opClose)
+}
+
+func newFrame(buf []byte, opcode byte) *Frame {
+	f := &Frame{buf: buf, opcode: opcode}
+	n := len(buf) - Headroom
+	switch {
+	case n < 126:
+		f.start = Headroom - 2
+		buf[f.start+1] = byte(n)
+	case n < 1<<16:
+		f.start = Headroom - 4
+		buf[f.start+1] = 126
+		binary.BigEndian.PutUint16(buf[f.start+2:], uint16(n))
+	default:
+		f.start = Headroom - 10
+		buf[f.start+1] = 127
+		binary.BigEndian.PutUint64(buf[f.start+2:], uint64(n))
+	}
+	buf[f.start] = fin | opcode
+	return f
+}
+
+// Payload returns the packet without the WebSocket header. The caller must not
+// change it.
+func (f *Frame) Payload() []byte { return f.buf[Headroom:] }
+
+// Wire returns the whole WebSocket frame. The caller must not change it.
+func (f *Frame) Wire() []byte { return f.buf[f.start:] }
+
+// Binary reports whether the payload is a binary message and not a text packet.
+func (f *Frame) Binary() bool { return f.opcode == opBinary }
+
+// Control reports whether the frame concerns the WebSocket connection alone
+// (pong, close) and carries no Engine.IO packet.
+func (f *Frame) Control() bool { return f.opcode >= opClose }
+
+// Len returns the number of bytes that [Frame.Wire] has.
+func (f *Frame) Len() int { return len(f.buf) - f.start }

@@ -1,0 +1,63 @@
+package frame_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/gobwas/ws"
+
+	"github.com/sioplug/sioplug/core/internal/frame"
+)
+
+// The header is checked against an independent implementation of RFC 6455, at
+// both sides of each length class.
+func TestFrameHeaderMatchesRFC6455(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{0, 1, 125, 126, 127, 1<<16 - 1, 1 << 16, 1<<16 + 1} {
+		payload := bytes.Repeat([]byte("x"), n)
+		for _, c := range []struct {
+			name string
+			f    *frame.Frame
+			op   ws.OpCode
+		}{
+			{"text", frame.Text(append(frame.Buffer(n), payload...)), ws.OpText},
+			{"binary", frame.Binary(append(frame.Buffer(n), payload...)), ws.OpBinary},
+		} {
+			got, err := ws.ReadFrame(bytes.NewReader(c.f.Wire()))
+			if err != nil {
+				t.Fatalf("%s of %d bytes: %v", c.name, n, err)
+			}
+			if !got.Header.Fin || got.Header.Masked || got.Header.OpCode != c.op {
+				t.Errorf("%s of %d bytes: header %+v", c.name, n, got.Header)
+			}
+			if !bytes.Equal(got.Payload, payload) || !bytes.Equal(c.f.Payload(), payload) {
+				t.Errorf("%s of %d bytes: payload differs", c.name, n)
+			}
+			if c.f.Len() != len(c.f.Wire()) {
+				t.Errorf("Len %d, want %d", c.f.Len(), len(c.f.Wire()))
+			}
+		}
+	}
+}
+
+func TestFrameControl(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		f    *frame.Frame
+		wire string
+	}{
+		{frame.Pong([]byte("hi")), "\x8a\x02hi"},
+		{frame.Close(0, "unused"), "\x88\x00"},
+		{frame.Close(1009, "big"), "\x88\x05\x03\xf1big"},
+	} {
+		if got := string(c.f.Wire()); got != c.wire {
+			t.Errorf("got %q, want %q", got, c.wire)
+		}
+		if !c.f.Control() {
+			t.Errorf("%q: Control is false", c.wire)
+		}
+	}
+	if frame.Text(append(frame.Buffer(1), '2')).Control() {
+		t.Error("a text packet is not a control frame")
+	}
+}

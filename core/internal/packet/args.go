@@ -1,0 +1,122 @@
+package packet
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+)
+
+// ErrMissingArgument is the error inside an [*ArgumentError] if the peer sent
+// fewer arguments than were to be decoded.
+var ErrMissingArgument = errors.New("missing")
+
+// An ArgumentError says which argument could not be decoded or encoded.
+type ArgumentError struct {
+	Index int // from 0
+	Err   error
+}
+
+// Error names the argument and the cause.
+func (e *ArgumentError) Error() string { return fmt.Sprintf("argument %d: %v", e.Index, e.Err) }
+
+// Unwrap returns the cause.
+func (e *ArgumentError) Unwrap() error { return e.Err }
+
+// Args are the arguments of an event or an ack: JSON values, known to be valid,
+// and the attachments that placeholders in them stand for. Args own their
+// memory and are safe for concurrent use. The zero Args are empty.
+type Args struct {
+	raw         []byte // the values as on the wire, with commas between them
+	n           int
+	attachments [][]byte
+}
+
+// Size returns the number of bytes of values and attachments.
+func (a Args) Size() int {
+	n := len(a.raw)
+	for _, p := range a.attachments {
+		n += len(p)
+	}
+	return n
+}
+
+// Len returns the number of values.
+func (a Args) Len() int { return a.n }
+
+// Raw returns the JSON of the value at index i, which must be less than
+// [Args.Len]; attachments are still placeholders in it. The caller must not
+// change it. To visit all values, use [Args.All].
+func (a Args) Raw(i int) []byte {
+	for k, raw := range a.All() {
+		if k == i {
+			return raw
+		}
+	}
+	return nil
+}
+
+// All returns an iterator over the indexes and the JSON of the values, as
+// [Args.Raw] would return it.
+func (a Args) All() iter.Seq2[int, []byte] {
+	return func(yield func(int, []byte) bool) {
+		c := cursor{p: a.raw}
+		for i := range a.n {
+			if !yield(i, a.next(&c, i)) {
+				return
+			}
+		}
+	}
+}
+
+// next returns the value with index i, at which c stands. The end of the last
+// one needs no search.
+func (a Args) next(c *cursor, i int) []byte {
+	if i == a.n-1 {
+		c.peek()
+		end := len(c.p)
+		for isSpace(c.p[end-1]) {
+			end--
+		}
+		return slices.Clip(c.p[c.i:end])
+	}
+	raw := c.value()
+	c.peek()
+	c.i++ // the comma
+	return slices.Clip(raw)
+}
+
+// Decode decodes the values into dst by position; each dst is a pointer, or nil
+// for a value that is not wanted. Surplus values are ignored. An error is an
+// [*ArgumentError] and leaves the rest of dst untouched.
+//
+// A null leaves strings, numbers and booleans as they are, as encoding/json
+// does. A placeholder goes into a []byte, or as a []byte into an any; a
+// [encoding/json.RawMessage] keeps its text. Attachments are not copied: values
+// decoded from the same Args share them. A value with attachments is decoded by
+// the rules of encoding/json whatever codec is, and everything else that is not
+// a simple value by codec, or by [DefaultCodec] if codec is nil.
+func (a Args) Decode(codec Codec, dst ...any) error {
+	c := cursor{p: a.raw}
+	for i, d := range dst {
+		if i >= a.n {
+			return &ArgumentError{Index: i, Err: ErrMissingArgument}
+		}
+		if err := a.decode(codec, a.next(&c, i), d); err != nil {
+			return &ArgumentError{Index: i, Err: err}
+		}
+	}
+	return nil
+}
+
+func (a Args) decode(codec Codec, raw []byte, dst any) error {
+	if dst == nil || decodeSimple(raw, dst) {
+		return nil
+	}
+	if len(a.attachments) > 0 {
+		if found, _ := findPlaceholders(raw, len(a.attachments)); found {
+			return decodeBinary(raw, a.attachments, dst)
+		}
+	}
+	return orDefault(codec).Unmarshal(raw, dst)
+}

@@ -1,0 +1,62 @@
+package packet
+
+import (
+	"bytes"
+	"encoding/json"
+	"unicode/utf8"
+)
+
+// A Codec encodes and decodes the values that have no direct path. It must be
+// safe for concurrent use. Marshal must return one valid JSON value in valid
+// UTF-8, and an error for circular data. Unmarshal gets one valid JSON value,
+// which it must not keep or change.
+type Codec interface {
+	Marshal(v any) ([]byte, error)
+	Unmarshal(data []byte, v any) error
+}
+
+// DefaultCodec returns the codec that is used where none is given:
+// encoding/json without escapes for HTML.
+func DefaultCodec() Codec { return standardCodec{} }
+
+func orDefault(codec Codec) Codec {
+	if codec == nil {
+		return standardCodec{}
+	}
+	return codec
+}
+
+type standardCodec struct{}
+
+func (standardCodec) Marshal(v any) ([]byte, error) { return appendStandard(nil, v) }
+
+func (standardCodec) Unmarshal(data []byte, v any) error { return json.Unmarshal(data, v) }
+
+// appendStandard is Marshal for a caller that has the memory.
+func appendStandard(dst []byte, v any) ([]byte, error) {
+	buf := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return dst, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), nil // Encode ends a line
+}
+
+// appendCodec appends what codec makes of v.
+func appendCodec(dst []byte, codec Codec, v any) ([]byte, error) {
+	codec = orDefault(codec)
+	if _, ok := codec.(standardCodec); ok {
+		return appendStandard(dst, v)
+	}
+	p, err := codec.Marshal(v)
+	if err != nil {
+		return dst, err
+	}
+	return append(dst, p...), nil
+}
+
+// validJSON reports whether a peer with our own limits would accept p.
+func validJSON(p []byte) bool {
+	return utf8.Valid(p) && scanJSON(p, MaxDepth-1)
+}

@@ -1,0 +1,162 @@
+package packet
+
+import (
+	"slices"
+	"strconv"
+)
+
+// The functions here append to dst, which may already hold the Engine.IO packet
+// type and headroom, and return the longer slice as append does. On an error
+// they return dst as it was.
+
+// A Header is where a packet goes to, and its ack id. The zero Header is for
+// the root namespace and has no id.
+type Header struct {
+	Namespace string // "" means "/"; must not contain a comma
+	ID        uint64 // written if HasID
+	HasID     bool
+}
+
+// AppendEvent appends the text packet of an event. It returns the attachments
+// in the order of their placeholders (SIO-ENC-5), nil if there are none; they
+// must follow the text packet on the connection with nothing in between.
+//
+// Any byte slice reachable through exported fields, slices, arrays, maps,
+// pointers or interfaces of an argument becomes an attachment; it is not copied,
+// and nothing of the arguments is changed (SIO-ENC-7). Types with a MarshalJSON
+// or MarshalText of their own are opaque. A value with attachments is encoded by
+// the rules of encoding/json whatever codec is, and everything else that is not
+// a simple value by codec, or by [DefaultCodec] if codec is nil.
+//
+// The name must not be [Reserved]. An error is an [*ArgumentError].
+func AppendEvent(dst []byte, codec Codec, h Header, name string, args []any) ([]byte, [][]byte, error) {
+	e := encoder{dst: dst, codec: codec}
+	e.header(Event, h)
+	e.dst = append(e.dst, '[')
+	e.dst = AppendString(e.dst, name)
+	if len(args) > 0 {
+		e.dst = append(e.dst, ',')
+	}
+	return e.finish(dst, args)
+}
+
+// AppendAck is like [AppendEvent] for the answer to an event, whose id h has.
+func AppendAck(dst []byte, codec Codec, h Header, args []any) ([]byte, [][]byte, error) {
+	e := encoder{dst: dst, codec: codec}
+	e.header(Ack, h)
+	e.dst = append(e.dst, '[')
+	return e.finish(dst, args)
+}
+
+// AppendConnect appends a CONNECT packet. The data is JSON, an object, or nil
+// for none; it is written as it is.
+func AppendConnect(dst []byte, namespace string, data []byte) []byte {
+	e := encoder{dst: dst}
+	e.header(Connect, Header{Namespace: namespace})
+	return append(e.dst, data...)
+}
+
+// AppendDisconnect appends a DISCONNECT packet.
+func AppendDisconnect(dst []byte, namespace string) []byte {
+	e := encoder{dst: dst}
+	e.header(Disconnect, Header{Namespace: namespace})
+	return e.dst
+}
+
+// AppendConnectError appends a CONNECT_ERROR packet with v, which must encode as
+// an object, or as a string for clients of protocol revision 4 (SIO-V2-4). Byte
+// slices in it are encoded as codec does it, never as attachments (SIO-ENC-6).
+func AppendConnectError(dst []byte, codec Codec, namespace string, v any) ([]byte, error) {
+	e := encoder{dst: dst, codec: codec}
+	e.header(ConnectError, Header{Namespace: namespace})
+	p, ok, err := appendSimple(e.dst, v)
+	if !ok {
+		p, err = appendCodec(e.dst, codec, v)
+	}
+	if err != nil {
+		return dst, err
+	}
+	return p, nil
+}
+
+// An encoder appends one packet.
+type encoder struct {
+	dst         []byte
+	codec       Codec
+	start       int // where the packet's type is in dst
+	attachments [][]byte
+}
+
+// header writes what stands before the JSON, for now without attachments.
+func (e *encoder) header(t Type, h Header) {
+	e.start = len(e.dst)
+	e.dst = append(e.dst, '0'+byte(t))
+	if h.Namespace != "" && h.Namespace != "/" { // SIO-ENC-2
+		e.dst = append(e.dst, h.Namespace...)
+		e.dst = append(e.dst, ',')
+	}
+	if h.HasID { // SIO-ENC-3
+		e.dst = strconv.AppendUint(e.dst, h.ID, 10)
+	}
+}
+
+// finish writes the arguments and the closing bracket, and turns the packet
+// into its binary variant if there were attachments.
+func (e *encoder) finish(orig []byte, args []any) ([]byte, [][]byte, error) {
+	for i, arg := range args {
+		if i > 0 {
+			e.dst = append(e.dst, ',')
+		}
+		if err := e.value(arg); err != nil {
+			return orig, nil, &ArgumentError{Index: i, Err: err}
+		}
+	}
+	e.dst = append(e.dst, ']')
+	if n := len(e.attachments); n > 0 { // SIO-ENC-1
+		e.dst[e.start] += byte(binaryEvent - Event)
+		var count [20]byte
+		text := append(strconv.AppendInt(count[:0], int64(n), 10), '-')
+		e.dst = slices.Insert(e.dst, e.start+1, text...)
+	}
+	return e.dst, e.attachments, nil
+}
+
+// value writes one argument.
+func (e *encoder) value(v any) error {
+	dst, ok, err := appendSimple(e.dst, v)
+	if ok {
+		e.dst = dst
+		return err
+	}
+	if b, ok := v.([]byte); ok {
+		e.bytes(b)
+		return nil
+	}
+	found, err := attachmentsIn(v)
+	switch {
+	case err != nil:
+	case found == 0:
+		e.dst, err = appendCodec(e.dst, e.codec, v)
+	default:
+		e.dst, e.attachments, err = appendBinary(e.dst, e.attachments, v, found&holdsNamed != 0)
+	}
+	return err
+}
+
+// bytes writes the placeholder of an attachment, or null for a nil slice.
+func (e *encoder) bytes(b []byte) {
+	if b == nil {
+		e.dst = append(e.dst, "null"...)
+		return
+	}
+	e.dst = appendPlaceholder(e.dst, len(e.attachments))
+	e.attachments = append(e.attachments, b)
+}
+
+// appendPlaceholder appends the object that stands for attachment number num,
+// byte for byte as the JavaScript server writes it.
+func appendPlaceholder(dst []byte, num int) []byte {
+	dst = append(dst, `{"`+placeholderName+`":true,"num":`...)
+	dst = strconv.AppendInt(dst, int64(num), 10)
+	return append(dst, '}')
+}

@@ -1,0 +1,177 @@
+package serial_test
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sioplug/sioplug/core/internal/serial"
+)
+
+// A task appends its number to a log, after its gate opened.
+type task struct {
+	n    int
+	gate chan struct{}
+	log  *logbook
+}
+
+type logbook struct {
+	mu  sync.Mutex
+	got []int
+}
+
+func (t task) Run() {
+	if t.gate != nil {
+		<-t.gate
+	}
+	t.log.mu.Lock()
+	defer t.log.mu.Unlock()
+	t.log.got = append(t.log.got, t.n)
+}
+
+func (task) Size() int { return 10 }
+
+func (l *logbook) want(t *testing.T, want ...int) {
+	t.Helper()
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !slices.Equal(l.got, want) {
+		t.Errorf("ran %v, want %v", l.got, want)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTasksRunInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var q serial.Queue[task]
+		log := &logbook{}
+		var want []int
+		for i := range 100 {
+			must(t, q.Push(task{n: i, log: log}))
+			want = append(want, i)
+		}
+		log.want(t, want...)
+	})
+}
+
+func TestCloseRunsTheRestAndThenTheLast(t *testing.T) {
+	t.Parallel()
+	for _, drop := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var q serial.Queue[task]
+			log, gate := &logbook{}, make(chan struct{})
+			must(t, q.Push(task{n: 1, gate: gate, log: log}))
+			synctest.Wait()
+			must(t, q.Push(task{n: 2, log: log}))
+			if !q.Close(task{n: 3, log: log}, drop) || q.Close(task{n: 4, log: log}, drop) {
+				t.Error("only the first Close counts")
+			}
+			if err := q.Push(task{n: 5, log: log}); !errors.Is(err, serial.ErrClosed) {
+				t.Errorf("Push after Close: %v", err)
+			}
+			close(gate)
+			if drop {
+				log.want(t, 1, 3)
+			} else {
+				log.want(t, 1, 2, 3)
+			}
+		})
+	}
+}
+
+// pushWait pushes on a goroutine of its own and says when that is done.
+func pushWait(q *serial.Queue[task], tk task, l serial.Limits, waits *[]bool) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		done <- q.PushWait(tk, l, func(relaxed bool) func() {
+			*waits = append(*waits, relaxed)
+			return func() {}
+		})
+	}()
+	return done
+}
+
+func TestPushWaitWaitsWhileFull(t *testing.T) {
+	t.Parallel()
+	for name, l := range map[string]serial.Limits{
+		"tasks": {Tasks: 2, Bytes: 1000},
+		"bytes": {Tasks: 1000, Bytes: 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var q serial.Queue[task]
+				var waits []bool
+				log, gate := &logbook{}, make(chan struct{})
+				must(t, q.Push(task{n: 1, gate: gate, log: log}))
+				synctest.Wait() // it runs, so it waits no more
+				must(t, <-pushWait(&q, task{n: 2, log: log}, l, &waits))
+				must(t, <-pushWait(&q, task{n: 3, log: log}, l, &waits))
+				done := pushWait(&q, task{n: 4, log: log}, l, &waits)
+				synctest.Wait()
+				if len(done) != 0 || !slices.Equal(waits, []bool{false}) {
+					t.Fatalf("full queue: done %d, waits %v", len(done), waits)
+				}
+				close(gate)
+				must(t, <-done)
+				log.want(t, 1, 2, 3, 4)
+			})
+		})
+	}
+}
+
+func TestRelaxLetsMoreInAndCloseWakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var q serial.Queue[task]
+		var waits []bool
+		l := serial.Limits{Tasks: 1, Bytes: 1000}
+		log, gate := &logbook{}, make(chan struct{})
+		must(t, q.Push(task{n: 1, gate: gate, log: log}))
+		synctest.Wait()
+		must(t, q.Push(task{n: 2, log: log}))
+		done := pushWait(&q, task{n: 3, log: log}, l, &waits)
+		synctest.Wait()
+		q.Relax()
+		must(t, <-done)
+		for i := range 6 {
+			must(t, <-pushWait(&q, task{n: 4 + i, log: log}, l, &waits))
+		}
+		done = pushWait(&q, task{n: 10, log: log}, l, &waits)
+		synctest.Wait()
+		if len(done) != 0 || !slices.Equal(waits, []bool{false, true}) {
+			t.Fatalf("full relaxed queue: done %d, waits %v", len(done), waits)
+		}
+		q.Tighten()
+		q.Close(task{n: 11, log: log}, true)
+		if err := <-done; !errors.Is(err, serial.ErrClosed) {
+			t.Errorf("waiting push: %v", err)
+		}
+		close(gate)
+		log.want(t, 1, 11)
+	})
+}
+
+func BenchmarkPush(b *testing.B) {
+	var q serial.Queue[task]
+	log := &logbook{got: make([]int, 0, 1)}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := q.Push(task{log: log}); err != nil {
+			b.Fatal(err)
+		}
+		log.mu.Lock()
+		log.got = log.got[:0]
+		log.mu.Unlock()
+	}
+}

@@ -1,0 +1,150 @@
+package websocket
+
+import (
+	"crypto/sha1" //nolint:gosec // the algorithm of RFC 6455 section 4.2.2, not a protection
+	"encoding/base64"
+	"net/http"
+	"strings"
+)
+
+// keySize is the number of bytes in a decoded Sec-WebSocket-Key (RFC 6455
+// section 4.2.1).
+const keySize = 16
+
+// keyGUID is appended to the client's key before hashing (RFC 6455 section 1.3).
+const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+// A HandshakeError is the answer to an opening handshake that is refused.
+type HandshakeError struct {
+	Status  int         // the HTTP status to answer with
+	Header  http.Header // headers to add to the answer; may be nil
+	Message string      // the body to answer with
+}
+
+// Error implements error.
+func (e *HandshakeError) Error() string { return "websocket: " + e.Message }
+
+// A Handshake is an opening handshake that may be accepted.
+type Handshake struct {
+	Key      string // the client's Sec-WebSocket-Key
+	Protocol string // the first subprotocol that the client offered, if any
+}
+
+// IsUpgrade reports whether a request asks to become another protocol: it has
+// an Upgrade header, and its Connection header lists "upgrade" (RFC 9110
+// section 7.8). Give such a request to [Check], which also says which protocol
+// is wanted.
+func IsUpgrade(h http.Header) bool {
+	if h.Get("Upgrade") == "" {
+		return false
+	}
+	for _, line := range h.Values("Connection") {
+		for token := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(token), "upgrade") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Check validates an opening handshake (RFC 6455 section 4.2.1). It returns
+// either the handshake to accept or, not nil, the answer that refuses it.
+// Statuses and messages are those of the JavaScript server.
+//
+// Check does not look at Host, Origin or Sec-WebSocket-Extensions: whose
+// connections are welcome is the caller's decision, and no extension is
+// supported.
+func Check(method string, h http.Header) (Handshake, *HandshakeError) {
+	if method != http.MethodGet {
+		return Handshake{}, &HandshakeError{
+			Status:  http.StatusMethodNotAllowed,
+			Header:  http.Header{"Allow": {http.MethodGet}},
+			Message: "Invalid HTTP method",
+		}
+	}
+	if !strings.EqualFold(value(h, "Upgrade"), "websocket") {
+		return Handshake{}, badRequest("Invalid Upgrade header")
+	}
+	if !IsUpgrade(h) {
+		return Handshake{}, badRequest("Invalid Connection header")
+	}
+	key := value(h, "Sec-WebSocket-Key")
+	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != keySize {
+		return Handshake{}, badRequest("Missing or invalid Sec-WebSocket-Key header")
+	}
+	// Version 8 is the last draft before the RFC and the same on the wire.
+	if v := value(h, "Sec-WebSocket-Version"); v != "13" && v != "8" {
+		e := badRequest("Missing or invalid Sec-WebSocket-Version header")
+		e.Header = make(http.Header)
+		e.Header.Set("Sec-WebSocket-Version", "13, 8")
+		return Handshake{}, e
+	}
+	protocol, ok := firstProtocol(h.Values("Sec-WebSocket-Protocol"))
+	if !ok {
+		return Handshake{}, badRequest("Invalid Sec-WebSocket-Protocol header")
+	}
+	return Handshake{Key: key, Protocol: protocol}, nil
+}
+
+// SetHeader puts the headers of the 101 answer into dst (RFC 6455 section
+// 4.2.2).
+func (h Handshake) SetHeader(dst http.Header) {
+	dst.Set("Upgrade", "websocket")
+	dst.Set("Connection", "Upgrade")
+	dst.Set("Sec-WebSocket-Accept", accept(h.Key))
+	if h.Protocol != "" {
+		dst.Set("Sec-WebSocket-Protocol", h.Protocol)
+	}
+}
+
+// accept proves to the client that its key was understood (RFC 6455 section
+// 4.2.2, step 5.4).
+func accept(key string) string {
+	sum := sha1.Sum([]byte(key + keyGUID)) //nolint:gosec // prescribed, not a protection
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func badRequest(message string) *HandshakeError {
+	return &HandshakeError{Status: http.StatusBadRequest, Message: message}
+}
+
+// value returns the one value of a header that must not be repeated. A
+// repeated one comes out joined, so that no comparison accepts it.
+func value(h http.Header, name string) string {
+	return strings.TrimSpace(strings.Join(h.Values(name), ", "))
+}
+
+// firstProtocol returns the first of the offered subprotocols, "" if there is
+// no such header. ok is false unless all are tokens and no two the same (RFC
+// 6455 section 4.1, item 10).
+func firstProtocol(lines []string) (first string, ok bool) {
+	if len(lines) == 0 {
+		return "", true
+	}
+	seen := make(map[string]bool)
+	for token := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		token = strings.Trim(token, " \t")
+		if !isToken(token) || seen[token] {
+			return "", false
+		}
+		if len(seen) == 0 {
+			first = token
+		}
+		seen[token] = true
+	}
+	return first, true
+}
+
+// isToken reports whether s is a token as in RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	for _, r := range s {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		case strings.ContainsRune("!#$%&'*+-.^_`|~", r):
+		default:
+			return false
+		}
+	}
+	return s != ""
+}

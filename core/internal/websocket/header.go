@@ -1,0 +1,83 @@
+package websocket
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/gobwas/ws"
+)
+
+// Sizes of the parts of a frame header (RFC 6455 section 5.2).
+const (
+	headSize  = 2 // FIN, RSV1-3, opcode; MASK, length
+	len16Size = 2
+	len64Size = 8
+	maskSize  = 4
+
+	// Values of the 7-bit length that announce a longer one.
+	len16 = 126
+	len64 = 127
+)
+
+// maxJoint is how much of a frame in several parts has to be seen in one piece:
+// the longest control frame, which is longer than the longest header.
+const maxJoint = headSize + maskSize + ws.MaxControlFramePayloadSize
+
+// header reads the frame header at the beginning of p. size is the number of
+// bytes it has, 0 if p ends before the header does; what is wrong with the first
+// two bytes is reported anyway.
+//
+// A data frame whose length would have fitted a shorter form is accepted. RFC
+// 6455 section 5.2 asks for the shortest, but nothing depends on it, and the
+// JavaScript server accepts it too.
+func header(p []byte, fragmented bool) (h ws.Header, size int, err error) {
+	if len(p) < headSize {
+		return h, 0, nil
+	}
+	h.Fin = p[0]&0x80 != 0
+	h.Rsv = p[0] >> 4 & 0x7
+	h.OpCode = ws.OpCode(p[0] & 0xF)
+	h.Masked = p[1]&0x80 != 0
+	h.Length = int64(p[1] & 0x7F)
+	if err := checkHeader(h, fragmented); err != nil {
+		return h, 0, err
+	}
+	size = headSize + maskSize
+	switch h.Length {
+	case len16:
+		size += len16Size
+	case len64:
+		size += len64Size
+	}
+	if len(p) < size {
+		return h, 0, nil
+	}
+	switch h.Length {
+	case len16:
+		h.Length = int64(binary.BigEndian.Uint16(p[headSize:]))
+	case len64:
+		n := binary.BigEndian.Uint64(p[headSize:])
+		if n > math.MaxInt64 {
+			return h, 0, &ProtocolError{codeProtocol, "64-bit length with the top bit set"}
+		}
+		h.Length = int64(n)
+	}
+	copy(h.Mask[:], p[size-maskSize:size])
+	return h, size, nil
+}
+
+// checkHeader refuses reserved bits and opcodes, frames without a mask, control
+// frames that are long or fragmented, and data frames that do not go with a
+// message having begun or not (RFC 6455 sections 5.1, 5.2, 5.4, 5.5). It needs
+// no more than the first two bytes: only a length of at most 125, the longest
+// of a control frame, has no other form.
+func checkHeader(h ws.Header, fragmented bool) error {
+	state := ws.StateServerSide
+	if fragmented {
+		state = state.Set(ws.StateFragmented)
+	}
+	if err := ws.CheckHeader(h, state); err != nil {
+		return &ProtocolError{codeProtocol, err.Error()}
+	}
+	return nil
+}

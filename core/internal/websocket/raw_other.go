@@ -1,0 +1,17 @@
+//go:build !unix
+
+package websocket
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// rawConn returns nil: sockets of this system are not read and written by
+// plain system calls, so every connection goes the way of TLS.
+func rawConn(net.Conn) syscall.RawConn { return nil }
+
+func (c *Conn) serveRaw(h Handler) error { return c.serveBuffered(h) }
+
+func (c *Conn) writeRaw(b batch, _ bool) (batch, error) { return b, errors.ErrUnsupported }

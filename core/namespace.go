@@ -1,0 +1,104 @@
+package sio
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sioplug/sioplug/core/internal/rooms"
+)
+
+// A Namespace is a part of a server with clients, rooms and handlers of its
+// own. Register handlers before clients connect: a client meets those that are
+// there when its packet is handled. All methods are safe for concurrent use.
+type Namespace struct {
+	server *Server
+	name   string
+	index  *rooms.Index[*Socket]
+	ackIDs atomic.Uint64
+	routes atomic.Pointer[routes]
+
+	mu sync.Mutex // serializes registrations
+}
+
+func newNamespace(s *Server, name string) *Namespace {
+	n := &Namespace{server: s, name: name, index: rooms.NewIndex[*Socket]()}
+	r := &routes{onEvent: map[string]route{}}
+	r.compose()
+	n.routes.Store(r)
+	return n
+}
+
+// Name returns the name, with its leading slash.
+func (n *Namespace) Name() string { return n.name }
+
+// Emit sends an event to all clients of the namespace. See [Broadcast.Emit].
+func (n *Namespace) Emit(event string, args ...any) error {
+	return n.broadcast().Emit(event, args...)
+}
+
+// To returns the clients in any of the rooms, or all without a room. A
+// socket's id is a room with that socket in it.
+func (n *Namespace) To(rooms ...string) Broadcast { return n.broadcast().To(rooms...) }
+
+// Except returns the clients in none of the rooms.
+func (n *Namespace) Except(rooms ...string) Broadcast { return n.broadcast().Except(rooms...) }
+
+func (n *Namespace) broadcast() Broadcast { return Broadcast{ns: n} }
+
+// connect decides about a CONNECT, on the socket's queue.
+func (n *Namespace) connect(c *Ctx) {
+	s, r := c.Socket, n.routes.Load()
+	if err := protect(func() error { return r.connect(c) }); err != nil {
+		s.refuse(err)
+		return
+	}
+	if !s.accept() {
+		return // it has gone meanwhile
+	}
+	n.server.log().Debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
+	for _, h := range r.onConnect {
+		if err := protect(func() error { return h(c) }); err != nil {
+			s.logFailure("OnConnect failed", eventConnect, err)
+			_ = s.Disconnect() // it cannot fail but for being done already
+			return
+		}
+	}
+}
+
+// disconnected runs the last functions of a socket, on its queue.
+func (n *Namespace) disconnected(s *Socket) {
+	why := s.whyEnded()
+	n.server.log().Debug("socket disconnected",
+		slog.String("ns", n.name), slog.String("sid", s.id), slog.String("reason", string(why.Reason)))
+	for _, f := range n.routes.Load().onLeave {
+		err := protect(func() error { f(s, why.Reason); return nil })
+		if err != nil {
+			s.logFailure("OnDisconnect failed", eventDisconnect, err)
+		}
+	}
+}
+
+// dispatch runs the handler of an event, on the socket's queue.
+func (n *Namespace) dispatch(c *Ctx) {
+	err := protect(func() error { return c.in.handler(c) })
+	switch {
+	case err == nil:
+	case n.server.opts.OnError != nil:
+		n.server.opts.OnError(c, err)
+	default:
+		n.fail(c, err)
+	}
+}
+
+// fail tells the client, if it waits for an answer, and the log.
+func (n *Namespace) fail(c *Ctx, err error) {
+	c.logFailure("handler failed", c.Event(), err)
+	if !c.WantsAck() {
+		return
+	}
+	w, _ := toWire(err)
+	// ErrAckSent means that the handler answered before it failed, and other
+	// errors that there is nobody to answer to.
+	_ = c.Ack(map[string]wireError{"error": w})
+}

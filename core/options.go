@@ -1,0 +1,143 @@
+package sio
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/serial"
+)
+
+// Options are the settings of a [Server], with the names of the JavaScript
+// server where it has the same. A zero value means the default.
+type Options struct {
+	// PingInterval is the time between a pong and the next ping, 25 s by
+	// default; PingTimeout is how long to wait for the pong, 20 s by default.
+	// Clients learn both at the handshake.
+	PingInterval time.Duration
+	PingTimeout  time.Duration
+
+	// UpgradeTimeout is how long a client may take to move from polling to
+	// WebSocket, 10 s by default.
+	UpgradeTimeout time.Duration
+
+	// ConnectTimeout is how long a client may be connected without having
+	// joined a namespace, 45 s by default.
+	ConnectTimeout time.Duration
+
+	// MaxHTTPBufferSize is the size in bytes that a message, or the body of a
+	// POST, may have: 1,000,000 by default. What is larger ends a WebSocket
+	// connection, and is answered 413 in a POST.
+	MaxHTTPBufferSize int
+
+	// MaxAttachments is how many binary values one packet may have, 10 by
+	// default. All of them together may have MaxHTTPBufferSize bytes.
+	MaxAttachments int
+
+	// MaxSendBuffer is how many bytes may wait for one client that does not
+	// read as fast as it is sent to, 16 MiB by default. Beyond that it is
+	// disconnected. A broadcast's bytes count for each of its receivers,
+	// although they exist once.
+	MaxSendBuffer int
+
+	// MaxPendingEvents and MaxPendingBytes are how much of what a client sent
+	// may wait for a socket's handlers, 256 events and 1 MiB by default.
+	// Beyond that the connection is not read until a handler has returned, so
+	// nothing is lost and the client is slowed down.
+	MaxPendingEvents int
+	MaxPendingBytes  int
+
+	// Transports are those that clients may use, "polling" and "websocket" by
+	// default. DisableUpgrades keeps clients on the one they began with.
+	Transports      []string
+	DisableUpgrades bool
+
+	// ClientFS, if set, has the files of the JavaScript client
+	// (socket.io.min.js and so on: the dist folder of the npm package
+	// socket.io-client), and the server serves them beside its endpoint.
+	ClientFS fs.FS
+
+	// OnError, if set, is called with the error of an event's handler instead
+	// of answering the client's ack and logging it.
+	OnError func(c *Ctx, err error)
+
+	// Logger takes what operators have to know: errors and panics of handlers
+	// at Error. What any client can cause is logged at Debug, with neither
+	// payloads nor auth objects. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// Defaults of [Options] that the engine does not know.
+const (
+	defaultConnectTimeout    = 45 * time.Second
+	defaultMaxHTTPBufferSize = 1e6
+	defaultMaxPendingEvents  = 256
+	defaultMaxPendingBytes   = 1 << 20
+)
+
+// withDefaults returns a copy with the defaults filled in. It panics on what
+// can only be a mistake.
+func (o *Options) withDefaults() Options {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	for name, v := range map[string]int64{
+		"PingInterval":      int64(c.PingInterval),
+		"PingTimeout":       int64(c.PingTimeout),
+		"UpgradeTimeout":    int64(c.UpgradeTimeout),
+		"ConnectTimeout":    int64(c.ConnectTimeout),
+		"MaxHTTPBufferSize": int64(c.MaxHTTPBufferSize),
+		"MaxAttachments":    int64(c.MaxAttachments),
+		"MaxSendBuffer":     int64(c.MaxSendBuffer),
+		"MaxPendingEvents":  int64(c.MaxPendingEvents),
+		"MaxPendingBytes":   int64(c.MaxPendingBytes),
+	} {
+		if v < 0 {
+			misuse(fmt.Sprintf("Options.%s is negative: leave it 0 for the default", name))
+		}
+	}
+	for _, t := range c.Transports {
+		if t != engine.Polling && t != engine.WebSocket {
+			misuse(fmt.Sprintf("Options.Transports has %q: use %q and %q", t, engine.Polling, engine.WebSocket))
+		}
+	}
+	c.ConnectTimeout = or(c.ConnectTimeout, defaultConnectTimeout)
+	c.MaxHTTPBufferSize = or(c.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
+	c.MaxPendingEvents = or(c.MaxPendingEvents, defaultMaxPendingEvents)
+	c.MaxPendingBytes = or(c.MaxPendingBytes, defaultMaxPendingBytes)
+	c.Logger = or(c.Logger, slog.Default())
+	return c
+}
+
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+func (o *Options) engine() engine.Options {
+	return engine.Options{
+		PingInterval:      o.PingInterval,
+		PingTimeout:       o.PingTimeout,
+		UpgradeTimeout:    o.UpgradeTimeout,
+		MaxHTTPBufferSize: o.MaxHTTPBufferSize,
+		MaxSendBuffer:     o.MaxSendBuffer,
+		Transports:        o.Transports,
+		DisableUpgrades:   o.DisableUpgrades,
+		Logger:            o.Logger,
+	}
+}
+
+func (o *Options) decoder() packet.Decoder {
+	return packet.Decoder{MaxAttachments: o.MaxAttachments, MaxBytes: o.MaxHTTPBufferSize}
+}
+
+func (o *Options) pending() serial.Limits {
+	return serial.Limits{Tasks: o.MaxPendingEvents, Bytes: o.MaxPendingBytes}
+}

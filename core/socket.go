@@ -1,0 +1,241 @@
+package sio
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/core/internal/serial"
+)
+
+// A Socket is one client in one namespace. It carries data, not handlers:
+// those belong to the [Namespace]. All methods are safe for concurrent use,
+// and none blocks unless it takes a context.
+type Socket struct {
+	id     string
+	ns     *Namespace
+	client *client
+	auth   []byte // the payload of the CONNECT packet
+	member rooms.Member[*Socket]
+	queue  serial.Queue[queued] // what came in, one at a time
+	state  atomic.Uint32
+
+	accepted bool // only for tasks of the queue: the connect chain accepted the client
+
+	mu     sync.Mutex
+	why    *DisconnectError
+	ctx    context.Context //nolint:containedctx // made when somebody asks for it
+	cancel context.CancelCauseFunc
+	acks   map[uint64]chan<- Args
+	values map[any]any
+}
+
+// The states of a socket.
+const (
+	stateConnecting   uint32 = iota // the connect chain runs
+	stateConnected                  // accepted
+	stateDisconnected               // the last functions may still run
+)
+
+func newSocket(c *client, ns *Namespace, auth []byte) *Socket {
+	return &Socket{id: engine.NewID(), ns: ns, client: c, auth: auth}
+}
+
+// ID returns the socket's id, which is public, other than the session's. It is
+// also a room with this socket in it.
+func (s *Socket) ID() string { return s.id }
+
+// Namespace returns the namespace that the socket belongs to.
+func (s *Socket) Namespace() *Namespace { return s.ns }
+
+// Connected reports whether the client was accepted and has not left.
+func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
+
+// Context returns a context that ends when the socket is disconnected;
+// [context.Cause] then gives a [*DisconnectError]. It has the values of the
+// request that opened the connection.
+func (s *Socket) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx == nil {
+		s.ctx, s.cancel = context.WithCancelCause(s.client.session.Values())
+		if s.why != nil {
+			s.cancel(s.why)
+		}
+	}
+	return s.ctx
+}
+
+// Emit sends an event to the client. It queues and does not wait, for the
+// client neither: one that reads too slowly is disconnected (see
+// [Options.MaxSendBuffer]). Arguments are encoded as by encoding/json, except
+// that any []byte travels as binary data; they are not used after Emit
+// returned. Before the client is accepted Emit returns [ErrNotConnected], later
+// an error that matches [ErrDisconnected].
+func (s *Socket) Emit(event string, args ...any) error {
+	m, err := encodeEvent(s.ns.name, event, args)
+	if err != nil {
+		return err
+	}
+	return s.send(m)
+}
+
+// EmitVolatile is like [Socket.Emit], but the event is dropped if the client is
+// not ready to receive: when its connection is congested, or between two polls.
+func (s *Socket) EmitVolatile(event string, args ...any) error {
+	m, err := encodeEvent(s.ns.name, event, args)
+	if err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.client.session.SendVolatile(m...)
+	return nil
+}
+
+// send queues an encoded message.
+func (s *Socket) send(m []*frame.Frame) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	return s.wrapSend(s.client.session.Send(m...))
+}
+
+func (s *Socket) wrapSend(err error) error {
+	switch err { //nolint:errorlint // the engine returns exactly these
+	case nil:
+		return nil
+	case engine.ErrSlowClient:
+		return ErrSlowClient
+	default: // its session has ended a moment ago; it will be told
+		return ErrDisconnected
+	}
+}
+
+// check returns why nothing can be sent, if so.
+func (s *Socket) check() error {
+	switch s.state.Load() {
+	case stateConnected:
+		return nil
+	case stateConnecting:
+		return ErrNotConnected
+	default:
+		return s.whyEnded()
+	}
+}
+
+func (s *Socket) whyEnded() *DisconnectError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.why
+}
+
+// Join puts the socket into the rooms. It returns an error unless the socket is
+// connected.
+func (s *Socket) Join(rooms ...string) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.ns.index.Join(&s.member, rooms...)
+	return nil
+}
+
+// Leave takes the socket out of the rooms; those that it is not in do not
+// matter. It returns an error unless the socket is connected.
+func (s *Socket) Leave(rooms ...string) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.ns.index.Leave(&s.member, rooms...)
+	return nil
+}
+
+// Rooms returns the rooms that the socket is in: its id, and those it joined.
+func (s *Socket) Rooms() []string { return s.ns.index.Rooms(&s.member) }
+
+// To returns the clients in any of the rooms, but not this one.
+func (s *Socket) To(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }
+
+// Except returns the clients in none of the rooms, and not this one either.
+func (s *Socket) Except(rooms ...string) Broadcast { return s.Broadcast().Except(rooms...) }
+
+// Broadcast returns all clients of the namespace but this one.
+func (s *Socket) Broadcast() Broadcast { return s.ns.Except(s.id) }
+
+// Disconnect makes the client leave the namespace. What was emitted before is
+// delivered; events that wait for their handlers are dropped. Other namespaces
+// of the client are not concerned, and it may connect again.
+func (s *Socket) Disconnect() error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.client.kick(s)
+	return nil
+}
+
+// Close disconnects the client from all namespaces and ends its connection.
+func (s *Socket) Close() error {
+	s.client.kickAll()
+	return nil
+}
+
+// accept connects the socket, unless the client has gone. The answer is queued
+// before anybody can find the socket, so that it comes before all else.
+func (s *Socket) accept() bool {
+	s.ns.index.Add(&s.member, s, s.id, func() bool {
+		s.accepted = s.state.CompareAndSwap(stateConnecting, stateConnected)
+		if s.accepted {
+			// If the session has just ended, the socket is told in a moment.
+			_ = s.client.session.Send(encodeConnect(s.ns.name, s.id)...)
+		}
+		return s.accepted
+	})
+	if s.accepted {
+		s.client.joined()
+	}
+	return s.accepted
+}
+
+// refuse answers a CONNECT with an error; the connection stays.
+func (s *Socket) refuse(err error) {
+	s.logFailure("connection refused", eventConnect, err)
+	w, _ := toWire(err)
+	m, err := encodeConnectError(s.ns.name, w)
+	if err != nil {
+		s.logFailure("encoding Error.Data failed", eventConnect, err)
+		return
+	}
+	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
+		_ = s.client.session.Send(m...) // nobody else to tell
+	}
+}
+
+// end disconnects the socket, once: the waiters wake, the client's table has
+// room for another one, and after what is running the last task follows. With
+// drop, events that wait are not handled.
+func (s *Socket) end(why *DisconnectError, drop bool) bool {
+	s.mu.Lock()
+	if s.why != nil {
+		s.mu.Unlock()
+		return false
+	}
+	s.why = why
+	s.state.Store(stateDisconnected)
+	if s.cancel != nil {
+		s.cancel(why)
+	}
+	acks := s.acks
+	s.acks = nil
+	s.mu.Unlock()
+
+	for _, ch := range acks {
+		close(ch)
+	}
+	s.client.forget(s)
+	s.queue.Close(queued{s.newInbound(taskDisconnect)}, drop)
+	return true
+}
