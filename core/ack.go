@@ -44,6 +44,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	if err := s.send(m); err != nil {
 		return Args{}, err
 	}
+	s.client.session.Yield()
 	select {
 	case a, ok := <-answer:
 		if !ok {

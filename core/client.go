@@ -20,7 +20,7 @@ var (
 )
 
 // A client is one session with its sockets, one for each namespace. It
-// implements [engine.Handler].
+// implements [engine.Handler] and [engine.Worker].
 type client struct {
 	server  *Server
 	session *engine.Session
@@ -28,6 +28,7 @@ type client struct {
 
 	mu      sync.Mutex
 	sockets []*Socket // few
+	ready   []*Socket // with events that nobody handles yet
 	wait    deadline.Item[*client]
 	ended   *DisconnectError
 }
@@ -108,7 +109,43 @@ func (c *client) connect(p packet.Packet) error {
 	}
 	in := s.newInbound(taskConnect)
 	in.event, in.auth = eventConnect, p.Data
-	return s.queue.Push(queued{in})
+	idle, err := s.queue.Push(queued{in})
+	s.runIf(idle)
+	return err
+}
+
+// Work implements [engine.Worker]: it handles events.
+func (c *client) Work() {
+	for {
+		c.mu.Lock()
+		if len(c.ready) == 0 {
+			c.mu.Unlock()
+			return
+		}
+		s := c.ready[0]
+		n := copy(c.ready, c.ready[1:])
+		c.ready[n] = nil
+		c.ready = c.ready[:n]
+		c.mu.Unlock()
+		s.queue.Run()
+	}
+}
+
+// workElsewhere has another goroutine do what Work would do, because the one
+// that would call it next has to wait for it.
+func (c *client) workElsewhere() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ready) > 0 {
+		go c.Work() // ends with the handlers
+	}
+}
+
+// hasWork notes that a socket's queue is to be run by Work.
+func (c *client) hasWork(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ready = append(c.ready, s)
 }
 
 // add puts a new socket into the table, unless its namespace has one already or

@@ -9,7 +9,18 @@ func (s *Socket) event(p packet.Packet) {
 	in.args, in.acks, in.ackID = p.Args, p.HasID, p.ID
 	in.event, in.handler = s.ns.route(p.Name)
 	// An error means that the socket has ended meanwhile.
-	_ = s.queue.PushWait(queued{in}, s.ns.server.opts.pending(), s.holding)
+	if idle, _ := s.queue.PushWait(queued{in}, s.ns.server.opts.pending(), s.holding); idle {
+		s.client.hasWork(s)
+	}
+}
+
+// runIf starts a goroutine for the socket's tasks if nobody runs them. Events
+// do not need one (see [client.Work]); what comes once in a socket's life does,
+// so that the stack of the reading goroutine stays small.
+func (s *Socket) runIf(idle bool) {
+	if idle {
+		go s.queue.Run() // Shutdown waits for the last task
+	}
 }
 
 // route finds the handler of an event, and its name without a copy if it is a
@@ -27,6 +38,7 @@ func (n *Namespace) route(name []byte) (string, Handler) {
 // ack while its client sends more than even that allows, when the ping timeout
 // is the way out.
 func (s *Socket) holding(relaxed bool) (over func()) {
+	s.client.workElsewhere()
 	if relaxed {
 		return func() {}
 	}

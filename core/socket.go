@@ -236,6 +236,6 @@ func (s *Socket) end(why *DisconnectError, drop bool) bool {
 		close(ch)
 	}
 	s.client.forget(s)
-	s.queue.Close(queued{s.newInbound(taskDisconnect)}, drop)
+	s.runIf(s.queue.Close(queued{s.newInbound(taskDisconnect)}, drop))
 	return true
 }

@@ -79,3 +79,12 @@ type Handler interface {
 	// last Message and must not block.
 	Close(reason Reason, err error)
 }
+
+// A Worker is a [Handler] that does not handle messages when they are handed
+// over but afterwards, all that came together. That way what it sends in
+// answer to them leaves together, too.
+type Worker interface {
+	// Work works on what was handed over. It may take its time: then messages
+	// go on coming, and Work may be called again before it has returned.
+	Work()
+}

@@ -22,6 +22,7 @@ type outbox struct {
 	dirty   bool           // a flush worker has been told
 	writing bool           // somebody is writing, and will write what is added
 	blocked bool           // the peer's socket is full
+	corked  bool           // the read loop works on messages, and will write what is added
 }
 
 func (o *outbox) push(frames ...*frame.Frame) {
@@ -89,7 +90,7 @@ func (s *Session) SendVolatile(frames ...*frame.Frame) bool {
 // is held.
 func (s *Session) enqueue(frames ...*frame.Frame) bool {
 	s.out.push(frames...)
-	if s.out.dirty || s.out.writing || (s.link == nil && s.poll == nil) {
+	if s.out.dirty || s.out.writing || s.out.corked || (s.link == nil && s.poll == nil) {
 		return false
 	}
 	s.out.dirty = true

@@ -208,6 +208,12 @@ func readBody(req *Request, limit int) ([]byte, error) {
 func (s *Session) receivePayload(body []byte) error {
 	s.recv.Lock()
 	defer s.recv.Unlock()
+	if s.worker != nil {
+		defer func() {
+			// Not here: the client waits for the answer before it sends more.
+			go s.worker.Work() // ends with the handlers, whose context the session's end cancels
+		}()
+	}
 	for r := payload.NewReader(body); r.More(); {
 		p, err := r.Next()
 		if err != nil {

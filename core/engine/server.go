@@ -43,6 +43,7 @@ type Server struct {
 	farewells *deadline.List[*Session]
 	partings  *deadline.List[*Session]
 	upgrades  *deadline.List[*link]
+	turns     *deadline.List[*link]
 	writers   *flush.Workers[*Session]
 	loops     gate.Gate // the read loops that run
 	shards    atomic.Uint32
@@ -63,6 +64,7 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.farewells = deadline.NewList(epoch, closeTimeout, (*Session).cut)
 	e.partings = deadline.NewList(epoch, partingTimeout, (*Session).cut)
 	e.upgrades = deadline.NewList(epoch, e.opts.UpgradeTimeout, (*link).abandon)
+	e.turns = deadline.NewList(epoch, patience, (*link).handOver)
 	e.writers = flush.NewWorkers((*Session).flush)
 	return e
 }

@@ -31,6 +31,7 @@ type Session struct {
 	request *Request
 	values  context.Context //nolint:containedctx // the handshake's values live as long as the session
 	handler Handler
+	worker  Worker // the same, if it is one
 	shard   uint32 // which flush worker writes
 
 	// pinged is set while a pong is awaited. It is written under mu, and read
@@ -94,6 +95,7 @@ func (s *Session) Transport() string {
 func (s *Session) start(l *link, tail []byte) bool {
 	s.link = l
 	s.handler = s.server.open(s)
+	s.worker, _ = s.handler.(Worker)
 	s.mu.Lock()
 	hi := s.server.hi(s.id, tail)
 	s.out.push(hi)

@@ -24,10 +24,11 @@ type link struct {
 
 	rejected bool // refused to carry the session; the rest of its input is ignored
 
-	// Only while an upgrade is tried. Guarded by the session's mu.
-	wait   deadline.Item[*link]
-	probed bool // the client has sent its probe
-	noops  int  // how often a poll was ended since
+	// Guarded by the session's mu.
+	wait   deadline.Item[*link] // for the upgrade; then, for the work to be done
+	probed bool                 // the client has sent its probe
+	noops  int                  // how often a poll was ended since
+	turn   turn
 }
 
 // serveUpgrade answers a WebSocket handshake: for a new session if s is nil,
@@ -54,10 +55,7 @@ func (e *Server) serveUpgrade(x Exchange, s *Session) {
 		} else {
 			l.beginProbe()
 		}
-		return func() {
-			defer e.loops.Leave()
-			l.run()
-		}
+		return l.run
 	})
 	if err != nil {
 		e.loops.Leave()
@@ -92,14 +90,19 @@ func (l *link) open() {
 
 // run reads until the connection ends, and ends the session with it.
 func (l *link) run() {
-	defer l.conn.Close() //nolint:errcheck // nobody could use the error
 	err := l.serve()
+	if errors.Is(err, websocket.ErrHandedOver) {
+		return
+	}
+	defer l.server().loops.Leave()
+	defer l.conn.Close() //nolint:errcheck // nobody could use the error
 	if !l.active {
 		l.session.probeEnded(l)
 		return
 	}
 	s := l.session
 	defer s.forgetLink()
+	s.work() // what came last
 	var violation *websocket.ProtocolError
 	var closed *websocket.CloseError
 	switch {
@@ -118,7 +121,7 @@ func (l *link) run() {
 func (l *link) serve() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			l.session.server.opts.Logger.Error("panic while reading a connection",
+			l.server().opts.Logger.Error("panic while reading a connection",
 				"sid", l.session.id, "err", v, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", v)
 		}
@@ -154,24 +157,13 @@ func (l *link) Control(f *frame.Frame) {
 	}
 	s := l.session
 	s.mu.Lock()
-	s.out.push(f)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	if s.out.bytes+f.Len() <= s.server.opts.MaxSendBuffer {
+		s.out.push(f) // beyond that, a peer that floods us with pings and does not read gets no more pongs
+	}
 }
 
-// Flush implements [websocket.Handler]. Answers of the connection itself are
-// written at once; everything else has its flush worker.
-func (l *link) Flush() {
-	if !l.active {
-		return
-	}
-	s := l.session
-	s.mu.Lock()
-	pending := len(s.out.frames) > 0 && !s.out.dirty
-	s.mu.Unlock()
-	if pending {
-		s.flush()
-	}
-}
+func (l *link) server() *Server { return l.session.server }
 
 // writeNow writes to a connection that carries no session yet, from its read
 // loop. A peer that cannot take a few bytes then is of no use.

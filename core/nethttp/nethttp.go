@@ -20,7 +20,7 @@ import (
 type Exchange struct {
 	w   http.ResponseWriter
 	r   *http.Request
-	req engine.Request
+	req *engine.Request // apart, because sessions keep it and must not keep the rest
 }
 
 // New returns the exchange of w and r, for the duration of the handler.
@@ -29,7 +29,7 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 	if err != nil {
 		ip = r.RemoteAddr
 	}
-	return &Exchange{w: w, r: r, req: engine.Request{
+	return &Exchange{w: w, r: r, req: &engine.Request{
 		Method:        r.Method,
 		Path:          r.URL.Path,
 		URI:           r.URL.RequestURI(),
@@ -45,7 +45,7 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 
 // Request implements [engine.Exchange]. Until the exchange is served, the
 // caller may change what it returns.
-func (x *Exchange) Request() *engine.Request { return &x.req }
+func (x *Exchange) Request() *engine.Request { return x.req }
 
 // Values implements [engine.Exchange].
 func (x *Exchange) Values() context.Context { return x.r.Context() }

@@ -94,11 +94,15 @@ func (it *Item[T]) Stop() {
 		l.remove(it)
 	}
 	it.list = nil
-	if l.head == nil && l.armed {
+	if l.head == nil && l.armed && l.after > brief {
 		l.armed = false
 		l.timer.Stop()
 	}
 }
+
+// brief is the time for which a timer is left to find nothing. Starting and
+// stopping it for each of many short waits would cost more.
+const brief = 10 * time.Millisecond
 
 func (l *List[T]) remove(it *Item[T]) {
 	if it.prev == nil {

@@ -30,9 +30,10 @@ const keep = 4
 // relaxed is how many times the limits apply while the queue is relaxed.
 const relaxed = 8
 
-// A Queue runs tasks. Its goroutine exists only while there is work, so an
-// idle Queue costs nothing but its few words. The zero Queue is ready for use.
-// It is safe for concurrent use.
+// A Queue holds tasks for whoever runs them. It has no goroutine: one that adds
+// a task to an idle queue is told so, and runs the tasks itself or has it done.
+// An idle Queue costs nothing but its few words. The zero Queue is ready for
+// use. It is safe for concurrent use.
 type Queue[T Task] struct {
 	mu      sync.Mutex
 	tasks   []T // from head on
@@ -44,23 +45,22 @@ type Queue[T Task] struct {
 	space   chan struct{} // closed when a waiting Push should look again; nil if none waits
 }
 
-// Push adds a task, whatever waits already. The queue's goroutine ends when
-// its work is done, or never, if a task does not return.
-func (q *Queue[T]) Push(t T) error {
+// Push adds a task, whatever waits already. It reports whether nobody runs the
+// tasks; then the caller has to see to it that [Queue.Run] is called.
+func (q *Queue[T]) Push(t T) (idle bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return ErrClosed
+		return false, ErrClosed
 	}
-	q.add(t)
-	return nil
+	return q.add(t), nil
 }
 
-// PushWait adds a task, and before that waits while the queue is full. If it
-// has to wait, it first calls waiting, and the function returned by that when
-// the wait is over. waiting is told whether the queue is relaxed, that is,
-// whether even the raised limits are reached.
-func (q *Queue[T]) PushWait(t T, l Limits, waiting func(relaxed bool) (over func())) error {
+// PushWait is like [Queue.Push], but waits while the queue is full. If it has
+// to wait, it first calls waiting, and the function returned by that when the
+// wait is over. waiting is told whether the queue is relaxed, that is, whether
+// even the raised limits are reached.
+func (q *Queue[T]) PushWait(t T, l Limits, waiting func(relaxed bool) (over func())) (idle bool, err error) {
 	q.mu.Lock()
 	for q.full(l) && !q.closed {
 		if q.space == nil {
@@ -75,10 +75,9 @@ func (q *Queue[T]) PushWait(t T, l Limits, waiting func(relaxed bool) (over func
 	}
 	defer q.mu.Unlock()
 	if q.closed {
-		return ErrClosed
+		return false, ErrClosed
 	}
-	q.add(t)
-	return nil
+	return q.add(t), nil
 }
 
 func (q *Queue[T]) full(l Limits) bool {
@@ -105,8 +104,9 @@ func (q *Queue[T]) Tighten() {
 }
 
 // Close adds the last task; with drop, those that have not begun are dropped.
-// It reports whether this was the first call: later ones do nothing.
-func (q *Queue[T]) Close(last T, drop bool) bool {
+// It reports, as Push does, whether nobody runs the tasks. Later calls do
+// nothing.
+func (q *Queue[T]) Close(last T, drop bool) (idle bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -116,13 +116,14 @@ func (q *Queue[T]) Close(last T, drop bool) bool {
 		clear(q.tasks)
 		q.tasks, q.head, q.bytes = q.tasks[:0], 0, 0
 	}
-	q.add(last)
+	idle = q.add(last)
 	q.closed = true
 	q.signal()
-	return true
+	return idle
 }
 
-func (q *Queue[T]) add(t T) {
+// add reports whether it makes the queue run.
+func (q *Queue[T]) add(t T) bool {
 	if q.head > 0 && len(q.tasks) == cap(q.tasks) {
 		n := copy(q.tasks, q.tasks[q.head:])
 		clear(q.tasks[n:])
@@ -130,10 +131,9 @@ func (q *Queue[T]) add(t T) {
 	}
 	q.tasks = append(q.tasks, t)
 	q.bytes += t.Size()
-	if !q.running {
-		q.running = true
-		go q.run() // whoever closes the queue learns of its end from the last task
-	}
+	idle := !q.running
+	q.running = true
+	return idle
 }
 
 func (q *Queue[T]) signal() {
@@ -143,7 +143,9 @@ func (q *Queue[T]) signal() {
 	}
 }
 
-func (q *Queue[T]) run() {
+// Run runs tasks until there are none. It must be called once for every time
+// that adding a task found the queue idle, by any goroutine.
+func (q *Queue[T]) Run() {
 	for {
 		t, ok := q.next()
 		if !ok {
@@ -153,7 +155,7 @@ func (q *Queue[T]) run() {
 	}
 }
 
-// next takes the next task out, or notes that the goroutine ends.
+// next takes the next task out, or notes that nobody runs them any more.
 func (q *Queue[T]) next() (t T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -43,6 +43,15 @@ func (l *logbook) want(t *testing.T, want ...int) {
 	}
 }
 
+// push adds a task and has the queue run on a goroutine of its own.
+func push(q *serial.Queue[task], tk task) error {
+	idle, err := q.Push(tk)
+	if idle {
+		go q.Run()
+	}
+	return err
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -57,7 +66,7 @@ func TestTasksRunInOrder(t *testing.T) {
 		log := &logbook{}
 		var want []int
 		for i := range 100 {
-			must(t, q.Push(task{n: i, log: log}))
+			must(t, push(&q, task{n: i, log: log}))
 			want = append(want, i)
 		}
 		log.want(t, want...)
@@ -70,13 +79,13 @@ func TestCloseRunsTheRestAndThenTheLast(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var q serial.Queue[task]
 			log, gate := &logbook{}, make(chan struct{})
-			must(t, q.Push(task{n: 1, gate: gate, log: log}))
+			must(t, push(&q, task{n: 1, gate: gate, log: log}))
 			synctest.Wait()
-			must(t, q.Push(task{n: 2, log: log}))
-			if !q.Close(task{n: 3, log: log}, drop) || q.Close(task{n: 4, log: log}, drop) {
-				t.Error("only the first Close counts")
+			must(t, push(&q, task{n: 2, log: log}))
+			if q.Close(task{n: 3, log: log}, drop) || q.Close(task{n: 4, log: log}, drop) {
+				t.Error("the queue runs, so Close must not find it idle")
 			}
-			if err := q.Push(task{n: 5, log: log}); !errors.Is(err, serial.ErrClosed) {
+			if err := push(&q, task{n: 5, log: log}); !errors.Is(err, serial.ErrClosed) {
 				t.Errorf("Push after Close: %v", err)
 			}
 			close(gate)
@@ -93,10 +102,14 @@ func TestCloseRunsTheRestAndThenTheLast(t *testing.T) {
 func pushWait(q *serial.Queue[task], tk task, l serial.Limits, waits *[]bool) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		done <- q.PushWait(tk, l, func(relaxed bool) func() {
+		idle, err := q.PushWait(tk, l, func(relaxed bool) func() {
 			*waits = append(*waits, relaxed)
 			return func() {}
 		})
+		done <- err
+		if idle {
+			q.Run()
+		}
 	}()
 	return done
 }
@@ -113,7 +126,7 @@ func TestPushWaitWaitsWhileFull(t *testing.T) {
 				var q serial.Queue[task]
 				var waits []bool
 				log, gate := &logbook{}, make(chan struct{})
-				must(t, q.Push(task{n: 1, gate: gate, log: log}))
+				must(t, push(&q, task{n: 1, gate: gate, log: log}))
 				synctest.Wait() // it runs, so it waits no more
 				must(t, <-pushWait(&q, task{n: 2, log: log}, l, &waits))
 				must(t, <-pushWait(&q, task{n: 3, log: log}, l, &waits))
@@ -137,9 +150,9 @@ func TestRelaxLetsMoreInAndCloseWakes(t *testing.T) {
 		var waits []bool
 		l := serial.Limits{Tasks: 1, Bytes: 1000}
 		log, gate := &logbook{}, make(chan struct{})
-		must(t, q.Push(task{n: 1, gate: gate, log: log}))
+		must(t, push(&q, task{n: 1, gate: gate, log: log}))
 		synctest.Wait()
-		must(t, q.Push(task{n: 2, log: log}))
+		must(t, push(&q, task{n: 2, log: log}))
 		done := pushWait(&q, task{n: 3, log: log}, l, &waits)
 		synctest.Wait()
 		q.Relax()
@@ -167,11 +180,10 @@ func BenchmarkPush(b *testing.B) {
 	log := &logbook{got: make([]int, 0, 1)}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := q.Push(task{log: log}); err != nil {
-			b.Fatal(err)
+		if idle, err := q.Push(task{log: log}); err != nil || !idle {
+			b.Fatal(idle, err)
 		}
-		log.mu.Lock()
+		q.Run()
 		log.got = log.got[:0]
-		log.mu.Unlock()
 	}
 }

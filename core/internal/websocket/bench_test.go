@@ -22,11 +22,12 @@ type echoer struct {
 func (e *echoer) Message(bool, []byte)   { e.queued = append(e.queued, e.reply) }
 func (e *echoer) Control(f *frame.Frame) { e.queued = append(e.queued, f) }
 
-func (e *echoer) Flush() {
+func (e *echoer) Flush() bool {
 	if send(e.c, e.queued...) != nil {
 		_ = e.c.Close()
 	}
 	e.queued = e.queued[:0]
+	return true
 }
 
 // BenchmarkEcho is one round trip of so many messages sent at once.

@@ -2,6 +2,7 @@ package websocket
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync/atomic"
 	"syscall"
@@ -30,9 +31,15 @@ type Handler interface {
 	Control(f *frame.Frame)
 
 	// Flush says that everything one read brought has been handed over: the
-	// moment to write all the replies at once.
-	Flush()
+	// moment to work on it, and to write all the replies at once. It reports
+	// whether this goroutine is to go on reading. If not, Serve returns
+	// [ErrHandedOver] and touches the Conn no more: while Flush runs, but not
+	// at other times, another goroutine may call Serve to take over.
+	Flush() (goOn bool)
 }
+
+// ErrHandedOver is returned by [Conn.Serve] when another goroutine reads.
+var ErrHandedOver = errors.New("websocket: another goroutine reads this connection")
 
 // The states of a Conn. It never goes back to an earlier one.
 const (
@@ -89,6 +96,7 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 //   - A *[ProtocolError]: the peer broke the protocol. The caller should send
 //     a close frame with the error's code.
 //   - [net.ErrClosed]: Close was called.
+//   - [ErrHandedOver]: Flush said so.
 //   - Anything else is the error of the network connection; io.EOF if the peer
 //     went away without a close frame.
 //
@@ -141,7 +149,9 @@ func (c *Conn) receive(h Handler, p []byte, borrowed *buffer) error {
 	}
 	err := c.parse(h, p)
 	putBuffer(borrowed)
-	h.Flush()
+	if goOn := h.Flush(); !goOn && err == nil {
+		return ErrHandedOver
+	}
 	return err
 }
 

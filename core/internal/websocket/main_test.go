@@ -87,7 +87,7 @@ func (r *recorder) Control(f *frame.Frame) {
 	r.events = append(r.events, fmt.Sprintf("control:%x:%s", f.Wire()[0], f.Payload()))
 }
 
-func (r *recorder) Flush() { r.flushes++ }
+func (r *recorder) Flush() bool { r.flushes++; return true }
 
 // outcome puts what Serve returned into words.
 func outcome(err error) string {

@@ -1,0 +1,114 @@
+package engine
+
+import "time"
+
+// patience is how long the work on messages may keep a connection from being
+// read before another goroutine takes over.
+const patience = time.Millisecond
+
+// A turn is the right to read a link's connection.
+//
+// Messages are worked on by the goroutine that reads them: handing each over
+// to another one would cost more than most handlers do, and what they answer
+// can leave in one write. But a handler may wait, for a database or even for
+// its own client's answer, and the connection has to be read meanwhile. So when
+// a turn takes too long another goroutine begins the next one and reads on,
+// and the first one ends when its work is done.
+type turn struct {
+	number  uint32
+	working bool
+}
+
+// Flush implements [websocket.Handler]: it works on the messages that came
+// with one read, and writes what there is to write.
+func (l *link) Flush() (goOn bool) {
+	if !l.active {
+		return true
+	}
+	s := l.session
+	if s.worker == nil {
+		s.flushPending()
+		return true
+	}
+	number := l.beginWork()
+	s.worker.Work()
+	return l.endWork(number)
+}
+
+func (l *link) beginWork() uint32 {
+	s := l.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.turn.working = true
+	s.out.corked = true
+	s.server.turns.Set(&l.wait, l)
+	return l.turn.number
+}
+
+// endWork reports whether the turn still belongs to the caller.
+func (l *link) endWork(number uint32) bool {
+	s := l.session
+	s.mu.Lock()
+	mine := l.turn.number == number
+	if mine {
+		l.wait.Stop()
+		l.turn.working = false
+		s.out.corked = false
+	}
+	s.mu.Unlock()
+	s.flushPending()
+	return mine
+}
+
+// handOver has another goroutine read if the one whose turn it is has been
+// working for too long.
+func (l *link) handOver() {
+	s := l.session
+	s.mu.Lock()
+	if !l.turn.working {
+		s.mu.Unlock()
+		return
+	}
+	l.wait.Stop()
+	l.turn.number++
+	l.turn.working = false
+	s.out.corked = false
+	s.mu.Unlock()
+	go l.takeTurn() // ends with the connection, or with the next handing over
+	s.flushPending()
+}
+
+// takeTurn works on what the last turn left, and reads.
+func (l *link) takeTurn() {
+	if l.Flush() {
+		l.run()
+	}
+}
+
+// Yield has the session read on if the calling goroutine is the one that reads
+// it. It is to be called by whoever waits for something that the client sends.
+func (s *Session) Yield() {
+	s.mu.Lock()
+	l := s.link
+	s.mu.Unlock()
+	if l != nil {
+		l.handOver()
+	}
+}
+
+// work calls the worker, if there is one.
+func (s *Session) work() {
+	if s.worker != nil {
+		s.worker.Work()
+	}
+}
+
+// flushPending writes what no flush worker has been told of.
+func (s *Session) flushPending() {
+	s.mu.Lock()
+	pending := len(s.out.frames) > 0 && !s.out.dirty && !s.out.corked
+	s.mu.Unlock()
+	if pending {
+		s.flush()
+	}
+}

@@ -1,0 +1,169 @@
+package siotest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long a client waits on a real network before it fails the
+// test instead of hanging.
+const patience = time.Minute
+
+// A Dialer says how to get to a server. It is a value: change a copy to connect
+// in another way.
+type Dialer struct {
+	// URL is where the server is mounted, such as
+	// "http://127.0.0.1:3000/socket.io/". A query is kept.
+	URL string
+
+	// Header is sent with every request.
+	Header http.Header
+
+	// Dial opens connections. Nil means the network, on which a client that
+	// has to wait for more than a minute fails its test.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Loopback serves h on a port of this machine until the test ends, and returns
+// how to reach it at the path "/socket.io/".
+func Loopback(tb testing.TB, h http.Handler) Dialer {
+	tb.Helper()
+	hs := httptest.NewServer(h)
+	tb.Cleanup(func() {
+		hs.CloseClientConnections() // a poll that nobody waits for must not hold up Close
+		hs.Close()
+	})
+	return Dialer{URL: hs.URL + "/socket.io/"}
+}
+
+// Pipes serves h in memory until the test ends, and returns how to reach it at
+// the path "/socket.io/". A pipe has no buffer: what a client does not read
+// waits in the server. Within a bubble of testing/synctest, h and all clients
+// have to belong to the bubble.
+func Pipes(tb testing.TB, h http.Handler) Dialer {
+	tb.Helper()
+	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+	hs := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- hs.Serve(l) }() // ends with Close below
+	tb.Cleanup(func() {
+		if err := hs.Close(); err != nil {
+			tb.Errorf("siotest: closing the HTTP server: %v", err)
+		}
+		<-served
+	})
+	return Dialer{URL: "http://pipe.test/socket.io/", Dial: l.dial}
+}
+
+// A pipeListener accepts the other ends of what its dial returns.
+type pipeListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (l *pipeListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *pipeListener) Addr() net.Addr { return pipeAddr{} }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
+
+// HTTP returns an HTTP client for requests to the server by hand. Its
+// connections are closed when the test ends.
+func (d Dialer) HTTP(tb testing.TB) *http.Client {
+	tb.Helper()
+	tr := &http.Transport{DialContext: d.Dial, DisableCompression: true}
+	tb.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: withHeader{tr, d.Header}, Timeout: d.timeout()}
+}
+
+// Endpoint returns the URL for a request by hand, with the parameters that are
+// given as names and values in turn beside those of the Dialer's own URL.
+func (d Dialer) Endpoint(params ...string) string {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return d.URL // whoever uses it will say what is wrong
+	}
+	q := u.Query()
+	for i := 0; i+1 < len(params); i += 2 {
+		q.Set(params[i], params[i+1])
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// timeout is for the HTTP client; 0, forever, where time may be fake.
+func (d Dialer) timeout() time.Duration {
+	if d.Dial != nil {
+		return 0
+	}
+	return patience
+}
+
+// deadline is when waiting for a real network becomes a failure.
+func (d Dialer) deadline() time.Time {
+	if d.Dial != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(patience)
+}
+
+func (d Dialer) connect(ctx context.Context, address string) (net.Conn, error) {
+	if d.Dial != nil {
+		return d.Dial(ctx, "tcp", address)
+	}
+	var nd net.Dialer
+	return nd.DialContext(ctx, "tcp", address)
+}
+
+// withHeader adds a header to every request.
+type withHeader struct {
+	next   http.RoundTripper
+	header http.Header
+}
+
+func (t withHeader) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	for k, vs := range t.header {
+		r.Header[http.CanonicalHeaderKey(k)] = vs
+	}
+	res, err := t.next.RoundTrip(r)
+	if err != nil && errors.Is(err, net.ErrClosed) {
+		return nil, errEnded
+	}
+	return res, err
+}

@@ -1,0 +1,100 @@
+package siotest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"testing"
+)
+
+// separator stands between the packets of a payload.
+const separator = "\x1e"
+
+// polling is the carrier of that name. It polls only when it is asked for a
+// packet.
+type polling struct {
+	dialer Dialer
+	client *http.Client
+	sid    string
+	ctx    context.Context //nolint:containedctx // of all its requests: abort ends it
+	cancel context.CancelFunc
+}
+
+func newPolling(tb testing.TB, d Dialer) *polling {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	tb.Cleanup(cancel)
+	return &polling{dialer: d, client: d.HTTP(tb), ctx: ctx, cancel: cancel}
+}
+
+func (p *polling) url() string {
+	if p.sid == "" {
+		return p.dialer.Endpoint("EIO", "4", "transport", "polling")
+	}
+	return p.dialer.Endpoint("EIO", "4", "transport", "polling", "sid", p.sid)
+}
+
+func (p *polling) send(packets []string) error {
+	status, body, err := p.do(p.ctx, http.MethodPost, strings.Join(packets, separator))
+	if err == nil && (status != http.StatusOK || body != "ok") {
+		err = fmt.Errorf("status %d: %s", status, body)
+	}
+	return err
+}
+
+func (p *polling) receive() ([]string, error) {
+	status, body, err := p.do(p.ctx, http.MethodGet, "")
+	switch {
+	case err != nil:
+		return nil, err
+	case status == http.StatusOK:
+		return strings.Split(body, separator), nil
+	case p.sid != "" && strings.Contains(body, `"code":1`):
+		return nil, errEnded // unknown, so it has ended before
+	}
+	return nil, fmt.Errorf("status %d: %s", status, body)
+}
+
+func (p *polling) do(ctx context.Context, method, body string) (int, string, error) {
+	r, err := http.NewRequestWithContext(ctx, method, p.url(), strings.NewReader(body))
+	if err != nil {
+		return 0, "", err
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "text/plain;charset=UTF-8")
+	}
+	res, err := p.client.Do(r)
+	if err != nil {
+		return 0, "", err
+	}
+	defer res.Body.Close() //nolint:errcheck // it was read
+	answer, err := io.ReadAll(res.Body)
+	return res.StatusCode, string(answer), err
+}
+
+// park opens a poll and returns when it has been written.
+func (p *polling) park() error {
+	written := make(chan error, 1)
+	tell := func(err error) {
+		select {
+		case written <- err:
+		default: // it was told already
+		}
+	}
+	ctx := httptrace.WithClientTrace(p.ctx, &httptrace.ClientTrace{
+		WroteRequest: func(info httptrace.WroteRequestInfo) { tell(info.Err) },
+	})
+	go func() { // abort ends it
+		_, _, err := p.do(ctx, http.MethodGet, "")
+		tell(err)
+	}()
+	return <-written
+}
+
+func (p *polling) abort() {
+	p.cancel()
+	p.client.CloseIdleConnections()
+}

@@ -1,0 +1,50 @@
+package siotest_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+
+	"go.uber.org/goleak"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestNetHTTP(t *testing.T) {
+	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+		return siotest.Loopback(t, srv).URL
+	})
+}
+
+// TestPipes shows that client, server and network fit into a bubble.
+func TestPipes(t *testing.T) {
+	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
+		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
+		"polling":   siotest.Dialer.Polling,
+		"upgraded": func(d siotest.Dialer, tb testing.TB) *siotest.Client {
+			c := d.Polling(tb)
+			c.Upgrade()
+			return c
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				srv := sio.New(nil)
+				srv.On("hello", sio.Reply(func(_ *sio.Ctx, name string) (string, error) { return "hello " + name, nil }))
+				d := siotest.Pipes(t, srv)
+				t.Cleanup(func() {
+					if err := srv.Shutdown(context.Background()); err != nil {
+						t.Error(err)
+					}
+				})
+				c := open(d, t)
+				c.Connect("/", "")
+				c.Send(`421["hello","bubble"]`)
+				c.Want(`431["hello bubble"]`)
+			})
+		})
+	}
+}
