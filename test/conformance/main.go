@@ -30,10 +30,11 @@ const (
 
 func main() {
 	addr := flag.String("addr", "localhost:3000", "where to listen")
+	eio3 := flag.Bool("eio3", false, "let clients of revision 3 in, for its suite; that of revision 4 wants them refused")
 	flag.Parse()
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	mountEngine(r)
+	mountEngine(r, *eio3)
 	mountSocketIO(r)
 	err := http.ListenAndServe(*addr, r) //nolint:gosec // no timeouts: polls are long
 	slog.Error("conformance server ended", slog.Any("err", err))
@@ -49,8 +50,8 @@ func (e echo) Message(binary bool, p []byte) {
 
 func (echo) Close(engine.Reason, error) {}
 
-func mountEngine(r gin.IRoutes) {
-	e := engine.NewServer(engine.Options{PingInterval: pingInterval, PingTimeout: pingTimeout},
+func mountEngine(r gin.IRoutes, eio3 bool) {
+	e := engine.NewServer(engine.Options{PingInterval: pingInterval, PingTimeout: pingTimeout, AllowEIO3: eio3},
 		func(s *engine.Session) engine.Handler { return echo{s} })
 	r.Any("/engine.io/", func(c *gin.Context) {
 		e.Serve(c.Request.Context(), nethttp.New(c.Writer, c.Request))

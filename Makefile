@@ -1,0 +1,50 @@
+# From a fresh clone, `make demo` and `make test` are the only two commands needed.
+
+LINT_VERSION := v2.15.0
+LINT := .bin/golangci-lint-$(LINT_VERSION)
+
+# npm writes node_modules/.package-lock.json last, so it says that an installation
+# is complete and how old it is.
+LOCKS := $(shell find . -name node_modules -prune -o -name package-lock.json -print)
+NPM := $(LOCKS:package-lock.json=node_modules/.package-lock.json)
+
+BENCH ?= .
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint linter bench fuzz fmt tidy
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## serve the chat at http://localhost:3000
+	@./scripts/demo.sh
+
+test: $(NPM) ## run all tests: Go, the official client in Node, the demo in a browser
+	go vet ./...
+	./scripts/test.sh
+
+lint: $(LINT) ## check the code with golangci-lint, which is built into .bin
+	$(LINT) run
+
+bench: ## run the benchmarks, or those that BENCH=regexp names
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+fuzz: ## fuzz every decoder for FUZZTIME=30s each
+	FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh
+
+fmt: $(LINT) ## format the Go code
+	$(LINT) fmt
+
+tidy: ## bring go.mod and go.sum in line with the code
+	go mod tidy
+
+# Without npm the tests that need it say so themselves.
+%/node_modules/.package-lock.json: %/package-lock.json
+	@if command -v npm >/dev/null; then cd $* && npm ci && touch node_modules/.package-lock.json; fi
+
+linter: $(LINT)
+
+$(LINT):
+	GOBIN=$(CURDIR)/.bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	mv .bin/golangci-lint $@

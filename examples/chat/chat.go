@@ -1,0 +1,222 @@
+// Package chat is a small chat for a [sio.Server]: rooms, who is online,
+// typing, messages with pictures, and ticks that tell what became of them.
+//
+// It knows no web framework. A program gives it the server and a function that
+// says who is behind a socket, and serves its pages:
+//
+//	room := chat.Register(srv, who)
+//
+// State is kept in memory and bounded: 24 rooms, 50 messages each.
+package chat
+
+import (
+	"errors"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// A Chat is the chat of one server. Its methods may be called concurrently.
+type Chat struct {
+	srv   *sio.Server
+	who   func(*sio.Socket) User
+	seat  *sio.Key[*seat]
+	state *state
+}
+
+// Register adds the chat to srv's root namespace. who returns the user that the
+// application has authenticated for a socket; a user without ID is refused.
+func Register(srv *sio.Server, who func(*sio.Socket) User) *Chat {
+	c := &Chat{srv: srv, who: who, seat: sio.NewKey[*seat]("seat"), state: newState()}
+	srv.UseConnect(sio.Guard(c.admit))
+	srv.OnConnect(c.enter)
+	srv.OnDisconnect(c.exit)
+	srv.On("join", sio.Reply(c.join))
+	srv.On("post", sio.Reply(c.post))
+	srv.On("picture", sio.Reply(c.picture))
+	srv.On("typing", sio.Bind(c.typing))
+	srv.On("received", sio.Bind(c.received))
+	return c
+}
+
+// Rooms returns the rooms and who is in them.
+func (c *Chat) Rooms() []Room { return c.state.presence().Rooms }
+
+// Taken reports whether somebody else is online under the user's name.
+func (c *Chat) Taken(user User) bool { return c.state.taken(user) }
+
+// Announce publishes a message from outside any socket, such as from a REST
+// handler. It returns [ErrNoRoom] if there is no such room.
+func (c *Chat) Announce(from User, room, text string) (Message, error) {
+	text, err := cleanText(text)
+	if err != nil {
+		return Message{}, err
+	}
+	if text == "" {
+		return Message{}, &sio.Error{Message: "An announcement needs a text."}
+	}
+	m, _, err := c.state.add(&entry{Message: Message{Room: room, From: from, Text: text, Announcement: true}})
+	if err != nil {
+		return Message{}, err
+	}
+	return m, errors.Join(
+		c.srv.To(roomKey(room)).Emit("message", m),
+		c.srv.Except(roomKey(room)).Emit("activity", activity{Room: room}),
+	)
+}
+
+// SignOut ends the connections of a user, in all tabs.
+func (c *Chat) SignOut(user User) {
+	for _, socket := range c.state.socketsOf(user.ID) {
+		_ = socket.Disconnect() // one that is gone already is what we want
+	}
+}
+
+// Goodbye tells everyone that the server is about to stop, so that the pages
+// can say so instead of guessing. Call it before the server's Shutdown.
+func (c *Chat) Goodbye() error { return c.srv.Emit("goodbye") }
+
+// admit refuses whom the application does not know, and a name that two people
+// would share. The second check is a courtesy: identity is the ID.
+func (c *Chat) admit(ctx *sio.Ctx) error {
+	user := c.who(ctx.Socket)
+	if user.ID == "" {
+		return &sio.Error{Message: "Please sign in."}
+	}
+	if c.Taken(user) {
+		return &sio.Error{Message: "This name is in use.", Data: map[string]string{"name": user.Name}}
+	}
+	c.seat.Set(ctx.Socket, &seat{user: user, socket: ctx.Socket})
+	return nil
+}
+
+func (c *Chat) enter(ctx *sio.Ctx) error {
+	st := c.seatOf(ctx)
+	c.state.enter(ctx.ID(), st)
+	if err := ctx.Join(userKey(st.user)); err != nil {
+		return err
+	}
+	return c.showPresence()
+}
+
+func (c *Chat) exit(s *sio.Socket, _ sio.Reason) {
+	c.state.leave(s.ID())
+	_ = c.showPresence() // fails only when the server is closed
+}
+
+// join moves a socket into a room and answers with what was said there. The
+// socket joins before the history is read: a message may come twice, which the
+// page notices by its id, but none is missed.
+func (c *Chat) join(ctx *sio.Ctx, in joinRequest) (joined, error) {
+	from, err := c.state.move(c.seatOf(ctx), in.Room)
+	if err != nil {
+		return joined{}, err
+	}
+	if from != "" && from != in.Room {
+		if err := ctx.Leave(roomKey(from)); err != nil {
+			return joined{}, err
+		}
+	}
+	if err := ctx.Join(roomKey(in.Room)); err != nil {
+		return joined{}, err
+	}
+	reply := joined{Room: in.Room, Epoch: c.state.epoch, Messages: c.state.history(in.Room)}
+	return reply, c.showPresence()
+}
+
+// post publishes a message. Its acknowledgement is the sender's first tick.
+func (c *Chat) post(ctx *sio.Ctx, in postRequest) (posted, error) {
+	e, err := newEntry(c.seatOf(ctx).user, in)
+	if err != nil {
+		return posted{}, err
+	}
+	m, fresh, err := c.state.add(e)
+	if err != nil {
+		return posted{}, err
+	}
+	reply := posted{ID: m.ID, At: m.At}
+	if !fresh {
+		return reply, nil
+	}
+	if m.Picture != nil {
+		withData := *m.Picture
+		withData.Data = in.Picture
+		m.Picture = &withData
+	}
+	room := roomKey(m.Room)
+	return reply, errors.Join(
+		ctx.To(room).Emit("message", m),
+		ctx.Except(room).Emit("activity", activity{Room: m.Room}),
+	)
+}
+
+func newEntry(from User, in postRequest) (*entry, error) {
+	const maxNonce = 64
+	text, err := cleanText(in.Text)
+	switch {
+	case err != nil:
+		return nil, err
+	case text == "" && len(in.Picture) == 0:
+		return nil, &sio.Error{Message: "A message needs a text or a picture."}
+	case in.Nonce == "" || len(in.Nonce) > maxNonce:
+		return nil, &sio.Error{Message: "A message needs a nonce of 64 bytes at most."}
+	}
+	e := &entry{Message: Message{Nonce: in.Nonce, Room: in.Room, From: from, Text: text}}
+	if len(in.Picture) > 0 {
+		if e.Picture, err = inspect(in.Picture); err != nil {
+			return nil, err
+		}
+		e.data = in.Picture
+	}
+	return e, nil
+}
+
+// received notes that messages have arrived at another person's page: the
+// author's second tick.
+func (c *Chat) received(ctx *sio.Ctx, in receivedRequest) error {
+	user := c.seatOf(ctx).user
+	for _, id := range in.IDs[:min(len(in.IDs), maxHistory)] {
+		m, news := c.state.deliver(in.Room, id, user)
+		if !news {
+			continue
+		}
+		tick := delivered{Room: m.Room, ID: m.ID, Nonce: m.Nonce, To: m.DeliveredTo}
+		if err := c.srv.To(userKey(m.From)).Emit("delivered", tick); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Chat) picture(_ *sio.Ctx, in pictureRequest) (Picture, error) {
+	return c.state.picture(in.Room, in.ID)
+}
+
+// typing is not worth a place in a queue: who cannot hear of it now need not.
+func (c *Chat) typing(ctx *sio.Ctx, in typingRequest) error {
+	st := c.seatOf(ctx)
+	room := c.state.roomOf(st)
+	if room == "" {
+		return nil
+	}
+	return ctx.To(roomKey(room)).Volatile().Emit("typing", typing{Room: room, User: st.user, On: in.On})
+}
+
+func (c *Chat) showPresence() error { return c.srv.Emit("presence", c.state.presence()) }
+
+func (c *Chat) seatOf(ctx *sio.Ctx) *seat {
+	st, _ := c.seat.Get(ctx.Socket)
+	return st // admit has set it
+}
+
+// A server's rooms carry everything that has an audience. The prefixes keep a
+// room called like a user's id from being that user's private channel.
+func roomKey(name string) string { return "room:" + name }
+func userKey(u User) string      { return "user:" + u.ID }
+
+// ErrorText returns what err says to people, for handlers outside the sockets.
+func ErrorText(err error) string {
+	if e, ok := errors.AsType[*sio.Error](err); ok {
+		return e.Message
+	}
+	return "Something went wrong."
+}

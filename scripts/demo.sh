@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Serves the chat at http://localhost:3000.
+#
+#   PORT=3001        another port
+#   FRAMEWORK=gin    the application in examples/ that serves it
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+port=${PORT:-3000}
+framework=${FRAMEWORK:-gin}
+client=examples/chat/web/node_modules/socket.io-client/dist
+state=examples/.demo
+
+fail() { printf '%s\n' "$@" >&2; exit 1; }
+
+# answers tells whether a program listens on the port.
+answers() { (exec 3<>"/dev/tcp/localhost/$port") 2>/dev/null; }
+
+command -v go >/dev/null ||
+  fail "Go is missing. Install Go 1.26 or newer from https://go.dev/dl/ and run this again."
+[[ -f examples/$framework/main.go ]] ||
+  fail "There is no example for FRAMEWORK=$framework. Those there are:" examples/*/main.go
+! answers ||
+  fail "Port $port is taken. Stop what uses it, or choose another: PORT=3001 make demo"
+
+if ! command -v npm >/dev/null; then
+  echo "npm is not installed: the page takes the Socket.IO client from cdn.socket.io."
+elif [[ ! examples/chat/web/node_modules/.package-lock.json -nt examples/chat/web/package-lock.json ]]; then
+  echo "Installing the Socket.IO client with npm."
+  (cd examples/chat/web && npm ci --no-audit --no-fund --loglevel=error) ||
+    echo "npm could not install it: the page takes it from cdn.socket.io."
+fi
+
+mkdir -p "$state"
+echo "Building examples/$framework."
+go build -o "$state/$framework" "./examples/$framework"
+# The key outlives the program, so that stopping and starting it signs nobody out.
+exec "$state/$framework" -addr "localhost:$port" -client "$client" -key "$state/session.key"

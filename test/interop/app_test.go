@@ -1,0 +1,117 @@
+package interop_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"syscall"
+	"testing"
+	"time"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// stopTimeout bounds a graceful stop, and how long to wait for a port to be free.
+const stopTimeout = 10 * time.Second
+
+// An app is the program under test: an HTTP server that can stop and start again at
+// the same address, and a second one by which the scenarios ask for that.
+type app struct {
+	url     string
+	control *httptest.Server
+	notes   *notes
+
+	t    *testing.T
+	log  *slog.Logger
+	addr string
+	http *http.Server
+	sio  *sio.Server
+}
+
+func newApp(t *testing.T) *app {
+	t.Helper()
+	a := &app{
+		t:     t,
+		log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
+		notes: newNotes(t),
+		addr:  "127.0.0.1:0",
+	}
+	if err := a.start(); err != nil {
+		t.Fatal(err)
+	}
+	a.url = "http://" + a.addr
+
+	mux := http.NewServeMux()
+	mux.Handle("POST /stop", command(a.stop))
+	mux.Handle("POST /start", command(a.start))
+	mux.HandleFunc("POST /noted/{key}", func(w http.ResponseWriter, r *http.Request) {
+		note, err := a.notes.wait(r.Context(), r.PathValue("key"))
+		answer(w, note, err)
+	})
+	a.control = httptest.NewServer(mux)
+
+	t.Cleanup(func() {
+		a.control.Close()
+		if err := a.stop(); err != nil {
+			t.Errorf("stopping the server: %v", err)
+		}
+	})
+	return a
+}
+
+func (a *app) start() error {
+	ln, err := listen(a.t.Context(), a.addr)
+	if err != nil {
+		return err
+	}
+	a.addr = ln.Addr().String()
+	a.sio = newServer(a.log, a.notes)
+	a.http = &http.Server{Handler: newRouter(a.sio), ReadHeaderTimeout: stopTimeout}
+	go a.http.Serve(ln) //nolint:errcheck // it ends with http.ErrServerClosed
+	return nil
+}
+
+// stop ends the sessions first: a long poll would keep the HTTP server waiting.
+func (a *app) stop() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.t.Context()), stopTimeout)
+	defer cancel()
+	return errors.Join(a.sio.Shutdown(ctx), a.http.Shutdown(ctx))
+}
+
+// listen opens addr. The port of a server that has just stopped can be in use for a
+// moment, when the system gave it to an outgoing connection; then it tries again.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return ln, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for %s: %w", addr, err)
+		}
+	}
+}
+
+// command returns a handler that runs f to its end, whoever waits for the answer.
+func command(f func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { answer(w, "", f()) }
+}
+
+func answer(w http.ResponseWriter, body string, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	io.WriteString(w, body) //nolint:errcheck // the scenario would fail by itself
+}

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ask, connected, mode, open, upgraded } from "../support/client.js";
+
+// The client emits in small bursts from its first moment on, so that some events
+// travel before, during and after the upgrade; the server does the same. What is
+// left when the upgrade is over follows at once.
+const total = 1_000;
+const reserve = 100; // is kept until the upgrade is over
+const burst = 4;
+const interval = 1; // milliseconds
+
+for (const kind of ["text", "binary"]) {
+  test(`EIO-UP-3 a thousand ${kind} events each way arrive once and in order`, async (t) => {
+    await Promise.all([exchange(t, kind), exchange(t, kind)]);
+  });
+}
+
+async function exchange(t, kind) {
+  const socket = open(t, `/order/${kind}`);
+  const received = [];
+  const complete = new Promise((resolve) => {
+    socket.on("down", (value) => received.push(number(value)) === total && resolve());
+  });
+  const emitted = emitAll(socket, kind);
+  await connected(socket);
+  if (mode === "upgrade") {
+    await upgraded(socket);
+  }
+  emitted.release();
+  await Promise.all([emitted.all, complete]);
+
+  const expected = Array.from({ length: total }, (_, i) => i);
+  assert.deepEqual(await ask(socket, "received"), expected, "client to server");
+  assert.deepEqual(received, expected, "server to client");
+}
+
+/** Emits the numbers below total; the reserve only after release was called. */
+function emitAll(socket, kind) {
+  let release;
+  let limit = total - reserve;
+  let n = 0;
+  const emit = (end) => {
+    for (; n < end; n++) {
+      socket.emit("up", kind === "text" ? n : bytes(n));
+    }
+  };
+  const all = new Promise((resolve) => {
+    const timer = setInterval(() => emit(Math.min(n + burst, limit)), interval);
+    release = () => {
+      clearInterval(timer);
+      emit(total);
+      resolve();
+    };
+  });
+  return { all, release };
+}
+
+function bytes(n) {
+  const buffer = Buffer.alloc(4);
+  buffer.writeUInt32BE(n);
+  return buffer;
+}
+
+function number(value) {
+  return Buffer.isBuffer(value) ? value.readUInt32BE() : value;
+}

@@ -1,0 +1,417 @@
+package interop_test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	sio "github.com/sioplug/sioplug/core"
+	siogin "github.com/sioplug/sioplug/integrations/gin"
+)
+
+// newRouter returns a Gin application that has routes and middleware of its own, and
+// the Socket.IO server mounted twice: at the root and under a parameter.
+func newRouter(srv *sio.Server) *gin.Engine {
+	r := gin.New()
+	r.Use(func(c *gin.Context) {
+		user, _ := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+		c.Set("user", user)
+	})
+	r.GET("/hello", func(c *gin.Context) { c.String(http.StatusOK, "hello") })
+	siogin.Mount(r, srv)
+
+	tenants := r.Group("/t/:tenant", func(c *gin.Context) {
+		if c.Param("tenant") == "closed" {
+			c.AbortWithStatus(http.StatusForbidden)
+		}
+	})
+	siogin.Mount(tenants, srv)
+	return r
+}
+
+// newServer returns the Socket.IO server that the scenarios talk to.
+func newServer(log *slog.Logger, n *notes) *sio.Server {
+	srv := sio.New(&sio.Options{
+		ClientFS: os.DirFS("node_modules/socket.io-client/dist"),
+		Logger:   log,
+	})
+	root := srv.Of("/")
+	everywhere(root, n)
+	echoes(root)
+	acks(root)
+	questions(root, n)
+	values(root)
+	sizes(root)
+	volatile(root)
+
+	chat := srv.Of("/chat")
+	everywhere(chat, n)
+	names(chat)
+
+	everywhere(srv.Of("/members"), n)
+	members(srv.Of("/members"))
+
+	everywhere(srv.Of("/errors"), n)
+	failures(srv.Of("/errors"))
+
+	rooms(srv.Of("/rooms"))
+	rooms(srv.Of("/other rooms"))
+
+	order(srv.Of("/order/text"), func(n int) any { return n }, sio.Bind(receive))
+	order(srv.Of("/order/binary"), toBytes, sio.Bind(func(c *sio.Ctx, b []byte) error {
+		return receive(c, int(binary.BigEndian.Uint32(b)))
+	}))
+	return srv
+}
+
+// everywhere is what most namespaces have in common.
+func everywhere(ns *sio.Namespace, n *notes) {
+	ns.On("sync", acknowledge)
+	ns.On("id", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) { return c.ID(), nil }))
+	ns.On("whereami", func(c *sio.Ctx) error { return c.Emit("whereami", ns.Name()) })
+	ns.On("disconnect me", func(c *sio.Ctx) error { return c.Disconnect() })
+	ns.On("close my connection", func(c *sio.Ctx) error { return c.Close() })
+	ns.OnDisconnect(func(s *sio.Socket, reason sio.Reason) {
+		n.make("leaving of "+s.ID(), string(reason))
+	})
+}
+
+func acknowledge(c *sio.Ctx) error { return c.Ack() }
+
+// A picture travels with its bytes as binary attachments.
+type picture struct {
+	Name       string   `json:"name"`
+	Image      []byte   `json:"image"`
+	Thumbnails [][]byte `json:"thumbnails"`
+}
+
+// echoes sends back what it receives.
+func echoes(ns *sio.Namespace) {
+	ns.On("echo", sio.Bind(func(c *sio.Ctx, v any) error { return c.Emit("echo", v) }))
+	ns.On("message", sio.Bind(func(c *sio.Ctx, text string) error { return c.Emit("message", text) }))
+	ns.On("no argument", func(c *sio.Ctx) error { return c.Emit("no argument") })
+	ns.On("swap", func(c *sio.Ctx) error {
+		var text string
+		var number int
+		if err := c.Bind(&text, &number); err != nil {
+			return err
+		}
+		return c.Emit("swap", number, text)
+	})
+	ns.On("picture", sio.Bind(func(c *sio.Ctx, p picture) error {
+		p.Name = "copy of " + p.Name
+		return c.Emit("picture", p)
+	}))
+}
+
+// acks answers events: with the result of a function, or by hand.
+func acks(ns *sio.Namespace) {
+	ns.On("double", sio.Reply(double))
+	ns.On("mirror", sio.Reply(func(_ *sio.Ctx, v any) (map[string]any, error) {
+		return map[string]any{"mirrored": v}, nil
+	}))
+	ns.On("answer nothing", acknowledge)
+	ns.On("answer with three", func(c *sio.Ctx) error { return c.Ack(1, "two", []byte("three")) })
+	ns.On("answer twice", func(c *sio.Ctx) error {
+		if err := c.Ack("once"); err != nil {
+			return err
+		}
+		if err := c.Ack("twice"); !errors.Is(err, sio.ErrAckSent) {
+			return fmt.Errorf("second Ack returned %w, want ErrAckSent", err)
+		}
+		return nil
+	})
+}
+
+func double(_ *sio.Ctx, n int) (int, error) { return 2 * n, nil }
+
+// questions asks the client in return.
+func questions(ns *sio.Namespace, n *notes) {
+	ns.On("ask me", sio.Reply(func(c *sio.Ctx, n int) (int, error) {
+		return sio.EmitWithAck[int](c.Context(), c.Socket, "question", n)
+	}))
+	ns.On("ask me for a picture", sio.Reply(func(c *sio.Ctx, _ struct{}) (picture, error) {
+		return sio.EmitWithAck[picture](c.Context(), c.Socket, "picture, please")
+	}))
+	ns.On("ask me often", sio.Reply(askOften))
+	ns.On("ask me briefly", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
+		ctx, cancel := context.WithTimeout(c.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := sio.EmitWithAck[int](ctx, c.Socket, "question", 0)
+		return ending(err), nil
+	}))
+	ns.On("ask me at leisure", func(c *sio.Ctx) error {
+		_, err := sio.EmitWithAck[int](context.WithoutCancel(c.Context()), c.Socket, "question", 0)
+		n.make("answer of "+c.ID(), ending(err))
+		return nil
+	})
+}
+
+// askOften asks n questions at the same time.
+func askOften(c *sio.Ctx, n int) ([]int, error) {
+	answers, errs := make([]int, n), make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			answers[i], errs[i] = sio.EmitWithAck[int](c.Context(), c.Socket, "question", i)
+		})
+	}
+	wg.Wait()
+	return answers, errors.Join(errs...)
+}
+
+// ending says how a question ended.
+func ending(err error) string {
+	switch {
+	case err == nil:
+		return "answered"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "deadline exceeded"
+	case errors.Is(err, sio.ErrDisconnected):
+		return "disconnected"
+	default:
+		return err.Error()
+	}
+}
+
+// values reads what Gin's middleware and router knew about the request.
+func values(ns *sio.Namespace) {
+	type identity struct {
+		User   string `json:"user"`
+		Tenant string `json:"tenant"`
+	}
+	ns.On("whoami", sio.Reply(func(c *sio.Ctx, _ struct{}) (identity, error) {
+		request := siogin.Context(c.Socket)
+		return identity{User: request.GetString("user"), Tenant: request.Param("tenant")}, nil
+	}))
+}
+
+// sizes is about large messages.
+func sizes(ns *sio.Namespace) {
+	ns.On("length", sio.Reply(func(_ *sio.Ctx, text string) (int, error) { return len(text), nil }))
+	ns.On("send me", sio.Bind(func(c *sio.Ctx, size int) error {
+		text := strings.Repeat("x", size)
+		return errors.Join(c.Emit("text", text), c.Emit("bytes", []byte(text)))
+	}))
+}
+
+// volatile mixes events that may be dropped (the even numbers) with others.
+func volatile(ns *sio.Namespace) {
+	ns.On("one volatile", func(c *sio.Ctx) error {
+		return errors.Join(c.EmitVolatile("number", 0), c.Ack())
+	})
+	ns.On("count with volatile", counter(func(c *sio.Ctx, n int) error {
+		if n%2 == 0 {
+			return c.EmitVolatile("number", n)
+		}
+		return c.Emit("number", n)
+	}))
+	ns.On("count with volatile pictures", counter(func(c *sio.Ctx, n int) error {
+		if n%2 == 0 {
+			return c.EmitVolatile("picture", picture{Image: []byte("the image")})
+		}
+		return c.Emit("number", n)
+	}))
+	ns.On("count for all with volatile", counter(func(_ *sio.Ctx, n int) error {
+		if n%2 == 0 {
+			return ns.To().Volatile().Emit("number", n)
+		}
+		return ns.Emit("number", n)
+	}))
+	ns.On("number", sio.Bind(receive))
+	ns.On("numbers", sio.Reply(received))
+}
+
+// counter returns a handler that calls step with the numbers below its argument.
+func counter(step func(c *sio.Ctx, n int) error) sio.Handler {
+	return sio.Reply(func(c *sio.Ctx, end int) (bool, error) {
+		for n := range end {
+			if err := step(c, n); err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	})
+}
+
+// numbers keeps what a socket sent. The events of a socket are handled one at a
+// time, so its handlers need no lock.
+var numbers = sio.NewKey[[]int]("numbers")
+
+func receive(c *sio.Ctx, n int) error {
+	list, _ := numbers.Get(c.Socket)
+	numbers.Set(c.Socket, append(list, n))
+	return nil
+}
+
+func received(c *sio.Ctx, _ struct{}) ([]int, error) {
+	list, _ := numbers.Get(c.Socket)
+	return list, nil
+}
+
+// order sends a thousand numbers in small bursts, from the first moment on, and
+// keeps those it receives.
+func order(ns *sio.Namespace, encode func(int) any, up sio.Handler) {
+	const total, burst, interval = 1_000, 4, time.Millisecond
+	ns.On("up", up)
+	ns.On("received", sio.Reply(received))
+	ns.OnConnect(func(c *sio.Ctx) error {
+		go func() {
+			tick := time.NewTicker(interval)
+			defer tick.Stop()
+			for n := range total {
+				if n%burst == 0 {
+					<-tick.C
+				}
+				if c.Emit("down", encode(n)) != nil {
+					return // the client is gone
+				}
+			}
+		}()
+		return nil
+	})
+}
+
+func toBytes(n int) any { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
+
+// name is what a client called itself when it connected.
+var name = sio.NewKey[string]("name")
+
+// names greets its clients, who may say their names in the auth payload.
+func names(ns *sio.Namespace) {
+	ns.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+		var auth struct{ Name string }
+		if err := c.Bind(&auth); err != nil {
+			return err
+		}
+		name.Set(c.Socket, auth.Name)
+		return nil
+	}))
+	ns.OnConnect(func(c *sio.Ctx) error { return c.Emit("welcome", ns.Name()) })
+	ns.On("name", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
+		n, _ := name.Get(c.Socket)
+		return n, nil
+	}))
+}
+
+// token is what a member connected with.
+var token = sio.NewKey[string]("token")
+
+// members accepts nobody without a good token.
+func members(ns *sio.Namespace) {
+	ns.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+		var auth struct{ Token string }
+		if err := c.Bind(&auth); err != nil {
+			return err
+		}
+		token.Set(c.Socket, auth.Token)
+		switch auth.Token {
+		case "good", "banned":
+			return nil
+		case "":
+			return &sio.Error{Message: "no token"}
+		case "expired":
+			return fmt.Errorf("checking the token: %w", &sio.Error{Message: "token expired"})
+		case "database down":
+			return errors.New("dial tcp: connection refused")
+		case "panic":
+			panic("a bug in the middleware")
+		default:
+			return &sio.Error{
+				Message: "not authorized",
+				Data:    map[string]any{"code": "E001", "retry": false},
+			}
+		}
+	}))
+	ns.OnConnect(func(c *sio.Ctx) error {
+		if t, _ := token.Get(c.Socket); t == "banned" {
+			return errors.New("this member is banned")
+		}
+		return nil
+	})
+	ns.On("secret", sio.Reply(func(*sio.Ctx, struct{}) (string, error) { return "for members only", nil }))
+}
+
+// failures has a handler for each way to fail.
+func failures(ns *sio.Namespace) {
+	ns.On("double", sio.Reply(double))
+	ns.On("fail for the client", func(*sio.Ctx) error {
+		return &sio.Error{
+			Message: "out of stock",
+			Data:    map[string]any{"left": 0, "image": []byte("sad")},
+			Err:     errors.New("a cause that stays here"),
+		}
+	})
+	ns.On("fail wrapped", func(*sio.Ctx) error {
+		return fmt.Errorf("ordering: %w", &sio.Error{Message: "out of stock"})
+	})
+	ns.On("fail inside", func(*sio.Ctx) error { return errors.New("no space left on device") })
+	ns.On("panic", func(*sio.Ctx) error { panic("a bug in a handler") })
+	ns.On("never", acknowledge, sio.Guard(func(*sio.Ctx) error {
+		return &sio.Error{Message: "not today"}
+	}))
+}
+
+// An announcement goes to everybody in one of its rooms who is in none of the others.
+type announcement struct {
+	To     []string `json:"to"`
+	Except []string `json:"except"`
+	Text   any      `json:"text"`
+	Count  int      `json:"count"`
+}
+
+// rooms lets clients join rooms and speak to them.
+func rooms(ns *sio.Namespace) {
+	ns.On("sync", acknowledge)
+	ns.On("join", sio.Reply(func(c *sio.Ctx, rooms []string) (bool, error) {
+		return true, c.Join(rooms...)
+	}))
+	ns.On("leave", sio.Reply(func(c *sio.Ctx, rooms []string) (bool, error) {
+		return true, c.Leave(rooms...)
+	}))
+	ns.On("rooms", sio.Reply(func(c *sio.Ctx, _ struct{}) ([]string, error) {
+		return slices.Sorted(slices.Values(c.Rooms())), nil
+	}))
+
+	// A socket's broadcasts leave the socket itself out; the namespace's do not.
+	ns.On("say", sio.Reply(func(c *sio.Ctx, a announcement) (bool, error) {
+		return true, c.To(a.To...).Except(a.Except...).Emit("said", a.Text)
+	}))
+	ns.On("say to others", sio.Reply(func(c *sio.Ctx, text string) (bool, error) {
+		return true, c.Broadcast().Emit("said", text)
+	}))
+	ns.On("announce", sio.Reply(func(_ *sio.Ctx, a announcement) (bool, error) {
+		return true, ns.To(a.To...).Except(a.Except...).Emit("said", a.Text)
+	}))
+	ns.On("announce alternately", sio.Reply(func(c *sio.Ctx, a announcement) (bool, error) {
+		for n := range a.Count {
+			var err error
+			if n%2 == 0 {
+				err = ns.To(a.To...).Emit("said", n)
+			} else {
+				err = c.Emit("said", n)
+			}
+			if err != nil {
+				return false, err
+			}
+		}
+		return true, nil
+	}))
+
+	// The socket is still in its rooms here.
+	ns.OnDisconnect(func(s *sio.Socket, reason sio.Reason) {
+		if err := s.To(s.Rooms()...).Emit("gone", s.ID(), reason); err != nil {
+			slog.Error("saying goodbye", "err", err) //nolint:sloglint // a test
+		}
+	})
+}

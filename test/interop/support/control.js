@@ -1,0 +1,21 @@
+// The scenarios' line to the Go test: it can stop and start the server, and it
+// tells what the server's handlers saw of a client that is gone.
+
+const url = process.env.INTEROP_CONTROL_URL;
+
+async function call(path) {
+  const response = await fetch(url + path, { method: "POST" });
+  if (!response.ok) {
+    throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  }
+  return response.text();
+}
+
+/** Shuts the server down. Its port is closed when this returns. */
+export const stop = () => call("/stop");
+
+/** Starts a new server on the same port. */
+export const start = () => call("/start");
+
+/** Returns what the server noted under key, waiting until it has. */
+export const noted = (key) => call(`/noted/${encodeURIComponent(key)}`);

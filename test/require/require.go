@@ -1,0 +1,87 @@
+// Package require decides what a test does when a tool it needs is missing.
+//
+// On a laptop such a test skips and says what to install. Where the environment
+// variable SIOPLUG_REQUIRE names the tool, or says "all", the test fails instead,
+// so that a machine meant to run everything cannot pass by running less:
+//
+//	SIOPLUG_REQUIRE=node,chromium go test ./test/...
+package require
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// EnvVar names the environment variable with the comma-separated list of tools
+// whose absence is a failure.
+const EnvVar = "SIOPLUG_REQUIRE"
+
+// Tool returns the path of the named tool: "node", "chromium" or "redis". If the
+// tool is not installed the test ends there, skipped or failed.
+func Tool(tb testing.TB, name string) string {
+	tb.Helper()
+	programs, hint := tool(name)
+	if len(programs) == 0 {
+		tb.Fatalf("require.Tool: unknown tool %q; add it to tool in package require", name)
+	}
+	for _, p := range programs {
+		if path, err := exec.LookPath(p); err == nil {
+			return path
+		}
+	}
+	missing(tb, name, hint)
+	return ""
+}
+
+// NodePackages makes sure that the npm packages of dir are installed as its
+// package-lock.json says. If they are not, the test ends there, skipped or failed
+// as for the tool "node".
+func NodePackages(tb testing.TB, dir string) {
+	tb.Helper()
+	want, err := os.Stat(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		tb.Fatalf("require.NodePackages: %v", err)
+	}
+	// npm writes this file last, so it stands for a complete installation.
+	got, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json"))
+	if err != nil || got.ModTime().Before(want.ModTime()) {
+		missing(tb, "node", "the npm packages of "+dir+" are absent or out of date: run 'make test', or 'npm ci' in that folder")
+	}
+}
+
+// tool returns the names the tool's program goes by, in order of preference, and
+// what to tell somebody who has none of them. Unknown tools have no programs.
+func tool(name string) (programs []string, hint string) {
+	switch name {
+	case "node":
+		return []string{"node"},
+			"install Node.js 20 or newer"
+	case "chromium":
+		return []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"},
+			"install Chromium (Debian: apt-get install chromium) or Google Chrome"
+	case "redis":
+		return []string{"redis-server"},
+			"install Redis (Debian: apt-get install redis-server)"
+	default:
+		return nil, ""
+	}
+}
+
+func missing(tb testing.TB, name, hint string) {
+	tb.Helper()
+	if required(os.Getenv(EnvVar), name) {
+		tb.Fatalf("%s is required by %s and missing: %s", name, EnvVar, hint)
+	}
+	tb.Skipf("%s is missing: %s", name, hint)
+}
+
+func required(list, name string) bool {
+	return slices.ContainsFunc(strings.Split(list, ","), func(s string) bool {
+		s = strings.TrimSpace(s)
+		return s == name || s == "all"
+	})
+}
