@@ -22,9 +22,9 @@ func (a Args) Bind(dst ...any) error {
 }
 
 // EmitWithAck sends an event and waits for the client to acknowledge it. It
-// returns the context's error if ctx ends before, and one that matches
-// [ErrDisconnected] if the client goes. Without a deadline it waits as long as
-// the client is there, so ctx should have one.
+// returns an error that matches the context's if ctx ends before, and one that
+// matches [ErrDisconnected] if the client goes. Without a deadline it waits as
+// long as the client is there, so ctx should have one.
 //
 // It may be called from a handler of the same socket: acknowledgements do not
 // wait for handlers. Events do, so a handler that waits keeps the socket's next
@@ -52,7 +52,10 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 		}
 		return a, nil
 	case <-ctx.Done():
-		return Args{}, ctx.Err()
+		if why := s.whyEnded(); why != nil { // ctx may come from the socket's
+			return Args{}, why
+		}
+		return Args{}, fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
 	}
 }
 

@@ -68,12 +68,15 @@ func (c *client) Message(binary bool, p []byte) {
 		err = c.handle(pkt)
 	}
 	if err != nil { // SIO-BAD-1, SIO-BAD-3
-		c.server.log().Debug("client broke the protocol", slog.String("sid", c.session.ID()), errAttr(err))
+		c.server.log().Debug("client broke the protocol", slog.String("address", c.session.Request().ClientIP), errAttr(err))
 		c.session.Close(err)
 	}
 }
 
 func (c *client) handle(p packet.Packet) error {
+	if c.old() {
+		p = fromOld(p)
+	}
 	if p.Type == packet.Connect {
 		return c.connect(p)
 	}
@@ -103,7 +106,7 @@ func (c *client) connect(p packet.Packet) error {
 		}
 		return err
 	}
-	s := newSocket(c, ns, p.Data)
+	s := newSocket(c, ns, c.newID(ns), p.Data)
 	if err := c.add(s); err != nil {
 		return err
 	}
@@ -204,6 +207,9 @@ func (c *client) kickAll() {
 
 // Close implements [engine.Handler]. Events that have come are still handled.
 func (c *client) Close(reason engine.Reason, err error) {
+	if errors.Is(err, engine.ErrSlowClient) {
+		err = ErrSlowClient // the one that users know
+	}
 	why := &DisconnectError{Reason: Reason(reason), Err: err}
 	if reason == engine.ForcedClose && err == nil && c.server.sockets.Closed() {
 		why.Reason = ReasonServerShuttingDown

@@ -41,8 +41,8 @@ func TestSIO_CN_1_ConnectTimeoutIsExact(t *testing.T) {
 		opts *sio.Options
 		want time.Duration
 	}{
-		"default": {nil, 45 * time.Second},
-		"option":  {&sio.Options{ConnectTimeout: 7 * time.Second}, 7 * time.Second},
+		"default": {&sio.Options{PingInterval: time.Hour}, 45 * time.Second},
+		"option":  {&sio.Options{PingInterval: time.Hour, ConnectTimeout: 7 * time.Second}, 7 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, tt.opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {

@@ -57,7 +57,7 @@ func encodeDisconnect(ns string) []*frame.Frame {
 	return frames(packet.AppendDisconnect(buffer(), ns), nil)
 }
 
-func encodeConnectError(ns string, w wireError) ([]*frame.Frame, error) {
+func encodeConnectError(ns string, w any) ([]*frame.Frame, error) {
 	buf, err := packet.AppendConnectError(buffer(), nil, ns, w)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,9 @@ var (
 	ErrReservedEvent = errors.New("sio: reserved event name")
 )
 
+// errNoAnswer says whose fault it is that a context ended.
+var errNoAnswer = errors.New("sio: the client did not acknowledge in time")
+
 // An Error is an error meant for the client: a connect chain that returns one
 // refuses the client with it, a handler that returns one answers the event's
 // ack with it. Wrapping it by fmt.Errorf keeps that; what is wrapped around
@@ -52,8 +55,10 @@ func toWire(err error) (w wireError, meant bool) {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return wireError{e.Message, e.Data}, true
 	}
-	return wireError{Message: "internal error"}, false
+	return internalError(), false
 }
+
+func internalError() wireError { return wireError{Message: "internal error"} }
 
 // A panicError is a panic of a user's function.
 type panicError struct {
@@ -75,11 +80,11 @@ func protect(f func() error) (err error) {
 
 func errAttr(err error) slog.Attr { return slog.Any("err", err) }
 
-// logFailure logs the error of a user's function: at Debug if it is meant for
-// the client, who can cause it at will.
+// logFailure logs the error of a user's function: at Debug if any client can
+// bring it about at will.
 func (s *Socket) logFailure(msg, event string, err error) {
 	level := slog.LevelError
-	if _, meant := toWire(err); meant || errors.Is(err, ErrDisconnected) {
+	if s.causedByClient(err) {
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{
@@ -88,7 +93,23 @@ func (s *Socket) logFailure(msg, event string, err error) {
 	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
+	//nolint:sloglint // its callers pass constants
 	s.ns.server.log().LogAttrs(context.Background(), level, msg, attrs...)
+}
+
+// causedByClient reports whether a client is behind err: it is meant for the
+// client, or the client has gone, does not read, does not answer, or did not
+// ask for the ack that a handler gave.
+func (s *Socket) causedByClient(err error) bool {
+	if _, meant := toWire(err); meant {
+		return true
+	}
+	for _, e := range []error{ErrDisconnected, ErrSlowClient, ErrNoAck, errNoAnswer} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return errors.Is(err, context.Canceled) && s.state.Load() == stateDisconnected
 }
 
 func (s *Server) log() *slog.Logger { return s.opts.Logger }

@@ -2,6 +2,8 @@ package sio
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io/fs"
 	"net/http"
@@ -39,17 +41,28 @@ func (s *Server) serveClient(x engine.Exchange) bool {
 		"Cache-Control": {"public, max-age=0"},
 	}}
 	body, err := fs.ReadFile(s.opts.ClientFS, name)
+	etag := fileETag(body)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return false
 	case err != nil:
 		s.log().Error("reading a file of the JavaScript client failed: check Options.ClientFS", errAttr(err))
 		res = engine.Response{Status: http.StatusInternalServerError}
+	case strings.TrimPrefix(x.Request().Header.Get("If-None-Match"), "W/") == etag: // SIO-FS-3
+		res = engine.Response{Status: http.StatusNotModified, Header: http.Header{"Etag": {etag}}}
 	default:
+		res.Header.Set("ETag", etag)
 		res.Body = body
 	}
 	_ = x.Respond(res) // a client that has gone needs no file
 	return true
+}
+
+// fileETag identifies what a file contains, so a new version of the client gets
+// a new one, under whatever version number.
+func fileETag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + hex.EncodeToString(sum[:8]) + `"`
 }
 
 // isClientFile reports whether name is one of the files that a server offers

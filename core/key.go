@@ -25,6 +25,7 @@ func (k *Key[T]) Set(s *Socket, v T) {
 func (k *Key[T]) Get(s *Socket) (T, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v, ok := s.values[k].(T)
+	kept, ok := s.values[k]
+	v, _ := kept.(T) // fails for the nil of an interface type, which is the zero T
 	return v, ok
 }

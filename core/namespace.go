@@ -85,7 +85,9 @@ func (n *Namespace) dispatch(c *Ctx) {
 	switch {
 	case err == nil:
 	case n.server.opts.OnError != nil:
-		n.server.opts.OnError(c, err)
+		if err := protect(func() error { n.server.opts.OnError(c, err); return nil }); err != nil {
+			c.logFailure("OnError failed", c.Event(), err)
+		}
 	default:
 		n.fail(c, err)
 	}
@@ -98,7 +100,10 @@ func (n *Namespace) fail(c *Ctx, err error) {
 		return
 	}
 	w, _ := toWire(err)
-	// ErrAckSent means that the handler answered before it failed, and other
-	// errors that there is nobody to answer to.
-	_ = c.Ack(map[string]wireError{"error": w})
+	// If the client still waits afterwards, Error.Data could not be encoded.
+	// Other errors mean that there is nobody to answer to.
+	if err := c.Ack(map[string]wireError{"error": w}); err != nil && c.WantsAck() {
+		c.logFailure("encoding Error.Data failed", c.Event(), err)
+		_ = c.Ack(map[string]wireError{"error": internalError()})
+	}
 }

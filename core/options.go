@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
@@ -55,6 +56,61 @@ type Options struct {
 	Transports      []string
 	DisableUpgrades bool
 
+	// AllowEIO3 lets clients of Socket.IO 2 in, and of those versions of
+	// Socket.IO 1 that speak revision 3 of the Engine.IO protocol. They are
+	// connected to the root namespace without asking, and [Socket.ID] is their
+	// session's id, with which anybody who gets to know it can send in their
+	// name.
+	AllowEIO3 bool
+
+	// AllowRequest, if set, is asked about every client once, when it opens its
+	// connection. An error refuses the client with status 403: an [*Error], or
+	// an [*HTTPError], which may choose the status, with its message; any other
+	// one with "Forbidden", and it is logged.
+	AllowRequest func(r *Request) error
+
+	// GenerateID, if set, returns the id of a new connection, which is not that
+	// of its sockets. It has to be unique, impossible to guess, and of visible
+	// ASCII characters other than quotes and backslashes.
+	GenerateID func(r *Request) (string, error)
+
+	// InitialPacket, if not nil, is a message that every client gets together
+	// with the handshake: a string or, for binary, a []byte. What it means is
+	// between you and the client; for one of Socket.IO it has to be a packet.
+	InitialPacket any
+
+	// Cookie, if not nil, has polling clients be sent a cookie, for load
+	// balancers that want one.
+	Cookie *Cookie
+
+	// CORS, if not nil, lets web pages of other origins in. Without it, they
+	// cannot use polling, because their browsers do not let them, and their
+	// WebSockets are refused with status 403, because browsers would.
+	CORS *CORS
+
+	// UseRequest are called in this order for every HTTP request: each poll and
+	// POST of a client that uses polling, once for one that uses WebSocket.
+	// They may add to the header of the answer. An error ends the request: an
+	// [*HTTPError] is the answer, any other one is answered with status 400 and
+	// logged. The framework's own middleware, which runs before, can do more.
+	UseRequest []func(h http.Header, r *Request) error
+
+	// OnConnectionError is told of every request that is refused, and why.
+	OnConnectionError func(err ConnectionError)
+
+	// OnInitialHeaders may change the header of the answer that opens a
+	// connection; OnHeaders that of all answers, also to later polls and POSTs.
+	OnInitialHeaders func(h http.Header, r *Request)
+	OnHeaders        func(h http.Header, r *Request)
+
+	// DisableHTTPCompression turns off the compression of the answers to polls.
+	// Otherwise those of HTTPCompressionThreshold bytes, 1024 by default, and
+	// more are compressed if the client takes that, at HTTPCompressionLevel: a
+	// level of package compress/flate, its DefaultCompression by default.
+	DisableHTTPCompression   bool
+	HTTPCompressionThreshold int
+	HTTPCompressionLevel     int
+
 	// ClientFS, if set, has the files of the JavaScript client
 	// (socket.io.min.js and so on: the dist folder of the npm package
 	// socket.io-client), and the server serves them beside its endpoint.
@@ -66,7 +122,9 @@ type Options struct {
 
 	// Logger takes what operators have to know: errors and panics of handlers
 	// at Error. What any client can cause is logged at Debug, with neither
-	// payloads nor auth objects. Nil means slog.Default().
+	// payloads nor auth objects; except that the first time a page of another
+	// origin is refused a WebSocket is logged at Warn, because nothing else
+	// would tell that CORS is the option to set. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -95,6 +153,8 @@ func (o *Options) withDefaults() Options {
 		"MaxSendBuffer":     int64(c.MaxSendBuffer),
 		"MaxPendingEvents":  int64(c.MaxPendingEvents),
 		"MaxPendingBytes":   int64(c.MaxPendingBytes),
+
+		"HTTPCompressionThreshold": int64(c.HTTPCompressionThreshold),
 	} {
 		if v < 0 {
 			misuse(fmt.Sprintf("Options.%s is negative: leave it 0 for the default", name))
@@ -104,6 +164,9 @@ func (o *Options) withDefaults() Options {
 		if t != engine.Polling && t != engine.WebSocket {
 			misuse(fmt.Sprintf("Options.Transports has %q: use %q and %q", t, engine.Polling, engine.WebSocket))
 		}
+	}
+	if opts := c.engine(); opts.Validate() != nil {
+		misuse("Options." + opts.Validate().Error())
 	}
 	c.ConnectTimeout = or(c.ConnectTimeout, defaultConnectTimeout)
 	c.MaxHTTPBufferSize = or(c.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
@@ -130,7 +193,21 @@ func (o *Options) engine() engine.Options {
 		MaxSendBuffer:     o.MaxSendBuffer,
 		Transports:        o.Transports,
 		DisableUpgrades:   o.DisableUpgrades,
+		AllowEIO3:         o.AllowEIO3,
 		Logger:            o.Logger,
+		AllowRequest:      o.allowRequest(),
+		GenerateID:        o.GenerateID,
+		InitialPacket:     o.InitialPacket,
+		Cookie:            o.Cookie,
+		CORS:              o.CORS,
+		UseRequest:        o.UseRequest,
+		OnConnectionError: o.OnConnectionError,
+		OnInitialHeaders:  o.OnInitialHeaders,
+		OnHeaders:         o.OnHeaders,
+
+		DisableHTTPCompression:   o.DisableHTTPCompression,
+		HTTPCompressionThreshold: o.HTTPCompressionThreshold,
+		HTTPCompressionLevel:     o.HTTPCompressionLevel,
 	}
 }
 

@@ -2,6 +2,7 @@ package sio
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -40,12 +41,13 @@ const (
 	stateDisconnected               // the last functions may still run
 )
 
-func newSocket(c *client, ns *Namespace, auth []byte) *Socket {
-	return &Socket{id: engine.NewID(), ns: ns, client: c, auth: auth}
+func newSocket(c *client, ns *Namespace, id string, auth []byte) *Socket {
+	return &Socket{id: id, ns: ns, client: c, auth: auth}
 }
 
-// ID returns the socket's id, which is public, other than the session's. It is
-// also a room with this socket in it.
+// ID returns the socket's id, which is also a room with this socket in it. It is
+// public, other than the session's; only clients that [Options.AllowEIO3] lets
+// in know no difference between the two.
 func (s *Socket) ID() string { return s.id }
 
 // Namespace returns the namespace that the socket belongs to.
@@ -106,10 +108,10 @@ func (s *Socket) send(m []*frame.Frame) error {
 }
 
 func (s *Socket) wrapSend(err error) error {
-	switch err { //nolint:errorlint // the engine returns exactly these
-	case nil:
+	switch {
+	case err == nil:
 		return nil
-	case engine.ErrSlowClient:
+	case errors.Is(err, engine.ErrSlowClient):
 		return ErrSlowClient
 	default: // its session has ended a moment ago; it will be told
 		return ErrDisconnected
@@ -190,7 +192,7 @@ func (s *Socket) accept() bool {
 		s.accepted = s.state.CompareAndSwap(stateConnecting, stateConnected)
 		if s.accepted {
 			// If the session has just ended, the socket is told in a moment.
-			_ = s.client.session.Send(encodeConnect(s.ns.name, s.id)...)
+			_ = s.client.session.Send(s.client.encodeAccepted(s)...)
 		}
 		return s.accepted
 	})
@@ -204,10 +206,10 @@ func (s *Socket) accept() bool {
 func (s *Socket) refuse(err error) {
 	s.logFailure("connection refused", eventConnect, err)
 	w, _ := toWire(err)
-	m, err := encodeConnectError(s.ns.name, w)
+	m, err := s.client.encodeRefused(s, w)
 	if err != nil {
 		s.logFailure("encoding Error.Data failed", eventConnect, err)
-		return
+		m, _ = s.client.encodeRefused(s, internalError()) // which cannot fail
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
 		_ = s.client.session.Send(m...) // nobody else to tell

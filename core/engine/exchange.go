@@ -46,7 +46,8 @@ type Upgraded struct {
 }
 
 // An Exchange is one HTTP request waiting for its answer. The engine calls
-// exactly one of Respond and Upgrade, once.
+// exactly one of Respond and Upgrade, once, unless the client has gone. See
+// [Aborter] for what it may be able to do beyond that.
 type Exchange interface {
 	Request() *Request
 
@@ -68,6 +69,19 @@ type Exchange interface {
 	Upgrade(header http.Header, open func(Upgraded) (run func())) error
 }
 
+// An Aborter is an [Exchange] that can be broken off. Without it, a request
+// whose body does not come holds on until its server gives up.
+type Aborter interface {
+	// CancelRead has reads of the request's body fail at once, also one that is
+	// under way. The engine calls it while it reads, on another goroutine; it
+	// must not block.
+	CancelRead()
+
+	// HangUp takes the place of Respond: it closes the connection, or the
+	// stream that takes its place, without an answer.
+	HangUp()
+}
+
 // A Handler is told what happens to one session.
 type Handler interface {
 	// Message hands over one message; p is only valid during the call. No
@@ -78,6 +92,13 @@ type Handler interface {
 	// Close is called once, when the session has ended. It may overlap the
 	// last Message and must not block.
 	Close(reason Reason, err error)
+}
+
+// An Opener is a [Handler] that wants to speak first.
+type Opener interface {
+	// Opened is called once, before any Message: what is sent from now on
+	// reaches the client behind the open packet. It must not block.
+	Opened()
 }
 
 // A Worker is a [Handler] that does not handle messages when they are handed

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"log/slog"
+	"net/http"
 	"slices"
 	"time"
 )
@@ -23,8 +24,52 @@ type Options struct {
 	Transports        []string      // polling and websocket
 	DisableUpgrades   bool
 
+	// AllowEIO3 lets clients of protocol revision 3 in, which Socket.IO 1 and 2
+	// speak.
+	AllowEIO3 bool
+
+	// AllowRequest, if set, is asked once for every session, when it is opened.
+	// An error refuses: with its message if it is an [HTTPError].
+	AllowRequest func(r *Request) error
+
+	// GenerateID, if set, returns the id of a new session. It has to be unique,
+	// not to be guessed, and of visible ASCII without quotes and backslashes.
+	GenerateID func(r *Request) (string, error)
+
+	// InitialPacket, if not nil, is a message that every client gets together
+	// with the handshake: a string or, for binary, a []byte.
+	InitialPacket any
+
+	// Cookie, if not nil, is set by polling handshakes.
+	Cookie *Cookie
+
+	// CORS, if not nil, lets pages of other origins in. Without it, WebSockets
+	// of pages of other origins are refused.
+	CORS *CORS
+
+	// UseRequest are called in this order for every request, before it is
+	// verified. They may add to the header of the answer. An error ends the
+	// request: an [HTTPError] is the answer.
+	UseRequest []func(h http.Header, r *Request) error
+
+	// OnConnectionError is told of every request that is refused.
+	OnConnectionError func(err ConnectionError)
+
+	// OnInitialHeaders may change the header of the answer that opens a
+	// session, OnHeaders that of all answers to requests of a session.
+	OnInitialHeaders func(h http.Header, r *Request)
+	OnHeaders        func(h http.Header, r *Request)
+
+	// HTTPCompressionThreshold is the size of a payload, in bytes, from which
+	// on the answer to a poll is compressed, 1024 by default. The level, from
+	// package compress/flate, is its DefaultCompression by default.
+	DisableHTTPCompression   bool
+	HTTPCompressionThreshold int
+	HTTPCompressionLevel     int
+
 	// Logger takes what the operator has to mend. What a peer can cause is
-	// logged at Debug. Nil means slog.Default().
+	// logged at Debug, except for the first page of another origin that is
+	// refused, because nothing else tells why. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -43,6 +88,10 @@ func (o Options) withDefaults() Options {
 	o.UpgradeTimeout = or(o.UpgradeTimeout, defaultUpgradeTimeout)
 	o.MaxHTTPBufferSize = or(o.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
 	o.MaxSendBuffer = or(o.MaxSendBuffer, defaultMaxSendBuffer)
+	o.HTTPCompressionThreshold = or(o.HTTPCompressionThreshold, defaultHTTPThreshold)
+	o.UseRequest = slices.Clone(o.UseRequest)
+	o.Cookie = o.Cookie.clone()
+	o.CORS = o.CORS.clone()
 	o.Transports = slices.Clone(o.Transports)
 	if len(o.Transports) == 0 {
 		o.Transports = []string{Polling, WebSocket}

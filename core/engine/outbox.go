@@ -58,6 +58,9 @@ func (o *outbox) drop() {
 // is disconnected when Options.MaxSendBuffer bytes wait for it, and Send
 // returns [ErrSlowClient]. On a closed session it returns [ErrClosed].
 func (s *Session) Send(frames ...*frame.Frame) error {
+	if s.dialect != 0 {
+		frames = s.dialect.translate(frames)
+	}
 	s.mu.Lock()
 	if s.state != stateOpen {
 		s.mu.Unlock()

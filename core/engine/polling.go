@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/payload"
 )
 
 // noopDelay is the longest time that a poll stays open while a WebSocket
@@ -30,7 +29,7 @@ type poll struct {
 func (p *poll) answer(frames []*frame.Frame) { p.frames <- frames }
 
 // openPolling opens a session and answers with the open packet (EIO-HS-6).
-func (e *Server) openPolling(x Exchange) {
+func (e *Server) openPolling(x *visit) {
 	s := e.newSession(x)
 	if !s.start(nil, e.hello.polling) {
 		respond(x, shuttingDown())
@@ -39,16 +38,18 @@ func (e *Server) openPolling(x Exchange) {
 	s.mu.Lock()
 	frames := s.out.take()
 	s.mu.Unlock()
+	s.opened()
 	s.answerPoll(x, frames)
 }
 
 // servePoll answers a GET with what is queued, or parks it until there is
 // something.
-func (s *Session) servePoll(ctx context.Context, x Exchange) {
+func (s *Session) servePoll(ctx context.Context, x *visit) {
 	frames, parked, ref := s.takePoll()
+	s.dropProbe() // if that was the client's last poll
 	switch {
 	case ref != nil:
-		s.server.refuse(x, ref, false)
+		s.server.refuse(x, ref)
 		return
 	case parked == nil && frames == nil: // EIO-GET-5
 		s.end(TransportError, errPollOverlap, farewell{discard: true})
@@ -57,9 +58,12 @@ func (s *Session) servePoll(ctx context.Context, x Exchange) {
 	case parked != nil:
 		select {
 		case frames = <-parked.frames:
-		case <-ctx.Done(): // EIO-GET-6
-			s.end(TransportError, errPollAborted, farewell{discard: true})
-			return
+		case <-ctx.Done():
+			if s.parks(parked) { // EIO-GET-6
+				s.end(TransportError, errPollAborted, farewell{discard: true})
+				return
+			}
+			frames = <-parked.frames // the answer was given before the client left
 		}
 	}
 	s.answerPoll(x, frames)
@@ -72,9 +76,9 @@ func (s *Session) takePoll() (frames []*frame.Frame, parked *poll, ref *refusal)
 	defer s.mu.Unlock()
 	switch {
 	case s.state == stateClosed:
-		return nil, nil, unknownSession()
+		return nil, nil, unknownSession(s.id)
 	case s.link != nil: // upgraded since the request was verified
-		return nil, nil, badRequest("TRANSPORT_MISMATCH")
+		return nil, nil, badRequest("TRANSPORT_MISMATCH", "transport", Polling, "previousTransport", WebSocket)
 	case s.poll != nil:
 		return nil, nil, nil
 	case len(s.out.frames) > 0:
@@ -90,6 +94,13 @@ func (s *Session) takePoll() (frames []*frame.Frame, parked *poll, ref *refusal)
 	parked = s.poll
 	s.releasePoll()
 	return nil, parked, nil
+}
+
+// parks reports whether the poll still waits for its answer.
+func (s *Session) parks(p *poll) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poll == p
 }
 
 // releasePoll sees to it that the parked poll ends soon if a connection wants
@@ -121,8 +132,8 @@ func (s *Session) noop(p *poll) {
 }
 
 func (s *Session) answerPoll(x Exchange, frames []*frame.Frame) {
-	body := payload.Append(make([]byte, 0, size(frames)), frames)
-	if err := x.Respond(pollingResponse("text/plain; charset=UTF-8", body)); err != nil {
+	body, contentType := s.payload(frames)
+	if err := x.Respond(pollingResponse(contentType, body)); err != nil {
 		s.end(TransportError, err, farewell{discard: true})
 	}
 }
@@ -136,14 +147,15 @@ func pollingResponse(contentType string, body []byte) Response {
 }
 
 // servePost reads a payload and hands its packets over.
-func (s *Session) servePost(x Exchange) {
+func (s *Session) servePost(x *visit) {
 	req := x.Request()
-	if !s.beginPost() { // EIO-POST-8
+	if !s.beginPost(x) { // EIO-POST-8
 		s.end(TransportError, errPostOverlap, farewell{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
-	if req.Header.Get("Content-Type") == "application/octet-stream" { // EIO-POST-3
+	octets := req.Header.Get("Content-Type") == octetContent
+	if octets && !s.dialect.has(revision3) { // EIO-POST-3
 		s.endPost()
 		s.end(TransportError, errContentType, farewell{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
@@ -157,33 +169,54 @@ func (s *Session) servePost(x Exchange) {
 		return
 	case err != nil: // EIO-POST-9
 		s.end(TransportError, errPostAborted, farewell{discard: true})
+		x.hangUp()
 		return
 	}
 	if !s.exists() {
-		s.server.refuse(x, unknownSession(), false)
+		s.server.refuse(x, unknownSession(s.id))
 		return
 	}
-	if err := s.receivePayload(body); err != nil {
-		// EIO-POST-7: the protocol's own tests ask for 400.
+	err = s.receivePayload(body, octets)
+	var broken *panicError
+	switch {
+	case errors.As(err, &broken):
+		s.fail(broken)
+		respond(x, Response{Status: http.StatusInternalServerError})
+	case err != nil: // EIO-POST-7: the protocol's own tests ask for 400
 		s.end(ParseError, err, farewell{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
-		return
+	default:
+		respond(x, pollingResponse("text/html", []byte("ok")))
 	}
-	respond(x, pollingResponse("text/html", []byte("ok")))
 }
 
-func (s *Session) beginPost() bool {
+// beginPost notes that a POST is being read. It reports false if another one
+// is.
+func (s *Session) beginPost(x *visit) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ok := !s.posting
-	s.posting = true
-	return ok
+	if s.posting != nil {
+		return false
+	}
+	s.posting = x
+	if s.state == stateClosed {
+		x.cancelRead()
+	}
+	return true
+}
+
+// cancelPost ends the reading of a POST, which must not outlive the session
+// (EIO-CL-6); mu is held, so the request is still there.
+func (s *Session) cancelPost() {
+	if s.posting != nil {
+		s.posting.cancelRead()
+	}
 }
 
 func (s *Session) endPost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.posting = false
+	s.posting = nil
 }
 
 var errTooLarge = errors.New("body is larger than maxHttpBufferSize")
@@ -205,23 +238,29 @@ func readBody(req *Request, limit int) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-func (s *Session) receivePayload(body []byte) error {
+func (s *Session) receivePayload(body []byte, octets bool) error {
+	packets, err := s.packets(body, octets)
+	if err != nil {
+		return err
+	}
 	s.recv.Lock()
 	defer s.recv.Unlock()
 	if s.worker != nil {
 		defer func() {
 			// Not here: the client waits for the answer before it sends more.
-			go s.worker.Work() // ends with the handlers, whose context the session's end cancels
+			go s.work() // ends with the handlers, whose context the session's end cancels
 		}()
 	}
-	for r := payload.NewReader(body); r.More(); {
-		p, err := r.Next()
-		if err != nil {
-			return err
+	return protect(func() error {
+		for packets.More() {
+			p, err := packets.Next()
+			if err != nil {
+				return err
+			}
+			if !s.receive(p) {
+				return nil // EIO-POST-16: what follows is dropped
+			}
 		}
-		if !s.receive(p) {
-			return nil // EIO-POST-16: what follows is dropped
-		}
-	}
-	return nil
+		return nil
+	})
 }

@@ -23,11 +23,10 @@ var (
 	// more than Options.MaxSendBuffer bytes wait to be sent to it.
 	ErrSlowClient = errors.New("engine: client reads too slowly, send buffer is full")
 
-	errPollOverlap    = errors.New("overlap from client")
-	errPollAborted    = errors.New("poll connection closed prematurely")
-	errPostOverlap    = errors.New("data request overlap from client")
-	errPostAborted    = errors.New("data request connection closed prematurely")
-	errContentType    = errors.New("invalid content")
-	errHeartbeat      = errors.New("invalid heartbeat direction")
-	errProbeAbandoned = errors.New("upgrade failed")
+	errPollOverlap = errors.New("overlap from client")
+	errPollAborted = errors.New("poll connection closed prematurely")
+	errPostOverlap = errors.New("data request overlap from client")
+	errPostAborted = errors.New("data request connection closed prematurely")
+	errContentType = errors.New("invalid content")
+	errHeartbeat   = errors.New("invalid heartbeat direction")
 )

@@ -1,18 +1,30 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 )
 
-// A refusal is the answer to a request that verification turned down: the
-// error codes of Engine.IO (EIO section 3.1).
+// A refusal is the answer to a request that goes no further: one of the error
+// codes of Engine.IO (EIO section 3.1), or an answer that is somebody else's.
 type refusal struct {
 	code    int
-	message string
-	status  int
-	name    string // what exactly was wrong, for the log
+	message string // of the protocol
+	status  int    // of a plain request
+	name    string // what exactly was wrong
+	details []any  // more about it: keys and values in turn
+
+	say           string // if set, sent instead of message
+	upgradeStatus int    // if set, what an upgrade is answered with instead of 400
+
+	// answer, if set, is sent as it is: the request was dealt with by CORS or
+	// middleware and is no error of the protocol.
+	answer *Response
 }
 
 // The codes of the protocol.
@@ -25,40 +37,189 @@ const (
 	codeUnsupportedVersion
 )
 
-func unknownTransport() *refusal {
-	return &refusal{codeUnknownTransport, "Transport unknown", http.StatusBadRequest, ""}
+func unknownTransport(transport string) *refusal {
+	r := &refusal{code: codeUnknownTransport, message: "Transport unknown", status: http.StatusBadRequest}
+	if transport != "" {
+		r.details = []any{"transport", transport}
+	}
+	return r
 }
 
-func unknownSession() *refusal {
-	return &refusal{codeUnknownSession, "Session ID unknown", http.StatusBadRequest, ""}
+func unknownSession(sid string) *refusal {
+	return &refusal{
+		code: codeUnknownSession, message: "Session ID unknown", status: http.StatusBadRequest,
+		details: []any{"sid", sid},
+	}
 }
 
-func badMethod() *refusal {
-	return &refusal{codeBadMethod, "Bad handshake method", http.StatusBadRequest, ""}
+func badMethod(method string) *refusal {
+	return &refusal{
+		code: codeBadMethod, message: "Bad handshake method", status: http.StatusBadRequest,
+		details: []any{"method", method},
+	}
 }
 
-func badRequest(name string) *refusal {
-	return &refusal{codeBadRequest, "Bad request", http.StatusBadRequest, name}
+// badRequest is for all that has no code of its own: name tells it, as in the
+// reference, and details has more, as keys and values in turn.
+func badRequest(name string, details ...any) *refusal {
+	return &refusal{
+		code: codeBadRequest, message: "Bad request", status: http.StatusBadRequest,
+		name: name, details: details,
+	}
 }
 
-func unsupportedVersion() *refusal {
-	return &refusal{codeUnsupportedVersion, "Unsupported protocol version", http.StatusBadRequest, ""}
+// forbidden refuses with err, whose message the client sees if it is an
+// [HTTPError].
+func forbidden(err error) *refusal {
+	r := &refusal{code: codeForbidden, message: "Forbidden", status: http.StatusForbidden}
+	r.say = r.message
+	if h, ok := errors.AsType[*HTTPError](err); ok {
+		r.say = h.text()
+		if h.Status != 0 {
+			r.status, r.upgradeStatus = h.Status, h.Status
+		}
+	}
+	r.details = []any{"message", r.say}
+	return r
 }
+
+// foreignOrigin refuses a WebSocket to a page that has no business here. The
+// reference leaves it to allowRequest to look at origins (EIO-CO-4).
+func foreignOrigin(origin string) *refusal {
+	return &refusal{
+		code: codeForbidden, message: "Forbidden", status: http.StatusForbidden, upgradeStatus: http.StatusForbidden,
+		name: "ORIGIN_NOT_ALLOWED", details: []any{"origin", origin},
+	}
+}
+
+func unsupportedVersion(protocol int) *refusal {
+	return &refusal{
+		code: codeUnsupportedVersion, message: "Unsupported protocol version", status: http.StatusBadRequest,
+		details: []any{"protocol", protocol},
+	}
+}
+
+// answered ends a request with an answer that is not the protocol's.
+func answered(res Response) *refusal { return &refusal{answer: &res} }
 
 // response is the refusal as JSON (EIO-ER-1), or as plain text for a request
 // that wanted to be upgraded and whose client looks only at the status
 // (EIO-ER-4).
 func (r *refusal) response(upgrade bool) Response {
+	message := or(r.say, r.message)
 	h := http.Header{}
 	if upgrade {
 		h.Set("Connection", "close")
 		h.Set("Content-Type", "text/html")
-		return Response{Status: http.StatusBadRequest, Header: h, Body: []byte(r.message)}
+		return Response{Status: or(r.upgradeStatus, http.StatusBadRequest), Header: h, Body: []byte(message)}
 	}
 	h.Set("Content-Type", "application/json")
 	body := append([]byte(`{"code":`), strconv.Itoa(r.code)...)
 	body = append(body, `,"message":`...)
-	message, _ := json.Marshal(r.message) //nolint:errchkjson // a string always encodes
-	body = append(append(body, message...), '}')
+	text, _ := json.Marshal(message) //nolint:errchkjson // a string always encodes
+	body = append(append(body, text...), '}')
 	return Response{Status: r.status, Header: h, Body: body}
+}
+
+// context is the refusal's in a [ConnectionError].
+func (r *refusal) context() map[string]any {
+	c := make(map[string]any, 1+len(r.details)/2)
+	if r.name != "" {
+		c["name"] = r.name
+	}
+	for i := 0; i+1 < len(r.details); i += 2 {
+		if key, ok := r.details[i].(string); ok {
+			c[key] = r.details[i+1]
+		}
+	}
+	return c
+}
+
+// refuse answers a request that goes no further, and tells who wants to know.
+func (e *Server) refuse(v *visit, ref *refusal) {
+	if ref.answer != nil {
+		res := *ref.answer
+		res.Header = v.complete(res.Header)
+		_ = v.Exchange.Respond(res) // not the visit's: it is no answer of polling
+		return
+	}
+	e.reportRefusal(v, ref)
+	respond(v, ref.response(v.upgrade))
+}
+
+func (e *Server) reportRefusal(v *visit, ref *refusal) {
+	e.opts.Logger.Debug("request refused", "code", ref.code, "err", ref.message, "cause", ref.name)
+	if e.opts.OnConnectionError == nil {
+		return
+	}
+	e.hook("OnConnectionError", func() {
+		e.opts.OnConnectionError(ConnectionError{v.Request(), ref.code, ref.message, ref.context()})
+	})
+}
+
+// A ConnectionError tells why a request was refused, as the event
+// connection_error of the JavaScript server does.
+type ConnectionError struct {
+	// Request is the one that was refused; its Body must not be read.
+	Request *Request
+
+	// Code and Message are the protocol's: 0 "Transport unknown", 1 "Session
+	// ID unknown", 2 "Bad handshake method", 3 "Bad request", 4 "Forbidden"
+	// and 5 "Unsupported protocol version". The client may have been sent
+	// another message.
+	Code    int
+	Message string
+
+	// Context has details, under the names of the JavaScript server: "name",
+	// such as "TRANSPORT_MISMATCH", for code 3, and "transport",
+	// "previousTransport", "sid", "method", "message", "protocol",
+	// "previousProtocol", "origin" or "error" where they say more.
+	Context map[string]any
+}
+
+// Error implements error.
+func (e ConnectionError) Error() string {
+	if name, ok := e.Context["name"]; ok {
+		return fmt.Sprintf("engine: %s: %v", e.Message, name)
+	}
+	return "engine: " + e.Message
+}
+
+// An HTTPError is an error whose message is meant for the client, and that may
+// choose the status. A function of [Options] that returns one, wrapped or not,
+// refuses the request with it; any other error is answered with a text of the
+// protocol and logged.
+type HTTPError struct {
+	Status  int    // 0 means 403
+	Message string // sent; empty means the name of the status
+	Err     error  // the cause, never sent
+}
+
+// Error gives the message and the cause.
+func (e *HTTPError) Error() string {
+	if e.Err == nil {
+		return e.text()
+	}
+	return e.text() + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *HTTPError) Unwrap() error { return e.Err }
+
+func (e *HTTPError) text() string {
+	return or(e.Message, http.StatusText(or(e.Status, http.StatusForbidden)))
+}
+
+// logFailure logs what went wrong in a user's function: at Debug if that was
+// to tell the client something, who can cause it at will.
+func (e *Server) logFailure(function string, err error) {
+	level := slog.LevelError
+	if _, meant := errors.AsType[*HTTPError](err); meant {
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{slog.String("function", "Options."+function), slog.Any("err", err)}
+	if p, ok := errors.AsType[*panicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	e.opts.Logger.LogAttrs(context.Background(), level, "a function of the options failed", attrs...)
 }

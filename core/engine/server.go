@@ -17,7 +17,6 @@ import (
 	"github.com/sioplug/sioplug/core/internal/flush"
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/gate"
-	"github.com/sioplug/sioplug/core/internal/websocket"
 )
 
 // closeTimeout is how long a session that the server closed stays around for
@@ -38,18 +37,25 @@ type Server struct {
 	// The handshake packets up to and behind the session id (EIO-HS-1).
 	hello struct{ polling, websocket []byte }
 
-	pings     *deadline.List[*Session]
-	pongs     *deadline.List[*Session]
-	farewells *deadline.List[*Session]
-	partings  *deadline.List[*Session]
-	upgrades  *deadline.List[*link]
-	turns     *deadline.List[*link]
-	writers   *flush.Workers[*Session]
-	loops     gate.Gate // the read loops that run
-	shards    atomic.Uint32
+	pings       *deadline.List[*Session]
+	pongs       *deadline.List[*Session]
+	clientPings *deadline.List[*Session] // of revision 3, where clients ping
+	farewells   *deadline.List[*Session]
+	partings    *deadline.List[*Session]
+	upgrades    *deadline.List[*link]
+	turns       *deadline.List[*link]
+	writers     *flush.Workers[*Session]
+	loops       gate.Gate // the read loops that run
+	shards      atomic.Uint32
+
+	greeting    *frame.Frame // Options.InitialPacket; nil if there is none
+	compressors *compressors
+	warned      atomic.Bool // about a refused origin
 
 	mu       sync.RWMutex
 	sessions map[string]*Session
+	strays   map[*link]struct{} // see addStray; nil until there is one
+	cutting  bool               // Shutdown's time is up
 }
 
 // NewServer returns a server that calls open for every new session, before the
@@ -58,9 +64,12 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e := &Server{opts: opts.withDefaults(), open: open, sessions: make(map[string]*Session)}
 	e.hello.polling = e.helloTail(e.opts.upgrades())
 	e.hello.websocket = e.helloTail([]string{})
+	e.greeting = greeting(e.opts.InitialPacket)
+	e.compressors = newCompressors(&e.opts)
 	epoch := time.Now()
 	e.pings = deadline.NewList(epoch, e.opts.PingInterval, (*Session).ping)
 	e.pongs = deadline.NewList(epoch, e.opts.PingTimeout, (*Session).pongOverdue)
+	e.clientPings = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout, (*Session).pingOverdue)
 	e.farewells = deadline.NewList(epoch, closeTimeout, (*Session).cut)
 	e.partings = deadline.NewList(epoch, partingTimeout, (*Session).cut)
 	e.upgrades = deadline.NewList(epoch, e.opts.UpgradeTimeout, (*link).abandon)
@@ -94,59 +103,82 @@ func (e *Server) hi(id string, tail []byte) *frame.Frame {
 // is sent: for a poll, when there is something to tell the client. ctx ends
 // when the client has gone away.
 func (e *Server) Serve(ctx context.Context, x Exchange) {
-	req := x.Request()
-	upgrade := websocket.IsUpgrade(req.Header)
-	s, ref := e.verify(req, upgrade)
-	switch {
+	v := e.visit(x)
+	s, ref := e.verify(v)
+	switch method := v.Request().Method; {
 	case ref != nil:
-		e.refuse(x, ref, upgrade)
-	case upgrade:
-		e.serveUpgrade(x, s)
+		e.refuse(v, ref)
+	case v.upgrade:
+		e.serveUpgrade(v, s)
 	case s == nil:
-		e.openPolling(x)
-	case req.Method == http.MethodGet:
-		s.servePoll(ctx, x)
-	case req.Method == http.MethodPost:
-		s.servePost(x)
+		e.openPolling(v)
+	case method == http.MethodGet:
+		s.servePoll(ctx, v)
+	case method == http.MethodPost:
+		s.servePost(v)
 	default:
 		// EIO-MT-2: the reference answers 500, which says less.
-		respond(x, Response{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}}})
+		respond(v, Response{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}}})
 	}
 }
 
 // verify checks a request in the order of EIO section 3 and finds the session
-// that it belongs to; nil means that it asks for a new one.
-func (e *Server) verify(req *Request, upgrade bool) (*Session, *refusal) {
+// that it belongs to; nil means that it asks for a new one, which is allowed and
+// has its id.
+func (e *Server) verify(v *visit) (*Session, *refusal) {
+	if ref := e.cors(v); ref != nil {
+		return nil, ref
+	}
+	if ref := e.middleware(v); ref != nil {
+		return nil, ref
+	}
+	req := v.Request()
 	transport := last(req.Query, "transport")
 	if (transport != Polling && transport != WebSocket) || !e.opts.allows(transport) {
-		return nil, unknownTransport()
+		return nil, unknownTransport(transport)
 	}
-	if !headerLegal(req.Header.Get("Origin")) {
-		return nil, badRequest("INVALID_ORIGIN")
+	if !headerLegal(v.origin) {
+		return nil, badRequest("INVALID_ORIGIN", "origin", v.origin)
+	}
+	if ref := e.guardOrigin(v); ref != nil {
+		return nil, ref
 	}
 	if sid := last(req.Query, "sid"); sid != "" {
-		s := e.find(sid)
-		switch {
-		case s == nil || !s.exists():
-			return nil, unknownSession()
-		case upgrade && req.Method != http.MethodGet:
-			return s, nil // the WebSocket handshake has its own answer: EIO-WS-2
-		case upgrade && transport != WebSocket, !upgrade && transport != s.Transport():
-			return nil, badRequest("TRANSPORT_MISMATCH")
-		case last(req.Query, "EIO") != "4":
-			return nil, badRequest("PROTOCOL_MISMATCH")
-		}
-		return s, nil
+		return e.verifySession(v, sid, transport)
 	}
-	switch {
-	case req.Method != http.MethodGet:
-		return nil, badMethod()
-	case upgrade != (transport == WebSocket): // EIO-VF-7, EIO-WS-20
+	if req.Method != http.MethodGet {
+		return nil, badMethod(req.Method)
+	}
+	if v.upgrade != (transport == WebSocket) { // EIO-VF-7, EIO-WS-20
 		return nil, badRequest("TRANSPORT_HANDSHAKE_ERROR")
-	case last(req.Query, "EIO") != "4":
-		return nil, unsupportedVersion()
 	}
-	return nil, nil
+	if ref := e.allow(v); ref != nil {
+		return nil, ref
+	}
+	if p := protocolOf(req.Query); p != 4 && !e.opts.AllowEIO3 {
+		return nil, unsupportedVersion(p)
+	}
+	return nil, e.name(v)
+}
+
+// verifySession is for requests that belong to a session.
+func (e *Server) verifySession(v *visit, sid, transport string) (*Session, *refusal) {
+	s := e.find(sid)
+	if s == nil || !s.exists() {
+		return nil, unknownSession(sid)
+	}
+	req := v.Request()
+	if v.upgrade && req.Method != http.MethodGet {
+		return s, nil // the WebSocket handshake has its own answer: EIO-WS-2
+	}
+	current := s.Transport()
+	if (v.upgrade && transport != WebSocket) || (!v.upgrade && transport != current) {
+		return nil, badRequest("TRANSPORT_MISMATCH", "transport", transport, "previousTransport", current)
+	}
+	if p := protocolOf(req.Query); p != s.Protocol() {
+		return nil, badRequest("PROTOCOL_MISMATCH", "protocol", p, "previousProtocol", s.Protocol())
+	}
+	return s, nil
 }
 
 // last returns the last value of a repeated key, as the reference does
@@ -169,11 +201,6 @@ func headerLegal(v string) bool {
 	return true
 }
 
-func (e *Server) refuse(x Exchange, ref *refusal, upgrade bool) {
-	e.opts.Logger.Debug("request refused", "code", ref.code, "err", ref.message, "cause", ref.name)
-	respond(x, ref.response(upgrade))
-}
-
 // respond sends an answer whose loss needs no action: the client has gone.
 func respond(x Exchange, res Response) { _ = x.Respond(res) }
 
@@ -191,24 +218,26 @@ func (e *Server) ClientsCount() int {
 }
 
 // newSession creates a session that nobody knows of yet.
-func (e *Server) newSession(x Exchange) *Session {
-	req := x.Request()
+func (e *Server) newSession(v *visit) *Session {
+	req := v.Request()
 	req.Body = nil // not ours once the request is over
 	s := &Session{
 		server:  e,
-		id:      NewID(),
+		id:      v.sid,
 		request: req,
-		values:  x.Values(),
+		values:  v.Values(),
 		shard:   e.shards.Add(1),
+		dialect: dialectOf(req.Query),
 	}
 	return s
 }
 
-// register makes a session known, unless the server is closing.
+// register makes a session known, unless the server is closing or has another
+// one of that name since we looked.
 func (e *Server) register(s *Session) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.loops.Closed() {
+	if e.loops.Closed() || e.sessions[s.id] != nil {
 		return false
 	}
 	e.sessions[s.id] = s
@@ -218,7 +247,44 @@ func (e *Server) register(s *Session) bool {
 func (e *Server) forget(s *Session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.sessions, s.id)
+	if e.sessions[s.id] == s {
+		delete(e.sessions, s.id)
+	}
+}
+
+// addStray notes a connection that is left to end by itself and carries no
+// session that Shutdown could find.
+func (e *Server) addStray(l *link) {
+	e.mu.Lock()
+	cut := e.cutting
+	if e.strays == nil {
+		e.strays = make(map[*link]struct{})
+	}
+	e.strays[l] = struct{}{}
+	e.mu.Unlock()
+	if cut {
+		_ = l.conn.Close()
+	}
+}
+
+func (e *Server) forgetStray(l *link) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.strays, l)
+}
+
+// cut closes the connections that are left, of these sessions and of none.
+func (e *Server) cut(sessions []*Session) {
+	e.mu.Lock()
+	e.cutting = true
+	strays := slices.Collect(maps.Keys(e.strays))
+	e.mu.Unlock()
+	for _, s := range sessions {
+		s.cut()
+	}
+	for _, l := range strays {
+		_ = l.conn.Close()
+	}
 }
 
 // NewID returns a random session id: 15 bytes as 20 characters of the URL-safe
@@ -229,24 +295,23 @@ func NewID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// Shutdown refuses new sessions, closes all others, waits until their
-// connections are done, and cuts those off that are not done when ctx ends;
-// it then returns the context's error.
+// Shutdown refuses new sessions and closes all others, behind what was sent to
+// them; the reference drops that (EIO-CL-8). It waits until their connections
+// are done, and cuts those off that are not done when ctx ends; it then returns
+// the context's error.
 func (e *Server) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	done := e.loops.Close() // under mu: no session registers after we looked
 	sessions := slices.Collect(maps.Values(e.sessions))
 	e.mu.Unlock()
 	for _, s := range sessions {
-		s.end(ForcedClose, nil, farewell{discard: true})
+		s.end(ForcedClose, nil, farewell{final: true})
 	}
 	select {
 	case <-done:
 		return nil
 	case <-ctx.Done():
-		for _, s := range sessions {
-			s.cut()
-		}
+		e.cut(sessions)
 		<-done
 		return ctx.Err()
 	}

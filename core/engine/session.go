@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -11,9 +12,12 @@ import (
 )
 
 // Packets without content are the same for everyone.
+//
+//nolint:gochecknoglobals // immutable
 var (
 	closePacket = textPacket("1")
 	pingPacket  = textPacket("2")
+	pongPacket  = textPacket("3")
 	probePong   = textPacket("3probe")
 	noopPacket  = textPacket("6")
 )
@@ -33,6 +37,7 @@ type Session struct {
 	handler Handler
 	worker  Worker // the same, if it is one
 	shard   uint32 // which flush worker writes
+	dialect dialect
 
 	// pinged is set while a pong is awaited. It is written under mu, and read
 	// without it to leave packets alone that come at other times.
@@ -48,8 +53,8 @@ type Session struct {
 	poll  *poll // the parked GET
 	beat  heartbeat
 
-	posting bool // a POST is being read
-	parted  bool // the client closed: its last poll is answered with a noop
+	posting *visit // a POST that is being read
+	parted  bool   // the client closed: its last poll is answered with a noop
 }
 
 type state uint8
@@ -99,7 +104,14 @@ func (s *Session) start(l *link, tail []byte) bool {
 	s.mu.Lock()
 	hi := s.server.hi(s.id, tail)
 	s.out.push(hi)
-	s.server.pings.Set(&s.beat.item, s)
+	if g := s.server.greeting; g != nil { // EIO-HS-7
+		s.out.push(s.dialect.greet(g)...)
+	}
+	if s.dialect.has(revision3) {
+		s.awaitPing()
+	} else {
+		s.server.pings.Set(&s.beat.item, s)
+	}
 	s.mu.Unlock()
 	if s.server.register(s) {
 		return true
@@ -108,10 +120,19 @@ func (s *Session) start(l *link, tail []byte) bool {
 	return false
 }
 
+// opened tells the handler, if it wants to know, that the open packet is on its
+// way.
+func (s *Session) opened() {
+	if o, ok := s.handler.(Opener); ok {
+		o.Opened()
+	}
+}
+
 // A farewell says how a session takes leave of its client.
 type farewell struct {
 	discard bool   // drop what is still queued
 	silent  bool   // the connection has ended: nobody listens
+	final   bool   // the server goes away: there will be no other poll
 	noop    bool   // the client closed: its parked poll is answered with a noop
 	code    uint16 // WebSocket close code, 0 for none
 	text    string
@@ -126,10 +147,11 @@ func (s *Session) Close(err error) { s.end(ForcedClose, err, farewell{}) }
 func (s *Session) end(reason Reason, err error, bye farewell) {
 	s.mu.Lock()
 	if s.state != stateOpen {
-		if s.state == stateLeft && bye.discard {
+		if s.state == stateLeft && (bye.discard || bye.final) {
 			s.leave(bye)
 		}
 		s.mu.Unlock()
+		s.dropProbe()
 		return
 	}
 	if bye.discard {
@@ -137,16 +159,20 @@ func (s *Session) end(reason Reason, err error, bye farewell) {
 	}
 	s.pinged.Store(false)
 	s.server.farewells.Set(&s.beat.item, s)
-	probe := s.probe
-	s.probe = nil
 	s.leave(bye)
+	s.cancelPost()
 	s.mu.Unlock()
 
-	if probe != nil {
-		_ = probe.conn.Close()
-	}
+	s.dropProbe()
 	s.handler.Close(reason, err)
 	s.flush()
+}
+
+// fail ends the session after a panic in what runs for it.
+func (s *Session) fail(err *panicError) {
+	s.server.opts.Logger.Error("panic while handling what a client sent",
+		slog.String("address", s.request.ClientIP), slog.Any("err", err), slog.String("stack", string(err.stack)))
+	s.end(TransportError, err, farewell{discard: true})
 }
 
 // leave tells the client in the way its transport has, or notes that it has to
@@ -158,6 +184,12 @@ func (s *Session) leave(bye farewell) {
 		if !bye.silent {
 			s.out.push(frame.Close(bye.code, bye.text))
 		}
+	case s.poll != nil && len(s.out.frames) > 0 && !bye.noop && !bye.final:
+		// EIO-CL-4: the client learns of the end with its next poll. Told
+		// together with the last messages, the official client ends first
+		// and handles them afterwards.
+		s.poll.answer(s.out.take())
+		s.poll, s.state = nil, stateLeft
 	case s.poll != nil:
 		last := closePacket
 		if bye.noop {
@@ -170,7 +202,7 @@ func (s *Session) leave(bye farewell) {
 		s.state, s.parted = stateLeft, true
 		s.out.drop()
 		s.server.partings.Set(&s.beat.item, s)
-	case bye.discard || bye.silent:
+	case bye.discard || bye.silent || bye.final:
 		s.gone()
 	default:
 		s.state = stateLeft
@@ -180,8 +212,26 @@ func (s *Session) leave(bye farewell) {
 // gone removes a polling session for good.
 func (s *Session) gone() {
 	s.state = stateClosed
+	s.cancelPost()
 	s.beat.item.Stop()
 	s.server.forget(s)
+}
+
+// dropProbe closes the connection that wants to take over a session that is
+// gone. One that is still to be fetched by its client may be taken over, and
+// what is queued goes with it (EIO-UP-10, EIO-UP-11).
+func (s *Session) dropProbe() {
+	s.mu.Lock()
+	probe := s.probe
+	if s.state == stateClosed || s.parted {
+		s.probe = nil
+	} else {
+		probe = nil
+	}
+	s.mu.Unlock()
+	if probe != nil {
+		_ = probe.conn.Close()
+	}
 }
 
 // cut ends what is left of a closed session, when its client had time enough
@@ -193,6 +243,7 @@ func (s *Session) cut() {
 		s.gone()
 	}
 	s.mu.Unlock()
+	s.dropProbe()
 	if l != nil {
 		_ = l.conn.Close()
 	}
@@ -201,13 +252,18 @@ func (s *Session) cut() {
 // ping is called when the interval since the last pong has passed.
 func (s *Session) ping() {
 	s.mu.Lock()
-	if s.state != stateOpen || s.beat.held > 0 || s.pinged.Load() {
+	held := s.beat.held > 0
+	if s.state != stateOpen || (s.pinged.Load() && !held) {
 		s.mu.Unlock()
 		return
 	}
 	s.pinged.Store(true)
 	s.beat.spared = false
-	s.server.pongs.Follow(&s.beat.item, s)
+	if held {
+		s.server.pings.Follow(&s.beat.item, s)
+	} else {
+		s.server.pongs.Follow(&s.beat.item, s)
+	}
 	wake := s.enqueue(pingPacket)
 	s.mu.Unlock()
 	if wake {
@@ -237,7 +293,7 @@ func (s *Session) heard(pong bool) {
 	case pong:
 		s.pinged.Store(false)
 		s.rest()
-	case s.pinged.Load() && !s.beat.spared:
+	case s.pinged.Load() && !s.beat.spared && s.beat.held == 0:
 		s.beat.spared = true
 		s.rest()
 	}
@@ -245,32 +301,41 @@ func (s *Session) heard(pong bool) {
 
 // rest starts the deadline anew that the session is waiting for.
 func (s *Session) rest() {
-	switch {
-	case s.beat.held > 0:
-	case s.pinged.Load():
+	if s.pinged.Load() && s.beat.held == 0 {
 		s.server.pongs.Set(&s.beat.item, s)
-	default:
+	} else {
 		s.server.pings.Set(&s.beat.item, s)
 	}
 }
 
-// Hold suspends the heartbeat while the handler keeps the session from being
-// read: a client must not be taken for dead because we do not listen. Every
-// Hold needs a Release.
+// Hold suspends the wait for pongs while the handler keeps the session from
+// being read: a client must not be taken for dead because we do not listen. It
+// is pinged all the same, or it would take us for dead (EIO-HB-7). Every Hold
+// needs a Release.
 func (s *Session) Hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.beat.held++
-	if s.state == stateOpen {
+	switch {
+	case s.state != stateOpen || s.beat.held > 1:
+	case s.dialect.has(revision3):
 		s.beat.item.Stop()
+	case s.pinged.Load():
+		s.rest()
 	}
 }
 
-// Release ends a [Session.Hold]; the heartbeat starts its wait anew.
+// Release ends a [Session.Hold]; the wait for a pong, or for the ping of a
+// revision 3 client, starts anew.
 func (s *Session) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.beat.held--; s.state == stateOpen {
+	s.beat.held--
+	switch {
+	case s.state != stateOpen || s.beat.held > 0:
+	case s.dialect.has(revision3):
+		s.awaitPing()
+	case s.pinged.Load():
 		s.rest()
 	}
 }
@@ -285,15 +350,23 @@ func (s *Session) receive(p payload.Packet) bool {
 	switch p.Type {
 	case payload.Message:
 		s.handler.Message(p.Binary, p.Data)
-	case payload.Ping: // EIO-POST-11, EIO-WS-9: in revision 4 the server pings
-		s.end(TransportError, errHeartbeat, farewell{})
-		return false
+	case payload.Ping:
+		if !s.dialect.has(revision3) { // EIO-POST-11, EIO-WS-9: in revision 4 the server pings
+			s.end(TransportError, errHeartbeat, farewell{discard: true})
+			return false
+		}
+		s.answerPing()
+	case payload.Pong:
+		if s.dialect.has(revision3) { // EIO-HB-22
+			s.end(TransportError, errHeartbeat, farewell{discard: true})
+			return false
+		}
 	case payload.Close:
 		// EIO-WS-15: over WebSocket the reference ignores it and waits for
 		// the timeout; the client has said goodbye either way.
 		s.end(TransportClose, nil, farewell{noop: true})
 		return false
-	case payload.Open, payload.Pong, payload.Upgrade, payload.Noop: // EIO-POST-13
+	case payload.Open, payload.Upgrade, payload.Noop: // EIO-POST-13
 	}
 	return true
 }
@@ -301,7 +374,11 @@ func (s *Session) receive(p payload.Packet) bool {
 // exists reports whether requests may still refer to the session. One whose
 // time has run out does not, even if the timer is late.
 func (s *Session) exists() bool {
-	s.pongOverdue()
+	if s.dialect.has(revision3) {
+		s.pingOverdue()
+	} else {
+		s.pongOverdue()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.state != stateClosed

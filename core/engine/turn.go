@@ -1,6 +1,9 @@
 package engine
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // patience is how long the work on messages may keep a connection from being
 // read before another goroutine takes over.
@@ -31,7 +34,7 @@ func (l *link) Flush() (goOn bool) {
 		return true
 	}
 	number := l.beginWork()
-	s.worker.Work()
+	s.work()
 	return l.endWork(number)
 }
 
@@ -96,10 +99,17 @@ func (s *Session) Yield() {
 	}
 }
 
-// work calls the worker, if there is one.
+// work calls the worker, if there is one. Like serve, it is an edge.
 func (s *Session) work() {
-	if s.worker != nil {
+	if s.worker == nil {
+		return
+	}
+	err := protect(func() error {
 		s.worker.Work()
+		return nil
+	})
+	if broken, ok := errors.AsType[*panicError](err); ok {
+		s.fail(broken)
 	}
 }
 

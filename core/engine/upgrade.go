@@ -32,6 +32,7 @@ func (l *link) reject() {
 	l.rejected = true
 	l.writeNow(frame.Close(0, ""))
 	l.conn.CloseWithin(closeTimeout)
+	l.server().addStray(l)
 }
 
 // probeMessage handles what comes on a connection that does not carry the
@@ -88,8 +89,7 @@ func (l *link) takeOver() {
 	if s.state == stateLeft { // EIO-UP-11
 		s.state = stateClosed
 		s.out.push(frame.Close(0, ""))
-	} else {
-		s.pinged.Store(false) // EIO-UP-13
+	} else if s.pinged.Swap(false) { // EIO-UP-13
 		s.rest()
 	}
 	s.mu.Unlock()

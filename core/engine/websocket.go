@@ -2,13 +2,12 @@ package engine
 
 import (
 	"errors"
-	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
-	"runtime/debug"
 
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/payload"
 	"github.com/sioplug/sioplug/core/internal/websocket"
 )
 
@@ -33,7 +32,7 @@ type link struct {
 
 // serveUpgrade answers a WebSocket handshake: for a new session if s is nil,
 // otherwise to take over from polling.
-func (e *Server) serveUpgrade(x Exchange, s *Session) {
+func (e *Server) serveUpgrade(x *visit, s *Session) {
 	req := x.Request()
 	hs, bad := websocket.Check(req.Method, req.Header)
 	if bad != nil {
@@ -60,7 +59,8 @@ func (e *Server) serveUpgrade(x Exchange, s *Session) {
 	if err != nil {
 		e.loops.Leave()
 		e.opts.Logger.Error("WebSocket upgrade failed: something between the HTTP server and sioplug keeps "+
-			"the connection from being taken over (a timeout or compression middleware, or HTTP/2)", "err", err)
+			"the connection from being taken over (a timeout or compression middleware, or HTTP/2)", slog.Any("err", err))
+		e.reportRefusal(x, badRequest("TRANSPORT_HANDSHAKE_ERROR", "error", err)) // EIO-VF-11
 		respond(x, Response{
 			Status: http.StatusInternalServerError,
 			Body:   []byte("WebSocket upgrade failed: see the server's log"),
@@ -74,9 +74,7 @@ func shuttingDown() Response { return Response{Status: http.StatusServiceUnavail
 
 func handshakeRefused(bad *websocket.HandshakeError) Response {
 	h := http.Header{"Connection": {"close"}, "Content-Type": {"text/html"}}
-	for k, v := range bad.Header {
-		h[k] = v
-	}
+	maps.Copy(h, bad.Header)
 	return Response{Status: bad.Status, Header: h, Body: []byte(bad.Message)}
 }
 
@@ -84,7 +82,11 @@ func handshakeRefused(bad *websocket.HandshakeError) Response {
 // with the answer to the handshake.
 func (l *link) open() {
 	l.active = true
-	l.session.start(l, l.session.server.hello.websocket)
+	if l.session.start(l, l.server().hello.websocket) {
+		l.session.opened()
+	} else {
+		l.server().addStray(l)
+	}
 	l.session.flush()
 }
 
@@ -95,12 +97,16 @@ func (l *link) run() {
 		return
 	}
 	defer l.server().loops.Leave()
-	defer l.conn.Close() //nolint:errcheck // nobody could use the error
+	defer l.server().forgetStray(l)
+	defer l.conn.Close()
+	s := l.session
+	if broken, ok := errors.AsType[*panicError](err); ok {
+		s.fail(broken)
+	}
 	if !l.active {
-		l.session.probeEnded(l)
+		s.probeEnded(l)
 		return
 	}
-	s := l.session
 	defer s.forgetLink()
 	s.work() // what came last
 	var violation *websocket.ProtocolError
@@ -111,6 +117,7 @@ func (l *link) run() {
 		l.conn.Discard()
 	case errors.As(err, &closed):
 		s.end(TransportClose, err, farewell{silent: true})
+		l.conn.Discard() // until the peer has the echo of its close frame
 	default:
 		s.end(TransportClose, err, farewell{discard: true, silent: true})
 	}
@@ -118,15 +125,8 @@ func (l *link) run() {
 
 // serve is the outermost edge of what runs for a connection: whatever goes
 // wrong inside must not end the process.
-func (l *link) serve() (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			l.server().opts.Logger.Error("panic while reading a connection",
-				"sid", l.session.id, "err", v, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", v)
-		}
-	}()
-	return l.conn.Serve(l)
+func (l *link) serve() error {
+	return protect(func() error { return l.conn.Serve(l) })
 }
 
 // Message implements [websocket.Handler].
@@ -136,13 +136,10 @@ func (l *link) Message(binary bool, p []byte) {
 		return
 	}
 	s := l.session
-	pkt := payload.Packet{Type: payload.Message, Binary: true, Data: p}
-	if !binary {
-		var err error
-		if pkt, err = payload.Decode(p); err != nil { // EIO-WS-8
-			s.end(ParseError, err, farewell{discard: true})
-			return
-		}
+	pkt, err := s.dialect.decode(binary, p)
+	if err != nil { // EIO-WS-8
+		s.end(ParseError, err, farewell{discard: true})
+		return
 	}
 	s.recv.Lock()
 	defer s.recv.Unlock()
@@ -158,8 +155,10 @@ func (l *link) Control(f *frame.Frame) {
 	s := l.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.out.bytes+f.Len() <= s.server.opts.MaxSendBuffer {
-		s.out.push(f) // beyond that, a peer that floods us with pings and does not read gets no more pongs
+	// Nothing may follow our own close frame; and a peer that floods us with
+	// pings and does not read gets no more pongs when the queue is full.
+	if s.state == stateOpen && s.out.bytes+f.Len() <= s.server.opts.MaxSendBuffer {
+		s.out.push(f)
 	}
 }
 

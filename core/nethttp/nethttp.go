@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
@@ -53,16 +55,56 @@ func (x *Exchange) Values() context.Context { return x.r.Context() }
 // Respond implements [engine.Exchange].
 func (x *Exchange) Respond(res engine.Response) error {
 	h := x.w.Header()
-	for k, v := range res.Header {
-		h[k] = v
+	merge(h, res.Header)
+	if res.Status != http.StatusNotModified { // there it would be the length of what is not sent
+		h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
-	h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	x.w.WriteHeader(res.Status)
 	if x.r.Method == http.MethodHead {
 		return nil
 	}
 	_, err := x.w.Write(res.Body)
 	return err
+}
+
+// CancelRead implements [engine.Aborter].
+func (x *Exchange) CancelRead() {
+	// A writer without deadlines leaves the read to the server's timeouts.
+	_ = http.NewResponseController(x.w).SetReadDeadline(time.Unix(1, 0))
+}
+
+// HangUp implements [engine.Aborter]. Middleware that recovers from panics
+// would turn the usual way, [http.ErrAbortHandler], into an empty answer that
+// says all is well; so the connection is taken and closed where that is
+// possible.
+func (x *Exchange) HangUp() {
+	if unable(x.w) != "" { // HTTP/2 has streams, whose failure is told in an answer
+		x.w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	if conn, _, err := http.NewResponseController(x.w).Hijack(); err == nil {
+		_ = conn.Close() // nobody is there to be told
+	}
+}
+
+// merge sets the headers of an answer where middleware may have set some
+// before. What can be there once is ours then. Cookies, and what answers depend
+// on, add up.
+func merge(dst, src http.Header) {
+	for k, vs := range src {
+		switch k {
+		case "Set-Cookie":
+			dst[k] = append(dst[k], vs...)
+		case "Vary":
+			for _, v := range vs {
+				if !slices.Contains(dst[k], v) {
+					dst[k] = append(dst[k], v)
+				}
+			}
+		default:
+			dst[k] = vs
+		}
+	}
 }
 
 // Upgrade implements [engine.Exchange]. The handler returns while the
@@ -76,11 +118,9 @@ func (x *Exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	if err := conn.SetDeadline(time.Time{}); err != nil { // the server's timeouts were for requests
 		return errors.Join(fmt.Errorf("clearing deadlines: %w", err), conn.Close())
 	}
-	run := open(engine.Upgraded{
-		Conn:  conn,
-		Ahead: buffered(buf.Reader),
-		Head:  switchingProtocols(x.w.Header(), header),
-	})
+	h := x.w.Header() // middleware may have set some
+	merge(h, header)
+	run := open(engine.Upgraded{Conn: conn, Ahead: buffered(buf.Reader), Head: switchingProtocols(h)})
 	go run() // a fresh goroutine has a small stack; the engine's Shutdown waits for it
 	return nil
 }
@@ -122,15 +162,15 @@ func buffered(r *bufio.Reader) []byte {
 	return append([]byte(nil), p...)
 }
 
-// switchingProtocols is the head of the 101 answer, with the headers that
-// middleware set on the writer.
-func switchingProtocols(middleware, header http.Header) []byte {
+// oneLine keeps a header from becoming two.
+var oneLine = strings.NewReplacer("\r", " ", "\n", " ") //nolint:gochecknoglobals // immutable
+
+// switchingProtocols is the head of the 101 answer.
+func switchingProtocols(header http.Header) []byte {
 	head := append(make([]byte, 0, 256), "HTTP/1.1 101 Switching Protocols\r\n"...)
-	for _, h := range []http.Header{header, middleware} {
-		for k, vs := range h {
-			for _, v := range vs {
-				head = append(append(append(append(head, k...), ": "...), v...), "\r\n"...)
-			}
+	for k, vs := range header {
+		for _, v := range vs {
+			head = append(append(append(append(head, k...), ": "...), oneLine.Replace(v)...), "\r\n"...)
 		}
 	}
 	return append(head, "\r\n"...)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // errEnded says that the session has ended in the way its transport has.
@@ -28,7 +29,7 @@ type Client struct {
 // A carrier is one transport. Packets have the form of the polling payload.
 type carrier interface {
 	send(packets []string) error
-	receive() ([]string, error) // at least one packet, or errEnded
+	receive(deadline time.Time) ([]string, error) // at least one packet, or errEnded
 	abort()
 }
 
@@ -68,8 +69,7 @@ func (d Dialer) start(tb testing.TB, t carrier) *Client {
 	return c
 }
 
-// SID returns the id of the Engine.IO session, and OpenPacket the packet that
-// had it.
+// SID returns the id of the Engine.IO session.
 func (c *Client) SID() string { return c.sid }
 
 // OpenPacket returns the packet that opened the session.
@@ -83,6 +83,10 @@ func (c *Client) Send(packets ...string) {
 	}
 }
 
+// TrySend is Send for when the server may cut the connection, or let the client
+// wait: it returns the error, and may be called on any goroutine.
+func (c *Client) TrySend(packets ...string) error { return c.carrier.send(packets) }
+
 // Next waits for the next packet and returns it.
 func (c *Client) Next() string {
 	c.tb.Helper()
@@ -92,6 +96,10 @@ func (c *Client) Next() string {
 	}
 	return p
 }
+
+// TryNext is Next for when the session may end, as it does with an error. It may
+// be called on any goroutine.
+func (c *Client) TryNext() (string, error) { return c.next() }
 
 // Want waits for as many packets, and fails the test unless they are these.
 func (c *Client) Want(packets ...string) {
@@ -160,7 +168,7 @@ func (c *Client) Upgrade() {
 	done := make(chan struct{})
 	go func() { // ends with the poll
 		defer close(done)
-		last, failed = p.receive()
+		last, failed = p.receive(c.dialer.deadline())
 	}()
 	w, err := dialWebSocket(c.dialer, c.sid, nil)
 	if err != nil {
@@ -170,7 +178,7 @@ func (c *Client) Upgrade() {
 	if err := w.send([]string{"2probe"}); err != nil {
 		c.tb.Fatalf("siotest: sending the probe: %v", err)
 	}
-	if got, err := w.receive(); err != nil || !slices.Equal(got, []string{"3probe"}) {
+	if got, err := w.receive(c.dialer.deadline()); err != nil || !slices.Equal(got, []string{"3probe"}) {
 		c.tb.Fatalf("siotest: answer to the probe: %q, %v", got, err)
 	}
 	<-done
@@ -205,12 +213,13 @@ func (c *Client) Abort() {
 
 // next is Next without the test.
 func (c *Client) next() (string, error) {
+	deadline := c.dialer.deadline() // pings do not count
 	for {
 		for len(c.queue) == 0 {
 			if c.ended {
 				return "", errEnded
 			}
-			packets, err := c.carrier.receive()
+			packets, err := c.carrier.receive(deadline)
 			if err != nil {
 				return "", err
 			}

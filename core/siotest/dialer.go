@@ -12,9 +12,13 @@ import (
 	"time"
 )
 
-// patience is how long a client waits on a real network before it fails the
-// test instead of hanging.
-const patience = time.Minute
+// patience is how long a client waits on a real network for a packet before it
+// fails the test instead of hanging; and where time may be fake, which passes
+// in no time when everybody just waits.
+const (
+	patience     = time.Minute
+	fakePatience = 24 * time.Hour
+)
 
 // A Dialer says how to get to a server. It is a value: change a copy to connect
 // in another way.
@@ -27,7 +31,8 @@ type Dialer struct {
 	Header http.Header
 
 	// Dial opens connections. Nil means the network, on which a client that
-	// has to wait for more than a minute fails its test.
+	// has to wait for more than a minute fails its test. Others are taken for
+	// simulated, and it is a day.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
@@ -108,7 +113,7 @@ func (d Dialer) HTTP(tb testing.TB) *http.Client {
 	tb.Helper()
 	tr := &http.Transport{DialContext: d.Dial, DisableCompression: true}
 	tb.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: withHeader{tr, d.Header}, Timeout: d.timeout()}
+	return &http.Client{Transport: withHeader{tr, d.Header}, Timeout: d.patience()}
 }
 
 // Endpoint returns the URL for a request by hand, with the parameters that are
@@ -126,21 +131,15 @@ func (d Dialer) Endpoint(params ...string) string {
 	return u.String()
 }
 
-// timeout is for the HTTP client; 0, forever, where time may be fake.
-func (d Dialer) timeout() time.Duration {
+func (d Dialer) patience() time.Duration {
 	if d.Dial != nil {
-		return 0
+		return fakePatience
 	}
 	return patience
 }
 
-// deadline is when waiting for a real network becomes a failure.
-func (d Dialer) deadline() time.Time {
-	if d.Dial != nil {
-		return time.Time{}
-	}
-	return time.Now().Add(patience)
-}
+// deadline is when waiting becomes a failure.
+func (d Dialer) deadline() time.Time { return time.Now().Add(d.patience()) }
 
 func (d Dialer) connect(ctx context.Context, address string) (net.Conn, error) {
 	if d.Dial != nil {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
+	"net"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
 	"testing"
+	"time"
 )
 
 // separator stands between the packets of a payload.
@@ -21,6 +23,7 @@ type polling struct {
 	sid    string
 	ctx    context.Context //nolint:containedctx // of all its requests: abort ends it
 	cancel context.CancelFunc
+	parked net.Conn // with a poll that nobody reads the answer of
 }
 
 func newPolling(tb testing.TB, d Dialer) *polling {
@@ -45,8 +48,10 @@ func (p *polling) send(packets []string) error {
 	return err
 }
 
-func (p *polling) receive() ([]string, error) {
-	status, body, err := p.do(p.ctx, http.MethodGet, "")
+func (p *polling) receive(deadline time.Time) ([]string, error) {
+	ctx, cancel := context.WithDeadline(p.ctx, deadline)
+	defer cancel()
+	status, body, err := p.do(ctx, http.MethodGet, "")
 	switch {
 	case err != nil:
 		return nil, err
@@ -75,26 +80,26 @@ func (p *polling) do(ctx context.Context, method, body string) (int, string, err
 	return res.StatusCode, string(answer), err
 }
 
-// park opens a poll and returns when it has been written.
+// park opens a poll on a connection of its own and returns when it has been
+// written, which an http.Client does not tell.
 func (p *polling) park() error {
-	written := make(chan error, 1)
-	tell := func(err error) {
-		select {
-		case written <- err:
-		default: // it was told already
-		}
+	r, err := http.NewRequestWithContext(p.ctx, http.MethodGet, p.url(), http.NoBody)
+	if err != nil {
+		return err
 	}
-	ctx := httptrace.WithClientTrace(p.ctx, &httptrace.ClientTrace{
-		WroteRequest: func(info httptrace.WroteRequestInfo) { tell(info.Err) },
-	})
-	go func() { // abort ends it
-		_, _, err := p.do(ctx, http.MethodGet, "")
-		tell(err)
-	}()
-	return <-written
+	maps.Copy(r.Header, p.dialer.Header)
+	conn, err := p.dialer.connect(p.ctx, r.URL.Host)
+	if err != nil {
+		return err
+	}
+	p.parked = conn
+	return r.Write(conn)
 }
 
 func (p *polling) abort() {
 	p.cancel()
 	p.client.CloseIdleConnections()
+	if p.parked != nil {
+		_ = p.parked.Close()
+	}
 }

@@ -110,7 +110,7 @@ func (s *suite) largeBody(t *testing.T) {
 		_, d := s.serve(t, func(srv *sio.Server) { why = reasons(srv) })
 		c := d.WebSocket(t)
 		c.Connect("/", "")
-		_ = c.carrier.send([]string{large + large}) // the server may cut the connection in the middle
+		_ = c.TrySend(large + large) // the server may cut the connection in the middle
 		if got := await(t, "the disconnect", why); got != sio.ReasonTransportError {
 			t.Errorf("reason %q", got)
 		}

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gobwas/ws"
 )
@@ -120,9 +121,9 @@ func (w *webSocket) write(p []byte) error {
 	return err
 }
 
-func (w *webSocket) receive() ([]string, error) {
+func (w *webSocket) receive(deadline time.Time) ([]string, error) {
 	for {
-		if err := w.conn.SetReadDeadline(w.dialer.deadline()); err != nil {
+		if err := w.conn.SetReadDeadline(deadline); err != nil {
 			return nil, errEnded // it was closed
 		}
 		f, err := ws.ReadFrame(w.r)

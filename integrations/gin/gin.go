@@ -47,6 +47,7 @@ func Handler(srv *sio.Server) gin.HandlerFunc {
 // An exchange is one request as Gin sees it.
 type exchange struct {
 	*nethttp.Exchange
+
 	c *gin.Context
 }
 

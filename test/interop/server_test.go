@@ -259,27 +259,46 @@ func received(c *sio.Ctx, _ struct{}) ([]int, error) {
 	return list, nil
 }
 
-// order sends a thousand numbers in small bursts, from the first moment on, and
-// keeps those it receives.
+// released is closed when the last of a socket's numbers may be sent.
+var released = sio.NewKey[chan struct{}]("released")
+
+// order sends a thousand numbers and keeps those it receives.
 func order(ns *sio.Namespace, encode func(int) any, up sio.Handler) {
-	const total, burst, interval = 1_000, 4, time.Millisecond
 	ns.On("up", up)
 	ns.On("received", sio.Reply(received))
 	ns.OnConnect(func(c *sio.Ctx) error {
-		go func() {
-			tick := time.NewTicker(interval)
-			defer tick.Stop()
-			for n := range total {
-				if n%burst == 0 {
-					<-tick.C
-				}
-				if c.Emit("down", encode(n)) != nil {
-					return // the client is gone
-				}
-			}
-		}()
+		release := make(chan struct{})
+		released.Set(c.Socket, release)
+		go count(c.Socket, encode, release)
 		return nil
 	})
+	ns.On("release", func(c *sio.Ctx) error {
+		release, _ := released.Get(c.Socket)
+		close(release)
+		return nil
+	})
+}
+
+// count sends the numbers in small bursts, and the last hundred after release.
+func count(s *sio.Socket, encode func(int) any, release <-chan struct{}) {
+	const total, reserve, burst, interval = 1_000, 100, 10, time.Millisecond
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for n := range total {
+		if n%burst == 0 {
+			<-tick.C
+		}
+		if n == total-reserve {
+			select {
+			case <-release:
+			case <-s.Context().Done():
+				return
+			}
+		}
+		if s.Emit("down", encode(n)) != nil {
+			return // the client is gone
+		}
+	}
 }
 
 func toBytes(n int) any { return binary.BigEndian.AppendUint32(nil, uint32(n)) }

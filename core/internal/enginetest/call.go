@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -135,6 +136,21 @@ func (c *Call) Upgrade(header http.Header, open func(engine.Upgraded) func()) er
 	run := open(engine.Upgraded{Conn: server, Ahead: c.ahead, Head: head.Bytes()})
 	c.kit.running.Go(run)
 	return nil
+}
+
+// CancelRead implements [engine.Aborter]. It ends the waiting of a body that is
+// an [io.PipeReader].
+func (c *Call) CancelRead() {
+	if p, ok := c.req.Body.(*io.PipeReader); ok {
+		_ = p.CloseWithError(os.ErrDeadlineExceeded)
+	}
+}
+
+// HangUp implements [engine.Aborter]. It makes an [Answer] of its own.
+func (c *Call) HangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answers = append(c.answers, Answer{Body: "hung up", At: time.Now()})
 }
 
 // Abort is the client going away.

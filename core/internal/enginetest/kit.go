@@ -30,6 +30,9 @@ type Kit struct {
 	// recorded. It must be set before there are any.
 	OnMessage func(p *Peer, binary bool, data []byte)
 
+	// Work, if set, makes the handler an [engine.Worker] that calls it.
+	Work func(p *Peer)
+
 	t       testing.TB
 	running sync.WaitGroup
 
@@ -56,8 +59,16 @@ func (k *Kit) open(s *engine.Session) engine.Handler {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.peers = append(k.peers, p)
+	if k.Work != nil {
+		return worker{p}
+	}
 	return p
 }
+
+type worker struct{ *Peer }
+
+// Work implements [engine.Worker].
+func (w worker) Work() { w.kit.Work(w.Peer) }
 
 func (k *Kit) close() {
 	k.mu.Lock()
@@ -77,7 +88,13 @@ func (k *Kit) close() {
 	for _, line := range k.Log.Loud() {
 		k.t.Errorf("logged above Debug: %s", line)
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.conns, k.calls, k.peers = nil, nil, nil // a test may look at what else holds a session
 }
+
+// Go runs f on a goroutine that the end of the test waits for.
+func (k *Kit) Go(f func()) { k.running.Go(f) }
 
 // Peer returns the session with this id as its handler saw it.
 func (k *Kit) Peer(sid string) *Peer {
@@ -91,6 +108,17 @@ func (k *Kit) Peer(sid string) *Peer {
 	}
 	k.t.Fatalf("no session %q", sid)
 	return nil
+}
+
+// Latest returns the session that was opened last.
+func (k *Kit) Latest() *Peer {
+	k.t.Helper()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if len(k.peers) == 0 {
+		k.t.Fatal("no session")
+	}
+	return k.peers[len(k.peers)-1]
 }
 
 // A Peer records what the handler of one session is told.

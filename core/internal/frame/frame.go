@@ -2,7 +2,10 @@
 // transport can send without copying them again.
 package frame
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync/atomic"
+)
 
 // Headroom is the length of the longest header a server's WebSocket frame can
 // have: two bytes and a 64-bit length (RFC 6455 section 5.2; servers do not
@@ -16,18 +19,21 @@ const (
 	opClose  = 0x8
 	opPong   = 0xA
 
-	fin = 0x80
+	fin  = 0x80
+	rsv1 = 0x40 // the payload is compressed (RFC 7692 section 7.2.3)
 )
 
 // A Frame is one Engine.IO packet on its way to any number of receivers: the
 // packet as text (its type character first) or the raw bytes of a binary
-// message, with a ready WebSocket header in front of it. It is immutable and
-// may be queued on many connections at once, which is what makes a broadcast
-// cost one encoding.
+// message, with a ready WebSocket header in front of it. It is immutable, but for
+// what it remembers, and may be queued on many connections at once, which is
+// what makes a broadcast cost one encoding.
 type Frame struct {
 	buf    []byte // Headroom bytes, of which the last ones are the header; then the payload
 	start  int    // where the WebSocket header begins in buf
 	opcode byte
+
+	compressed atomic.Pointer[Frame] // what SetCompressed was given
 }
 
 // Buffer returns an empty payload buffer with room for n bytes, to be appended
@@ -65,15 +71,15 @@ func newFrame(buf []byte, opcode byte) *Frame {
 	switch {
 	case n < 126:
 		f.start = Headroom - 2
-		buf[f.start+1] = byte(n)
+		buf[f.start+1] = byte(n) //nolint:gosec // less than 126
 	case n < 1<<16:
 		f.start = Headroom - 4
 		buf[f.start+1] = 126
-		binary.BigEndian.PutUint16(buf[f.start+2:], uint16(n))
+		binary.BigEndian.PutUint16(buf[f.start+2:], uint16(n)) //nolint:gosec // less than 1<<16
 	default:
 		f.start = Headroom - 10
 		buf[f.start+1] = 127
-		binary.BigEndian.PutUint64(buf[f.start+2:], uint64(n))
+		binary.BigEndian.PutUint64(buf[f.start+2:], uint64(n)) //nolint:gosec // a length is not negative
 	}
 	buf[f.start] = fin | opcode
 	return f
@@ -95,3 +101,20 @@ func (f *Frame) Control() bool { return f.opcode >= opClose }
 
 // Len returns the number of bytes that [Frame.Wire] has.
 func (f *Frame) Len() int { return len(f.buf) - f.start }
+
+// Deflated returns a WebSocket frame with the same message, compressed to
+// payload, which is copied. It is for connections that have agreed upon
+// permessage-deflate; its Payload is no packet.
+func (f *Frame) Deflated(payload []byte) *Frame {
+	g := newFrame(append(Buffer(len(payload)), payload...), f.opcode)
+	g.buf[g.start] |= rsv1
+	return g
+}
+
+// Compressed returns what SetCompressed was given, nil before.
+func (f *Frame) Compressed() *Frame { return f.compressed.Load() }
+
+// SetCompressed keeps the form of f that other connections, too, can send in
+// its place; it may be f itself. That is what makes a broadcast cost one
+// compression. It is safe for concurrent use: one of several forms is kept.
+func (f *Frame) SetCompressed(g *Frame) { f.compressed.Store(g) }

@@ -19,7 +19,8 @@ func isClosed(ch <-chan struct{}) bool {
 func TestGate(t *testing.T) {
 	t.Parallel()
 	var g gate.Gate
-	if !g.Enter() || !g.Enter() || g.Closed() {
+	first, second := g.Enter(), g.Enter()
+	if !first || !second || g.Closed() {
 		t.Fatal("an open gate lets in")
 	}
 	empty := g.Close()

@@ -22,6 +22,7 @@ const limit = 1 << 20 // of the messages in the stories
 func join(frames ...[]byte) []byte { return bytes.Join(frames, nil) }
 
 func TestFraming(t *testing.T) { // 1
+	t.Parallel()
 	var stories []story
 	for _, n := range []int{0, 1, 125, 126, 127, 128, 4096, 65535, 65536, 100000} {
 		data := strings.Repeat("*", n)
@@ -47,6 +48,7 @@ func TestFraming(t *testing.T) { // 1
 }
 
 func TestPings(t *testing.T) { // 2
+	t.Parallel()
 	long := strings.Repeat("\xfe", 125)
 	tell(t, []story{
 		{"2.1 empty", masked(fin|ping, ""), []string{"control:8a:"}, "eof"},
@@ -69,6 +71,7 @@ func TestPings(t *testing.T) { // 2
 }
 
 func TestReserved(t *testing.T) { // 3 and 4
+	t.Parallel()
 	var stories []story
 	hello := masked(fin|text, "Hello")
 	for rsv := byte(1); rsv < 8; rsv++ {
@@ -93,6 +96,7 @@ func TestReserved(t *testing.T) { // 3 and 4
 }
 
 func TestFragmentation(t *testing.T) { // 5
+	t.Parallel()
 	ab := []string{"text:fragment1fragment2"}
 	tell(t, []story{
 		{"5.1 ping", join(masked(ping, "a"), masked(fin|cont, "b")), nil, "violation 1002"},
@@ -142,6 +146,7 @@ func TestFragmentation(t *testing.T) { // 5
 }
 
 func TestClosing(t *testing.T) { // 7
+	t.Parallel()
 	reason := strings.Repeat("*", 123)
 	stories := []story{
 		{"7.1.1", join(masked(fin|text, "a"), closing(1000, "")), []string{"text:a", "control:88:\x03\xe8"}, "closed 1000 "},
@@ -176,6 +181,7 @@ func TestClosing(t *testing.T) { // 7
 }
 
 func TestLimits(t *testing.T) { // 9 and EIO-WS-6
+	t.Parallel()
 	full := strings.Repeat("x", limit)
 	half := full[:limit/2]
 	tell(t, []story{

@@ -63,24 +63,29 @@ type Conn struct {
 
 	// The rest of what Serve knows is here and not on its stack, so that any
 	// goroutine could parse the next read.
-	op    ws.OpCode // of the message that has begun; ws.OpContinuation if none has
-	fin   bool      // the current frame ends the message
-	pos   uint8     // position in mask of the next payload byte
-	mask  [4]byte   // of the current frame
-	left  int       // payload bytes of the current frame yet to come
-	valid int       // bytes at the beginning of msg that are known to be UTF-8
-	max   int       // bytes that a message may have
-	msg   []byte    // what has come of a message whose frames are not complete
-	tail  []byte    // received and not parsed: sent ahead, or the beginning of a frame
+	op         ws.OpCode // of the message that has begun; ws.OpContinuation if none has
+	fin        bool      // the current frame ends the message
+	compressed bool      // the message is
+	pos        uint8     // position in mask of the next payload byte
+	mask       [4]byte   // of the current frame
+	left       int       // payload bytes of the current frame yet to come
+	valid      int       // bytes at the beginning of msg that are known to be UTF-8
+	max        int       // bytes that a message may have
+	msg        []byte    // what has come of a message whose frames are not complete
+	tail       []byte    // received and not parsed: sent ahead, or the beginning of a frame
+	ended      error     // what Serve has to return, whichever goroutine calls it
 
 	out batch // waiting for Drain; before the first Write, what Prepend gave
+
+	compression *compression // nil if none was agreed upon
 }
 
 // New returns a connection over nc, on which the opening handshake has been
-// read. A message longer than maxMessage bytes, in all its fragments, ends the
-// connection. ahead are bytes that came behind the handshake already; the Conn
-// takes them over. The Conn also takes over nc, which nothing else may read,
-// write or close from now on, and on which no deadline may be set.
+// read. A message longer than maxMessage bytes, in all its fragments and
+// decompressed, ends the connection. ahead are bytes that came behind the
+// handshake already; the Conn takes them over. The Conn also takes over nc,
+// which nothing else may read, write or close from now on, and on which no
+// deadline may be set.
 func New(nc net.Conn, maxMessage int, ahead []byte) *Conn {
 	return &Conn{nc: nc, raw: rawConn(nc), max: maxMessage, tail: ahead}
 }
@@ -106,6 +111,9 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // Close: a socket that is closed with unread input is reset, which may take the
 // close frame with it.
 func (c *Conn) Serve(h Handler) error {
+	if c.ended != nil {
+		return c.ended
+	}
 	if ahead := c.tail; len(ahead) > 0 {
 		c.tail = nil
 		if err := c.receive(h, ahead, nil); err != nil {
@@ -149,7 +157,8 @@ func (c *Conn) receive(h Handler, p []byte, borrowed *buffer) error {
 	}
 	err := c.parse(h, p)
 	putBuffer(borrowed)
-	if goOn := h.Flush(); !goOn && err == nil {
+	c.ended = err
+	if goOn := h.Flush(); !goOn {
 		return ErrHandedOver
 	}
 	return err

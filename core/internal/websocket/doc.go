@@ -19,6 +19,6 @@
 //   - Memory in proportion to what a peer has sent, never to what a header
 //     merely claims.
 //
-// No extension is negotiated, so a frame with a reserved bit is a violation
-// (RFC 6455 section 5.2).
+// One extension can be negotiated, permessage-deflate (RFC 7692): see [Deflate].
+// Without it, a frame with a reserved bit is a violation (RFC 6455 section 5.2).
 package websocket

@@ -12,7 +12,7 @@ import (
 const (
 	codeProtocol = 1002 // the peer broke the protocol
 	codeNone     = 1005 // stands for a close frame without a code; never sent
-	codeNotUTF8  = 1007 // text that is not UTF-8
+	codeNotUTF8  = 1007 // text that is not UTF-8, or no valid data of its kind
 	codeTooBig   = 1009 // a message above the limit
 )
 
@@ -50,6 +50,14 @@ type ProtocolError struct {
 
 // Error implements error.
 func (e *ProtocolError) Error() string { return "websocket: " + e.Text }
+
+func errNotUTF8() error {
+	return &ProtocolError{codeNotUTF8, "text message is not valid UTF-8"}
+}
+
+func errTooBig() error {
+	return &ProtocolError{codeTooBig, "Max payload size exceeded"}
+}
 
 // closing checks the payload of a close frame and returns what the peer said
 // with it: a *CloseError, or the *ProtocolError it is (RFC 6455 section 5.5.1).

@@ -28,6 +28,10 @@ func (e *HandshakeError) Error() string { return "websocket: " + e.Message }
 type Handshake struct {
 	Key      string // the client's Sec-WebSocket-Key
 	Protocol string // the first subprotocol that the client offered, if any
+
+	// Deflate is not Check's business: set it to what [Deflate.Accept] returns,
+	// and give the same to [Conn.Compress].
+	Deflate *Agreement
 }
 
 // IsUpgrade reports whether a request asks to become another protocol: it has
@@ -53,8 +57,7 @@ func IsUpgrade(h http.Header) bool {
 // Statuses and messages are those of the JavaScript server.
 //
 // Check does not look at Host, Origin or Sec-WebSocket-Extensions: whose
-// connections are welcome is the caller's decision, and no extension is
-// supported.
+// connections are welcome and what they may cost is the caller's decision.
 func Check(method string, h http.Header) (Handshake, *HandshakeError) {
 	if method != http.MethodGet {
 		return Handshake{}, &HandshakeError{
@@ -95,6 +98,9 @@ func (h Handshake) SetHeader(dst http.Header) {
 	dst.Set("Sec-WebSocket-Accept", accept(h.Key))
 	if h.Protocol != "" {
 		dst.Set("Sec-WebSocket-Protocol", h.Protocol)
+	}
+	if h.Deflate != nil {
+		dst.Set(extensionsHeader, h.Deflate.params.String())
 	}
 }
 

@@ -14,6 +14,9 @@ const (
 	len64Size = 8
 	maskSize  = 4
 
+	// The first of the reserved bits, as [ws.Header] has them.
+	rsv1 = 0x4
+
 	// Values of the 7-bit length that announce a longer one.
 	len16 = 126
 	len64 = 127
@@ -30,7 +33,7 @@ const maxJoint = headSize + maskSize + ws.MaxControlFramePayloadSize
 // A data frame whose length would have fitted a shorter form is accepted. RFC
 // 6455 section 5.2 asks for the shortest, but nothing depends on it, and the
 // JavaScript server accepts it too.
-func header(p []byte, fragmented bool) (h ws.Header, size int, err error) {
+func header(p []byte, fragmented, compression bool) (h ws.Header, size int, err error) {
 	if len(p) < headSize {
 		return h, 0, nil
 	}
@@ -39,7 +42,7 @@ func header(p []byte, fragmented bool) (h ws.Header, size int, err error) {
 	h.OpCode = ws.OpCode(p[0] & 0xF)
 	h.Masked = p[1]&0x80 != 0
 	h.Length = int64(p[1] & 0x7F)
-	if err := checkHeader(h, fragmented); err != nil {
+	if err := checkHeader(h, fragmented, compression); err != nil {
 		return h, 0, err
 	}
 	size = headSize + maskSize
@@ -71,7 +74,13 @@ func header(p []byte, fragmented bool) (h ws.Header, size int, err error) {
 // message having begun or not (RFC 6455 sections 5.1, 5.2, 5.4, 5.5). It needs
 // no more than the first two bytes: only a length of at most 125, the longest
 // of a control frame, has no other form.
-func checkHeader(h ws.Header, fragmented bool) error {
+//
+// With compression, the first reserved bit may stand in the first frame of a
+// message, and only there (RFC 7692 section 6).
+func checkHeader(h ws.Header, fragmented, compression bool) error {
+	if compression && h.Rsv == rsv1 && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary) {
+		h.Rsv = 0
+	}
 	state := ws.StateServerSide
 	if fragmented {
 		state = state.Set(ws.StateFragmented)

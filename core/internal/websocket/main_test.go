@@ -108,50 +108,50 @@ func outcome(err error) string {
 // A network makes the two ends of a connection, closed at the end of the test.
 type network struct {
 	name string
-	pair func(t testing.TB) (server, client net.Conn)
+	pair func(tb testing.TB) (server, client net.Conn)
 }
 
 func networks() []network {
 	return []network{{"tcp", tcpPair}, {"unix", unixPair}, {"pipe", pipePair}, {"tls", tlsPair}}
 }
 
-func tcpPair(t testing.TB) (server, client net.Conn) {
-	t.Helper()
-	return socketPair(t, "tcp", "127.0.0.1:0")
+func tcpPair(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
+	return socketPair(tb, "tcp", "127.0.0.1:0")
 }
 
-func unixPair(t testing.TB) (server, client net.Conn) {
-	t.Helper()
-	return socketPair(t, "unix", filepath.Join(t.TempDir(), "s"))
+func unixPair(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
+	return socketPair(tb, "unix", filepath.Join(tb.TempDir(), "s"))
 }
 
-func socketPair(t testing.TB, network, addr string) (server, client net.Conn) {
-	t.Helper()
+func socketPair(tb testing.TB, network, addr string) (server, client net.Conn) {
+	tb.Helper()
 	l, err := net.Listen(network, addr)
 	if err != nil {
-		t.Skipf("no %s sockets here: %v", network, err)
+		tb.Skipf("no %s sockets here: %v", network, err)
 	}
 	defer l.Close()
 	client, err = net.Dial(network, l.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	server, err = l.Accept()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return closeLater(t, server, client)
+	return closeLater(tb, server, client)
 }
 
-func pipePair(t testing.TB) (server, client net.Conn) {
-	t.Helper()
+func pipePair(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
 	server, client = net.Pipe()
-	return closeLater(t, server, client)
+	return closeLater(tb, server, client)
 }
 
-func tlsPair(t testing.TB) (server, client net.Conn) {
-	t.Helper()
-	server, client = tcpPair(t)
+func tlsPair(tb testing.TB) (server, client net.Conn) {
+	tb.Helper()
+	server, client = tcpPair(tb)
 	return tls.Server(server, serverTLS()), tls.Client(client, &tls.Config{InsecureSkipVerify: true})
 }
 
@@ -174,9 +174,9 @@ var serverTLS = sync.OnceValue(func() *tls.Config {
 	}
 })
 
-func closeLater(t testing.TB, server, client net.Conn) (net.Conn, net.Conn) {
-	t.Helper()
-	t.Cleanup(func() {
+func closeLater(tb testing.TB, server, client net.Conn) (net.Conn, net.Conn) {
+	tb.Helper()
+	tb.Cleanup(func() {
 		_ = server.Close()
 		_ = client.Close()
 	})

@@ -50,7 +50,7 @@ func (c *Conn) frame(h Handler, p []byte) (int, error) {
 // frameIn is frame with c.tail and p in one piece, of which all that matters is
 // the header and the payload of a control frame.
 func (c *Conn) frameIn(h Handler, p, view []byte) (int, error) {
-	hd, size, err := header(view, c.op != ws.OpContinuation)
+	hd, size, err := header(view, c.op != ws.OpContinuation, c.compression != nil)
 	if err != nil {
 		return 0, err
 	}
@@ -92,11 +92,11 @@ func (c *Conn) control(h Handler, hd ws.Header, payload []byte) error {
 // data begins a data frame whose payload begins with p. A message that is
 // complete in p is handed over without being copied.
 func (c *Conn) data(h Handler, hd ws.Header, p []byte) (int, error) {
-	if hd.Length > int64(c.max)-int64(len(c.msg)) {
-		return 0, &ProtocolError{codeTooBig, "Max payload size exceeded"}
-	}
 	if hd.OpCode != ws.OpContinuation {
-		c.op = hd.OpCode
+		c.op, c.compressed = hd.OpCode, hd.Rsv != 0
+	}
+	if hd.Length > int64(c.limit())-int64(len(c.msg)) {
+		return 0, errTooBig()
 	}
 	size := int(hd.Length)
 	if !hd.Fin || len(c.msg) > 0 || size > len(p) {
@@ -105,11 +105,10 @@ func (c *Conn) data(h Handler, hd ws.Header, p []byte) (int, error) {
 	}
 	whole := p[:size]
 	ws.Cipher(whole, hd.Mask, 0)
-	if c.op == ws.OpText && !utf8.Valid(whole) {
+	if c.op == ws.OpText && !c.compressed && !utf8.Valid(whole) {
 		return 0, errNotUTF8()
 	}
-	c.deliver(h, whole)
-	return size, nil
+	return size, c.deliver(h, whole)
 }
 
 // payload adds to a message what has come of its current frame, and hands the
@@ -122,22 +121,34 @@ func (c *Conn) payload(h Handler, p []byte) (int, error) {
 	c.msg = append(c.msg, p...)
 	c.left -= len(p)
 	last := c.fin && c.left == 0
-	if c.op == ws.OpText && !c.validText(last) {
+	if c.op == ws.OpText && !c.compressed && !c.validText(last) {
 		return 0, errNotUTF8()
 	}
-	if last {
-		whole := c.msg
-		c.msg, c.valid = nil, 0
-		c.deliver(h, whole)
+	if !last {
+		return len(p), nil
 	}
-	return len(p), nil
+	whole := c.msg
+	c.msg, c.valid = nil, 0
+	return len(p), c.deliver(h, whole)
 }
 
 // deliver hands a whole message over. All messages come through here.
-func (c *Conn) deliver(h Handler, p []byte) {
+func (c *Conn) deliver(h Handler, p []byte) error {
 	isBinary := c.op == ws.OpBinary
 	c.op = ws.OpContinuation
+	if c.compressed {
+		return c.deliverCompressed(h, isBinary, p)
+	}
 	h.Message(isBinary, p)
+	return nil
+}
+
+// limit is how many bytes the current message may have as it comes.
+func (c *Conn) limit() int {
+	if c.compressed {
+		return maxCompressed(c.max)
+	}
+	return c.max
 }
 
 // grow makes room for n bytes more of the message. It doubles the memory, so
@@ -148,7 +159,7 @@ func (c *Conn) grow(n int) {
 	if have+n <= cap(c.msg) {
 		return
 	}
-	limit := c.max
+	limit := c.limit()
 	if c.fin {
 		limit = have + c.left
 	}
@@ -180,8 +191,4 @@ func unfinished(p []byte) int {
 		}
 	}
 	return 0
-}
-
-func errNotUTF8() error {
-	return &ProtocolError{codeNotUTF8, "text message is not valid UTF-8"}
 }

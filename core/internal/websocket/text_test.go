@@ -32,6 +32,7 @@ func utf8Cases() []string {
 }
 
 func TestUTF8(t *testing.T) { // 6
+	t.Parallel()
 	stories := []story{
 		{"6.1 empty", masked(fin|text, ""), []string{"text:"}, "eof"},
 		{"6.1 empty fragments", join(masked(text, ""), masked(cont, ""), masked(fin|cont, "")), []string{"text:"}, "eof"},

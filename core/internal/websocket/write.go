@@ -23,6 +23,9 @@ func (c *Conn) Write(frames []*frame.Frame) (blocked bool, err error) {
 	if c.state.Load() == stateClosed {
 		return false, net.ErrClosed
 	}
+	if c.compression != nil {
+		frames = c.compression.frames(frames)
+	}
 	if c.raw == nil || len(c.out.frames) > 0 {
 		c.out.frames = append(c.out.frames, frames...)
 		return !c.out.empty(), nil

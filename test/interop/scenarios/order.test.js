@@ -2,12 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ask, connected, mode, open, upgraded } from "../support/client.js";
 
-// The client emits in small bursts from its first moment on, so that some events
-// travel before, during and after the upgrade; the server does the same. What is
-// left when the upgrade is over follows at once.
+// Client and server emit in small bursts from the first moment on, and keep a reserve
+// until the upgrade is over, so events travel before, during and after it.
 const total = 1_000;
-const reserve = 100; // is kept until the upgrade is over
-const burst = 4;
+const reserve = 100;
+const burst = 10;
 const interval = 1; // milliseconds
 
 for (const kind of ["text", "binary"]) {
@@ -28,6 +27,7 @@ async function exchange(t, kind) {
     await upgraded(socket);
   }
   emitted.release();
+  socket.emit("release");
   await Promise.all([emitted.all, complete]);
 
   const expected = Array.from({ length: total }, (_, i) => i);

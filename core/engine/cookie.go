@@ -1,0 +1,111 @@
+package engine
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Cookie is the form of the cookie that a polling handshake sets to the
+// session id, for load balancers that need one to send all requests of a client
+// to the same server. The zero Cookie is
+//
+//	io=<id>; Path=/; HttpOnly; SameSite=Lax
+type Cookie struct {
+	Name string // "io" by default
+
+	Path   string // "/" by default
+	NoPath bool   // leaves Path out: the path of the request counts
+
+	Domain  string
+	Expires time.Time
+	MaxAge  time.Duration // in whole seconds; less than 0 means at once
+
+	// Scriptable lets scripts read the cookie, by leaving HttpOnly out.
+	Scriptable bool
+
+	Secure      bool
+	Partitioned bool
+	Priority    string // "Low", "Medium" or "High"
+
+	// SameSite is [http.SameSiteLaxMode] by default;
+	// [http.SameSiteDefaultMode] leaves it out.
+	SameSite http.SameSite
+
+	// Encode turns the session id into the value. By default, what a cookie
+	// cannot have is percent-encoded.
+	Encode func(id string) string
+}
+
+// header returns the value of Set-Cookie, in the order of EIO-CK-8.
+func (c *Cookie) header(id string) string {
+	encode := c.Encode
+	if encode == nil {
+		encode = url.QueryEscape
+	}
+	b := []byte(or(c.Name, "io") + "=" + encode(id))
+	attribute := func(name, value string) {
+		if value != "" {
+			b = append(append(append(b, "; "...), name...), value...)
+		}
+	}
+	flag := func(name string, set bool) {
+		if set {
+			b = append(append(b, "; "...), name...)
+		}
+	}
+	if c.MaxAge != 0 {
+		attribute("Max-Age=", strconv.Itoa(int(max(c.MaxAge, 0)/time.Second)))
+	}
+	attribute("Domain=", c.Domain)
+	if !c.NoPath {
+		attribute("Path=", or(c.Path, "/"))
+	}
+	if !c.Expires.IsZero() {
+		attribute("Expires=", c.Expires.UTC().Format(http.TimeFormat))
+	}
+	flag("HttpOnly", !c.Scriptable)
+	flag("Secure", c.Secure)
+	flag("Partitioned", c.Partitioned)
+	attribute("Priority=", c.Priority)
+	switch c.SameSite {
+	case 0, http.SameSiteLaxMode:
+		flag("SameSite=Lax", true)
+	case http.SameSiteStrictMode:
+		flag("SameSite=Strict", true)
+	case http.SameSiteNoneMode:
+		flag("SameSite=None", true)
+	case http.SameSiteDefaultMode:
+	}
+	return string(b)
+}
+
+// clone returns a copy that its user cannot change.
+func (c *Cookie) clone() *Cookie {
+	if c == nil {
+		return nil
+	}
+	d := *c
+	return &d
+}
+
+// validate returns what can only be a mistake.
+func (c *Cookie) validate() error {
+	if c == nil {
+		return nil
+	}
+	for name, v := range map[string]string{
+		"Name": c.Name, "Path": c.Path, "Domain": c.Domain, "Priority": c.Priority,
+	} {
+		if strings.Contains(v, ";") || (v != "" && !visible(v)) || (name == "Name" && strings.ContainsAny(v, `=,"`)) {
+			return fmt.Errorf("Cookie.%s is %q, which a cookie cannot have", name, v)
+		}
+	}
+	if c.SameSite == http.SameSiteNoneMode && !c.Secure {
+		return fmt.Errorf("Cookie.SameSite is None without Secure, which browsers ignore")
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+package engine_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
+)
+
+func heard(t *testing.T, p *enginetest.Peer, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(append([]string{}, want...), p.Messages()); diff != "" {
+		t.Errorf("messages: %s", diff)
+	}
+}
+
+func TestPollingPost(t *testing.T) {
+	story(t, "EIO-POST-1 packets are processed before the answer", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		a := k.Do(enginetest.Request{Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4a\x1e4b")})
+		heard(t, p.Peer, "a", "b")
+		same(t, "answer", a.String(), "200 ok")
+		same(t, "content type", a.Header.Get("Content-Type"), "text/html")
+		same(t, "EIO-HD-1 cache control", a.Header.Get("Cache-Control"), "no-store")
+	})
+	for _, contentType := range []string{
+		"text/plain;charset=UTF-8", "text/plain", "application/json", "", "application/octet-stream; x=y",
+	} {
+		story(t, "EIO-POST-2 content type "+contentType, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			a := k.Do(enginetest.Request{
+				Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4x"),
+				Header: http.Header{"Content-Type": {contentType}},
+			})
+			same(t, "answer", a.String(), "200 ok")
+			heard(t, p.Peer, "x")
+		})
+	}
+	story(t, "EIO-POST-12 a pong that nobody waits for", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		time.Sleep(10 * time.Second)
+		same(t, "answer", p.Post("3"), "200 ok")
+		start := time.Now()
+		a := p.Poll().Wait()
+		same(t, "poll", a.String(), "200 2")
+		same(t, "the interval starts anew", a.At.Sub(start), 25*time.Second)
+	})
+	story(t, "EIO-POST-13 open, upgrade and noop are ignored", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		same(t, "answer", p.Post("0{}\x1e5\x1e6\x1e4x"), "200 ok")
+		heard(t, p.Peer, "x")
+		same(t, "transport", p.Session.Transport(), "polling")
+	})
+	story(t, "EIO-POST-14 message without data", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		same(t, "answer", p.Post("4"), "200 ok")
+		heard(t, p.Peer, "")
+	})
+	story(t, "EIO-POST-15, EIO-ENC-4 binary", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		same(t, "answer", p.Post("bAQIDBA==\x1eb\x1eb-_8"), "200 ok")
+		heard(t, p.Peer, "<01020304>", "<>", "<fbff>")
+	})
+	story(t, "protocol suite: three packets are echoed in one poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.OnMessage = enginetest.Echo
+		p := k.OpenPolling()
+		same(t, "answer", p.Post("4a\x1ebAQIDBA==\x1e4c"), "200 ok")
+		same(t, "poll", p.Get(), "200 4a\x1ebAQIDBA==\x1e4c")
+	})
+}
+
+// Bodies as they come from the network: in pieces, too long, or not to the end.
+func TestPollingPostBody(t *testing.T) {
+	const limit = 20
+	opts := engine.Options{MaxHTTPBufferSize: limit}
+	post := func(k *enginetest.Kit, p *enginetest.Polling, body io.Reader, chunked bool) string {
+		return k.Do(enginetest.Request{Method: http.MethodPost, Query: p.Query(), Body: body, Chunked: chunked}).String()
+	}
+	for _, chunked := range []bool{false, true} {
+		name := map[bool]string{false: " with a length", true: " in chunks"}[chunked]
+		story(t, "EIO-POST-4 exactly the limit"+name, opts, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			exact := strings.Repeat("€", 6) + "x" // bytes count, not characters: EIO-ENC-7
+			same(t, "answer", post(k, p, strings.NewReader("4"+exact), chunked), "200 ok")
+			heard(t, p.Peer, exact)
+		})
+		story(t, "EIO-POST-4 one past it, and the session goes on"+name, opts, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			same(t, "answer", post(k, p, strings.NewReader("4"+strings.Repeat("x", limit)), chunked), "413")
+			heard(t, p.Peer)
+			same(t, "next", p.Post("4x"), "200 ok")
+			heard(t, p.Peer, "x")
+		})
+	}
+	story(t, "EIO-POST-4 an endless body is not read to the end", opts, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		r, w := io.Pipe()
+		go func() {
+			_, err := w.Write([]byte(strings.Repeat("4", limit+1)))
+			if err != nil {
+				t.Error(err)
+			}
+			// and nothing more, ever
+		}()
+		same(t, "answer", post(k, p, r, true), "413")
+	})
+	story(t, "EIO-POST-5 characters in pieces", opts, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		r, w := io.Pipe()
+		go func() {
+			for _, b := range []byte("4é€😀") {
+				_, _ = w.Write([]byte{b})
+				time.Sleep(time.Second)
+			}
+			_ = w.Close()
+		}()
+		same(t, "answer", post(k, p, r, true), "200 ok")
+		heard(t, p.Peer, "é€😀")
+	})
+	story(t, "EIO-POST-8 second POST while one is being read", opts, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		parked := p.Poll()
+		r, w := io.Pipe()
+		first := k.Start(enginetest.Request{Method: http.MethodPost, Query: p.Query(), Body: r})
+		synctest.Wait()
+		same(t, "second", p.Post("4b"), "400")
+		end := p.End()
+		same(t, "reason", end.Reason, engine.TransportError)
+		same(t, "error", end.Err.Error(), "data request overlap from client")
+		same(t, "parked poll", parked.Wait().String(), "200 1")
+		same(t, "first", first.Wait().String(), "0 hung up")
+		if _, err := w.Write([]byte("4a")); err == nil {
+			t.Error("the first is still being read")
+		}
+		heard(t, p.Peer)
+	})
+	for _, sent := range []string{"", "4x"} {
+		story(t, "EIO-POST-9 client aborts after "+sent, opts, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			same(t, "answer", post(k, p, enginetest.Broken(sent), true), "0 hung up")
+			end := p.End()
+			same(t, "reason", end.Reason, engine.TransportError)
+			same(t, "error", end.Err.Error(), "data request connection closed prematurely")
+			heard(t, p.Peer)
+			same(t, "next", p.Get(), unknownSession)
+		})
+	}
+}
+
+// What ends the session, with a poll parked and without.
+func TestPollingPostEnds(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		body        string
+		contentType string
+		heard       []string
+		answer      string
+		parked      string
+		next        string // without a parked poll
+		reason      engine.Reason
+		err         string
+	}{
+		{
+			name: "EIO-POST-3 octet-stream", body: "4x", contentType: "application/octet-stream",
+			answer: "400", parked: "200 1", next: unknownSession, reason: engine.TransportError, err: "invalid content",
+		},
+		{
+			name: "EIO-POST-6, EIO-DEC-3 empty body", body: "",
+			answer: "400", parked: "200 1", next: unknownSession, reason: engine.ParseError, err: "empty packet",
+		},
+		{
+			name: "EIO-POST-7, EIO-DEC-4 undecodable packet (better: 400, as the protocol's suite asks)", body: "abc",
+			answer: "400", parked: "200 1", next: unknownSession, reason: engine.ParseError, err: "unknown packet type",
+		},
+		{
+			name: "EIO-POST-7, EIO-DEC-6 what came before it is delivered", body: "4a\x1e7\x1e4b", heard: []string{"a"},
+			answer: "400", parked: "200 1", next: unknownSession, reason: engine.ParseError, err: "unknown packet type",
+		},
+		{
+			name: "EIO-DEC-7 consecutive separators", body: "4a\x1e\x1e4b", heard: []string{"a"},
+			answer: "400", parked: "200 1", next: unknownSession, reason: engine.ParseError, err: "empty packet",
+		},
+		{
+			name: "EIO-DEC-7 trailing separator", body: "4a\x1e", heard: []string{"a"},
+			answer: "400", parked: "200 1", next: unknownSession, reason: engine.ParseError, err: "empty packet",
+		},
+		{
+			name: "EIO-DEC-2 not base64 (better: refused)", body: "b!", answer: "400", parked: "200 1",
+			next: unknownSession, reason: engine.ParseError, err: "binary packet is not base64",
+		},
+		{
+			name: "text that is not UTF-8 (better: refused)", body: "4\xff", answer: "400", parked: "200 1",
+			next: unknownSession, reason: engine.ParseError, err: "text packet is not UTF-8",
+		},
+		{
+			// Better: a poll that the close overtakes on its way is answered
+			// as if it had been parked.
+			name: "EIO-POST-10, EIO-POST-16 close", body: "4a\x1e1\x1e4b", heard: []string{"a"},
+			answer: "200 ok", parked: "200 6", next: "200 6", reason: engine.TransportClose,
+		},
+		{
+			name: "EIO-POST-11, EIO-POST-16 ping", body: "4a\x1e2\x1e4b", heard: []string{"a"}, answer: "200 ok",
+			parked: "200 1", next: unknownSession, reason: engine.TransportError, err: "invalid heartbeat direction",
+		},
+		{
+			name: "EIO-POST-11 probe", body: "2probe", answer: "200 ok",
+			parked: "200 1", next: unknownSession, reason: engine.TransportError, err: "invalid heartbeat direction",
+		},
+	} {
+		for _, parked := range []bool{true, false} {
+			name := map[bool]string{true: ", poll parked", false: ", no poll"}[parked]
+			story(t, c.name+name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+				p := k.OpenPolling()
+				var poll *enginetest.Call
+				if parked {
+					poll = p.Poll()
+					synctest.Wait()
+				}
+				a := k.Do(enginetest.Request{
+					Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader(c.body),
+					Header: http.Header{"Content-Type": {c.contentType}},
+				})
+				same(t, "answer", a.String(), c.answer)
+				heard(t, p.Peer, c.heard...)
+				end := p.End()
+				same(t, "reason", end.Reason, c.reason)
+				if end.Err == nil || end.Err.Error() != c.err {
+					if end.Err != nil || c.err != "" {
+						t.Errorf("error: %v, want %v", end.Err, c.err)
+					}
+				}
+				if parked {
+					same(t, "parked poll", poll.Wait().String(), c.parked)
+				} else {
+					same(t, "next poll", p.Get(), c.next)
+				}
+				same(t, "poll behind it", p.Get(), unknownSession)
+				same(t, "POST behind it", p.Post("4x"), unknownSession)
+				same(t, "sessions", k.ClientsCount(), 0)
+			})
+		}
+	}
+	story(t, "EIO-POST-10 better: the overtaken poll has a second", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		p.Send("never read")
+		p.Post("1")
+		time.Sleep(time.Second - 1)
+		same(t, "POST meanwhile", p.Post("4x"), "200 ok")
+		time.Sleep(1)
+		synctest.Wait()
+		same(t, "then", p.Get(), unknownSession)
+		heard(t, p.Peer)
+	})
+}

@@ -1,0 +1,165 @@
+package engine_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/frame"
+)
+
+// dialSlow opens a session whose client does not read yet.
+func dialSlow(k *enginetest.Kit) (*enginetest.Conn, *enginetest.Peer) {
+	c := k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
+	synctest.Wait()
+	return c, k.Latest()
+}
+
+func message(s string) *frame.Frame { return frame.Text(append(frame.Buffer(1+len(s)), "4"+s...)) }
+
+func TestSlowClient(t *testing.T) {
+	const limit = 10_000
+	opts := engine.Options{MaxSendBuffer: limit}
+	f := message(strings.Repeat("x", 100))
+	const most = limit / 103 // of these frames, and fewer with what they count for beyond their bytes
+
+	fill := func(t *testing.T, p *enginetest.Peer) (sent int) {
+		t.Helper()
+		for sent = range most + 1 {
+			if err := p.Session.Send(f); err != nil {
+				if !errors.Is(err, engine.ErrSlowClient) {
+					t.Errorf("Send: %v", err)
+				}
+				return sent
+			}
+		}
+		t.Fatalf("%d frames of %d bytes were queued", sent, f.Len())
+		return 0
+	}
+	slow := func(t *testing.T, k *enginetest.Kit, p *enginetest.Peer) {
+		t.Helper()
+		end := p.End()
+		same(t, "reason", end.Reason, engine.TransportError)
+		if !errors.Is(end.Err, engine.ErrSlowClient) {
+			t.Errorf("error: %v", end.Err)
+		}
+		same(t, "Send afterwards", p.Session.Send(f), engine.ErrClosed)
+		time.Sleep(30 * time.Second) // then it is cut, whether it reads or not
+		synctest.Wait()
+		same(t, "sessions", k.ClientsCount(), 1)
+	}
+	story(t, "EIO-WS-18 better: a WebSocket that does not read is closed, others get everything", opts, func(t *testing.T, k *enginetest.Kit) {
+		other, o := openWebSocket(t, k)
+		_, p := dialSlow(k)
+		if n := fill(t, p); n < most/2 {
+			t.Errorf("only %d frames were queued", n)
+		}
+		for i := range 2 * most { // the other one reads
+			o.Send(fmt.Sprint(i))
+			next(t, other, fmt.Sprint("4", i))
+		}
+		slow(t, k, p)
+	})
+	story(t, "polling client that does not poll", opts, func(t *testing.T, k *enginetest.Kit) {
+		openWebSocket(t, k)
+		p := k.OpenPolling()
+		fill(t, p.Peer)
+		same(t, "poll", p.Get(), unknownSession)
+		slow(t, k, p.Peer)
+	})
+	story(t, "a client that catches up may fall behind again", opts, func(t *testing.T, k *enginetest.Kit) {
+		c, p := dialSlow(k)
+		for range most / 2 {
+			if err := p.Session.Send(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Resume()
+		synctest.Wait()
+		for range 3 * most {
+			if err := p.Session.Send(f); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		sessionOf(t, k, c)
+		for range most/2 + 3*most {
+			next(t, c, string(f.Payload()))
+		}
+	})
+	story(t, "a message larger than the whole buffer", opts, func(t *testing.T, k *enginetest.Kit) {
+		_, p := openWebSocket(t, k)
+		same(t, "Send", p.Session.SendMessage(true, make([]byte, limit)), engine.ErrSlowClient)
+		same(t, "reason", p.End().Reason, engine.TransportError)
+	})
+	story(t, "a flood of pings without reading the pongs", opts, func(t *testing.T, k *enginetest.Kit) {
+		c, p := dialSlow(k)
+		payload := strings.Repeat("p", 100)
+		for range 10 * most {
+			c.Ping(payload)
+		}
+		synctest.Wait()
+		same(t, "open", p.Open(), true)
+		c.Resume()
+		sessionOf(t, k, c)
+		synctest.Wait()
+		pongs := 0
+		for c.Waiting() != "" {
+			pongs++
+		}
+		if pongs > most {
+			t.Errorf("%d pongs were queued, of %d bytes each", pongs, len(payload))
+		}
+	})
+}
+
+func TestSendVolatile(t *testing.T) {
+	f := message("volatile")
+	story(t, "websocket: dropped while congested", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		c, p := dialSlow(k)
+		p.Send("in the way") // the client reads neither this
+		synctest.Wait()
+		for range 3 {
+			same(t, "queued", p.Session.SendVolatile(f), false)
+		}
+		p.Send("kept")
+		c.Resume()
+		sessionOf(t, k, c)
+		next(t, c, "4in the way", "4kept")
+		synctest.Wait()
+		same(t, "queued", p.Session.SendVolatile(f), true)
+		next(t, c, "4volatile")
+	})
+	story(t, "polling: dropped without a poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		same(t, "queued", p.Session.SendVolatile(f), false)
+		poll := p.Poll()
+		synctest.Wait()
+		same(t, "queued", p.Session.SendVolatile(f), true)
+		same(t, "poll", poll.Wait().String(), "200 4volatile")
+	})
+}
+
+// Frames of one Send stay together, whatever else is sent meanwhile.
+func TestSendKeepsTogether(t *testing.T) {
+	story(t, "frames of one Send", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		c, p := openWebSocket(t, k)
+		const senders, each = 8, 50
+		for i := range senders {
+			k.Go(func() {
+				for range each {
+					_ = p.Session.Send(message(fmt.Sprint(i, "head")), message(fmt.Sprint(i, "tail")))
+				}
+			})
+		}
+		for range senders * each {
+			sender, _ := strings.CutSuffix(c.Next(), "head")
+			next(t, c, sender+"tail")
+		}
+	})
+}

@@ -1,0 +1,372 @@
+package engine_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
+)
+
+// upgraded opens a session over polling and upgrades it.
+func upgraded(t *testing.T, k *enginetest.Kit) (*enginetest.Conn, *enginetest.Polling) {
+	t.Helper()
+	p := k.OpenPolling()
+	c := p.Upgrade()
+	c.Text("2probe")
+	next(t, c, "3probe")
+	c.Text("5")
+	synctest.Wait()
+	same(t, "transport", p.Session.Transport(), "websocket")
+	return c, p
+}
+
+func TestUpgrade(t *testing.T) {
+	story(t, "protocol suite: probe, noop, upgrade, echo", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.OnMessage = enginetest.Echo
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		c.Text("2probe")
+		next(t, c, "3probe")
+		start := time.Now()
+		a := p.Poll().Wait()
+		same(t, "poll", a.String(), "200 6")
+		same(t, "EIO-UP-2 better: the first noop is not delayed", a.At.Sub(start), 0)
+		c.Text("5")
+		c.Text("4hello")
+		c.Binary("\x01")
+		next(t, c, "4hello", "<01>")
+		same(t, "EIO-UP-14 request", p.Session.Request().Query.Get("transport"), "polling")
+		same(t, "EIO-HS-8 sessions", k.ClientsCount(), 1)
+	})
+	story(t, "EIO-UP-1, EIO-UP-2, EIO-GET-9 every poll is ended while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		parked := p.Poll()
+		c := p.Upgrade()
+		synctest.Wait()
+		same(t, "answered before the probe", parked.Answered(), false)
+		c.Text("2probe")
+		same(t, "parked poll", parked.Wait().String(), "200 6")
+		for i := range 20 {
+			start := time.Now()
+			a := p.Poll().Wait()
+			same(t, "poll", a.String(), "200 6")
+			if took := a.At.Sub(start); took > 100*time.Millisecond || (i > 10 && took != 100*time.Millisecond) {
+				t.Errorf("poll %d took %v", i, took)
+			}
+		}
+	})
+	story(t, "EIO-UP-4 without a probe", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		p.Send("waiting")
+		c.Text("5")
+		next(t, c, "4waiting")
+		same(t, "transport", p.Session.Transport(), "websocket")
+	})
+	story(t, "EIO-UP-5 several probes", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		for range 3 {
+			c.Text("2probe")
+		}
+		next(t, c, "3probe", "3probe", "3probe")
+		c.Text("5")
+		p.Send("x")
+		next(t, c, "4x")
+	})
+	story(t, "EIO-GET-10, EIO-UP-12 polling after the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.OnMessage = enginetest.Echo
+		c, p := upgraded(t, k)
+		same(t, "GET", p.Get(), badRequest)
+		same(t, "POST", p.Post("4x"), badRequest)
+		heard(t, p.Peer)
+		c.Text("4still")
+		next(t, c, "4still")
+	})
+	story(t, "EIO-UP-12 a poll parked at the switch (better: answered with a noop)", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		parked := p.Poll()
+		c := p.Upgrade()
+		synctest.Wait()
+		c.Text("5")
+		same(t, "parked poll", parked.Wait().String(), "200 6")
+		p.Send("x")
+		next(t, c, "4x")
+	})
+	story(t, "EIO-UP-3 queued data goes with the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		c.Text("2probe")
+		next(t, c, "3probe")
+		p.Send("a")
+		same(t, "while probing, polling carries it", p.Get(), "200 4a")
+		p.SendBinary("b")
+		p.Send("c")
+		c.Text("5")
+		next(t, c, "<62>", "4c")
+	})
+}
+
+// What may go wrong while a connection probes does no harm to the session.
+func TestUpgradeFails(t *testing.T) {
+	unharmed := func(t *testing.T, p *enginetest.Polling) {
+		t.Helper()
+		same(t, "transport", p.Session.Transport(), "polling")
+		p.Send("down")
+		same(t, "poll", p.Get(), "200 4down")
+		same(t, "post", p.Post("4up"), "200 ok")
+		heard(t, p.Peer, "up")
+	}
+	for name, first := range map[string]string{
+		"message": "4x", "close": "1", "ping": "2", "empty": "", "unknown": "7", "pong": "3probe", "upgrade with data": "5x",
+	} {
+		story(t, "EIO-UP-6 first packet is "+name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			c := p.Upgrade()
+			c.Text(first)
+			next(t, c, "close")
+			c.Text("5") // too late
+			synctest.Wait()
+			unharmed(t, p)
+			again := p.Upgrade()
+			again.Text("2probe")
+			next(t, again, "3probe")
+		})
+	}
+	story(t, "EIO-UP-6 binary", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		c.Binary("2probe")
+		next(t, c, "close")
+		unharmed(t, p)
+	})
+	story(t, "EIO-UP-6 garbage behind the probe", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		c.Text("2probe")
+		next(t, c, "3probe")
+		c.Raw([]byte("garbage garbage"))
+		next(t, c, "end")
+		unharmed(t, p)
+	})
+	for _, probed := range []bool{false, true} {
+		story(t, fmt.Sprintf("EIO-UP-7 connection lost, probed %v", probed), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			c := p.Upgrade()
+			if probed {
+				c.Text("2probe")
+				next(t, c, "3probe")
+			}
+			_ = c.Close()
+			synctest.Wait()
+			unharmed(t, p)
+			poll := p.Poll()
+			time.Sleep(time.Second)
+			same(t, "polls are parked again", poll.Answered(), false)
+			again := p.Upgrade()
+			again.Text("2probe")
+			same(t, "poll", poll.Wait().String(), "200 6")
+			again.Text("5")
+			synctest.Wait()
+			same(t, "transport", p.Session.Transport(), "websocket")
+		})
+		story(t, fmt.Sprintf("EIO-UP-8 upgrade timeout, probed %v", probed), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			start := time.Now()
+			c := p.Upgrade()
+			if probed {
+				c.Text("2probe")
+				next(t, c, "3probe")
+			}
+			next(t, c, "end")
+			same(t, "after", time.Since(start), 10*time.Second)
+			unharmed(t, p)
+		})
+	}
+	story(t, "EIO-UP-8 the timeout does not touch who made it in time", engine.Options{UpgradeTimeout: time.Second}, func(t *testing.T, k *enginetest.Kit) {
+		c, p := upgraded(t, k)
+		time.Sleep(5 * time.Second)
+		p.Send("x")
+		next(t, c, "4x")
+	})
+	story(t, "EIO-UP-9 second connection while one probes", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		first := p.Upgrade()
+		first.Text("2probe")
+		next(t, first, "3probe")
+		second := p.Upgrade()
+		next(t, second, "close")
+		second.Text("5")
+		first.Text("5")
+		p.Send("x")
+		next(t, first, "4x")
+	})
+	story(t, "EIO-UP-9 second connection after the upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.OnMessage = enginetest.Echo
+		first, p := upgraded(t, k)
+		next(t, p.Upgrade(), "close")
+		first.Text("4x")
+		next(t, first, "4x")
+	})
+	story(t, "EIO-UP-9 second connection to a session over WebSocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.OnMessage = enginetest.Echo
+		first, p := openWebSocket(t, k)
+		next(t, k.Dial(websocket+"&sid="+p.Session.ID()), "close")
+		first.Text("4x")
+		next(t, first, "4x")
+	})
+	story(t, "EIO-UP-15 better: upgrades that are not allowed are refused", engine.Options{DisableUpgrades: true}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		next(t, c, "close")
+		unharmed(t, p)
+	})
+	story(t, "EIO-VF-24 a proxy that strips the upgrade headers", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		same(t, "answer", k.Do(enginetest.Request{Query: websocket + "&sid=" + p.SID}).String(), badRequest)
+		unharmed(t, p)
+	})
+}
+
+// Fifty messages each way, two milliseconds apart, around the switch: EIO-UP-3.
+func TestUpgradeUnderLoad(t *testing.T) {
+	const messages = 50
+	for pause := range 12 { // moves the switch along the messages
+		story(t, fmt.Sprintf("EIO-UP-3, EIO-UP-18 exactly once and in order, %d", pause), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			var want []string
+			for i := range messages {
+				want = append(want, fmt.Sprint(i))
+			}
+			k.Go(func() {
+				for _, m := range want {
+					p.Send(m)
+					time.Sleep(2 * time.Millisecond)
+				}
+			})
+			up := make(chan string, messages)
+			k.Go(func() {
+				defer close(up)
+				for _, m := range want {
+					up <- m
+					time.Sleep(2 * time.Millisecond)
+				}
+			})
+			var got []string
+			take := func(packets string) {
+				for s := range strings.SplitSeq(packets, "\x1e") {
+					if s != "6" {
+						got = append(got, strings.TrimPrefix(s, "4"))
+					}
+				}
+			}
+			// What an official client does: it polls, posts one payload at a
+			// time, probes, and switches when its poll and its POST are done.
+			c := (*enginetest.Conn)(nil)
+			probed := false
+			for turn := 0; !probed; turn++ {
+				if turn == pause {
+					c = p.Upgrade()
+					c.Text("2probe")
+				}
+				poll := p.Poll()
+				select {
+				case m := <-up:
+					same(t, "post", p.Post("4"+m), "200 ok")
+				default:
+				}
+				take(strings.TrimPrefix(poll.Wait().String(), "200 "))
+				probed = c != nil && c.Waiting() == "3probe"
+			}
+			c.Text("5")
+			for m := range up {
+				c.Text("4" + m)
+			}
+			for len(got) < messages {
+				take(c.Next())
+			}
+			synctest.Wait()
+			if !slices.Equal(got, want) {
+				t.Errorf("client got %v", got)
+			}
+			heard(t, p.Peer, want...)
+			same(t, "nothing more", c.Waiting(), "")
+		})
+	}
+}
+
+func TestUpgradeAndClose(t *testing.T) {
+	story(t, "EIO-UP-10 session closed while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		parked := p.Poll()
+		c := p.Upgrade()
+		synctest.Wait()
+		p.Session.Close(nil)
+		same(t, "parked poll", parked.Wait().String(), "200 1")
+		next(t, c, "end")
+		same(t, "reason", p.End().Reason, engine.ForcedClose)
+	})
+	story(t, "EIO-UP-10 client closes while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		c.Text("2probe")
+		next(t, c, "3probe")
+		same(t, "post", p.Post("1"), "200 ok")
+		next(t, c, "end")
+		same(t, "reason", p.End().Reason, engine.TransportClose)
+	})
+	story(t, "EIO-UP-10 ping timeout while probing", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		next(t, c, "end")
+		same(t, "reason", p.End().Reason, engine.PingTimeout)
+	})
+	story(t, "EIO-UP-11 the upgrade completes while closing, and brings what was queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		c.Text("2probe")
+		next(t, c, "3probe")
+		same(t, "poll", p.Get(), "200 6") // the client polls no more
+		p.Send("last words")
+		p.Session.Close(nil)
+		synctest.Wait()
+		c.Text("5")
+		next(t, c, "4last words", "close")
+		same(t, "reason", p.End().Reason, engine.ForcedClose)
+		_ = c.Close()
+		synctest.Wait()
+		same(t, "sessions", k.ClientsCount(), 0)
+	})
+	story(t, "EIO-UP-11 the upgrade begins while closing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		p.Send("last words")
+		p.Session.Close(nil)
+		c := p.Upgrade()
+		c.Text("2probe")
+		next(t, c, "3probe")
+		c.Text("5")
+		next(t, c, "4last words", "close")
+	})
+	story(t, "EIO-UP-10, EIO-CL-4 nobody completes it in time", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		start := time.Now()
+		c := p.Upgrade()
+		p.Send("never read")
+		p.Session.Close(nil)
+		next(t, c, "end")
+		same(t, "after", time.Since(start), 30*time.Second)
+		same(t, "poll", p.Get(), unknownSession)
+	})
+	story(t, "EIO-UP-10 the closing session is fetched by polling", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		p.Session.Close(nil)
+		same(t, "poll", p.Get(), "200 6\x1e1")
+		next(t, c, "end")
+	})
+}

@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/sioplug/sioplug/core/internal/websocket"
+)
+
+// A visit is one request on its way through the server: its Exchange, with what
+// CORS, middleware and hooks have to add to whatever the answer will be.
+type visit struct {
+	Exchange
+
+	server  *Server
+	upgrade bool        // it asks for a WebSocket
+	origin  string      // the Origin header, "" if there is none
+	allowed bool        // CORS lets pages of that origin in
+	header  http.Header // of CORS and middleware, for any answer; may be nil
+	sid     string      // the id of the session that it opens, once it is known
+}
+
+func (e *Server) visit(x Exchange) *visit {
+	h := x.Request().Header
+	return &visit{
+		Exchange: x,
+		server:   e,
+		upgrade:  websocket.IsUpgrade(h),
+		origin:   strings.Join(h["Origin"], ", "),
+	}
+}
+
+// add returns the header that goes with any answer, to be added to.
+func (v *visit) add() http.Header {
+	if v.header == nil {
+		v.header = make(http.Header)
+	}
+	return v.header
+}
+
+// Respond implements [Exchange].
+func (v *visit) Respond(res Response) error {
+	res.Header = v.complete(res.Header)
+	if res.Status == http.StatusOK { // as everything that polling answers, and nothing else
+		v.server.compressors.compress(v.Request(), &res)
+		v.dress(res.Header)
+	}
+	return v.Exchange.Respond(res)
+}
+
+// Upgrade implements [Exchange].
+func (v *visit) Upgrade(header http.Header, open func(Upgraded) (run func())) error {
+	header = v.complete(header)
+	v.tell(header)
+	return v.Exchange.Upgrade(header, open)
+}
+
+// complete adds what CORS and middleware set to the engine's own header, which
+// wins where both have a say.
+func (v *visit) complete(own http.Header) http.Header {
+	if own == nil {
+		own = make(http.Header)
+	}
+	for k, vs := range v.header {
+		if _, ok := own[k]; !ok {
+			own[k] = vs
+		}
+	}
+	return own
+}
+
+// dress adds what only the answers of polling have (EIO section 8.1).
+func (v *visit) dress(h http.Header) {
+	if agent := v.Request().Header.Get("User-Agent"); strings.Contains(agent, ";MSIE") ||
+		strings.Contains(agent, "Trident/") {
+		h.Set("X-XSS-Protection", "0") // EIO-HD-2: their filter mistakes payloads for an attack
+	}
+	if c := v.server.opts.Cookie; c != nil && v.sid != "" {
+		h.Add("Set-Cookie", c.header(v.sid))
+	}
+	v.tell(h)
+}
+
+// tell calls the hooks for an answer that is about to be sent.
+func (v *visit) tell(h http.Header) {
+	opts := &v.server.opts
+	if v.sid != "" && opts.OnInitialHeaders != nil {
+		v.server.hook("OnInitialHeaders", func() { opts.OnInitialHeaders(h, v.Request()) })
+	}
+	if opts.OnHeaders != nil {
+		v.server.hook("OnHeaders", func() { opts.OnHeaders(h, v.Request()) })
+	}
+}
+
+// cancelRead has whoever reads the request's body stop.
+func (v *visit) cancelRead() {
+	if a, ok := v.Exchange.(Aborter); ok {
+		a.CancelRead()
+	}
+}
+
+// hangUp ends the exchange without an answer, as far as its server is able to.
+func (v *visit) hangUp() {
+	if a, ok := v.Exchange.(Aborter); ok {
+		a.HangUp()
+		return
+	}
+	respond(v, Response{Status: http.StatusBadRequest})
+}
+
+// A panicError is a panic of a user's function.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// protect calls f, a user's function, and turns a panic into an error: not
+// every HTTP server survives one.
+func protect(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &panicError{v, debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// hook calls a function that has no say in what happens next.
+func (e *Server) hook(name string, f func()) {
+	if err := protect(func() error { f(); return nil }); err != nil {
+		e.logFailure(name, err)
+	}
+}

@@ -1,0 +1,284 @@
+package sio_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
+)
+
+// asked reads an event that wants an ack, and returns its id.
+func asked(tb testing.TB, c *siotest.Client, event string) (id string) {
+	tb.Helper()
+	got := c.Next()
+	id, ok := strings.CutSuffix(strings.TrimPrefix(got, "42"), event)
+	if !ok || id == "" {
+		tb.Fatalf("got %q, want %s with an id", got, event)
+	}
+	return id
+}
+
+// A question is an EmitWithAck under way.
+type question struct {
+	args sio.Args
+	err  error
+	done chan struct{}
+}
+
+func ask(ctx context.Context, s *sio.Socket) *question {
+	q := &question{done: make(chan struct{})}
+	go func() {
+		defer close(q.done)
+		q.args, q.err = s.EmitWithAck(ctx, "question", 1)
+	}()
+	return q
+}
+
+// withSocket runs f in a bubble with a connected client and its socket.
+func withSocket(t *testing.T, opts *sio.Options, f func(t *testing.T, srv *sio.Server, s *sio.Socket, c *siotest.Client)) {
+	t.Helper()
+	bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		got := make(chan *sio.Socket, 1)
+		srv.OnConnect(func(c *sio.Ctx) error { got <- c.Socket; return nil })
+		echo(srv.Namespace)
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		f(t, srv, <-got, c)
+	})
+}
+
+const theQuestion = `["question",1]`
+
+func TestSIO_EM_9_TheServerAsks(t *testing.T) {
+	withSocket(t, nil, func(t *testing.T, _ *sio.Server, s *sio.Socket, c *siotest.Client) {
+		for name, tt := range map[string]struct {
+			head, tail string // around the id
+			attachment []string
+			check      func(a sio.Args) (ok bool, err error)
+		}{
+			"several values": {"43", `[1,"two",{"x":3},"surplus"]`, nil, func(a sio.Args) (bool, error) {
+				var n int
+				var s string
+				var m map[string]int
+				err := a.Bind(&n, &s, &m)
+				return a.Len() == 4 && n == 1 && s == "two" && m["x"] == 3, err
+			}},
+			"none": {"43", "[]", nil, func(a sio.Args) (bool, error) {
+				return a.Len() == 0 && a.Bind(new(int)) != nil, a.Bind()
+			}},
+			"binary": {"461-", `[{"b":{"_placeholder":true,"num":0}}]`, []string{"bAQID"}, func(a sio.Args) (bool, error) {
+				var m map[string][]byte
+				err := a.Bind(&m)
+				return string(m["b"]) == "\x01\x02\x03", err
+			}},
+			"wrong shape": {"43", `["x"]`, nil, func(a sio.Args) (bool, error) {
+				return a.Bind(new(int)) != nil, nil
+			}},
+		} {
+			q := ask(t.Context(), s)
+			id := asked(t, c, theQuestion)
+			c.Send(append([]string{tt.head + id + tt.tail}, tt.attachment...)...)
+			<-q.done
+			must(t, q.err)
+			if ok, err := tt.check(q.args); !ok || err != nil {
+				t.Errorf("%s: error %v", name, err)
+			}
+		}
+	})
+}
+
+func TestSIO_EM_11_FirstValueDecoded(t *testing.T) {
+	type location struct {
+		City string `json:"city"`
+	}
+	withSocket(t, nil, func(t *testing.T, _ *sio.Server, s *sio.Socket, c *siotest.Client) {
+		for answer, want := range map[string]struct {
+			city string
+			fail bool
+		}{
+			`[{"city":"Bern"},2]`: {"Bern", false}, "[]": {"", false}, `["x"]`: {"", true},
+		} {
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				l, err := sio.EmitWithAck[location](t.Context(), s, "question", 1)
+				if l.City != want.city || (err != nil) != want.fail {
+					t.Errorf("%s: got %v, error %v", answer, l, err)
+				}
+			}()
+			c.Send("43" + asked(t, c, theQuestion) + answer)
+			<-done
+		}
+	})
+}
+
+func TestSIO_EM_10_DeadlineIsExactAndLateAnswersAreIgnored(t *testing.T) {
+	withSocket(t, nil, func(t *testing.T, _ *sio.Server, s *sio.Socket, c *siotest.Client) {
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		q := ask(ctx, s)
+		id := asked(t, c, theQuestion)
+		<-q.done
+		if took := time.Since(start); took != 5*time.Second || !errors.Is(q.err, context.DeadlineExceeded) {
+			t.Errorf("after %v: %v", took, q.err)
+		}
+		if errors.Is(q.err, sio.ErrDisconnected) {
+			t.Error("matches ErrDisconnected")
+		}
+		c.Send("43" + id + "[1]")
+		mustEcho(t, c)
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		q = ask(canceled, s)
+		asked(t, c, theQuestion)
+		if <-q.done; !errors.Is(q.err, context.Canceled) {
+			t.Errorf("canceled before: %v", q.err)
+		}
+	})
+}
+
+func TestSIO_EM_12_BAD_6_AnswersAreMatchedByIDAndSocket(t *testing.T) {
+	withSocket(t, nil, func(t *testing.T, srv *sio.Server, s *sio.Socket, c *siotest.Client) {
+		first, second := ask(t.Context(), s), (*question)(nil)
+		firstID := asked(t, c, theQuestion)
+		second = ask(t.Context(), s)
+		secondID := asked(t, c, theQuestion)
+		srv.Of("/other")
+		c.Connect("/other", "")
+		c.Send("439999[0]", "43[0]", "43"+secondID+"0[0]", "43/other,"+firstID+"[0]") // none of these is for anybody
+		mustEcho(t, c)
+		c.Send("43"+secondID+"[2]", "43"+secondID+"[0]", "43"+firstID+"[1]", "43"+firstID+"[0]")
+		for want, q := range map[int]*question{1: first, 2: second} {
+			<-q.done
+			got := 0
+			if must(t, q.err); q.args.Bind(&got) != nil || got != want {
+				t.Errorf("got %d, want %d", got, want)
+			}
+		}
+		mustEcho(t, c)
+	})
+}
+
+func TestSIO_DC_16_DisconnectWakesWhoeverWaits(t *testing.T) {
+	for name, tt := range map[string]struct {
+		end  func(t *testing.T, srv *sio.Server, s *sio.Socket, c *siotest.Client)
+		want sio.Reason
+	}{
+		"client leaves": {func(_ *testing.T, _ *sio.Server, _ *sio.Socket, c *siotest.Client) { c.Send("41") }, sio.ReasonClientNamespaceDisconnect},
+		"client gone":   {func(_ *testing.T, _ *sio.Server, _ *sio.Socket, c *siotest.Client) { c.Abort() }, sio.ReasonTransportClose},
+		"disconnect":    {func(t *testing.T, _ *sio.Server, s *sio.Socket, _ *siotest.Client) { must(t, s.Disconnect()) }, sio.ReasonServerNamespaceDisconnect},
+		"broken packet": {func(_ *testing.T, _ *sio.Server, _ *sio.Socket, c *siotest.Client) { c.Send("4abc") }, sio.ReasonForcedClose},
+		"shutdown": {func(t *testing.T, srv *sio.Server, _ *sio.Socket, c *siotest.Client) {
+			go func() { must(t, srv.Shutdown(context.Background())) }()
+			c.UntilClosed()
+		}, sio.ReasonServerShuttingDown},
+		"no pong": {func(*testing.T, *sio.Server, *sio.Socket, *siotest.Client) {}, sio.ReasonPingTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withSocket(t, nil, func(t *testing.T, srv *sio.Server, s *sio.Socket, c *siotest.Client) {
+				// One has a context that ends together with the socket.
+				questions := []*question{ask(context.Background(), s), ask(s.Context(), s)}
+				for range questions {
+					asked(t, c, theQuestion)
+				}
+				tt.end(t, srv, s, c)
+				for _, q := range questions {
+					<-q.done
+					why, ok := errors.AsType[*sio.DisconnectError](q.err)
+					if !errors.Is(q.err, sio.ErrDisconnected) || !ok || why.Reason != tt.want {
+						t.Errorf("error %v, want reason %q", q.err, tt.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Answers do not wait for handlers, so a handler may ask its own client.
+func TestHandlerAsksItsOwnClient(t *testing.T) {
+	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
+		"polling":   siotest.Dialer.Polling,
+		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, &sio.Options{MaxPendingEvents: 4}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				var s story
+				srv.On("ask me", func(c *sio.Ctx) error {
+					for range 3 {
+						n, err := sio.EmitWithAck[int](c.Context(), c.Socket, "question", 1)
+						if err != nil {
+							return err
+						}
+						s.add("answer %d", n)
+					}
+					return c.Ack()
+				})
+				srv.On("other", sio.Bind(func(_ *sio.Ctx, n int) error { s.add("other %d", n); return nil }))
+				c := open(d, t)
+				c.Connect("/", "")
+				// The answers are behind more events than may wait.
+				packets := []string{`421["ask me"]`}
+				for range 10 {
+					packets = append(packets, `42["other",1]`)
+				}
+				c.Send(packets...)
+				for i := range 3 {
+					c.Send("43" + asked(t, c, theQuestion) + "[" + string(rune('1'+i)) + "]")
+				}
+				c.Want("431[]")
+				synctest.Wait()
+				want := []string{"answer 1", "answer 2", "answer 3"}
+				for range 10 {
+					want = append(want, "other 1")
+				}
+				s.want(t, want...)
+			})
+		})
+	}
+}
+
+func TestOnConnectAsksItsOwnClient(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		srv.OnConnect(func(c *sio.Ctx) error {
+			_, err := c.EmitWithAck(c.Context(), "question", 1)
+			return err
+		})
+		echo(srv.Namespace)
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		c.Send("43" + asked(t, c, theQuestion) + "[]")
+		mustEcho(t, c)
+	})
+}
+
+// A client that hides its answer behind a flood cannot block a handler for
+// ever: it does not answer pings either.
+func TestAnswerBehindAFloodEndsWithThePingTimeout(t *testing.T) {
+	bubble(t, &sio.Options{MaxPendingEvents: 4}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		errs := make(chan error, 1)
+		srv.On("ask me", func(c *sio.Ctx) error {
+			_, err := c.EmitWithAck(c.Context(), "question", 1)
+			errs <- err
+			return err
+		})
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		go func() {
+			packets := []string{`421["ask me"]`}
+			for range 10_000 {
+				packets = append(packets, `42["other",1]`)
+			}
+			_ = c.TrySend(append(packets, "431[]")...) // it is cut off in the middle
+		}()
+		if err := <-errs; !errors.Is(err, sio.ErrDisconnected) {
+			t.Errorf("got %v", err)
+		}
+		c.Abort()
+	})
+}

@@ -1,0 +1,122 @@
+package sio_test
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// mustPanic fails unless f panics with a text that names what to change.
+func mustPanic(t *testing.T, f func(), words ...string) {
+	t.Helper()
+	defer func() {
+		got := fmt.Sprint(recover())
+		for _, w := range append(words, "sio: ") {
+			if !strings.Contains(got, w) {
+				t.Errorf("panic %q does not have %q", got, w)
+			}
+		}
+	}()
+	f()
+}
+
+func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
+	h := func(*sio.Ctx) error { return nil }
+	for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
+		mustPanic(t, func() { newServer(t, nil).On(name, h) }, `"`+name+`"`, "reserved", "OnConnect", "OnDisconnect")
+	}
+	for name, tt := range map[string]struct {
+		f     func(srv *sio.Server)
+		words []string
+	}{
+		"twice": {func(srv *sio.Server) {
+			srv.Of("/chat").On("post", h)
+			srv.Of("/chat").On("post", h)
+		}, []string{`On("post")`, "/chat", "already"}},
+		"unknown twice":     {func(srv *sio.Server) { srv.OnUnknown(h); srv.OnUnknown(h) }, []string{"OnUnknown", "already"}},
+		"nil handler":       {func(srv *sio.Server) { srv.On("post", nil) }, []string{`On("post")`, "nil handler"}},
+		"nil unknown":       {func(srv *sio.Server) { srv.OnUnknown(nil) }, []string{"OnUnknown", "nil handler"}},
+		"nil OnConnect":     {func(srv *sio.Server) { srv.OnConnect(nil) }, []string{"OnConnect", "nil handler"}},
+		"nil OnDisconnect":  {func(srv *sio.Server) { srv.OnDisconnect(nil) }, []string{"OnDisconnect", "nil"}},
+		"nil middleware":    {func(srv *sio.Server) { srv.On("post", h, nil) }, []string{`On("post")`, "nil middleware"}},
+		"nil for all":       {func(srv *sio.Server) { srv.UseEvents(nil) }, []string{"UseEvents", "nil middleware"}},
+		"nil for a connect": {func(srv *sio.Server) { srv.UseConnect(nil) }, []string{"UseConnect", "nil middleware"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := newServer(t, nil)
+			mustPanic(t, func() { tt.f(srv) }, tt.words...)
+			srv.On("after", h) // no lock is left behind
+		})
+	}
+}
+
+func TestOneNameInTwoNamespaces(t *testing.T) {
+	srv := newServer(t, nil)
+	srv.On("post", func(*sio.Ctx) error { return nil })
+	srv.Of("/chat").On("post", func(*sio.Ctx) error { return nil })
+}
+
+func TestRegisteringWhileClientsAreConnected(t *testing.T) {
+	srv, d := loopback(t, nil)
+	echo(srv.Namespace)
+	var registering sync.WaitGroup
+	registering.Go(func() {
+		for i := range 200 {
+			srv.On(fmt.Sprint("event ", i), sio.Reply(func(*sio.Ctx, struct{}) (int, error) { return i, nil }))
+			srv.UseEvents(func(next sio.Handler) sio.Handler { return next })
+			srv.UseConnect(func(next sio.Handler) sio.Handler { return next })
+			srv.OnConnect(func(*sio.Ctx) error { return nil })
+			srv.OnDisconnect(func(*sio.Socket, sio.Reason) {})
+			srv.Of(fmt.Sprint("/", i))
+		}
+	})
+	for range 3 {
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		for range 100 {
+			mustEcho(t, c)
+		}
+	}
+	registering.Wait()
+	c := d.WebSocket(t)
+	c.Connect("/", "")
+	c.Send(`421["event 199"]`)
+	c.Want("431[199]")
+	c.Connect("/199", "")
+}
+
+func TestOptionsThatMakeNoSensePanic(t *testing.T) {
+	for name, o := range map[string]sio.Options{
+		"PingInterval":      {PingInterval: -1},
+		"PingTimeout":       {PingTimeout: -time.Second},
+		"UpgradeTimeout":    {UpgradeTimeout: -1},
+		"ConnectTimeout":    {ConnectTimeout: -1},
+		"MaxHTTPBufferSize": {MaxHTTPBufferSize: -1},
+		"MaxAttachments":    {MaxAttachments: -1},
+		"MaxSendBuffer":     {MaxSendBuffer: -1},
+		"MaxPendingEvents":  {MaxPendingEvents: -1},
+		"MaxPendingBytes":   {MaxPendingBytes: -1},
+		"Transports":        {Transports: []string{"polling", "pigeon"}},
+	} {
+		mustPanic(t, func() { sio.New(&o) }, "Options."+name)
+	}
+	sio.New(nil)
+	sio.New(&sio.Options{})
+}
+
+func TestOptionsAreCopied(t *testing.T) {
+	o := &sio.Options{Transports: []string{"websocket"}, Logger: slog.New(new(logbook))}
+	srv, d := loopback(t, o)
+	o.Transports[0] = "polling"
+	o.ClientFS = fs.FS(nil)
+	echo(srv.Namespace)
+	c := d.WebSocket(t)
+	c.Connect("/", "")
+	mustEcho(t, c)
+}

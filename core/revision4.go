@@ -1,0 +1,93 @@
+package sio
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/packet"
+)
+
+// Revision 4 of the Socket.IO protocol, which clients of version 2 speak over
+// revision 3 of Engine.IO. Its packets are those of revision 5; what differs is
+// how clients connect (SIO section 12).
+
+// old reports whether the client speaks revision 4.
+func (c *client) old() bool { return c.session.Protocol() == 3 }
+
+// Opened implements [engine.Opener]. Old clients do not ask to be connected to
+// the root namespace (SIO-V2-1).
+func (c *client) Opened() {
+	if c.old() {
+		// It can only fail because the session has ended, which others tell.
+		_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
+	}
+}
+
+// fromOld returns a packet of an old client as one of revision 5. Its CONNECT
+// has no payload; what it has to say stands in the query part of the namespace
+// (SIO-NS-3, SIO-V2-3).
+func fromOld(p packet.Packet) packet.Packet {
+	name, query, found := strings.Cut(p.Namespace, "?")
+	p.Namespace = name
+	if p.Type == packet.Connect {
+		p.Data = nil
+		if found {
+			p.Data = authFromQuery(query)
+		}
+	}
+	return p
+}
+
+// authFromQuery returns a query as a JSON object, in which a key that is
+// repeated has an array.
+func authFromQuery(query string) []byte {
+	values, _ := url.ParseQuery(query) //nolint:errcheck // what can be read counts, as in the reference
+	auth := make(map[string]any, len(values))
+	for key, v := range values {
+		if len(v) == 1 {
+			auth[key] = v[0]
+		} else {
+			auth[key] = v
+		}
+	}
+	data, _ := json.Marshal(auth) //nolint:errchkjson // strings always encode
+	return data
+}
+
+// newID returns the id of a new socket. An old client knows its own without
+// being told: it is the session's (SIO-V2-2).
+func (c *client) newID(ns *Namespace) string {
+	switch {
+	case !c.old():
+		return engine.NewID()
+	case ns.name == "/":
+		return c.session.ID()
+	default:
+		return ns.name + "#" + c.session.ID()
+	}
+}
+
+// encodeAccepted returns the answer to a CONNECT.
+func (c *client) encodeAccepted(s *Socket) []*frame.Frame {
+	if c.old() {
+		return frames(packet.AppendConnect(buffer(), s.ns.name, nil), nil)
+	}
+	return encodeConnect(s.ns.name, s.id)
+}
+
+// encodeRefused returns the answer to a CONNECT that the connect chain turned
+// down. Old clients get the error's data or else its message, without an object
+// around it (SIO-V2-4).
+func (c *client) encodeRefused(s *Socket, w wireError) ([]*frame.Frame, error) {
+	switch {
+	case !c.old():
+		return encodeConnectError(s.ns.name, w)
+	case w.Data != nil:
+		return encodeConnectError(s.ns.name, w.Data)
+	default:
+		return encodeConnectError(s.ns.name, w.Message)
+	}
+}
