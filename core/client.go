@@ -129,6 +129,9 @@ func (c *client) Work() {
 		n := copy(c.ready, c.ready[1:])
 		c.ready[n] = nil
 		c.ready = c.ready[:n]
+		if n > 0 {
+			go c.Work() // ends with the handlers: those of this socket must not hold up the others
+		}
 		c.mu.Unlock()
 		s.queue.Run()
 	}

@@ -175,6 +175,7 @@ func TestSIO_CN_6_ConnectMiddlewareInOrder(t *testing.T) {
 		srv.Of("/chat").UseConnect(step(&s, "chat"))
 		c := d.WebSocket(t)
 		c.Connect("/", "")
+		synctest.Wait()
 		c.Connect("/chat", "")
 		synctest.Wait()
 		s.want(t, "one", "two", "three", "first OnConnect", "second OnConnect", "chat") // SIO-MW-2

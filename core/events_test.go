@@ -190,12 +190,17 @@ func TestSocketsOfOneClientRunInParallel(t *testing.T) {
 				c.Connect("/", "")
 				c.Connect("/a", "")
 				c.Connect("/b", "")
+				synctest.Wait() // nothing is left to do from connecting
+				start := time.Now()
 				c.Send(`421["meet"]`, `42/a,1["meet"]`, `42/b,1["meet"]`) // in one payload
 				got := map[string]bool{c.Next(): true, c.Next(): true, c.Next(): true}
 				for _, want := range []string{`431["met"]`, `43/a,1["met"]`, `43/b,1["met"]`} {
 					if !got[want] {
 						t.Errorf("no %s in %v", want, got)
 					}
+				}
+				if took := time.Since(start); took > time.Second { // it was up to the next pong
+					t.Errorf("they waited for each other for %v", took)
 				}
 			})
 		})

@@ -54,7 +54,7 @@ func (s *Server) serveClient(x engine.Exchange) bool {
 		res.Header.Set("ETag", etag)
 		res.Body = body
 	}
-	_ = x.Respond(res) // a client that has gone needs no file
+	_ = s.engine.Respond(x, res) // a client that has gone needs no file
 	return true
 }
 

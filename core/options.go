@@ -111,6 +111,11 @@ type Options struct {
 	HTTPCompressionThreshold int
 	HTTPCompressionLevel     int
 
+	// PerMessageDeflate, if not nil, compresses messages over WebSocket for
+	// clients that can do that. It takes time and memory, so it is off by
+	// default; see its type for how much.
+	PerMessageDeflate *PerMessageDeflate
+
 	// ClientFS, if set, has the files of the JavaScript client
 	// (socket.io.min.js and so on: the dist folder of the npm package
 	// socket.io-client), and the server serves them beside its endpoint.
@@ -168,6 +173,7 @@ func (o *Options) withDefaults() Options {
 	if opts := c.engine(); opts.Validate() != nil {
 		misuse("Options." + opts.Validate().Error())
 	}
+	checkDeflate(c.PerMessageDeflate)
 	c.ConnectTimeout = or(c.ConnectTimeout, defaultConnectTimeout)
 	c.MaxHTTPBufferSize = or(c.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
 	c.MaxPendingEvents = or(c.MaxPendingEvents, defaultMaxPendingEvents)
@@ -200,6 +206,7 @@ func (o *Options) engine() engine.Options {
 		InitialPacket:     o.InitialPacket,
 		Cookie:            o.Cookie,
 		CORS:              o.CORS,
+		PerMessageDeflate: o.PerMessageDeflate,
 		UseRequest:        o.UseRequest,
 		OnConnectionError: o.OnConnectionError,
 		OnInitialHeaders:  o.OnInitialHeaders,

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -101,11 +102,11 @@ func (c *Cookie) validate() error {
 		"Name": c.Name, "Path": c.Path, "Domain": c.Domain, "Priority": c.Priority,
 	} {
 		if strings.Contains(v, ";") || (v != "" && !visible(v)) || (name == "Name" && strings.ContainsAny(v, `=,"`)) {
-			return fmt.Errorf("Cookie.%s is %q, which a cookie cannot have", name, v)
+			return fmt.Errorf("%s is %q, which a cookie cannot have", "Cookie."+name, v)
 		}
 	}
 	if c.SameSite == http.SameSiteNoneMode && !c.Secure {
-		return fmt.Errorf("Cookie.SameSite is None without Secure, which browsers ignore")
+		return errors.New("Cookie.SameSite is None without Secure, which browsers ignore")
 	}
 	return nil
 }

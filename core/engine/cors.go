@@ -18,7 +18,9 @@ import (
 // server's own origin need no leave. The names are those of the JavaScript
 // server's cors option.
 //
-// The zero CORS lets no other origin in.
+// The zero CORS lets no other origin in. The server's own origin is what the
+// requests' Host says: behind a proxy that does not pass it on, the origin that
+// users see has to be allowed here.
 //
 // If middleware of the framework takes care of CORS already, set the same
 // origins here for the sake of WebSocket: headers that both set are sent once,
@@ -113,6 +115,18 @@ func (e *Server) cors(v *visit) *refusal {
 		return nil
 	}
 	return answered(Response{Status: or(c.OptionsSuccessStatus, http.StatusNoContent)})
+}
+
+// Respond sends an answer that is not the engine's own to a request, with what
+// CORS has to say about it; that may be the answer, too.
+func (e *Server) Respond(x Exchange, res Response) error {
+	v := e.visit(x)
+	if ref := e.cors(v); ref != nil {
+		e.refuse(v, ref)
+		return nil
+	}
+	res.Header = v.complete(res.Header)
+	return x.Respond(res)
 }
 
 // judge decides about the origin of a request. active is false if CORS has

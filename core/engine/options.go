@@ -67,6 +67,9 @@ type Options struct {
 	HTTPCompressionThreshold int
 	HTTPCompressionLevel     int
 
+	// PerMessageDeflate, if not nil, compresses messages over WebSocket.
+	PerMessageDeflate *PerMessageDeflate
+
 	// Logger takes what the operator has to mend. What a peer can cause is
 	// logged at Debug, except for the first page of another origin that is
 	// refused, because nothing else tells why. Nil means slog.Default().
@@ -82,7 +85,7 @@ const (
 	defaultMaxSendBuffer     = 16 << 20
 )
 
-func (o Options) withDefaults() Options {
+func withDefaults(o Options) Options {
 	o.PingInterval = or(o.PingInterval, defaultPingInterval)
 	o.PingTimeout = or(o.PingTimeout, defaultPingTimeout)
 	o.UpgradeTimeout = or(o.UpgradeTimeout, defaultUpgradeTimeout)

@@ -167,8 +167,10 @@ func (s *Session) servePost(x *visit) {
 	case errors.Is(err, errTooLarge): // EIO-POST-4: the session goes on
 		respond(x, Response{Status: http.StatusRequestEntityTooLarge})
 		return
-	case err != nil: // EIO-POST-9
-		s.end(TransportError, errPostAborted, farewell{discard: true})
+	case err != nil:
+		if s.isOpen() { // EIO-POST-9; otherwise it was us: EIO-POST-17
+			s.end(TransportError, errPostAborted, farewell{discard: true})
+		}
 		x.hangUp()
 		return
 	}

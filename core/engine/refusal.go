@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -148,7 +147,8 @@ func (e *Server) refuse(v *visit, ref *refusal) {
 }
 
 func (e *Server) reportRefusal(v *visit, ref *refusal) {
-	e.opts.Logger.Debug("request refused", "code", ref.code, "err", ref.message, "cause", ref.name)
+	e.opts.Logger.Debug("request refused",
+		slog.Int("code", ref.code), slog.String("err", ref.message), slog.String("cause", ref.name))
 	if e.opts.OnConnectionError == nil {
 		return
 	}
@@ -213,13 +213,13 @@ func (e *HTTPError) text() string {
 // logFailure logs what went wrong in a user's function: at Debug if that was
 // to tell the client something, who can cause it at will.
 func (e *Server) logFailure(function string, err error) {
-	level := slog.LevelError
+	log := e.opts.Logger.Error
 	if _, meant := errors.AsType[*HTTPError](err); meant {
-		level = slog.LevelDebug
+		log = e.opts.Logger.Debug
 	}
-	attrs := []slog.Attr{slog.String("function", "Options."+function), slog.Any("err", err)}
+	attrs := []any{slog.String("function", "Options."+function), slog.Any("err", err)}
 	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
-	e.opts.Logger.LogAttrs(context.Background(), level, "a function of the options failed", attrs...)
+	log("a function of the options failed", attrs...)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/sioplug/sioplug/core/internal/flush"
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/gate"
+	"github.com/sioplug/sioplug/core/internal/websocket"
 )
 
 // closeTimeout is how long a session that the server closed stays around for
@@ -33,6 +34,8 @@ const partingTimeout = time.Second
 type Server struct {
 	opts Options
 	open func(*Session) Handler
+
+	deflate *websocket.Deflate // nil if WebSocket messages are not compressed
 
 	// The handshake packets up to and behind the session id (EIO-HS-1).
 	hello struct{ polling, websocket []byte }
@@ -61,7 +64,8 @@ type Server struct {
 // NewServer returns a server that calls open for every new session, before the
 // client can hear of it, to learn who is told what happens to it.
 func NewServer(opts Options, open func(*Session) Handler) *Server {
-	e := &Server{opts: opts.withDefaults(), open: open, sessions: make(map[string]*Session)}
+	e := &Server{opts: withDefaults(opts), open: open, sessions: make(map[string]*Session)}
+	e.deflate = e.opts.PerMessageDeflate.compile()
 	e.hello.polling = e.helloTail(e.opts.upgrades())
 	e.hello.websocket = e.helloTail([]string{})
 	e.greeting = greeting(e.opts.InitialPacket)

@@ -19,10 +19,10 @@ func TestShutdownDeadline(t *testing.T) {
 	for name, connect := range map[string]func(t *testing.T, k *enginetest.Kit){
 		"websocket": func(t *testing.T, k *enginetest.Kit) { openWebSocket(t, k) },
 		"upgraded":  func(t *testing.T, k *enginetest.Kit) { upgraded(t, k) },
-		"not reading": func(t *testing.T, k *enginetest.Kit) {
+		"not reading": func(_ *testing.T, k *enginetest.Kit) {
 			k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 			synctest.Wait()
-			k.Latest().Send("never read")
+			k.Newest().Send("never read")
 		},
 		"closing": func(t *testing.T, k *enginetest.Kit) {
 			_, p := openWebSocket(t, k)
@@ -65,7 +65,7 @@ func TestShutdownDeadline(t *testing.T) {
 // That no goroutine stays is checked by TestMain, and by the bubbles.
 func TestNothingStays(t *testing.T) {
 	for name, run := range map[string]func(t *testing.T, k *enginetest.Kit) *engine.Session{
-		"polling closed by its client": func(t *testing.T, k *enginetest.Kit) *engine.Session {
+		"polling closed by its client": func(_ *testing.T, k *enginetest.Kit) *engine.Session {
 			p := k.OpenPolling()
 			p.Post("1")
 			time.Sleep(time.Minute)
@@ -77,7 +77,7 @@ func TestNothingStays(t *testing.T) {
 			same(t, "poll", p.Get(), "200 6\x1e1")
 			return p.Session
 		},
-		"polling that timed out": func(t *testing.T, k *enginetest.Kit) *engine.Session {
+		"polling that timed out": func(_ *testing.T, k *enginetest.Kit) *engine.Session {
 			p := k.OpenPolling()
 			p.End()
 			return p.Session
@@ -93,7 +93,7 @@ func TestNothingStays(t *testing.T) {
 			_ = c.Close()
 			return p.Session
 		},
-		"upgrading": func(t *testing.T, k *enginetest.Kit) *engine.Session {
+		"upgrading": func(_ *testing.T, k *enginetest.Kit) *engine.Session {
 			p := k.OpenPolling()
 			p.Upgrade().Text("2probe")
 			p.Get()

@@ -17,7 +17,7 @@ import (
 func dialSlow(k *enginetest.Kit) (*enginetest.Conn, *enginetest.Peer) {
 	c := k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 	synctest.Wait()
-	return c, k.Latest()
+	return c, k.Newest()
 }
 
 func message(s string) *frame.Frame { return frame.Text(append(frame.Buffer(1+len(s)), "4"+s...)) }

@@ -40,6 +40,7 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 		return
 	}
 	header := http.Header{}
+	hs.Deflate = e.deflate.Accept(req.Header)
 	hs.SetHeader(header)
 	if !e.loops.Enter() {
 		respond(x, shuttingDown())
@@ -48,6 +49,7 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 	err := x.Upgrade(header, func(up Upgraded) func() {
 		l := &link{session: s, conn: websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)}
 		l.conn.Prepend(up.Head)
+		l.conn.Compress(hs.Deflate)
 		if s == nil {
 			l.session = e.newSession(x)
 			l.open()

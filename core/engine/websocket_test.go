@@ -2,6 +2,10 @@ package engine_test
 
 import (
 	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -161,7 +165,7 @@ func TestWebSocketAhead(t *testing.T) {
 // handler is told.
 func TestWebSocketEnds(t *testing.T) {
 	const limit = 100
-	raw := func(f ws.Frame) []byte { return enginetest.Masked(f) }
+	raw := enginetest.Masked
 	text := enginetest.MaskedText
 	reserved := ws.NewTextFrame([]byte("4x"))
 	reserved.Header.Rsv = ws.Rsv(true, false, false)
@@ -318,5 +322,29 @@ func TestWebSocketTrickle(t *testing.T) {
 			c.Raw(b)
 		}
 		next(t, c, "4"+long)
+	})
+}
+
+// A brokenConn can be read, which brings nothing, but not be written to.
+type brokenConn struct{ net.Conn }
+
+func (brokenConn) Write([]byte) (int, error) { return 0, errors.New("cable cut") }
+
+func TestWebSocketWriteError(t *testing.T) {
+	t.Run("EIO-WS-17", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			k := enginetest.New(t, engine.Options{})
+			server, client := net.Pipe()
+			defer client.Close()
+			k.Serve(t.Context(), &quickExchange{conn: brokenConn{server}, req: engine.Request{
+				Method: http.MethodGet, Header: enginetest.Handshake(),
+				Query: url.Values{"EIO": {"4"}, "transport": {"websocket"}},
+			}})
+			synctest.Wait()
+			end := k.Newest().End()
+			same(t, "reason", end.Reason, engine.TransportError)
+			same(t, "error", end.Err.Error(), "cable cut")
+			same(t, "sessions", k.ClientsCount(), 0)
+		})
 	})
 }

@@ -146,7 +146,6 @@ func (c *Client) UntilClosed() []string {
 		p, err := c.next()
 		switch {
 		case errors.Is(err, errEnded):
-			c.carrier.abort()
 			return before
 		case err != nil:
 			c.tb.Fatalf("siotest: waiting for the end: %v", err)
@@ -211,8 +210,18 @@ func (c *Client) Abort() {
 	c.carrier.abort()
 }
 
-// next is Next without the test.
+// next is Next without the test. When the session has ended it closes its side
+// of the connection, for which the server waits.
 func (c *Client) next() (string, error) {
+	p, err := c.read()
+	if errors.Is(err, errEnded) {
+		c.ended = true
+		c.carrier.abort()
+	}
+	return p, err
+}
+
+func (c *Client) read() (string, error) {
 	deadline := c.dialer.deadline() // pings do not count
 	for {
 		for len(c.queue) == 0 {
@@ -229,7 +238,6 @@ func (c *Client) next() (string, error) {
 		c.queue = c.queue[1:]
 		switch p {
 		case "1":
-			c.ended = true
 			return "", errEnded
 		case "2":
 			if err := c.carrier.send([]string{"3"}); err != nil {

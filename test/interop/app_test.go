@@ -29,17 +29,19 @@ type app struct {
 	t    *testing.T
 	log  *slog.Logger
 	addr string
+	opts sio.Options
 	http *http.Server
 	sio  *sio.Server
 }
 
-func newApp(t *testing.T) *app {
+func newApp(t *testing.T, opts sio.Options) *app {
 	t.Helper()
 	a := &app{
 		t:     t,
 		log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 		notes: newNotes(t),
 		addr:  "127.0.0.1:0",
+		opts:  opts,
 	}
 	if err := a.start(); err != nil {
 		t.Fatal(err)
@@ -70,7 +72,7 @@ func (a *app) start() error {
 		return err
 	}
 	a.addr = ln.Addr().String()
-	a.sio = newServer(a.log, a.notes)
+	a.sio = newServer(a.log, a.notes, a.opts)
 	a.http = &http.Server{Handler: newRouter(a.sio), ReadHeaderTimeout: stopTimeout}
 	go a.http.Serve(ln) //nolint:errcheck // it ends with http.ErrServerClosed
 	return nil

@@ -49,7 +49,7 @@ func TestInterop(t *testing.T) {
 			for _, mode := range modes(subject) {
 				t.Run(mode, func(t *testing.T) {
 					t.Parallel()
-					runScenario(t, node, file, mode)
+					runScenario(t, node, file, mode, newApp(t, options(subject)))
 				})
 			}
 		})
@@ -58,10 +58,14 @@ func TestInterop(t *testing.T) {
 
 // modes returns the ways to connect that make a difference to the subject.
 func modes(subject string) []string {
-	if subject == "bundle" {
+	switch subject {
+	case "bundle":
 		return []string{"http"}
+	case "deflate":
+		return []string{"websocket", "upgrade"}
+	default:
+		return []string{"polling", "websocket", "upgrade"}
 	}
-	return []string{"polling", "websocket", "upgrade"}
 }
 
 // A result is a line of support/reporter.js: how one JavaScript test ended.
@@ -73,9 +77,8 @@ type result struct {
 }
 
 // runScenario runs file in Node and makes each of its tests a subtest of t.
-func runScenario(t *testing.T, node, file, mode string) {
+func runScenario(t *testing.T, node, file, mode string, app *app) {
 	t.Helper()
-	app := newApp(t)
 	ctx, cancel := context.WithTimeout(t.Context(), scenarioTimeout)
 	defer cancel()
 
@@ -87,6 +90,7 @@ func runScenario(t *testing.T, node, file, mode string) {
 		"INTEROP_CONTROL_URL="+app.control.URL,
 		"INTEROP_MODE="+mode,
 	)
+	cmd.Env = append(cmd.Env, app.listenTLS(t)...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -39,12 +39,25 @@ func newRouter(srv *sio.Server) *gin.Engine {
 	return r
 }
 
+// options returns what the server has to be set to for a subject.
+func options(subject string) sio.Options {
+	switch subject {
+	case "deflate": // as far as clients want it
+		return sio.Options{PerMessageDeflate: &sio.PerMessageDeflate{
+			ServerContextTakeover: true, ClientContextTakeover: true,
+		}}
+	case "versions":
+		return sio.Options{AllowEIO3: true}
+	default:
+		return sio.Options{}
+	}
+}
+
 // newServer returns the Socket.IO server that the scenarios talk to.
-func newServer(log *slog.Logger, n *notes) *sio.Server {
-	srv := sio.New(&sio.Options{
-		ClientFS: os.DirFS("node_modules/socket.io-client/dist"),
-		Logger:   log,
-	})
+func newServer(log *slog.Logger, n *notes, opts sio.Options) *sio.Server {
+	opts.ClientFS = os.DirFS("node_modules/socket.io-client/dist")
+	opts.Logger = log
+	srv := sio.New(&opts)
 	root := srv.Of("/")
 	everywhere(root, n)
 	echoes(root)
@@ -193,6 +206,9 @@ func values(ns *sio.Namespace) {
 	ns.On("whoami", sio.Reply(func(c *sio.Ctx, _ struct{}) (identity, error) {
 		request := siogin.Context(c.Socket)
 		return identity{User: request.GetString("user"), Tenant: request.Param("tenant")}, nil
+	}))
+	ns.On("protocol", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
+		return siogin.Context(c.Socket).Request.Proto, nil
 	}))
 }
 

@@ -25,6 +25,9 @@ type Request struct {
 	Body    io.Reader
 	Chunked bool // the length of Body is not announced
 
+	Host string // "server.test" if empty
+	TLS  bool
+
 	Ahead []byte // sent behind the request in the same packet
 
 	// Context, if not nil, takes the place of the one that Call.Abort ends.
@@ -73,7 +76,10 @@ func (k *Kit) Start(r Request) *Call {
 	}
 	c.req = engine.Request{
 		Method: r.Method, Path: "/engine.io/", URI: "/engine.io/?" + r.Query, Host: "server.test",
-		ClientIP: "192.0.2.1", Query: query, Header: r.Header, Body: r.Body,
+		ClientIP: "192.0.2.1", Query: query, Header: r.Header, Body: r.Body, TLS: r.TLS,
+	}
+	if r.Host != "" {
+		c.req.Host = r.Host
 	}
 	if r.Method == "" {
 		c.req.Method = http.MethodGet
@@ -262,17 +268,27 @@ func (k *Kit) DialRequest(r Request) *Conn {
 // answer until [Conn.Resume].
 func (k *Kit) DialPaused(r Request) *Conn {
 	k.t.Helper()
+	c, refused := k.TryDial(r)
+	if c == nil {
+		k.t.Fatalf("handshake refused: %v", refused)
+	}
+	return c
+}
+
+// TryDial is like DialPaused for a handshake that may be refused: then there is
+// an answer and no connection.
+func (k *Kit) TryDial(r Request) (*Conn, Answer) {
+	k.t.Helper()
 	call := k.Start(r)
 	select {
 	case nc := <-call.client:
-		return k.NewConn(nc)
+		return k.NewConn(nc), Answer{}
 	case <-call.done:
 	}
 	select {
 	case nc := <-call.client: // was there too
-		return k.NewConn(nc)
+		return k.NewConn(nc), Answer{}
 	default:
-		k.t.Fatalf("handshake refused: %v", call.Wait())
-		return nil
+		return nil, call.Wait()
 	}
 }

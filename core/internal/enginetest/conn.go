@@ -47,7 +47,7 @@ func (k *Kit) NewConn(nc net.Conn) *Conn {
 	k.conns = append(k.conns, c)
 	k.mu.Unlock()
 	var err error
-	c.Head, err = http.ReadResponse(c.reader, nil)
+	c.Head, err = http.ReadResponse(c.reader, nil) //nolint:bodyclose // closed below; a 101 has none
 	if err != nil {
 		k.t.Fatalf("reading the answer to the handshake: %v", err)
 	}

@@ -24,6 +24,7 @@ import (
 // [Log.Loud] did not take: peers must not be able to cause that.
 type Kit struct {
 	*engine.Server
+
 	Log *Log
 
 	// OnMessage, if set, is told the messages of all sessions after they were
@@ -45,12 +46,12 @@ type Kit struct {
 
 // New returns a kit around a server with these options, whose logger it
 // replaces.
-func New(t testing.TB, opts engine.Options) *Kit {
-	t.Helper()
-	k := &Kit{t: t, Log: new(Log)}
+func New(tb testing.TB, opts engine.Options) *Kit {
+	tb.Helper()
+	k := &Kit{t: tb, Log: new(Log)}
 	opts.Logger = slog.New(k.Log)
 	k.Server = engine.NewServer(opts, k.open)
-	t.Cleanup(k.close)
+	tb.Cleanup(k.close)
 	return k
 }
 
@@ -71,16 +72,14 @@ type worker struct{ *Peer }
 func (w worker) Work() { w.kit.Work(w.Peer) }
 
 func (k *Kit) close() {
+	k.CloseAll()
 	k.mu.Lock()
-	conns, calls, web := k.conns, k.calls, k.web
+	calls, web := k.calls, k.web
 	k.mu.Unlock()
-	for _, c := range conns {
-		_ = c.Close()
-	}
 	for _, c := range calls {
 		c.Abort()
 	}
-	_ = k.Shutdown(context.Background()) //nolint:errcheck // without a deadline it cannot fail
+	_ = k.Shutdown(context.Background()) // without a deadline it cannot fail
 	if web != nil {
 		web.Close()
 	}
@@ -91,6 +90,16 @@ func (k *Kit) close() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.conns, k.calls, k.peers = nil, nil, nil // a test may look at what else holds a session
+}
+
+// CloseAll closes all WebSocket connections at the clients' ends.
+func (k *Kit) CloseAll() {
+	k.mu.Lock()
+	conns := k.conns
+	k.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close()
+	}
 }
 
 // Go runs f on a goroutine that the end of the test waits for.
@@ -110,13 +119,12 @@ func (k *Kit) Peer(sid string) *Peer {
 	return nil
 }
 
-// Latest returns the session that was opened last.
-func (k *Kit) Latest() *Peer {
-	k.t.Helper()
+// Newest returns the session that was opened last, nil if there was none.
+func (k *Kit) Newest() *Peer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.peers) == 0 {
-		k.t.Fatal("no session")
+		return nil
 	}
 	return k.peers[len(k.peers)-1]
 }
@@ -213,7 +221,7 @@ func (p *Peer) SendBinary(data string) {
 
 // Echo is an OnMessage that sends every message back.
 func Echo(p *Peer, binary bool, data []byte) {
-	_ = p.Session.SendMessage(binary, data) //nolint:errcheck // the test sees what is missing
+	_ = p.Session.SendMessage(binary, data) // the test sees what is missing
 }
 
 // A Log is a [slog.Handler] that keeps what is above Debug.

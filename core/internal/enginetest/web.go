@@ -13,9 +13,28 @@ import (
 // server. What net/http has to complain about counts as logged.
 func (k *Kit) Listen() *httptest.Server {
 	k.t.Helper()
-	web := httptest.NewUnstartedServer(k)
+	return k.listen(k, (*httptest.Server).Start)
+}
+
+// ListenTo is Listen with a handler that serves the kit in its own way.
+func (k *Kit) ListenTo(h http.Handler) *httptest.Server {
+	k.t.Helper()
+	return k.listen(h, (*httptest.Server).Start)
+}
+
+// ListenTLS is ListenTo over TLS, where HTTP/2 is possible.
+func (k *Kit) ListenTLS(h http.Handler) *httptest.Server {
+	k.t.Helper()
+	return k.listen(h, func(web *httptest.Server) {
+		web.EnableHTTP2 = true
+		web.StartTLS()
+	})
+}
+
+func (k *Kit) listen(h http.Handler, start func(*httptest.Server)) *httptest.Server {
+	web := httptest.NewUnstartedServer(h)
 	web.Config.ErrorLog = slog.NewLogLogger(k.Log, slog.LevelError)
-	web.Start()
+	start(web)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.web = web

@@ -64,7 +64,7 @@ func TestReader(t *testing.T) {
 	}{
 		{"EIO-DEC-1", "4hello", []payload.Packet{msg("hello")}, nil},
 		{"EIO-DEC-1 type alone", "4", []payload.Packet{msg("")}, nil},
-		{"EIO-DEC-1 all types", "0\x1e1\x1e2probe\x1e3probe\x1e4test\x1e5\x1e6", []payload.Packet{
+		{"EIO-PKT-0..6, EIO-DEC-1 all types", "0\x1e1\x1e2probe\x1e3probe\x1e4test\x1e5\x1e6", []payload.Packet{
 			{Type: payload.Open, Data: []byte{}},
 			{Type: payload.Close, Data: []byte{}},
 			{Type: payload.Ping, Data: []byte("probe")},

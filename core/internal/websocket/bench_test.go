@@ -96,3 +96,93 @@ func BenchmarkParse(b *testing.B) {
 		e.queued = e.queued[:0]
 	}
 }
+
+// BenchmarkDeflate is what a message costs to be compressed.
+func BenchmarkDeflate(b *testing.B) {
+	for _, size := range []int{1 << 10, 16 << 10} {
+		frames := make([]*frame.Frame, 64) // more than fit into a window
+		for name, o := range compressions() {
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				o.Threshold = 1
+				s := new(counting)
+				c := compressing(b, s, o, pmd)
+				b.ReportAllocs()
+				b.SetBytes(int64(size))
+				n := 0
+				for b.Loop() {
+					if n%len(frames) == 0 {
+						b.StopTimer()
+						for i := range frames {
+							frames[i] = textFrame(json(size, uint64(i)))
+						}
+						b.StartTimer()
+					}
+					if err := send(c, frames[n%len(frames)]); err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+				b.ReportMetric(float64(s.n)/float64(n), "sent/op")
+			})
+		}
+	}
+}
+
+// A counting connection counts what is written to it.
+type counting struct {
+	discardConn
+
+	n int
+}
+
+func (c *counting) Write(p []byte) (int, error) {
+	c.n += len(p)
+	return len(p), nil
+}
+
+// BenchmarkDeflateBroadcast is what it costs for each of many receivers.
+func BenchmarkDeflateBroadcast(b *testing.B) {
+	for name, o := range compressions() {
+		c := compressing(b, &discardConn{}, o, pmd)
+		f := textFrame(json(16<<10, 1))
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := send(c, f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkInflate is what a message costs to be decompressed.
+func BenchmarkInflate(b *testing.B) {
+	for _, size := range []int{1 << 10, 16 << 10} {
+		for name, o := range compressions() {
+			b.Run(fmt.Sprintf("%s/%d", name, size), func(b *testing.B) {
+				c := compressing(b, &discardConn{}, o, pmd)
+				p := masked(fin|rsv1|binry, newDeflating(b, false, 15).compress(json(size, 1)))
+				sent := make([]byte, len(p))
+				e := &echoer{}
+				b.ReportAllocs()
+				b.SetBytes(int64(size))
+				for b.Loop() {
+					copy(sent, p)
+					if err := c.Parse(e, sent); err != nil {
+						b.Fatal(err)
+					}
+					e.queued = e.queued[:0]
+				}
+			})
+		}
+	}
+}
+
+func compressions() map[string]websocket.DeflateOptions {
+	best := safe()
+	best.Level = 6
+	return map[string]websocket.DeflateOptions{
+		"default": safe(), "level 6": best, "takeover 2 KiB": bits(takeover(), 11, 15), "takeover 32 KiB": takeover(),
+	}
+}

@@ -21,7 +21,7 @@ import (
 
 const (
 	rsv1    = 0x40
-	flushed = "\x00\x00\xff\xff"             // what senders leave out at the end of a message
+	flushed = "\x00\x00\xff\xff"               // what senders leave out at the end of a message
 	ended   = flushed + "\x01\x00\x00\xff\xff" // what makes readers end there
 )
 
@@ -162,14 +162,14 @@ func stdInflate(p, window []byte, limit int) ([]byte, error) {
 		r := stdflate.NewReaderDict(in, history)
 		part, err := io.ReadAll(io.LimitReader(r, int64(limit-len(out)+1)))
 		if out = append(out, part...); len(out) > limit {
-			return nil, errors.New("violation 1009")
+			return nil, errors.New("too long")
 		}
 		if err != nil {
-			return nil, errors.New("violation 1007")
+			return nil, errors.New("invalid")
 		}
 		if in.Len() <= len(ended) {
 			return out, nil
 		}
 	}
-	return nil, errors.New("violation 1007")
+	return nil, errors.New("invalid")
 }

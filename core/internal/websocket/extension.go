@@ -84,7 +84,7 @@ func windowBits(s string) int {
 }
 
 // String returns the parameters as the extension's element in the answer.
-func (p parameters) String() string {
+func (p *parameters) String() string {
 	s := deflateName
 	if p.serverNoTakeover {
 		s += "; " + serverNoTakeover

@@ -129,27 +129,31 @@ func (i *inflater) message(dst, p, window []byte, limit int) ([]byte, error) {
 	return nil, errTooManyFinal
 }
 
-// blocks decompresses all up to a last block.
+// blocks appends to dst all that comes up to a last block.
 func (i *inflater) blocks(dst []byte, limit int) ([]byte, error) {
 	for {
 		room := dst[len(dst):cap(dst)]
-		if len(room) == 0 && len(dst) == limit {
-			room = i.over[:]
-		} else if len(room) == 0 {
-			size := min(max(2*cap(dst), minGrow), limit)
-			dst = append(make([]byte, 0, size), dst...)
-			continue
+		full := len(room) == 0
+		if full {
+			room = i.over[:] // perhaps nothing more comes
 		}
 		n, err := i.r.Read(room)
 		switch {
-		case n > 0 && len(dst) == limit:
+		case n == 0:
+		case full && len(dst) == limit:
 			return nil, errInflatedTooBig
-		case errors.Is(err, io.EOF):
-			return dst[:len(dst)+n], nil
-		case err != nil:
+		case full:
+			size := min(max(2*len(dst), minGrow), limit)
+			dst = append(append(make([]byte, 0, size), dst...), room[0])
+		default:
+			dst = dst[:len(dst)+n]
+		}
+		if errors.Is(err, io.EOF) {
+			return dst, nil
+		}
+		if err != nil {
 			return nil, err
 		}
-		dst = dst[:len(dst)+n]
 	}
 }
 

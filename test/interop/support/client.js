@@ -9,7 +9,8 @@ export const url = process.env.INTEROP_URL;
 /** How the client connects: "polling", "websocket" or "upgrade". */
 export const mode = process.env.INTEROP_MODE;
 
-const transports = {
+/** The transports that the client may use, in that order. */
+export const transports = {
   polling: ["polling"],
   websocket: ["websocket"],
   upgrade: ["polling", "websocket"],
@@ -19,8 +20,8 @@ const transports = {
 const patience = 10_000;
 
 /** Returns a client of namespace on a connection of its own. It closes with test t. */
-export function open(t, namespace = "/", options = {}) {
-  const socket = io(url + namespace, {
+export function open(t, namespace = "/", { base = url, ...options } = {}) {
+  const socket = io(base + namespace, {
     transports,
     forceNew: true,
     reconnection: false,

@@ -1,0 +1,115 @@
+// Package sio is a Socket.IO server: it speaks to the official clients, version
+// 3 and newer, over WebSocket and HTTP long-polling, and is mounted into an
+// application's own HTTP framework.
+//
+//	srv := sio.New(nil)
+//	srv.OnConnect(func(c *sio.Ctx) error { return c.Join("lobby") })
+//	srv.On("post", sio.Bind(func(c *sio.Ctx, text string) error {
+//		return c.To("lobby").Emit("posted", c.ID(), text)
+//	}))
+//
+//	http.Handle("/socket.io/", srv) // or siogin.Mount(r, srv)
+//
+// Four types are all around:
+//
+//   - A [Server] has namespaces, and is itself the root one, "/".
+//   - A [Namespace] has handlers, and clients in rooms.
+//   - A [Socket] is one client in one namespace. It carries data, not handlers.
+//   - A [Ctx] is one packet that a socket received.
+//
+// # Handlers
+//
+// There is one handler type, [Handler]. [Ctx.Bind] decodes the arguments of an
+// event, as many as there are. [Bind] and [Reply] make a Handler of a function
+// with types of its own:
+//
+//	srv.On("move", sio.Bind(func(c *sio.Ctx, m Move) error { ... }))
+//	srv.On("buy", sio.Reply(func(c *sio.Ctx, o Order) (Receipt, error) { ... }))
+//	srv.On("sum", func(c *sio.Ctx) error {
+//		var a, b int
+//		if err := c.Bind(&a, &b); err != nil {
+//			return err
+//		}
+//		return c.Emit("sum", a+b)
+//	})
+//
+// Handlers are registered once for a namespace, before or while clients are
+// connected. A registration that cannot be right, such as a second handler for
+// an event, panics.
+//
+// [Namespace.OnConnect] runs when a client was accepted, before its first event,
+// and [Namespace.OnDisconnect] after its last one, while it is still in its
+// rooms. [Namespace.OnUnknown] gets the events that have no handler.
+//
+// # Middleware
+//
+// There is one middleware type, [Middleware], which wraps a Handler, and three
+// places for it:
+//
+//   - [Namespace.UseConnect]: once for each client, before it is accepted. The
+//     client's auth payload is the argument to Bind.
+//   - [Namespace.UseEvents]: for every event.
+//   - [Namespace.On]: for the one event, behind the handler.
+//
+// [Guard] makes middleware of a check. What a check finds out can be kept on the
+// socket by a [Key].
+//
+// # Acknowledgements
+//
+// A client that wants an event to be acknowledged gets what Reply's function
+// returned or what was given to [Ctx.Ack], once, then or later. To ask the
+// client, use [EmitWithAck] or [Socket.EmitWithAck], with a context that says
+// how long to wait. A handler may ask its own client.
+//
+// # Rooms
+//
+// Sockets join and leave rooms by [Socket.Join] and [Socket.Leave], and leave
+// all when they disconnect. [Namespace.To] and [Namespace.Except] make a
+// [Broadcast], a set of sockets to emit to; [Socket.To] and [Socket.Broadcast]
+// make one without that socket. A Broadcast is a value: refining it makes
+// another one. The id of a socket is a room with that socket in it.
+//
+// # Binary data
+//
+// Any []byte in what is emitted, at any depth, travels as binary data and not
+// as text, and arrives in a []byte. A client gets a Buffer, or an ArrayBuffer in
+// a browser. Types with a MarshalJSON method of their own are not looked into.
+//
+// # Errors
+//
+// Only an [*Error] is meant for clients. Returned by the middleware of
+// UseConnect it refuses the client, whose connect_error event has the message
+// and the data. Returned by the handler of an event that is to be acknowledged
+// it becomes the ack
+//
+//	{error: {message, data}}
+//
+// Any other error, and a panic, is "internal error" to the client and a record
+// in the log. [Options.OnError] can replace that for events. An error of
+// OnConnect disconnects the client.
+//
+// Whatever a client can bring about at will is logged at Debug only, and what
+// clients send is never logged.
+//
+// # Concurrency
+//
+// All methods are safe for concurrent use. The handlers of one socket run one
+// at a time, in the order in which the client sent; those of different sockets
+// run in parallel. A handler that takes long holds up the events behind it, and
+// when too many wait, the client: see [Options.MaxPendingEvents]. To let others
+// pass, start a goroutine; the Ctx may be kept.
+//
+// Emitting never waits. What a client does not read fast enough is queued, up to
+// [Options.MaxSendBuffer], and then the client is disconnected. Volatile events,
+// by [Socket.EmitVolatile] and [Broadcast.Volatile], are dropped before that.
+//
+// [Ctx.Context] ends when the socket is disconnected, and its cause is a
+// [*DisconnectError].
+//
+// # Shutdown
+//
+// [Server.Shutdown] disconnects all clients and waits for handlers. Long polls
+// hold up an HTTP server, so it comes first:
+//
+//	err := errors.Join(srv.Shutdown(ctx), httpServer.Shutdown(ctx))
+package sio

@@ -1,0 +1,63 @@
+package engine
+
+import "github.com/sioplug/sioplug/core/internal/websocket"
+
+// PerMessageDeflate are the settings of compression over WebSocket
+// (permessage-deflate, RFC 7692). A zero value means the default. Clients
+// that do not offer to compress are served without.
+//
+// A connection that may compress takes about 50 bytes more than another one.
+// What compressing itself needs, 0.8 MiB for sending and 50 KiB for receiving,
+// is shared: there is as much of it as messages are compressed at the same
+// time. A broadcast is compressed once for all its receivers.
+//
+// With a context takeover, a message may refer to those before it, which makes
+// small ones that are alike much smaller. In return each connection keeps the
+// last 1<<MaxWindowBits bytes of its messages (up to 32 KiB for each
+// direction), and sending takes several times as long: those bytes have to be
+// worked through for every message, and a broadcast is compressed for each
+// receiver. ServerMaxWindowBits of 11 to 13 is a good compromise.
+type PerMessageDeflate struct {
+	// Threshold is the size in bytes from which on a message is compressed,
+	// 1024 by default. Those who want to compress everything take 1.
+	Threshold int
+
+	// Level is from 1, the default, which is the fastest, to 9, which
+	// compresses best: typically less than a tenth better. It matters only
+	// with the largest window; smaller ones have a level of their own.
+	Level int
+
+	// ServerContextTakeover is for messages to clients, ClientContextTakeover
+	// for those from clients. A client may ask for less.
+	ServerContextTakeover bool
+	ClientContextTakeover bool
+
+	// ServerMaxWindowBits and ClientMaxWindowBits bound how far back, in bytes
+	// and as a power of two from 9 to 15, compressed messages may refer; 15 by
+	// default. A smaller window for clients declines those that cannot be told
+	// of it.
+	ServerMaxWindowBits int
+	ClientMaxWindowBits int
+}
+
+// Defaults of [PerMessageDeflate].
+const (
+	defaultDeflateThreshold = 1024 // EIO-WD-1
+	defaultDeflateLevel     = 1
+	defaultWindowBits       = 15
+)
+
+// compile returns what does the work, nil if there is none to do.
+func (p *PerMessageDeflate) compile() *websocket.Deflate {
+	if p == nil {
+		return nil
+	}
+	return websocket.NewDeflate(websocket.DeflateOptions{
+		Threshold:             or(p.Threshold, defaultDeflateThreshold),
+		Level:                 or(p.Level, defaultDeflateLevel),
+		ServerContextTakeover: p.ServerContextTakeover,
+		ClientContextTakeover: p.ClientContextTakeover,
+		ServerMaxWindowBits:   or(p.ServerMaxWindowBits, defaultWindowBits),
+		ClientMaxWindowBits:   or(p.ClientMaxWindowBits, defaultWindowBits),
+	})
+}

@@ -1,0 +1,207 @@
+package sio_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
+)
+
+// A server is an http.Handler.
+func Example() {
+	srv := sio.New(nil)
+	srv.OnConnect(func(c *sio.Ctx) error { return c.Join("lobby") })
+	srv.On("post", sio.Bind(func(_ *sio.Ctx, text string) error {
+		return srv.To("lobby").Emit("posted", text)
+	}))
+
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", srv)
+	web := httptest.NewServer(mux) // in an application, http.ListenAndServe
+
+	// The rest is a client, packet by packet.
+	tb := new(exampleTB)
+	defer tb.end(srv, web)
+	client := siotest.Dialer{URL: web.URL + "/socket.io/"}.WebSocket(tb)
+	client.Connect("/", "")
+	client.Send(`42["post","hello"]`)
+	fmt.Println(client.Next())
+	// Output: 42["posted","hello"]
+}
+
+func ExampleBind() {
+	type Move struct {
+		X, Y int
+	}
+	srv := sio.New(nil)
+	srv.On("move", sio.Bind(func(c *sio.Ctx, m Move) error {
+		return c.Emit("moved", m.X+m.Y)
+	}))
+
+	talk(srv, `42["move",{"x":1,"y":2}]`, `421["move","nonsense"]`)
+	// Output:
+	// > 42["move",{"x":1,"y":2}]
+	// < 42["moved",3]
+	// > 421["move","nonsense"]
+	// < 431[{"error":{"message":"invalid payload"}}]
+}
+
+// Events with several arguments are bound by position.
+func ExampleCtx_Bind() {
+	srv := sio.New(nil)
+	srv.On("add", func(c *sio.Ctx) error {
+		var a, b int
+		if err := c.Bind(&a, &b); err != nil {
+			return err
+		}
+		return c.Ack(a + b)
+	})
+
+	talk(srv, `421["add",40,2]`)
+	// Output:
+	// > 421["add",40,2]
+	// < 431[42]
+}
+
+func ExampleReply() {
+	type Order struct {
+		Item string `json:"item"`
+	}
+	type Receipt struct {
+		Number int `json:"number"`
+	}
+	srv := sio.New(nil)
+	srv.On("buy", sio.Reply(func(_ *sio.Ctx, o Order) (Receipt, error) {
+		if o.Item == "" {
+			return Receipt{}, &sio.Error{Message: "nothing to buy"}
+		}
+		return Receipt{Number: 7}, nil
+	}))
+
+	talk(srv, `421["buy",{"item":"tea"}]`, `422["buy",{}]`)
+	// Output:
+	// > 421["buy",{"item":"tea"}]
+	// < 431[{"number":7}]
+	// > 422["buy",{}]
+	// < 432[{"error":{"message":"nothing to buy"}}]
+}
+
+func ExampleGuard() {
+	srv := sio.New(nil)
+	srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+		var auth struct{ Token string }
+		if err := c.Bind(&auth); err != nil {
+			return err
+		}
+		if auth.Token != "secret" {
+			return &sio.Error{Message: "not authorized", Data: map[string]string{"hint": "sign in"}}
+		}
+		return nil
+	}))
+
+	converse(srv, `40{"token":"wrong"}`)
+	// Output:
+	// > 40{"token":"wrong"}
+	// < 44{"message":"not authorized","data":{"hint":"sign in"}}
+}
+
+func ExampleKey() {
+	userKey := sio.NewKey[string]("user")
+	srv := sio.New(nil)
+	srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+		userKey.Set(c.Socket, "ann") // from a session or a token
+		return nil
+	}))
+	srv.On("who am I", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
+		user, _ := userKey.Get(c.Socket)
+		return user, nil
+	}))
+
+	talk(srv, `421["who am I"]`)
+	// Output:
+	// > 421["who am I"]
+	// < 431["ann"]
+}
+
+// A handler may ask the client that it works for.
+func ExampleEmitWithAck() {
+	srv := sio.New(nil)
+	srv.On("delete", func(c *sio.Ctx) error {
+		ctx, cancel := context.WithTimeout(c.Context(), 30*time.Second)
+		defer cancel()
+		sure, err := sio.EmitWithAck[bool](ctx, c.Socket, "are you sure?")
+		if err != nil {
+			return err
+		}
+		return c.Ack(sure)
+	})
+
+	talk(srv, `421["delete"]`, `431[true]`)
+	// Output:
+	// > 421["delete"]
+	// < 421["are you sure?"]
+	// > 431[true]
+	// < 431[true]
+}
+
+func ExampleBroadcast() {
+	srv := sio.New(nil)
+	srv.OnConnect(func(c *sio.Ctx) error { return c.Join("news", "sports") })
+	readers := srv.To("news", "sports") // each client once
+	srv.On("publish", func(c *sio.Ctx) error {
+		others := readers.Except(c.ID()) // readers is as it was
+		if err := others.Emit("published", "to others"); err != nil {
+			return err
+		}
+		return readers.Emit("published", "to all")
+	})
+
+	talk(srv, `42["publish"]`)
+	// Output:
+	// > 42["publish"]
+	// < 42["published","to all"]
+}
+
+// A []byte travels as binary data, wherever it is.
+func ExampleSocket_Emit() {
+	type Picture struct {
+		Name string `json:"name"`
+		Data []byte `json:"data"`
+	}
+	srv := sio.New(nil)
+	srv.On("next", func(c *sio.Ctx) error {
+		return c.Emit("picture", Picture{Name: "dot", Data: []byte{1, 2, 3}})
+	})
+
+	talk(srv, `42["next"]`)
+	// Output:
+	// > 42["next"]
+	// < 451-["picture",{"name":"dot","data":{"_placeholder":true,"num":0}}] and bAQID
+}
+
+// talk connects a client and prints what it and the server say in turn.
+func talk(srv *sio.Server, packets ...string) {
+	converse(srv, append([]string{"40"}, packets...)...)
+}
+
+func converse(srv *sio.Server, packets ...string) {
+	tb := new(exampleTB)
+	client := siotest.Pipes(tb, srv).WebSocket(tb)
+	defer tb.end(srv, nil)
+	for _, p := range packets {
+		client.Send(p)
+		answer := client.Next()
+		if strings.HasPrefix(answer, "45") {
+			answer += " and " + client.Next()
+		}
+		if p == "40" {
+			continue // connecting
+		}
+		fmt.Printf("> %s\n< %s\n", p, answer)
+	}
+}

@@ -1,0 +1,196 @@
+package siogin_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/goleak"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
+	siogin "github.com/sioplug/sioplug/integrations/gin"
+)
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.TestMode)
+	goleak.VerifyTestMain(m)
+}
+
+// signIn keeps the header X-User as Gin's key "user", and refuses mallory.
+func signIn(c *gin.Context) {
+	user := c.GetHeader("X-User")
+	if user == "mallory" {
+		c.AbortWithStatus(http.StatusUnauthorized)
+		return
+	}
+	c.Set("user", user)
+}
+
+func lookup(s *sio.Socket) (tenant, user string) {
+	c := siogin.Context(s)
+	return c.Param("tenant"), c.GetString("user")
+}
+
+func TestMountOnAnEngine(t *testing.T) {
+	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+		r := gin.New()
+		siogin.Mount(r, srv)
+		return siotest.Loopback(t, r).URL
+	})
+}
+
+func TestMountOnAGroup(t *testing.T) {
+	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+		r := gin.New()
+		r.Use(gin.LoggerWithWriter(io.Discard), gin.RecoveryWithWriter(io.Discard))
+		siogin.Mount(r.Group("/t/:tenant", signIn), srv)
+		d := siotest.Loopback(t, r)
+		return strings.Replace(d.URL, "/socket.io/", "/t/acme/socket.io/", 1)
+	}, siotest.Values(lookup))
+}
+
+func TestHandlerAtAPathOfOnesOwn(t *testing.T) {
+	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+		r := gin.New()
+		r.Any("/t/:tenant/live/", signIn, siogin.Handler(srv))
+		d := siotest.Loopback(t, r)
+		return strings.Replace(d.URL, "/socket.io/", "/t/acme/live/", 1)
+	}, siotest.Values(lookup))
+}
+
+// serve returns a server behind Gin, with a clean log.
+func serve(t *testing.T, opts *sio.Options, build func(r *gin.Engine, srv *sio.Server)) (*sio.Server, siotest.Dialer) {
+	t.Helper()
+	if opts == nil {
+		opts = &sio.Options{}
+	}
+	srv := sio.New(opts)
+	r := gin.New()
+	build(r, srv)
+	d := siotest.Loopback(t, r)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return srv, d
+}
+
+func TestPathsAndFiles(t *testing.T) {
+	files := fstest.MapFS{"socket.io.min.js": {Data: []byte("code")}}
+	_, d := serve(t, &sio.Options{ClientFS: files}, func(r *gin.Engine, srv *sio.Server) {
+		r.GET("/other", func(c *gin.Context) { c.String(http.StatusOK, "other") })
+		siogin.Mount(r.Group("/app"), srv)
+	})
+	root := strings.TrimSuffix(d.URL, "/socket.io/")
+	for url, want := range map[string]string{
+		"/other":                                   "200 other",
+		"/app/socket.io/socket.io.min.js?v=1":      "200 code",
+		"/app/socket.io/socket.io.js":              `400 {"code":0,"message":"Transport unknown"}`,
+		"/app/socket.io/":                          `400 {"code":0,"message":"Transport unknown"}`,
+		"/app/socket.io":                           `400 {"code":0,"message":"Transport unknown"}`,
+		"/socket.io/?EIO=4&transport=polling":      "404 404 page not found",
+		"/app/socket.iox/?EIO=4&transport=polling": "404 404 page not found",
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, root+url, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := d.HTTP(t).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if got := fmt.Sprintf("%d %s", res.StatusCode, body); got != want || errors.Join(err, res.Body.Close()) != nil {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+	// Clients with addTrailingSlash: false.
+	d.URL = root + "/app/socket.io"
+	c := d.Polling(t)
+	c.Upgrade()
+	c.Connect("/", "")
+}
+
+func TestShutdownTogetherWithTheHTTPServer(t *testing.T) {
+	srv := sio.New(nil)
+	left := make(chan sio.Reason, 3)
+	srv.OnDisconnect(func(_ *sio.Socket, r sio.Reason) { left <- r })
+	r := gin.New()
+	siogin.Mount(r, srv)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hs := &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- hs.Serve(l) }()
+
+	d := siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
+	polls, socket, upgraded := d.Polling(t), d.WebSocket(t), d.Polling(t)
+	upgraded.Upgrade()
+	clients := []*siotest.Client{polls, socket, upgraded}
+	var reading sync.WaitGroup
+	for _, c := range clients {
+		c.Connect("/", "")
+		reading.Go(func() { // among others, with a poll that is open
+			for {
+				if _, err := c.TryNext(); err != nil {
+					return
+				}
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := errors.Join(srv.Shutdown(ctx), hs.Shutdown(ctx)); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		t.Error(err)
+	}
+	reading.Wait()
+	for range clients {
+		if got := <-left; got != sio.ReasonServerShuttingDown {
+			t.Errorf("reason %q", got)
+		}
+	}
+}
+
+func ExampleMount() {
+	srv := sio.New(nil)
+	srv.On("hello", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
+		return "hello from " + siogin.Context(c.Socket).GetString("tenant"), nil
+	}))
+
+	r := gin.New()
+	r.Use(func(c *gin.Context) { c.Set("tenant", "acme") })
+	r.GET("/ping", func(c *gin.Context) { c.String(http.StatusOK, "pong") })
+	siogin.Mount(r, srv)
+
+	w := httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/socket.io/?EIO=4&transport=polling", http.NoBody))
+	fmt.Println(w.Code, w.Body.String()[:8])
+	w = httptest.NewRecorder()
+	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ping", http.NoBody))
+	fmt.Println(w.Code, w.Body.String())
+	if err := srv.Shutdown(context.Background()); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// 200 0{"sid":
+	// 200 pong
+}
