@@ -175,7 +175,7 @@ func TestSocketContext(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var before, after context.Context
 		var socket *sio.Socket
-		srv.OnConnect(func(c *sio.Ctx) error { socket = c.Socket; before = c.Context(); return nil })
+		srv.OnConnect(func(c *sio.Ctx) error { socket = c.Socket; return nil })
 		srv.UseEvents(func(next sio.Handler) sio.Handler {
 			return func(c *sio.Ctx) error {
 				return next(c.WithContext(context.WithValue(c.Context(), key{}, c.Event())))
@@ -186,6 +186,7 @@ func TestSocketContext(t *testing.T) {
 		c.Connect("/", "")
 		c.Send(`421["event"]`)
 		c.Want(`431["event"]`)
+		before = socket.Context()
 		if err := before.Err(); err != nil || before.Value(key{}) != nil {
 			t.Errorf("the socket's context: %v, value %v", err, before.Value(key{}))
 		}

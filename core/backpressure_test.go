@@ -18,10 +18,7 @@ import (
 // pongs are not read.
 func TestBackPressure(t *testing.T) {
 	const n, pending = 1000, 8
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &sio.Options{MaxPendingEvents: pending}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				var s story
@@ -38,7 +35,7 @@ func TestBackPressure(t *testing.T) {
 				echo(srv.Namespace)
 				bystander := d.WebSocket(t)
 				bystander.Connect("/", "")
-				c := open(d, t)
+				c := open(t, d)
 				c.Connect("/", "")
 				done := make(chan error, 1)
 				go func() {
@@ -177,15 +174,12 @@ func TestSlowConsumerIsDisconnectedAndDelaysNobody(t *testing.T) {
 
 func TestEmitToASlowClientSaysSo(t *testing.T) {
 	const limit = 10_000
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &sio.Options{MaxSendBuffer: limit}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				got := make(chan *sio.Socket, 1)
 				srv.OnConnect(func(c *sio.Ctx) error { got <- c.Socket; return nil })
-				open(d, t).Connect("/", "")
+				open(t, d).Connect("/", "")
 				s := <-got
 				var err error
 				for range limit {

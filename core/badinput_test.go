@@ -47,10 +47,7 @@ func broken() map[string][]string {
 }
 
 func TestSIO_BAD_1_BAD_3_BrokenPacketsEndTheSessionOfTheOffenderAlone(t *testing.T) {
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				var s story
@@ -68,7 +65,7 @@ func TestSIO_BAD_1_BAD_3_BrokenPacketsEndTheSessionOfTheOffenderAlone(t *testing
 					if name == "polling" && strings.Contains(what, "UTF-8") {
 						continue // it is repaired on the way: EIO-POST
 					}
-					c := open(d, t)
+					c := open(t, d)
 					offender = c.Connect("/", "")
 					_ = c.TrySend(packets...) // the connection may be closed before all is sent
 					if before := c.UntilClosed(); len(before) > 0 {

@@ -53,7 +53,7 @@ func BenchmarkDispatch(b *testing.B) {
 	const batch = 100
 	handled := 0
 	srv.UseEvents(pass, pass)
-	srv.On("event", sio.Bind(func(c *sio.Ctx, text string) error {
+	srv.On("event", sio.Bind(func(c *sio.Ctx, _ string) error {
 		if handled++; handled%batch == 0 {
 			return c.Emit("done")
 		}

@@ -26,14 +26,18 @@ func TestSIO_BIN_BinaryAtAnyDepthBothWays(t *testing.T) {
 	header := `["album",{"cover":` + ph + `0},"pages":[{"tiles":[` + ph + `1},` + ph + `2}]}],"byName":{"x":` + ph + `3}},` +
 		`"next":{"cover":` + ph + `4},"pages":null,"byName":null,"any":null},"any":{"deep":[[` + ph + `5}]]}}]`
 	packets := []string{"456-" + header, "bAAE=", "bAQ==", "bAg==", "bAw==", "bBA==", "bBQ=="}
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				srv.On("album", sio.Bind(func(c *sio.Ctx, a album) error {
-					deep := a.Any.(map[string]any)["deep"].([]any)[0].([]any)[0].([]byte)
+					var deep []byte
+					if m, ok := a.Any.(map[string]any); ok {
+						if list, ok := m["deep"].([]any); ok {
+							if inner, ok := list[0].([]any); ok {
+								deep, _ = inner[0].([]byte)
+							}
+						}
+					}
 					for i, got := range [][]byte{
 						a.Cover, a.Pages[0].Tiles[0], a.Pages[0].Tiles[1], a.ByName["x"], a.Next.Cover, deep,
 					} {
@@ -48,7 +52,7 @@ func TestSIO_BIN_BinaryAtAnyDepthBothWays(t *testing.T) {
 					must(t, c.Emit("album", a))
 					return c.Ack(a)
 				}))
-				c := open(d, t)
+				c := open(t, d)
 				c.Connect("/", "")
 				c.Send("456-7"+header, packets[1], packets[2], packets[3], packets[4], packets[5], packets[6])
 				c.Want(packets...)

@@ -28,7 +28,7 @@ func get(t *testing.T, d siotest.Dialer, file string, header ...string) (*http.R
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // it was read
+	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	must(t, err)
 	return res, string(body)

@@ -220,10 +220,7 @@ func TestSIO_DC_12_DC_13_NothingIsSentAfterDisconnect(t *testing.T) {
 // what a client sent before it left is handled (SIO-DC-14 allows both).
 func TestSIO_DC_14_EventsBeforeTheClientsGoodbyeAreHandled(t *testing.T) {
 	for name, goodbye := range map[string]string{"disconnect": "41", "close": "1"} {
-		for transport, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-			"polling":   siotest.Dialer.Polling,
-			"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-		} {
+		for transport, open := range transports() {
 			t.Run(name+"/"+transport, func(t *testing.T) {
 				bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 					var s story
@@ -233,7 +230,7 @@ func TestSIO_DC_14_EventsBeforeTheClientsGoodbyeAreHandled(t *testing.T) {
 						return nil
 					}))
 					srv.OnDisconnect(func(*sio.Socket, sio.Reason) { s.add("disconnected") })
-					c := open(d, t)
+					c := open(t, d)
 					c.Connect("/", "")
 					c.Send(`42["event",1]`, `42["event",2]`, goodbye)
 					time.Sleep(time.Minute)

@@ -88,10 +88,7 @@ func TestSIO_EM_5_OrderOfEmits(t *testing.T) {
 
 func TestSIO_EM_6_EventsOfOneSocketInOrderAndOneAtATime(t *testing.T) {
 	const n = 2000
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				var running atomic.Int32
@@ -118,7 +115,7 @@ func TestSIO_EM_6_EventsOfOneSocketInOrderAndOneAtATime(t *testing.T) {
 					running.Add(-1)
 					return nil
 				}))
-				c := open(d, t)
+				c := open(t, d)
 				c.Connect("/", "")
 				const batch = 20
 				for i := 0; i < n; i += batch {
@@ -179,14 +176,11 @@ func TestSocketsRunInParallel(t *testing.T) {
 }
 
 func TestSocketsOfOneClientRunInParallel(t *testing.T) {
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				meet(3, srv.Namespace, srv.Of("/a"), srv.Of("/b"))
-				c := open(d, t)
+				c := open(t, d)
 				c.Connect("/", "")
 				c.Connect("/a", "")
 				c.Connect("/b", "")

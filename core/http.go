@@ -15,7 +15,9 @@ import (
 )
 
 // ServeHTTP serves Socket.IO to net/http. Mount it at a path with a trailing
-// slash, which clients take as "/socket.io/" unless told otherwise.
+// slash, which clients take as "/socket.io/" unless told otherwise. For clients
+// that are told to leave the slash out (addTrailingSlash: false), mount it at
+// "/socket.io", too: [http.ServeMux] would answer them with a redirect.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.Serve(r.Context(), nethttp.New(w, r))
 }

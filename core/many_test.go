@@ -30,7 +30,10 @@ func visit(address string, eager bool) (*net.TCPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	tcp := conn.(*net.TCPConn)
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return nil, fmt.Errorf("%T is no TCP connection", conn)
+	}
 	if err := greet(tcp, eager); err != nil {
 		_ = tcp.Close()
 		return nil, err
@@ -174,7 +177,7 @@ func serverStacks() []string {
 		buf = make([]byte, 2*len(buf))
 	}
 	var found []string
-	for _, g := range strings.Split(string(buf), "\n\n") {
+	for g := range strings.SplitSeq(string(buf), "\n\n") {
 		for _, pkg := range []string{"core/engine.", "core/internal/", "sioplug/core.("} {
 			if strings.Contains(g, "github.com/sioplug/sioplug/"+strings.TrimPrefix(pkg, "sioplug/")) {
 				found = append(found, g)

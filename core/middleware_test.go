@@ -45,7 +45,7 @@ func TestMiddlewareMayRefuse(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var s story
 		srv.On("event", func(*sio.Ctx) error { s.add("handler"); return nil },
-			sio.Guard(func(c *sio.Ctx) error { return &sio.Error{Message: "not you"} }), around(&s, "behind"))
+			sio.Guard(func(*sio.Ctx) error { return &sio.Error{Message: "not you"} }), around(&s, "behind"))
 		c := d.WebSocket(t)
 		c.Connect("/", "")
 		c.Send(`421["event"]`)

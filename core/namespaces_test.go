@@ -37,18 +37,15 @@ func TestSIO_NS_3_NamesAreTakenLiterally(t *testing.T) {
 }
 
 func TestTenNamespacesOnOneConnection(t *testing.T) {
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				var s story
-				c := open(d, t)
+				c := open(t, d)
 				ids := map[string]bool{}
 				for i := range 10 {
 					ns := srv.Of(fmt.Sprint("/", i))
-					ns.On("event", sio.Bind(func(c *sio.Ctx, v any) error { return c.To(c.ID()).Emit("others") }))
+					ns.On("event", sio.Bind(func(c *sio.Ctx, _ any) error { return c.To(c.ID()).Emit("others") }))
 					ns.On("where", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) { return c.Namespace().Name(), nil }))
 					ns.OnDisconnect(func(c *sio.Socket, _ sio.Reason) { s.add("%s", c.Namespace().Name()) })
 					ids[c.Connect(ns.Name(), "")] = true

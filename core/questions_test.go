@@ -145,9 +145,9 @@ func TestSIO_EM_10_DeadlineIsExactAndLateAnswersAreIgnored(t *testing.T) {
 
 func TestSIO_EM_12_BAD_6_AnswersAreMatchedByIDAndSocket(t *testing.T) {
 	withSocket(t, nil, func(t *testing.T, srv *sio.Server, s *sio.Socket, c *siotest.Client) {
-		first, second := ask(t.Context(), s), (*question)(nil)
+		first := ask(t.Context(), s)
 		firstID := asked(t, c, theQuestion)
-		second = ask(t.Context(), s)
+		second := ask(t.Context(), s)
 		secondID := asked(t, c, theQuestion)
 		srv.Of("/other")
 		c.Connect("/other", "")
@@ -202,10 +202,7 @@ func TestSIO_DC_16_DisconnectWakesWhoeverWaits(t *testing.T) {
 
 // Answers do not wait for handlers, so a handler may ask its own client.
 func TestHandlerAsksItsOwnClient(t *testing.T) {
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, &sio.Options{MaxPendingEvents: 4}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				var s story
@@ -220,7 +217,7 @@ func TestHandlerAsksItsOwnClient(t *testing.T) {
 					return c.Ack()
 				})
 				srv.On("other", sio.Bind(func(_ *sio.Ctx, n int) error { s.add("other %d", n); return nil }))
-				c := open(d, t)
+				c := open(t, d)
 				c.Connect("/", "")
 				// The answers are behind more events than may wait.
 				packets := []string{`421["ask me"]`}

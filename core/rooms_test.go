@@ -50,7 +50,8 @@ func (cr *crowd) want(t *testing.T, what string, send func() error, names ...str
 		}
 		must(t, s.Emit("end"))
 		received := 0
-		for ; c.Next() != head+`["end"]`; received++ {
+		for c.Next() != head+`["end"]` {
+			received++
 		}
 		want := 0
 		if slices.Contains(names, name) {

@@ -13,17 +13,14 @@ import (
 )
 
 func TestSIO_DC_7_CL_1_Shutdown(t *testing.T) {
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				why, chatWhy := reasons(srv.Namespace), reasons(srv.Of("/chat"))
-				c := open(d, t)
+				c := open(t, d)
 				c.Connect("/", "")
 				c.Connect("/chat", "")
-				lonely := open(d, t) // joined nothing
+				lonely := open(t, d) // joined nothing
 				ended := make(chan error)
 				go func() { ended <- srv.Shutdown(context.Background()) }()
 				for _, c := range []*siotest.Client{c, lonely} {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/frame"
 )
 
 const extensions = "Sec-Websocket-Extensions"
@@ -153,6 +154,26 @@ func TestPerMessageDeflateViolations(t *testing.T) {
 			same(t, "messages before", len(p.Messages()), 1)
 		})
 	}
+}
+
+func TestPerMessageDeflateBroadcast(t *testing.T) {
+	on := engine.Options{PerMessageDeflate: &engine.PerMessageDeflate{}}
+	story(t, "EIO-WD-3 compressed once, and not for those who did not ask", on, func(t *testing.T, k *enginetest.Kit) {
+		text := "4" + strings.Repeat("a", 2000)
+		f := frame.Text(append(frame.Buffer(len(text)), text...))
+		one, two := k.DialRequest(offering(websocket)), k.DialRequest(offering(websocket))
+		plain := k.Dial(websocket)
+		for _, c := range []*enginetest.Conn{one, two, plain} {
+			if err := sessionOf(t, k, c).Session.Send(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		same(t, "one", inflated(t, one), text)
+		compressed := f.Compressed()
+		same(t, "two", inflated(t, two), text)
+		same(t, "plain", plain.Next(), text)
+		same(t, "compressed once", f.Compressed(), compressed)
+	})
 }
 
 // A request that asks for it in a way of its own is not refused for that.

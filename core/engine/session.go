@@ -202,6 +202,11 @@ func (s *Session) leave(bye farewell) {
 		s.state, s.parted = stateLeft, true
 		s.out.drop()
 		s.server.partings.Set(&s.beat.item, s)
+	case bye.final && s.probe != nil && s.probe.answered:
+		// The client has stopped polling and is about to take over: without
+		// that it would learn of the end from its own ping timeout.
+		s.state = stateLeft
+		s.server.partings.Set(&s.beat.item, s)
 	case bye.discard || bye.silent || bye.final:
 		s.gone()
 	default:

@@ -54,6 +54,7 @@ func (l *link) answerProbe() {
 	s := l.session
 	s.mu.Lock()
 	current := s.probe == l
+	l.answered = l.answered || current
 	s.mu.Unlock()
 	if !current {
 		return

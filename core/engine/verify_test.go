@@ -121,6 +121,9 @@ func TestVerificationPasses(t *testing.T) {
 		{"EIO-RT-6 the last value counts", "EIO=3&transport=x&" + polling, nil},
 		{"EIO-RT-6 percent-encoding", "E%49O=%34&transport=poll%69ng", nil},
 		{"EIO-RT-7 t is ignored", polling + "&t=PqRs7", nil},
+		{"a poll that offers HTTP/2, as Java's client does", polling, http.Header{
+			"Connection": {"Upgrade, HTTP2-Settings"}, "Upgrade": {"h2c"}, "Http2-Settings": {"AAEAAEAAAAIAAAAB"},
+		}},
 		{"EIO-RT-7 unknown keys are left alone", polling + "&room=a+b&room=c%20d", nil},
 	} {
 		story(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {

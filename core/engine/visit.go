@@ -27,9 +27,19 @@ func (e *Server) visit(x Exchange) *visit {
 	return &visit{
 		Exchange: x,
 		server:   e,
-		upgrade:  websocket.IsUpgrade(h),
+		upgrade:  wantsUpgrade(x.Request()),
 		origin:   strings.Join(h["Origin"], ", "),
 	}
+}
+
+// wantsUpgrade reports whether a request wants to become a WebSocket. Some HTTP
+// clients, Java's among them, offer "Upgrade: h2c" with every request: a poll
+// that does is a poll.
+func wantsUpgrade(req *Request) bool {
+	if !websocket.IsUpgrade(req.Header) {
+		return false
+	}
+	return last(req.Query, "transport") != Polling || strings.EqualFold(req.Header.Get("Upgrade"), "websocket")
 }
 
 // add returns the header that goes with any answer, to be added to.

@@ -24,10 +24,11 @@ type link struct {
 	rejected bool // refused to carry the session; the rest of its input is ignored
 
 	// Guarded by the session's mu.
-	wait   deadline.Item[*link] // for the upgrade; then, for the work to be done
-	probed bool                 // the client has sent its probe
-	noops  int                  // how often a poll was ended since
-	turn   turn
+	wait     deadline.Item[*link] // for the upgrade; then, for the work to be done
+	probed   bool                 // the client has sent its probe
+	answered bool                 // the answer to the probe has been sent, or is about to be
+	noops    int                  // how often a poll was ended since
+	turn     turn
 }
 
 // serveUpgrade answers a WebSocket handshake: for a new session if s is nil,

@@ -62,7 +62,9 @@ func Pipes(tb testing.TB, h http.Handler) Dialer {
 		if err := hs.Close(); err != nil {
 			tb.Errorf("siotest: closing the HTTP server: %v", err)
 		}
-		<-served
+		if err := <-served; !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {
+			tb.Errorf("siotest: the HTTP server: %v", err)
+		}
 	})
 	return Dialer{URL: "http://pipe.test/socket.io/", Dial: l.dial}
 }

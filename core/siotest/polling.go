@@ -75,7 +75,7 @@ func (p *polling) do(ctx context.Context, method, body string) (int, string, err
 	if err != nil {
 		return 0, "", err
 	}
-	defer res.Body.Close() //nolint:errcheck // it was read
+	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
 	return res.StatusCode, string(answer), err
 }

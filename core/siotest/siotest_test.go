@@ -21,10 +21,11 @@ func TestNetHTTP(t *testing.T) {
 
 // TestPipes shows that client, server and network fit into a bubble.
 func TestPipes(t *testing.T) {
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-		"polling":   siotest.Dialer.Polling,
-		"upgraded": func(d siotest.Dialer, tb testing.TB) *siotest.Client {
+	for name, open := range map[string]func(testing.TB, siotest.Dialer) *siotest.Client{
+		"polling":   func(tb testing.TB, d siotest.Dialer) *siotest.Client { tb.Helper(); return d.Polling(tb) },
+		"websocket": func(tb testing.TB, d siotest.Dialer) *siotest.Client { tb.Helper(); return d.WebSocket(tb) },
+		"upgraded": func(tb testing.TB, d siotest.Dialer) *siotest.Client {
+			tb.Helper()
 			c := d.Polling(tb)
 			c.Upgrade()
 			return c
@@ -40,7 +41,7 @@ func TestPipes(t *testing.T) {
 						t.Error(err)
 					}
 				})
-				c := open(d, t)
+				c := open(t, d)
 				c.Connect("/", "")
 				c.Send(`421["hello","bubble"]`)
 				c.Want(`431["hello bubble"]`)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -147,7 +148,7 @@ func (l testLog) Handle(_ context.Context, r slog.Record) error {
 }
 
 func (l testLog) WithAttrs(attrs []slog.Attr) slog.Handler {
-	l.attrs = append(l.attrs[:len(l.attrs):len(l.attrs)], attrs...)
+	l.attrs = slices.Concat(l.attrs, attrs)
 	return l
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -31,10 +32,10 @@ func (s *suite) handshake(t *testing.T) {
 			"EIO":           {h.Query.Get("EIO"), "4"},
 			"auth":          {string(h.Auth), `{"token":"123"}`},
 			"host":          {"http://" + h.Host, d.URL[:min(len(d.URL), len("http://")+len(h.Host))]},
-			"path in URL":   {fmt.Sprint(strings.HasPrefix(h.URL, "/")), "true"},
-			"query in URL":  {fmt.Sprint(strings.Contains(h.URL, "room=a")), "true"},
-			"address known": {fmt.Sprint(h.Address != ""), "true"},
-			"secure":        {fmt.Sprint(h.Secure), "false"},
+			"path in URL":   {strconv.FormatBool(strings.HasPrefix(h.URL, "/")), "true"},
+			"query in URL":  {strconv.FormatBool(strings.Contains(h.URL, "room=a")), "true"},
+			"address known": {strconv.FormatBool(h.Address != ""), "true"},
+			"secure":        {strconv.FormatBool(h.Secure), "false"},
 		} {
 			if pair[0] != pair[1] {
 				t.Errorf("%s: %q, want %q", what, pair[0], pair[1])
@@ -206,14 +207,14 @@ func (s *suite) values(t *testing.T) {
 	s.transports(t, func(t *testing.T, open func(*testing.T, Dialer) *Client) {
 		_, d := s.serve(t, register)
 		var users sync.WaitGroup
-		for i := range 8 {
+		for i := range 5 {
 			name := fmt.Sprint("user", i)
 			d := d
 			d.Header = http.Header{"X-User": {name}}
 			users.Go(func() {
 				c := open(t, d)
 				c.Connect("/", "")
-				for range 20 {
+				for range 10 {
 					c.Send(`421["who"]`)
 					c.Want(`431["acme","` + name + `"]`)
 				}

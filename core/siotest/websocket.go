@@ -74,7 +74,7 @@ func (w *webSocket) handshake(u *url.URL, packets []string) error {
 	if err != nil {
 		return err
 	}
-	defer res.Body.Close() //nolint:errcheck // it was read, or is of no interest
+	defer res.Body.Close()
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		body, _ := io.ReadAll(res.Body)
 		return fmt.Errorf("status %s: %s", res.Status, body)

@@ -26,15 +26,7 @@ func TestContextHasWhatTheRequestHad(t *testing.T) {
 		}
 	}
 	want := seen{"ann", "acme", "abc", "yes", "7", "/t/:tenant/socket.io/*sioplug", "/t/acme/socket.io/", "127.0.0.1"}
-	for name, open := range map[string]func(siotest.Dialer, testing.TB) *siotest.Client{
-		"polling":   siotest.Dialer.Polling,
-		"websocket": func(d siotest.Dialer, tb testing.TB) *siotest.Client { return d.WebSocket(tb) },
-		"upgraded": func(d siotest.Dialer, tb testing.TB) *siotest.Client {
-			c := d.Polling(tb)
-			c.Upgrade()
-			return c
-		},
-	} {
+	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			left := make(chan seen, 1)
 			_, d := serve(t, nil, func(r *gin.Engine, srv *sio.Server) {
@@ -42,7 +34,7 @@ func TestContextHasWhatTheRequestHad(t *testing.T) {
 					if got := look(s); got != want {
 						t.Errorf("%s: got %+v", where, got)
 					}
-					if siogin.Context(s) != siogin.Context(s) {
+					if first := siogin.Context(s); first != siogin.Context(s) {
 						t.Errorf("%s: two contexts", where)
 					}
 				}
@@ -53,7 +45,7 @@ func TestContextHasWhatTheRequestHad(t *testing.T) {
 			})
 			d.URL = strings.Replace(d.URL, "/socket.io/", "/t/acme/socket.io/?room=7", 1)
 			d.Header = http.Header{"X-User": {"ann"}, "X-Test": {"yes"}, "Cookie": {"session=abc"}}
-			c := open(d, t)
+			c := open(t, d)
 			c.Connect("/", "")
 			c.Send(`421["event"]`)
 			c.Want(`431["127.0.0.1"]`)
@@ -125,7 +117,7 @@ func TestUsersAreNotMixedUpOnKeepAliveConnections(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		defer res.Body.Close() //nolint:errcheck // it was read
+		defer res.Body.Close()
 		answer, err := io.ReadAll(res.Body)
 		return string(answer), err
 	}

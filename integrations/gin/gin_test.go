@@ -170,6 +170,20 @@ func TestShutdownTogetherWithTheHTTPServer(t *testing.T) {
 	}
 }
 
+// transports are the ways in which clients come.
+func transports() map[string]func(testing.TB, siotest.Dialer) *siotest.Client {
+	return map[string]func(testing.TB, siotest.Dialer) *siotest.Client{
+		"polling":   func(tb testing.TB, d siotest.Dialer) *siotest.Client { tb.Helper(); return d.Polling(tb) },
+		"websocket": func(tb testing.TB, d siotest.Dialer) *siotest.Client { tb.Helper(); return d.WebSocket(tb) },
+		"upgraded": func(tb testing.TB, d siotest.Dialer) *siotest.Client {
+			tb.Helper()
+			c := d.Polling(tb)
+			c.Upgrade()
+			return c
+		},
+	}
+}
+
 func ExampleMount() {
 	srv := sio.New(nil)
 	srv.On("hello", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
