@@ -40,7 +40,7 @@ func TestServersBesideEachOther(t *testing.T) {
 			c.Send(`421["who"]`)
 			c.Want(`431["` + want + `"]`)
 		}
-		res, err := d.HTTP(t).Get(base + "/hello") //nolint:noctx // a test's own server
+		res, err := d.HTTP(t).Get(base + "/hello")
 		if err != nil {
 			t.Fatal(err)
 		}

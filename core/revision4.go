@@ -44,7 +44,7 @@ func fromOld(p packet.Packet) packet.Packet {
 // authFromQuery returns a query as a JSON object, in which a key that is
 // repeated has an array.
 func authFromQuery(query string) []byte {
-	values, _ := url.ParseQuery(query) //nolint:errcheck // what can be read counts, as in the reference
+	values, _ := url.ParseQuery(query) // what can be read counts, as in the reference
 	auth := make(map[string]any, len(values))
 	for key, v := range values {
 		if len(v) == 1 {

@@ -75,11 +75,11 @@ func newFrame(buf []byte, opcode byte) *Frame {
 	case n < 1<<16:
 		f.start = Headroom - 4
 		buf[f.start+1] = 126
-		binary.BigEndian.PutUint16(buf[f.start+2:], uint16(n)) //nolint:gosec // less than 1<<16
+		binary.BigEndian.PutUint16(buf[f.start+2:], uint16(n))
 	default:
 		f.start = Headroom - 10
 		buf[f.start+1] = 127
-		binary.BigEndian.PutUint64(buf[f.start+2:], uint64(n)) //nolint:gosec // a length is not negative
+		binary.BigEndian.PutUint64(buf[f.start+2:], uint64(n))
 	}
 	buf[f.start] = fin | opcode
 	return f

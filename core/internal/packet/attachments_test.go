@@ -191,7 +191,7 @@ func TestDecoderStates(t *testing.T) {
 		if _, err := receive(&d, header, []byte{1}); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := d.Binary([]byte{2}); err != packet.ErrUnexpectedBinary { //nolint:errorlint // not wrapped
+		if _, _, err := d.Binary([]byte{2}); err != packet.ErrUnexpectedBinary {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -238,7 +238,7 @@ func TestMaxBytes(t *testing.T) {
 	if _, err := receive(&d, header, make([]byte, 4), make([]byte, 6)); err != nil {
 		t.Errorf("at the limit: %v", err)
 	}
-	if _, err := receive(&d, header, make([]byte, 4), make([]byte, 7)); err != packet.ErrAttachmentBytes { //nolint:errorlint // not wrapped
+	if _, err := receive(&d, header, make([]byte, 4), make([]byte, 7)); err != packet.ErrAttachmentBytes {
 		t.Errorf("past the limit: %v", err)
 	}
 	if _, err := receive(&d, header, make([]byte, 10), nil); err != nil {

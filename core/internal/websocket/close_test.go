@@ -202,6 +202,7 @@ func TestWrappedSocket(t *testing.T) {
 
 type counter struct {
 	*net.TCPConn
+
 	n int
 }
 

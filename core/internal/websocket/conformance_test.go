@@ -36,7 +36,8 @@ func TestFraming(t *testing.T) { // 1
 			"length in a longer form than needed",
 			join(appendMasked([]byte{fin | text, 0x80 | 126, 0, 2}, "ab"),
 				appendMasked([]byte{fin | text, 0x80 | 127, 0, 0, 0, 0, 0, 0, 0, 2}, "cd")),
-			[]string{"text:ab", "text:cd"}, "eof",
+			[]string{"text:ab", "text:cd"},
+			"eof",
 		},
 		story{"64-bit length with the top bit", []byte{fin | binry, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4}, nil, "violation 1002"},
 		story{"no mask", []byte{fin | text, 2, 'h', 'i'}, nil, "violation 1002"},
@@ -61,7 +62,9 @@ func TestPings(t *testing.T) { // 2
 		{"2.8 unasked pong with payload", masked(fin|pong, "unasked"), nil, "eof"},
 		{
 			"2.9 pong and ping",
-			join(masked(fin|pong, "unasked"), masked(fin|ping, "a")), []string{"control:8a:a"}, "eof",
+			join(masked(fin|pong, "unasked"), masked(fin|ping, "a")),
+			[]string{"control:8a:a"},
+			"eof",
 		},
 		{
 			"2.10 ten pings",
@@ -78,7 +81,9 @@ func TestReserved(t *testing.T) { // 3 and 4
 		for _, op := range []byte{text, binry, closeF, ping, pong} {
 			stories = append(stories, story{
 				fmt.Sprintf("3 bits %d opcode %d", rsv, op),
-				join(hello, masked(fin|rsv<<4|op, "")), []string{"text:Hello"}, "violation 1002",
+				join(hello, masked(fin|rsv<<4|op, "")),
+				[]string{"text:Hello"},
+				"violation 1002",
 			})
 		}
 	}
@@ -86,7 +91,9 @@ func TestReserved(t *testing.T) { // 3 and 4
 		stories = append(stories,
 			story{
 				fmt.Sprintf("4 opcode %d", op),
-				join(hello, masked(fin|op, ""), masked(fin|ping, "")), []string{"text:Hello"}, "violation 1002",
+				join(hello, masked(fin|op, ""), masked(fin|ping, "")),
+				[]string{"text:Hello"},
+				"violation 1002",
 			},
 			story{
 				fmt.Sprintf("4 opcode %d with payload", op), masked(fin|op, "reserved"), nil, "violation 1002",
@@ -124,22 +131,27 @@ func TestFragmentation(t *testing.T) { // 5
 			"5.19 pings between all",
 			join(masked(text, "f1"), masked(cont, "f2"), masked(fin|ping, "a"), masked(cont, "f3"),
 				masked(cont, "f4"), masked(fin|ping, "b"), masked(fin|cont, "f5")),
-			[]string{"control:8a:a", "control:8a:b", "text:f1f2f3f4f5"}, "eof",
+			[]string{"control:8a:a", "control:8a:b", "text:f1f2f3f4f5"},
+			"eof",
 		},
 		{"empty fragments", join(masked(binry, ""), masked(cont, ""), masked(fin|cont, "")), []string{"binary:"}, "eof"},
 		{
 			"empty first and last",
-			join(masked(text, ""), masked(cont, "a"), masked(fin|cont, "")), []string{"text:a"}, "eof",
+			join(masked(text, ""), masked(cont, "a"), masked(fin|cont, "")),
+			[]string{"text:a"},
+			"eof",
 		},
 		{
 			"empty first, then whole",
 			join(masked(binry, ""), masked(fin|cont, "all"), masked(fin|text, "next")),
-			[]string{"binary:all", "text:next"}, "eof",
+			[]string{"binary:all", "text:next"},
+			"eof",
 		},
 		{
 			"a thousand",
 			join(masked(binry, ""), bytes.Repeat(masked(cont, "ab"), 1000), masked(fin|cont, "")),
-			[]string{"binary:" + strings.Repeat("ab", 1000)}, "eof",
+			[]string{"binary:" + strings.Repeat("ab", 1000)},
+			"eof",
 		},
 		{"unfinished", join(masked(text, "a"), masked(fin|ping, "b")), []string{"control:8a:b"}, "eof"},
 	})
@@ -155,7 +167,8 @@ func TestClosing(t *testing.T) { // 7
 		{"garbage behind", join(closing(1000, ""), []byte("\xff\xff")), []string{"control:88:\x03\xe8"}, "closed 1000 "},
 		{
 			"7.1.5 inside a message", join(masked(text, "a"), closing(1000, ""), masked(fin|cont, "b")),
-			[]string{"control:88:\x03\xe8"}, "closed 1000 ",
+			[]string{"control:88:\x03\xe8"},
+			"closed 1000 ",
 		},
 		{"7.3.1 empty", masked(fin|closeF, ""), []string{"control:88:"}, "closed 1005 "},
 		{"7.3.2 one byte", masked(fin|closeF, "a"), nil, "violation 1002"},
@@ -189,7 +202,8 @@ func TestLimits(t *testing.T) { // 9 and EIO-WS-6
 		{
 			"9.3 at the limit in fragments",
 			join(masked(text, half), masked(fin|ping, ""), masked(fin|cont, half)),
-			[]string{"control:8a:", "text:" + full}, "eof",
+			[]string{"control:8a:", "text:" + full},
+			"eof",
 		},
 		{"one above, by the header alone", masked(fin|binry, full+"x")[:14], nil, "violation 1009"},
 		{"63 bits", []byte{fin | binry, 0xFF, 0x7F, 255, 255, 255, 255, 255, 255, 255, 1, 2, 3, 4}, nil, "violation 1009"},
@@ -200,7 +214,8 @@ func TestLimits(t *testing.T) { // 9 and EIO-WS-6
 		{
 			"not summed over messages",
 			join(masked(fin|binry, half), masked(fin|binry, half), masked(fin|binry, half)),
-			[]string{"binary:" + half, "binary:" + half, "binary:" + half}, "eof",
+			[]string{"binary:" + half, "binary:" + half, "binary:" + half},
+			"eof",
 		},
 	})
 }

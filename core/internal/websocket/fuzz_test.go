@@ -19,6 +19,7 @@ import (
 // A reads is a connection that brings each of its elements with one read.
 type reads struct {
 	net.Conn
+
 	rest [][]byte
 }
 
@@ -154,6 +155,7 @@ func reference(t *testing.T, sent []byte) (events []string) {
 				events = append(events, "binary:"+string(m.Payload))
 			case ws.OpPing:
 				events = append(events, fmt.Sprintf("control:8a:%s", m.Payload))
+			default: // what needs no answer
 			}
 		}
 	}

@@ -40,7 +40,8 @@ func TestUTF8(t *testing.T) { // 6
 		{"binary in fragments", join(masked(binry, "\xff"), masked(fin|cont, "\xc0")), []string{"binary:\xff\xc0"}, "eof"},
 		{
 			"text behind binary is", join(masked(fin|binry, "\xff"), masked(fin|text, "\xff")),
-			[]string{"binary:\xff"}, "violation 1007",
+			[]string{"binary:\xff"},
+			"violation 1007",
 		},
 	}
 	for _, s := range utf8Cases() {
