@@ -107,7 +107,7 @@ func headerHooks(initial, all *int) engine.Options {
 
 func TestHeaderHooks(t *testing.T) {
 	var initial, all int
-	story(t, "EIO-HD-3, EIO-HD-4, EIO-HD-5 polling", headerHooks(&initial, &all), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-HD-3, EIO-HD-4, EIO-HD-5, EIO-UP-16 polling", headerHooks(&initial, &all), func(t *testing.T, k *enginetest.Kit) {
 		initial, all = 0, 0
 		a := k.Do(enginetest.Request{Query: polling})
 		sid := a.Body[len(`0{"sid":"`):][:20]
