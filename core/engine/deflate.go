@@ -6,7 +6,7 @@ import "github.com/sioplug/sioplug/core/internal/websocket"
 // (permessage-deflate, RFC 7692). A zero value means the default. Clients
 // that do not offer to compress are served without.
 //
-// A connection that may compress takes about 50 bytes more than another one.
+// A connection that may compress takes about 40 bytes more than another one.
 // What compressing itself needs, 0.8 MiB for sending and 50 KiB for receiving,
 // is shared: there is as much of it as messages are compressed at the same
 // time. A broadcast is compressed once for all its receivers.

@@ -57,6 +57,9 @@ func Run(t *testing.T, mount Mount, opts ...Option) {
 		{"values", (*suite).values},
 		{"shutdown", (*suite).shutdown},
 	} {
+		if tt.name == "values" && s.lookup == nil {
+			continue // nobody said how to find them
+		}
 		t.Run(tt.name, func(t *testing.T) { tt.run(s, t) })
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,8 +29,10 @@ type app struct {
 
 	t    *testing.T
 	log  *slog.Logger
-	addr string
 	opts sio.Options
+
+	mu   sync.Mutex // a scenario stops and starts while others look
+	addr string
 	http *http.Server
 	sio  *sio.Server
 }
@@ -67,6 +70,8 @@ func newApp(t *testing.T, opts sio.Options) *app {
 }
 
 func (a *app) start() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	ln, err := listen(a.t.Context(), a.addr)
 	if err != nil {
 		return err
@@ -82,6 +87,8 @@ func (a *app) start() error {
 func (a *app) stop() error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.t.Context()), stopTimeout)
 	defer cancel()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	return errors.Join(a.sio.Shutdown(ctx), a.http.Shutdown(ctx))
 }
 

@@ -10,7 +10,9 @@ import (
 // the variables by which a scenario finds it and trusts it.
 func (a *app) listenTLS(t *testing.T) (env []string) {
 	t.Helper()
+	a.mu.Lock()
 	web := httptest.NewUnstartedServer(newRouter(a.sio))
+	a.mu.Unlock()
 	web.EnableHTTP2 = true
 	web.StartTLS()
 	t.Cleanup(func() {

@@ -116,5 +116,6 @@ func (f *Frame) Compressed() *Frame { return f.compressed.Load() }
 
 // SetCompressed keeps the form of f that other connections, too, can send in
 // its place; it may be f itself. That is what makes a broadcast cost one
-// compression. It is safe for concurrent use: one of several forms is kept.
-func (f *Frame) SetCompressed(g *Frame) { f.compressed.Store(g) }
+// compression. It is safe for concurrent use; of several forms the first is
+// kept.
+func (f *Frame) SetCompressed(g *Frame) { f.compressed.CompareAndSwap(nil, g) }

@@ -61,3 +61,22 @@ func TestFrameControl(t *testing.T) {
 		t.Error("a text packet is not a control frame")
 	}
 }
+
+func TestCompressed(t *testing.T) { // RFC 7692 section 7.2.3.1
+	f := frame.Text(append(frame.Buffer(5), "Hello"...))
+	g := f.Deflated([]byte("\xf2\x48\xcd\xc9\xc9\x07\x00"))
+	if got, want := string(g.Wire()), "\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if f.Compressed() != nil {
+		t.Error("a new frame has a compressed form")
+	}
+	f.SetCompressed(g)
+	f.SetCompressed(f)
+	if f.Compressed() != g {
+		t.Error("the first form is not kept")
+	}
+	if string(f.Payload()) != "Hello" {
+		t.Errorf("the frame was changed to %q", f.Payload())
+	}
+}

@@ -1,21 +1,18 @@
+//go:build !race
+
 package websocket_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/websocket"
 )
-
-func TestConnSize(t *testing.T) {
-	const ceiling = 200 // bytes, for every idle client
-	if websocket.Size > ceiling {
-		t.Errorf("a Conn has %d bytes, more than %d", websocket.Size, ceiling)
-	}
-}
 
 // A signaller tells that it was flushed, and allocates nothing.
 type signaller struct{ flushed chan struct{} }
@@ -26,9 +23,6 @@ func (s signaller) Flush() bool             { s.flushed <- struct{}{}; return tr
 func (s signaller) serve(c *websocket.Conn) { _ = c.Serve(s) }
 
 func TestReadAllocations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
 	one := masked(fin|text, strings.Repeat("a", 100))
 	sixteen := bytes.Repeat(one, 16)
 	for _, n := range networks() {
@@ -53,9 +47,6 @@ func TestReadAllocations(t *testing.T) {
 }
 
 func TestWriteAllocations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
 	for _, n := range networks()[:2] {
 		for _, count := range []int{1, 16} {
 			server, client := n.pair(t)
@@ -77,48 +68,72 @@ func TestWriteAllocations(t *testing.T) {
 	}
 }
 
-func makeFrames(n int) []*frame.Frame {
-	frames := make([]*frame.Frame, n)
-	for i := range frames {
-		frames[i] = textFrame(strings.Repeat("a", 100))
+// Connections that have compressed and are idle again take little more than
+// those that never will.
+func TestDeflateIdleAllocations(t *testing.T) {
+	off, on := idleBytes(t, nil), idleBytes(t, websocket.NewDeflate(safe()))
+	t.Logf("a Conn takes %d bytes, one that compresses %d", off, on)
+	if on > off+64 {
+		t.Errorf("a Conn takes %d bytes, one that compresses %d", off, on)
 	}
-	return frames
 }
 
-// What a header claims costs nothing before it comes.
-func TestClaimsCostNothing(t *testing.T) {
-	c := websocket.New(nil, 1<<30, nil)
-	huge := []byte{fin | binry, 0xFF, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4}
-	if err := c.Parse(new(recorder), huge); err != nil {
-		t.Fatal(err)
+// idleBytes returns how much memory each of many connections takes after it has
+// sent and received something.
+func idleBytes(t *testing.T, d *websocket.Deflate) int {
+	t.Helper()
+	const count = 1000
+	message, f := masked(fin|text, json(5000, 1)), textFrame(json(5000, 1))
+	if d != nil {
+		message = masked(fin|rsv1|text, newDeflating(t, false, 15).compress(json(5000, 1)))
 	}
-	if held := c.Held(); held > 0 {
-		t.Errorf("%d bytes for a header", held)
-	}
-	sent := 0
-	for range 100 {
-		sent += 1000
-		if err := c.Parse(new(recorder), make([]byte, 1000)); err != nil {
+	nc := &discardConn{}
+	conns := make([]*websocket.Conn, count)
+	before := heap()
+	for i := range conns {
+		conns[i] = websocket.New(nc, limit, nil)
+		if d != nil {
+			conns[i].Compress(agree(t, d, pmd))
+		}
+		if err := errors.Join(conns[i].Parse(new(recorder), bytes.Clone(message)), send(conns[i], f)); err != nil {
 			t.Fatal(err)
 		}
-		if held := c.Held(); held > 2*sent {
-			t.Errorf("%d bytes for %d", held, sent)
-		}
 	}
+	after := heap()
+	runtime.KeepAlive(conns)
+	runtime.KeepAlive(d)
+	return (int(after) - int(before)) / count
 }
 
-// A message in very many fragments is not copied for each of them.
-func TestManyFragments(t *testing.T) {
-	parts := bytes.Repeat(masked(cont, "a"), 100_000)
-	allocs := testing.AllocsPerRun(1, func() {
-		c := websocket.New(nil, limit, nil)
-		for _, p := range [][]byte{masked(binry, ""), bytes.Clone(parts)} {
-			if err := c.Parse(new(recorder), p); err != nil {
-				t.Fatal(err)
-			}
+func heap() uint64 {
+	for range 3 { // pools give their content up in the second
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func TestDeflateAllocations(t *testing.T) {
+	c := compressing(t, &discardConn{}, safe(), pmd)
+	h := new(echoer)
+	p := masked(fin|rsv1|text, newDeflating(t, false, 15).compress(json(10_000, 1)))
+	sent := make([]byte, len(p))
+	if got := testing.AllocsPerRun(100, func() {
+		copy(sent, p)
+		if err := c.Parse(h, sent); err != nil {
+			t.Fatal(err)
 		}
-	})
-	if allocs > 50 {
-		t.Errorf("%v allocations", allocs)
+		h.queued = h.queued[:0]
+	}); got != 0 {
+		t.Errorf("%v allocations to read a message", got)
+	}
+	shared := []*frame.Frame{textFrame(json(10_000, 1))}
+	if got := testing.AllocsPerRun(100, func() {
+		if err := send(c, shared...); err != nil {
+			t.Fatal(err)
+		}
+	}); got > 2 { // two slices
+		t.Errorf("%v allocations to write a message that is compressed already", got)
 	}
 }

@@ -186,3 +186,11 @@ func compressions() map[string]websocket.DeflateOptions {
 		"default": safe(), "level 6": best, "takeover 2 KiB": bits(takeover(), 11, 15), "takeover 32 KiB": takeover(),
 	}
 }
+
+func makeFrames(n int) []*frame.Frame {
+	frames := make([]*frame.Frame, n)
+	for i := range frames {
+		frames[i] = textFrame(strings.Repeat("a", 100))
+	}
+	return frames
+}

@@ -44,7 +44,7 @@ func (d *deflater) deflate(p, window []byte) (_ []byte, ok bool) {
 		d.out.buf = nil
 	}
 	d.out.buf = d.out.buf[:0]
-	d.out.limit = len(p) + flushSize
+	d.out.limit = len(p) + flushSize - 1
 	d.w.ResetDict(&d.out, window) // Reset would keep the window of the last message
 	if _, err := d.w.Write(p); err != nil {
 		return nil, false
@@ -52,8 +52,7 @@ func (d *deflater) deflate(p, window []byte) (_ []byte, ok bool) {
 	if err := d.w.Flush(); err != nil {
 		return nil, false
 	}
-	out := d.out.buf[:len(d.out.buf)-flushSize]
-	return out, len(out) < len(p)
+	return d.out.buf[:len(d.out.buf)-flushSize], true
 }
 
 // An output takes what a deflater writes, up to a limit.

@@ -1,11 +1,8 @@
 package websocket_test
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -143,6 +140,10 @@ func TestDeflateWindow(t *testing.T) {
 				message = noise(1000, i%2)
 			}
 			sent(t, c, s, in, textFrame(message))
+		}
+		twice := noise(5000, 1) + noise(5000, 1)
+		if far := sent(t, c, s, in, binaryFrame(twice))[0] > 0; far != (v.serverBits > 12) {
+			t.Errorf("%s: refers to something 5000 bytes ago: %v", v.offer, far)
 		}
 		first := sent(t, c, s, in, textFrame(json(1500, 99)))[0]
 		again := sent(t, c, s, in, textFrame(json(1500, 99)))[0]
@@ -290,83 +291,7 @@ func TestDeflateIdle(t *testing.T) {
 	}
 }
 
-// Connections that have compressed and are idle again take little more than
-// those that never will.
-func TestDeflateIdleHeap(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	off, on := idleBytes(t, nil), idleBytes(t, websocket.NewDeflate(safe()))
-	t.Logf("a Conn takes %d bytes, one that compresses %d", off, on)
-	if on > off+64 {
-		t.Errorf("a Conn takes %d bytes, one that compresses %d", off, on)
-	}
-}
-
-// idleBytes returns how much memory each of many connections takes after it has
-// sent and received something.
-func idleBytes(t *testing.T, d *websocket.Deflate) int {
-	t.Helper()
-	const count = 1000
-	message, f := masked(fin|text, json(5000, 1)), textFrame(json(5000, 1))
-	if d != nil {
-		message = masked(fin|rsv1|text, newDeflating(t, false, 15).compress(json(5000, 1)))
-	}
-	nc := &discardConn{}
-	conns := make([]*websocket.Conn, count)
-	before := heap()
-	for i := range conns {
-		conns[i] = websocket.New(nc, limit, nil)
-		if d != nil {
-			conns[i].Compress(agree(t, d, pmd))
-		}
-		if err := errors.Join(conns[i].Parse(new(recorder), bytes.Clone(message)), send(conns[i], f)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	after := heap()
-	runtime.KeepAlive(conns)
-	runtime.KeepAlive(d)
-	return (int(after) - int(before)) / count
-}
-
-func heap() uint64 {
-	for range 3 { // pools give their content up in the second
-		runtime.GC()
-	}
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
 type discardConn struct{ sink }
 
 func (discardConn) Write(p []byte) (int, error) { return io.Discard.Write(p) }
 func (discardConn) Read([]byte) (int, error)    { return 0, io.EOF }
-
-func TestDeflateAllocations(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	c := compressing(t, &discardConn{}, safe(), pmd)
-	h := new(echoer)
-	p := masked(fin|rsv1|text, newDeflating(t, false, 15).compress(json(10_000, 1)))
-	sent := make([]byte, len(p))
-	if got := testing.AllocsPerRun(100, func() {
-		copy(sent, p)
-		if err := c.Parse(h, sent); err != nil {
-			t.Fatal(err)
-		}
-		h.queued = h.queued[:0]
-	}); got != 0 {
-		t.Errorf("%v allocations to read a message", got)
-	}
-	shared := []*frame.Frame{textFrame(json(10_000, 1))}
-	if got := testing.AllocsPerRun(100, func() {
-		if err := send(c, shared...); err != nil {
-			t.Fatal(err)
-		}
-	}); got > 2 { // two slices
-		t.Errorf("%v allocations to write a message that is compressed already", got)
-	}
-}

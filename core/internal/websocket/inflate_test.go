@@ -66,6 +66,12 @@ func TestInflateExamples(t *testing.T) { // RFC 7692 section 7.2.3
 			[]string{"text:HelloHello"},
 			"eof",
 		},
+		{
+			"last block, then one that refers to an earlier message",
+			join(masked(first, hello), masked(first, "\x03\x00\xf2\x00\x11\x00\x00")),
+			[]string{"text:Hello", "text:Hello"},
+			"eof",
+		},
 		{"7.2.3.6 empty", masked(first, "\x00"), []string{"text:"}, "eof"},
 		{"empty in another way", masked(first, "\x02\x00"), []string{"text:"}, "eof"},
 		{"not even a byte", masked(first, ""), []string{"text:"}, "eof"},

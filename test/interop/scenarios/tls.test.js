@@ -37,9 +37,11 @@ test("polling over HTTP/2, WebSocket over HTTP/1.1, on one listener", async (t) 
   await converse(socket);
 });
 
-test("many clients poll over one connection", { skip: mode !== "polling" }, async (t) => {
-  const sockets = await Promise.all(
-    Array.from({ length: 20 }, () => connect(t, "/", { base, transports: [Fetch] })),
-  );
-  await Promise.all(sockets.map(converse));
-});
+if (mode === "polling") {
+  test("many clients poll over one connection", async (t) => {
+    const sockets = await Promise.all(
+      Array.from({ length: 20 }, () => connect(t, "/", { base, transports: [Fetch] })),
+    );
+    await Promise.all(sockets.map(converse));
+  });
+}
