@@ -3,9 +3,9 @@ package sio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // Errors that methods return.
@@ -60,24 +60,6 @@ func toWire(err error) (w wireError, meant bool) {
 
 func internalError() wireError { return wireError{Message: "internal error"} }
 
-// A panicError is a panic of a user's function.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
-// protect calls f and turns a panic into an error.
-func protect(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{v, debug.Stack()}
-		}
-	}()
-	return f()
-}
-
 func errAttr(err error) slog.Attr { return slog.Any("err", err) }
 
 // logFailure logs the error of a user's function: at Debug if any client can
@@ -90,8 +72,8 @@ func (s *Socket) logFailure(msg, event string, err error) {
 	attrs := []slog.Attr{
 		slog.String("ns", s.ns.name), slog.String("sid", s.id), slog.String("event", event), errAttr(err),
 	}
-	if p, ok := errors.AsType[*panicError](err); ok {
-		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	//nolint:sloglint // its callers pass constants
 	s.ns.server.log().LogAttrs(context.Background(), level, msg, attrs...)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/rooms"
 )
 
@@ -49,7 +50,7 @@ func (n *Namespace) broadcast() Broadcast { return Broadcast{ns: n} }
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {
 	s, r := c.Socket, n.routes.Load()
-	if err := protect(func() error { return r.connect(c) }); err != nil {
+	if err := rescue.Call(func() error { return r.connect(c) }); err != nil {
 		s.refuse(err)
 		return
 	}
@@ -58,7 +59,7 @@ func (n *Namespace) connect(c *Ctx) {
 	}
 	n.server.log().Debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
 	for _, h := range r.onConnect {
-		if err := protect(func() error { return h(c) }); err != nil {
+		if err := rescue.Call(func() error { return h(c) }); err != nil {
 			s.logFailure("OnConnect failed", eventConnect, err)
 			_ = s.Disconnect() // it cannot fail but for being done already
 			return
@@ -72,7 +73,7 @@ func (n *Namespace) disconnected(s *Socket) {
 	n.server.log().Debug("socket disconnected",
 		slog.String("ns", n.name), slog.String("sid", s.id), slog.String("reason", string(why.Reason)))
 	for _, f := range n.routes.Load().onLeave {
-		err := protect(func() error { f(s, why.Reason); return nil })
+		err := rescue.Call(func() error { f(s, why.Reason); return nil })
 		if err != nil {
 			s.logFailure("OnDisconnect failed", eventDisconnect, err)
 		}
@@ -81,11 +82,11 @@ func (n *Namespace) disconnected(s *Socket) {
 
 // dispatch runs the handler of an event, on the socket's queue.
 func (n *Namespace) dispatch(c *Ctx) {
-	err := protect(func() error { return c.in.handler(c) })
+	err := rescue.Call(func() error { return c.in.handler(c) })
 	switch {
 	case err == nil:
 	case n.server.opts.OnError != nil:
-		if err := protect(func() error { n.server.opts.OnError(c, err); return nil }); err != nil {
+		if err := rescue.Call(func() error { n.server.opts.OnError(c, err); return nil }); err != nil {
 			c.logFailure("OnError failed", c.Event(), err)
 		}
 	default:

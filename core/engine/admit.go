@@ -7,6 +7,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/payload"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // The parts of verification that are up to the user: middleware for every
@@ -16,7 +17,7 @@ import (
 // middleware runs the functions of Options.UseRequest.
 func (e *Server) middleware(v *visit) *refusal {
 	for _, f := range e.opts.UseRequest {
-		err := protect(func() error { return f(v.add(), v.Request()) })
+		err := rescue.Call(func() error { return f(v.add(), v.Request()) })
 		if err == nil {
 			continue
 		}
@@ -47,7 +48,7 @@ func (e *Server) allow(v *visit) *refusal {
 	if e.opts.AllowRequest == nil {
 		return nil
 	}
-	err := protect(func() error { return e.opts.AllowRequest(v.Request()) })
+	err := rescue.Call(func() error { return e.opts.AllowRequest(v.Request()) })
 	if err == nil {
 		return nil
 	}
@@ -62,7 +63,7 @@ func (e *Server) name(v *visit) *refusal {
 		return nil
 	}
 	var id string
-	err := protect(func() (err error) {
+	err := rescue.Call(func() (err error) {
 		id, err = e.opts.GenerateID(v.Request())
 		return err
 	})

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // CORS says which pages of other origins may use the server, and how: for
@@ -148,7 +150,7 @@ func (c *CORS) judge(v *visit, req *Request) (active bool, err error) {
 	case c.lists(v.origin):
 		v.allowed = true
 	case c.AllowOrigin != nil:
-		err = protect(func() (err error) {
+		err = rescue.Call(func() (err error) {
 			v.allowed, err = c.AllowOrigin(req, v.origin)
 			return err
 		})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // noopDelay is the longest time that a poll stays open while a WebSocket
@@ -179,7 +180,7 @@ func (s *Session) servePost(x *visit) {
 		return
 	}
 	err = s.receivePayload(body, octets)
-	var broken *panicError
+	var broken *rescue.PanicError
 	switch {
 	case errors.As(err, &broken):
 		s.fail(broken)
@@ -253,7 +254,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 			go s.work() // ends with the handlers, whose context the session's end cancels
 		}()
 	}
-	return protect(func() error {
+	return rescue.Call(func() error {
 		for packets.More() {
 			p, err := packets.Next()
 			if err != nil {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // A refusal is the answer to a request that goes no further: one of the error
@@ -218,8 +220,8 @@ func (e *Server) logFailure(function string, err error) {
 		log = e.opts.Logger.Debug
 	}
 	attrs := []any{slog.String("function", "Options."+function), slog.Any("err", err)}
-	if p, ok := errors.AsType[*panicError](err); ok {
-		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.Stack)))
 	}
 	log("a function of the options failed", attrs...)
 }

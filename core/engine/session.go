@@ -9,6 +9,7 @@ import (
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/payload"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // Packets without content are the same for everyone.
@@ -169,9 +170,9 @@ func (s *Session) end(reason Reason, err error, bye farewell) {
 }
 
 // fail ends the session after a panic in what runs for it.
-func (s *Session) fail(err *panicError) {
+func (s *Session) fail(err *rescue.PanicError) {
 	s.server.opts.Logger.Error("panic while handling what a client sent",
-		slog.String("address", s.request.ClientIP), slog.Any("err", err), slog.String("stack", string(err.stack)))
+		slog.String("address", s.request.ClientIP), slog.Any("err", err), slog.String("stack", string(err.Stack)))
 	s.end(TransportError, err, farewell{discard: true})
 }
 

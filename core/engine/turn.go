@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"time"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // patience is how long the work on messages may keep a connection from being
@@ -104,11 +106,11 @@ func (s *Session) work() {
 	if s.worker == nil {
 		return
 	}
-	err := protect(func() error {
+	err := rescue.Call(func() error {
 		s.worker.Work()
 		return nil
 	})
-	if broken, ok := errors.AsType[*panicError](err); ok {
+	if broken, ok := errors.AsType[*rescue.PanicError](err); ok {
 		s.fail(broken)
 	}
 }

@@ -1,11 +1,10 @@
 package engine
 
 import (
-	"fmt"
 	"net/http"
-	"runtime/debug"
 	"strings"
 
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/websocket"
 )
 
@@ -120,28 +119,9 @@ func (v *visit) hangUp() {
 	respond(v, Response{Status: http.StatusBadRequest})
 }
 
-// A panicError is a panic of a user's function.
-type panicError struct {
-	value any
-	stack []byte
-}
-
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
-
-// protect calls f, a user's function, and turns a panic into an error: not
-// every HTTP server survives one.
-func protect(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &panicError{v, debug.Stack()}
-		}
-	}()
-	return f()
-}
-
 // hook calls a function that has no say in what happens next.
 func (e *Server) hook(name string, f func()) {
-	if err := protect(func() error { f(); return nil }); err != nil {
+	if err := rescue.Call(func() error { f(); return nil }); err != nil {
 		e.logFailure(name, err)
 	}
 }

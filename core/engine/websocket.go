@@ -8,6 +8,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/websocket"
 )
 
@@ -103,7 +104,7 @@ func (l *link) run() {
 	defer l.server().forgetStray(l)
 	defer l.conn.Close()
 	s := l.session
-	if broken, ok := errors.AsType[*panicError](err); ok {
+	if broken, ok := errors.AsType[*rescue.PanicError](err); ok {
 		s.fail(broken)
 	}
 	if !l.active {
@@ -129,7 +130,7 @@ func (l *link) run() {
 // serve is the outermost edge of what runs for a connection: whatever goes
 // wrong inside must not end the process.
 func (l *link) serve() error {
-	return protect(func() error { return l.conn.Serve(l) })
+	return rescue.Call(func() error { return l.conn.Serve(l) })
 }
 
 // Message implements [websocket.Handler].
