@@ -79,7 +79,7 @@ func (s *Session) takePoll() (frames []*frame.Frame, parked *poll, ref *refusal)
 	case s.state == stateClosed:
 		return nil, nil, unknownSession(s.id)
 	case s.link != nil: // upgraded since the request was verified
-		return nil, nil, badRequest("TRANSPORT_MISMATCH", "transport", Polling, "previousTransport", WebSocket)
+		return nil, nil, badRequest("TRANSPORT_MISMATCH", "transport", Polling, "previousTransport", s.link.name)
 	case s.poll != nil:
 		return nil, nil, nil
 	case len(s.out.frames) > 0:

@@ -91,7 +91,7 @@ func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.link != nil {
-		return WebSocket
+		return s.link.name
 	}
 	return Polling
 }

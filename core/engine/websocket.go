@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"time"
 
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/frame"
@@ -12,11 +13,23 @@ import (
 	"github.com/sioplug/sioplug/core/internal/websocket"
 )
 
-// A link is a WebSocket connection on its way to carry a session, or carrying
-// it. It implements [websocket.Handler].
+// A carrier is a connection that a session can have to itself, apart from
+// polling's requests. A WebSocket is one; a stream of WebTransport would be
+// another. [websocket.Conn] documents the methods.
+type carrier interface {
+	Serve(h websocket.Handler) error
+	Write(frames []*frame.Frame) (blocked bool, err error)
+	Drain() error
+	CloseWithin(d time.Duration)
+	Close() error
+}
+
+// A link is a connection on its way to carry a session, or carrying it. It
+// implements [websocket.Handler].
 type link struct {
 	session *Session
-	conn    *websocket.Conn
+	name    string // of the transport
+	conn    carrier
 
 	// active: this connection carries the session. It is written by the read
 	// loop, under the session's mu, and read by the read loop.
@@ -49,9 +62,10 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 		return
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
-		l := &link{session: s, conn: websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)}
-		l.conn.Prepend(up.Head)
-		l.conn.Compress(hs.Deflate)
+		conn := websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)
+		conn.Prepend(up.Head)
+		conn.Compress(hs.Deflate)
+		l := &link{session: s, name: WebSocket, conn: conn}
 		if s == nil {
 			l.session = e.newSession(x)
 			l.open()
@@ -118,12 +132,20 @@ func (l *link) run() {
 	switch {
 	case errors.As(err, &violation):
 		s.end(TransportError, err, farewell{discard: true, code: violation.Code, text: violation.Text})
-		l.conn.Discard()
+		l.linger()
 	case errors.As(err, &closed):
 		s.end(TransportClose, err, farewell{silent: true})
-		l.conn.Discard() // until the peer has the echo of its close frame
+		l.linger() // until the peer has the echo of its close frame
 	default:
 		s.end(TransportClose, err, farewell{discard: true, silent: true})
+	}
+}
+
+// linger reads on until the peer has seen the end, where a connection that is
+// closed before would be reset.
+func (l *link) linger() {
+	if c, ok := l.conn.(interface{ Discard() }); ok {
+		c.Discard()
 	}
 }
 
