@@ -181,8 +181,10 @@ func (s *Session) failWrite(l *link, err error) {
 	s.out.writing = false
 	s.out.drop()
 	s.mu.Unlock()
-	_ = l.conn.Close()
+	// In this order: the read loop ends the session, too, when it sees that the
+	// connection is closed, and knows less about why.
 	s.end(TransportError, err, farewell{discard: true, silent: true})
+	_ = l.conn.Close()
 }
 
 // SendMessage sends one message that needs no more than its bytes, which are
