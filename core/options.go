@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -174,20 +175,12 @@ func (o *Options) withDefaults() Options {
 		misuse("Options." + opts.Validate().Error())
 	}
 	checkDeflate(c.PerMessageDeflate)
-	c.ConnectTimeout = or(c.ConnectTimeout, defaultConnectTimeout)
-	c.MaxHTTPBufferSize = or(c.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
-	c.MaxPendingEvents = or(c.MaxPendingEvents, defaultMaxPendingEvents)
-	c.MaxPendingBytes = or(c.MaxPendingBytes, defaultMaxPendingBytes)
-	c.Logger = or(c.Logger, slog.Default())
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, defaultConnectTimeout)
+	c.MaxHTTPBufferSize = cmp.Or(c.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
+	c.MaxPendingEvents = cmp.Or(c.MaxPendingEvents, defaultMaxPendingEvents)
+	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, defaultMaxPendingBytes)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
-}
-
-func or[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 func (o *Options) engine() engine.Options {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -40,7 +41,7 @@ func (e *HTTPError) response(upgrade bool) Response {
 	if upgrade {
 		h.Set("Connection", "close")
 	}
-	return Response{Status: or(e.Status, http.StatusForbidden), Header: h, Body: []byte(e.text())}
+	return Response{Status: cmp.Or(e.Status, http.StatusForbidden), Header: h, Body: []byte(e.text())}
 }
 
 // allow asks Options.AllowRequest (EIO-VF-8).

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"compress/zlib"
 	"io"
@@ -33,7 +34,7 @@ func newCompressors(opts *Options) *compressors {
 	if opts.DisableHTTPCompression {
 		return &compressors{}
 	}
-	level := or(opts.HTTPCompressionLevel, gzip.DefaultCompression)
+	level := cmp.Or(opts.HTTPCompressionLevel, gzip.DefaultCompression)
 	return &compressors{
 		threshold: opts.HTTPCompressionThreshold,
 		gzip: sync.Pool{New: func() any {

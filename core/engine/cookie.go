@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,7 +48,7 @@ func (c *Cookie) header(id string) string {
 	if encode == nil {
 		encode = url.QueryEscape
 	}
-	b := []byte(or(c.Name, "io") + "=" + encode(id))
+	b := []byte(cmp.Or(c.Name, "io") + "=" + encode(id))
 	attribute := func(name, value string) {
 		if value != "" {
 			b = append(append(append(b, "; "...), name...), value...)
@@ -63,7 +64,7 @@ func (c *Cookie) header(id string) string {
 	}
 	attribute("Domain=", c.Domain)
 	if !c.NoPath {
-		attribute("Path=", or(c.Path, "/"))
+		attribute("Path=", cmp.Or(c.Path, "/"))
 	}
 	if !c.Expires.IsZero() {
 		attribute("Expires=", c.Expires.UTC().Format(http.TimeFormat))

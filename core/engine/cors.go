@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -116,7 +117,7 @@ func (e *Server) cors(v *visit) *refusal {
 	if c.PreflightContinue { // EIO-CO-7
 		return nil
 	}
-	return answered(Response{Status: or(c.OptionsSuccessStatus, http.StatusNoContent)})
+	return answered(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
 }
 
 // Respond sends an answer that is not the engine's own to a request, with what
@@ -177,7 +178,7 @@ func (c *CORS) lists(origin string) bool {
 
 // preflight sets what only the answers to preflights have (EIO-CO-5, EIO-CO-6).
 func (c *CORS) preflight(h http.Header, req *Request) {
-	h.Set("Access-Control-Allow-Methods", or(strings.Join(c.Methods, ","), corsMethods))
+	h.Set("Access-Control-Allow-Methods", cmp.Or(strings.Join(c.Methods, ","), corsMethods))
 	asked := strings.Join(req.Header[askedHeaders], ", ")
 	switch {
 	case len(c.AllowedHeaders) > 0:

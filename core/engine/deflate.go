@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/sioplug/sioplug/core/internal/websocket"
+import (
+	"cmp"
+
+	"github.com/sioplug/sioplug/core/internal/websocket"
+)
 
 // PerMessageDeflate are the settings of compression over WebSocket
 // (permessage-deflate, RFC 7692). A zero value means the default. Clients
@@ -53,11 +57,11 @@ func (p *PerMessageDeflate) compile() *websocket.Deflate {
 		return nil
 	}
 	return websocket.NewDeflate(websocket.DeflateOptions{
-		Threshold:             or(p.Threshold, defaultDeflateThreshold),
-		Level:                 or(p.Level, defaultDeflateLevel),
+		Threshold:             cmp.Or(p.Threshold, defaultDeflateThreshold),
+		Level:                 cmp.Or(p.Level, defaultDeflateLevel),
 		ServerContextTakeover: p.ServerContextTakeover,
 		ClientContextTakeover: p.ClientContextTakeover,
-		ServerMaxWindowBits:   or(p.ServerMaxWindowBits, defaultWindowBits),
-		ClientMaxWindowBits:   or(p.ClientMaxWindowBits, defaultWindowBits),
+		ServerMaxWindowBits:   cmp.Or(p.ServerMaxWindowBits, defaultWindowBits),
+		ClientMaxWindowBits:   cmp.Or(p.ClientMaxWindowBits, defaultWindowBits),
 	})
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -86,12 +87,12 @@ const (
 )
 
 func withDefaults(o Options) Options {
-	o.PingInterval = or(o.PingInterval, defaultPingInterval)
-	o.PingTimeout = or(o.PingTimeout, defaultPingTimeout)
-	o.UpgradeTimeout = or(o.UpgradeTimeout, defaultUpgradeTimeout)
-	o.MaxHTTPBufferSize = or(o.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
-	o.MaxSendBuffer = or(o.MaxSendBuffer, defaultMaxSendBuffer)
-	o.HTTPCompressionThreshold = or(o.HTTPCompressionThreshold, defaultHTTPThreshold)
+	o.PingInterval = cmp.Or(o.PingInterval, defaultPingInterval)
+	o.PingTimeout = cmp.Or(o.PingTimeout, defaultPingTimeout)
+	o.UpgradeTimeout = cmp.Or(o.UpgradeTimeout, defaultUpgradeTimeout)
+	o.MaxHTTPBufferSize = cmp.Or(o.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
+	o.MaxSendBuffer = cmp.Or(o.MaxSendBuffer, defaultMaxSendBuffer)
+	o.HTTPCompressionThreshold = cmp.Or(o.HTTPCompressionThreshold, defaultHTTPThreshold)
 	o.UseRequest = slices.Clone(o.UseRequest)
 	o.Cookie = o.Cookie.clone()
 	o.CORS = o.CORS.clone()
@@ -103,14 +104,6 @@ func withDefaults(o Options) Options {
 		o.Logger = slog.Default()
 	}
 	return o
-}
-
-func or[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // allows reports whether clients may use the transport.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"log/slog"
 	"net"
 	"strings"
@@ -22,7 +23,7 @@ func (e *Server) guardOrigin(v *visit) *refusal {
 	case v.upgrade && v.origin != "" && !sameOrigin(v.origin, req):
 		foreign = v.origin
 	case foreignScript(req):
-		foreign = or(req.Header.Get("Referer"), "unknown")
+		foreign = cmp.Or(req.Header.Get("Referer"), "unknown")
 	}
 	if foreign == "" {
 		return nil

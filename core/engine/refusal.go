@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -107,12 +108,12 @@ func answered(res Response) *refusal { return &refusal{answer: &res} }
 // that wanted to be upgraded and whose client looks only at the status
 // (EIO-ER-4).
 func (r *refusal) response(upgrade bool) Response {
-	message := or(r.say, r.message)
+	message := cmp.Or(r.say, r.message)
 	h := http.Header{}
 	if upgrade {
 		h.Set("Connection", "close")
 		h.Set("Content-Type", "text/html")
-		return Response{Status: or(r.upgradeStatus, http.StatusBadRequest), Header: h, Body: []byte(message)}
+		return Response{Status: cmp.Or(r.upgradeStatus, http.StatusBadRequest), Header: h, Body: []byte(message)}
 	}
 	h.Set("Content-Type", "application/json")
 	body := append([]byte(`{"code":`), strconv.Itoa(r.code)...)
@@ -209,7 +210,7 @@ func (e *HTTPError) Error() string {
 func (e *HTTPError) Unwrap() error { return e.Err }
 
 func (e *HTTPError) text() string {
-	return or(e.Message, http.StatusText(or(e.Status, http.StatusForbidden)))
+	return cmp.Or(e.Message, http.StatusText(cmp.Or(e.Status, http.StatusForbidden)))
 }
 
 // logFailure logs what went wrong in a user's function: at Debug if that was
