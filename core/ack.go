@@ -7,16 +7,20 @@ import (
 	"github.com/sioplug/sioplug/core/internal/packet"
 )
 
-// Args are the values of a client's acknowledgement.
-type Args struct{ args packet.Args }
+// Args are values that came from somewhere else: those of a client's
+// acknowledgement, for example.
+type Args struct {
+	args  packet.Args
+	codec packet.Codec
+}
 
 // Len returns the number of values.
 func (a Args) Len() int { return a.args.Len() }
 
 // Bind decodes the values into dst, by position, as [Ctx.Bind] does.
 func (a Args) Bind(dst ...any) error {
-	if err := a.args.Decode(nil, dst...); err != nil {
-		return fmt.Errorf("decoding an ack: %w", err)
+	if err := a.args.Decode(a.codec, dst...); err != nil {
+		return fmt.Errorf("decoding values: %w", err)
 	}
 	return nil
 }
@@ -32,11 +36,12 @@ func (a Args) Bind(dst ...any) error {
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	id := s.ns.ackIDs.Add(1)
 	h := packet.Header{Namespace: s.ns.name, ID: id, HasID: true}
-	m, err := encodeEventWithID(h, event, args)
+	s.ns.observe(s, event, args)
+	m, err := s.wire().event(h, event, args)
 	if err != nil {
 		return Args{}, err
 	}
-	answer := make(chan Args, 1)
+	answer := make(answer, 1)
 	if err := s.await(id, answer); err != nil {
 		return Args{}, err
 	}
@@ -69,10 +74,24 @@ func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...an
 	return v, a.Bind(&v)
 }
 
-// await notes that answer is to get the ack of that id, and lets the client
-// send more than usual meanwhile: the ack may be behind events that wait for
-// the handler that is about to wait for it.
-func (s *Socket) await(id uint64, answer chan<- Args) error {
+// A waiter waits for the answers of one or more sockets to one ack id. Exactly
+// one of its methods is called for each of them, unless the socket has been told
+// to forget it; neither may block.
+type waiter interface {
+	answered(s *Socket, a Args)
+	gone(s *Socket) // it was disconnected instead
+}
+
+// An answer waits for one socket. It has room for one value.
+type answer chan Args
+
+func (ch answer) answered(_ *Socket, a Args) { ch <- a }
+func (ch answer) gone(*Socket)               { close(ch) }
+
+// await notes that w is to get the ack of that id, and lets the client send more
+// than usual meanwhile: the ack may be behind events that wait for the handler
+// that is about to wait for it.
+func (s *Socket) await(id uint64, w waiter) error {
 	if err := s.check(); err != nil {
 		return err
 	}
@@ -82,9 +101,9 @@ func (s *Socket) await(id uint64, answer chan<- Args) error {
 		return s.why
 	}
 	if s.acks == nil {
-		s.acks = make(map[uint64]chan<- Args)
+		s.acks = make(map[uint64]waiter)
 	}
-	s.acks[id] = answer
+	s.acks[id] = w
 	s.queue.Relax()
 	return nil
 }
@@ -99,11 +118,14 @@ func (s *Socket) unawait(id uint64) {
 // settle gives an acknowledgement to whoever waits for it; one that nobody
 // waits for is ignored (SIO-BAD-6).
 func (s *Socket) settle(p packet.Packet) {
+	if !p.HasID {
+		return
+	}
 	s.mu.Lock()
-	answer := s.acks[p.ID]
+	w := s.acks[p.ID]
 	delete(s.acks, p.ID)
 	s.mu.Unlock()
-	if answer != nil && p.HasID {
-		answer <- Args{p.Args} // has room for one, and no other comes
+	if w != nil {
+		w.answered(s, Args{p.Args, s.wire().codec})
 	}
 }

@@ -1,22 +1,26 @@
 package sio
 
 import (
+	"errors"
 	"slices"
 
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/core/internal/packet"
 )
 
 // A Broadcast is a set of clients of one namespace: those in any of its rooms,
 // or all, except those in others. It is a value: every method returns a new
 // one, so it can be kept, shared and used from many goroutines. Who is in the
-// set is decided when something is sent.
+// set is decided when something is done with it. In a cluster ([Options.Adapter])
+// that is done on all servers.
 type Broadcast struct {
 	ns       *Namespace
 	rooms    []string
 	except   []string
 	volatile bool
 	local    bool
+	plain    bool
 }
 
 // To returns the set with the clients in these rooms added. Without any call
@@ -39,6 +43,14 @@ func (b Broadcast) Volatile() Broadcast {
 	return b
 }
 
+// Compress returns the set with the wish that events are, or are not, compressed
+// where the connection allows: [Options.HTTPCompressionThreshold] and
+// [Options.PerMessageDeflate]. By default they are (SIO-EM-14).
+func (b Broadcast) Compress(on bool) Broadcast {
+	b.plain = !on
+	return b
+}
+
 // Local returns the set without clients of other servers of a cluster.
 func (b Broadcast) Local() Broadcast {
 	b.local = true
@@ -47,17 +59,86 @@ func (b Broadcast) Local() Broadcast {
 
 // Emit sends an event to all clients in the set. It is encoded once, whatever
 // their number, and queued; a slow client neither delays Emit nor the others.
-// The error is about the event, never about a client.
+// The error is about the event, never about a client; or it is the adapter's, if
+// it could not tell other servers.
 func (b Broadcast) Emit(event string, args ...any) error {
-	m, err := encodeEvent(b.ns.name, event, args)
+	var errs []error
+	for _, n := range b.ns.members() {
+		errs = append(errs, n.emit(b, event, args))
+	}
+	return errors.Join(errs...)
+}
+
+// emit sends an event to this namespace's clients in b.
+func (n *Namespace) emit(b Broadcast, event string, args []any) error {
+	if n.simple() && !b.plain {
+		m, err := n.server.wire.event(packet.Header{Namespace: n.name}, event, args)
+		if err != nil {
+			return err
+		}
+		n.index.Each(target(b.target()), func(s *Socket) { s.deliver(m, b.volatile) })
+		return nil
+	}
+	c, err := n.server.wire.eventContent(event, args)
 	if err != nil {
 		return err
 	}
-	b.ns.index.Each(b.target(), func(s *Socket) { s.deliver(m, b.volatile) })
-	return nil
+	return n.spread(b.message(adapter.Broadcast, c), b.local)
 }
 
-func (b Broadcast) target() rooms.Target { return rooms.Target{Rooms: b.rooms, Except: b.except} }
+// simple reports whether a broadcast concerns nobody but its receivers, so that
+// it can go straight to them.
+func (n *Namespace) simple() bool {
+	return n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
+}
+
+// Join puts the clients in the set into these rooms (SIO-CU-3).
+func (b Broadcast) Join(rooms ...string) error {
+	m := b.message(adapter.Join, content{})
+	m.Rooms = slices.Clone(rooms)
+	return b.do(m)
+}
+
+// Leave takes the clients in the set out of these rooms.
+func (b Broadcast) Leave(rooms ...string) error {
+	m := b.message(adapter.Leave, content{})
+	m.Rooms = slices.Clone(rooms)
+	return b.do(m)
+}
+
+// Disconnect makes the clients in the set leave the namespace, as
+// [Socket.Disconnect] does: after they got what was emitted before (SIO-CU-4).
+func (b Broadcast) Disconnect() error { return b.do(b.message(adapter.Disconnect, content{})) }
+
+// Close disconnects the clients in the set from all namespaces and ends their
+// connections, as [Socket.Close] does.
+func (b Broadcast) Close() error {
+	m := b.message(adapter.Disconnect, content{})
+	m.Close = true
+	return b.do(m)
+}
+
+func (b Broadcast) do(m *adapter.Message) error {
+	var errs []error
+	for _, n := range b.ns.members() {
+		errs = append(errs, n.spread(m, b.local))
+	}
+	return errors.Join(errs...)
+}
+
+func (b Broadcast) target() adapter.Target { return adapter.Target{Rooms: b.rooms, Except: b.except} }
+
+// message returns what the other servers have to know.
+func (b Broadcast) message(k adapter.Kind, c content) *adapter.Message {
+	return &adapter.Message{
+		Kind:        k,
+		Target:      b.target(),
+		Data:        c.data,
+		Attachments: c.attachments,
+		Volatile:    b.volatile,
+		NoCompress:  b.plain,
+	}
+}
 
 // deliver queues a message that others get too. A client that has just gone
 // does not matter.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/deadline"
@@ -24,7 +25,8 @@ var (
 type client struct {
 	server  *Server
 	session *engine.Session
-	decoder packet.Decoder // only used by Message, whose calls do not overlap
+	decoder decoder // only used by Message, whose calls do not overlap
+	opened  int64   // when the session opened, in Unix milliseconds
 
 	mu      sync.Mutex
 	sockets []*Socket // few
@@ -35,7 +37,12 @@ type client struct {
 
 // open is called by the engine for every new session.
 func (s *Server) open(session *engine.Session) engine.Handler {
-	c := &client{server: s, session: session, decoder: s.opts.decoder()}
+	c := &client{
+		server:  s,
+		session: session,
+		decoder: s.wire.decoder(s.opts.decoder()),
+		opened:  time.Now().UnixMilli(),
+	}
 	s.connects.Set(&c.wait, c)
 	return c
 }
@@ -59,11 +66,7 @@ func (c *client) joined() {
 
 // Message implements [engine.Handler].
 func (c *client) Message(binary bool, p []byte) {
-	decode := c.decoder.Text
-	if binary {
-		decode = c.decoder.Binary
-	}
-	pkt, complete, err := decode(p)
+	pkt, complete, err := c.decoder.decode(binary, p)
 	if err == nil && complete {
 		err = c.handle(pkt)
 	}
@@ -98,9 +101,9 @@ func (c *client) handle(p packet.Packet) error {
 
 // connect begins to connect the client to a namespace (SIO section 3.1).
 func (c *client) connect(p packet.Packet) error {
-	ns := c.server.namespace(p.Namespace)
+	ns := c.server.admit(p.Namespace, func() *Handshake { return c.handshake(p.Data) })
 	if ns == nil { // SIO-CN-3
-		m, err := encodeConnectError(p.Namespace, wireError{Message: "Invalid namespace"})
+		m, err := c.server.wire.connectError(p.Namespace, wireError{Message: "Invalid namespace"})
 		if err == nil {
 			_ = c.session.Send(m...) // the engine knows if it has gone
 		}
@@ -108,6 +111,7 @@ func (c *client) connect(p packet.Packet) error {
 	}
 	s := newSocket(c, ns, c.newID(ns), p.Data)
 	if err := c.add(s); err != nil {
+		ns.leave()
 		return err
 	}
 	in := s.newInbound(taskConnect)
@@ -193,7 +197,9 @@ func (c *client) forget(s *Socket) {
 // kick ends a socket from the server's side.
 func (c *client) kick(s *Socket) {
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		_ = c.session.Send(encodeDisconnect(s.ns.name)...) // if it has gone, it needs no goodbye
+		if m, err := s.wire().disconnect(s.ns.name); err == nil {
+			_ = c.session.Send(m...) // if it has gone, it needs no goodbye
+		}
 	}
 }
 

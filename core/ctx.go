@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -20,8 +21,9 @@ const (
 type Ctx struct {
 	*Socket
 
-	in  *inbound
-	ctx context.Context //nolint:containedctx // as in http.Request: WithContext replaces it
+	in   *inbound
+	args packet.Args
+	ctx  context.Context //nolint:containedctx // as in http.Request: WithContext replaces it
 }
 
 // An inbound is what all copies of a Ctx share.
@@ -30,7 +32,6 @@ type inbound struct {
 	task    taskKind
 	handler Handler
 	event   string
-	args    packet.Args
 	auth    []byte // of a CONNECT: its payload, or nil
 	ackID   uint64
 	acks    bool // the client waits for an ack
@@ -70,6 +71,21 @@ func (c *Ctx) WithContext(ctx context.Context) *Ctx {
 	return &d
 }
 
+// WithArgs returns a copy of c with other arguments, to be handed on by
+// middleware: one that decrypts them, for example.
+func (c *Ctx) WithArgs(args ...any) (*Ctx, error) {
+	w := c.wire()
+	list, err := w.ackContent(args)
+	if err != nil {
+		return nil, fmt.Errorf("encoding arguments: %w", err)
+	}
+	d := *c
+	if d.args, err = packet.NewArgs(packet.Ack, list.data, list.attachments); err != nil {
+		return nil, fmt.Errorf("encoding arguments: %w", err)
+	}
+	return &d, nil
+}
+
 // Event returns the name of the event, or "connect" while the client connects.
 func (c *Ctx) Event() string { return c.in.event }
 
@@ -78,7 +94,7 @@ func (c *Ctx) Len() int {
 	if c.in.task == taskConnect {
 		return 1
 	}
-	return c.in.args.Len()
+	return c.args.Len()
 }
 
 // Bind decodes the arguments into dst, by position; each is a pointer as for
@@ -92,9 +108,9 @@ func (c *Ctx) Len() int {
 func (c *Ctx) Bind(dst ...any) error {
 	var err error
 	if c.in.task == taskConnect {
-		err = bindAuth(c.in.auth, dst)
+		err = bindAuth(c.wire().codec, c.in.auth, dst)
 	} else {
-		err = c.in.args.Decode(nil, dst...)
+		err = c.args.Decode(c.wire().codec, dst...)
 	}
 	if err != nil {
 		return &Error{Message: "invalid payload", Err: fmt.Errorf("decoding %q: %w", c.in.event, err)}
@@ -102,7 +118,7 @@ func (c *Ctx) Bind(dst ...any) error {
 	return nil
 }
 
-func bindAuth(auth []byte, dst []any) error {
+func bindAuth(codec packet.Codec, auth []byte, dst []any) error {
 	switch {
 	case len(dst) == 0 || dst[0] == nil:
 		return nil
@@ -111,7 +127,7 @@ func bindAuth(auth []byte, dst []any) error {
 	case auth == nil:
 		auth = []byte("{}")
 	}
-	return packet.DefaultCodec().Unmarshal(auth, dst[0])
+	return cmp.Or(codec, packet.DefaultCodec()).Unmarshal(auth, dst[0])
 }
 
 // WantsAck reports whether the client waits for an acknowledgement that was not
@@ -128,7 +144,7 @@ func (c *Ctx) Ack(args ...any) error {
 	if c.in.acked.Load() {
 		return ErrAckSent
 	}
-	m, err := encodeAck(c.ns.name, c.in.ackID, args)
+	m, err := c.wire().ack(packet.Header{Namespace: c.ns.name, ID: c.in.ackID, HasID: true}, args)
 	if err != nil {
 		return fmt.Errorf("encoding the ack of %q: %w", c.in.event, err)
 	}
@@ -145,7 +161,7 @@ type queued struct{ *inbound }
 const taskOverhead = 256
 
 // Size implements [serial.Task].
-func (q queued) Size() int { return taskOverhead + q.args.Size() }
+func (q queued) Size() int { return taskOverhead + q.ctx.args.Size() }
 
 // Run implements [serial.Task].
 func (q queued) Run() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // A Handshake tells about the request that opened a client's connection, and
@@ -17,6 +18,7 @@ type Handshake struct {
 	Host    string          // as the client sent it
 	Address string          // of the client, by the framework's trusted-proxy rules
 	Secure  bool            // over TLS, as far as this server sees
+	Time    time.Time       // when the connection was opened, in milliseconds
 	Auth    json.RawMessage // the payload of CONNECT; nil if there was none
 
 	// Context has the values that the HTTP side left: a framework's keys, a
@@ -25,8 +27,10 @@ type Handshake struct {
 }
 
 // Handshake returns how the client came.
-func (s *Socket) Handshake() *Handshake {
-	r := s.client.session.Request()
+func (s *Socket) Handshake() *Handshake { return s.client.handshake(s.auth) }
+
+func (c *client) handshake(auth []byte) *Handshake {
+	r := c.session.Request()
 	return &Handshake{
 		Header:  r.Header,
 		Query:   r.Query,
@@ -34,7 +38,8 @@ func (s *Socket) Handshake() *Handshake {
 		Host:    r.Host,
 		Address: r.ClientIP,
 		Secure:  r.TLS,
-		Auth:    s.auth,
-		Context: s.client.session.Values(),
+		Time:    time.UnixMilli(c.opened),
+		Auth:    auth,
+		Context: c.session.Values(),
 	}
 }

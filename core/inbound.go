@@ -6,7 +6,7 @@ import "github.com/sioplug/sioplug/core/internal/packet"
 // keep up it waits, and with it the client: nothing is lost.
 func (s *Socket) event(p packet.Packet) {
 	in := s.newInbound(taskEvent)
-	in.args, in.acks, in.ackID = p.Args, p.HasID, p.ID
+	in.ctx.args, in.acks, in.ackID = p.Args, p.HasID, p.ID
 	in.event, in.handler = s.ns.route(p.Name)
 	// An error means that the socket has ended meanwhile.
 	if idle, _ := s.queue.PushWait(queued{in}, s.ns.server.opts.pending(), s.holding); idle {
@@ -49,8 +49,12 @@ func (s *Socket) holding(relaxed bool) (over func()) {
 // finish is the last task of a socket: it says goodbye and leaves the rooms.
 func (s *Socket) finish() {
 	defer s.ns.server.sockets.Leave()
+	defer s.ns.leave()
 	if s.accepted {
 		s.ns.disconnected(s)
 	}
+	rooms := s.Rooms()
 	s.ns.index.Remove(&s.member)
+	s.ns.tell()
+	s.release(s.whyEnded(), rooms)
 }

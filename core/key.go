@@ -1,20 +1,44 @@
 package sio
 
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+)
+
 // A Key names one value of a type that is kept on sockets: the user that a
 // connect chain found, for example. Keys are compared by identity, so two with
 // the same name do not meet.
-type Key[T any] struct{ name string }
+type Key[T any] struct {
+	name string
+	data bool
+}
 
-// NewKey returns a new key. The name is for people.
-func NewKey[T any](name string) *Key[T] { return &Key[T]{name} }
+// NewKey returns a new key. The name is for people. Values stay on this server.
+func NewKey[T any](name string) *Key[T] { return &Key[T]{name: name} }
+
+// NewDataKey returns a new key for values that are part of their socket's data,
+// under that name: other servers of a cluster see them ([RemoteSocket.Data]), and
+// they survive connection state recovery wherever the client comes back to. So T
+// must encode as JSON and back.
+func NewDataKey[T any](name string) *Key[T] { return &Key[T]{name: name, data: true} }
 
 // String returns the name.
 func (k *Key[T]) String() string { return k.name }
+
+// dataName returns the name that values have in their socket's data, if they
+// are part of it.
+func (k *Key[T]) dataName() (string, bool) { return k.name, k.data }
 
 // Set keeps v on the socket, also while its client connects.
 func (k *Key[T]) Set(s *Socket, v T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.setValue(k, v)
+}
+
+func (s *Socket) setValue(k, v any) {
 	if s.values == nil {
 		s.values = make(map[any]any, 1)
 	}
@@ -25,7 +49,66 @@ func (k *Key[T]) Set(s *Socket, v T) {
 func (k *Key[T]) Get(s *Socket) (T, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept, ok := s.values[k]
-	v, _ := kept.(T) // fails for the nil of an interface type, which is the zero T
-	return v, ok
+	if kept, ok := s.values[k]; ok {
+		v, _ := kept.(T) // fails for the nil of an interface type, which is the zero T
+		return v, true
+	}
+	if raw, ok := s.data[k.name]; ok && k.data {
+		v, err := decodeData[T](raw)
+		if err == nil {
+			s.setValue(k, v)
+		}
+		return v, err == nil
+	}
+	var none T
+	return none, false
+}
+
+// Of returns the value of a data key that is set on a socket of another server,
+// or of this one, and whether there is one of its type.
+func (k *Key[T]) Of(r RemoteSocket) (T, bool) {
+	v, err := decodeData[T](r.Data[k.name])
+	return v, err == nil && k.data
+}
+
+// errNoValue is for a key that was not set.
+var errNoValue = errors.New("no value")
+
+func decodeData[T any](raw json.RawMessage) (v T, err error) {
+	if raw == nil {
+		return v, errNoValue
+	}
+	err = json.Unmarshal(raw, &v)
+	return v, err
+}
+
+// dataJSON returns the socket's data: a JSON object of the values of data keys,
+// by name.
+func (s *Socket) dataJSON() ([]byte, error) {
+	data, err := s.dataByName()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(data)
+}
+
+func (s *Socket) dataByName() (map[string]json.RawMessage, error) {
+	s.mu.Lock()
+	data, values := maps.Clone(s.data), maps.Clone(s.values)
+	s.mu.Unlock()
+	if data == nil {
+		data = make(map[string]json.RawMessage)
+	}
+	for k, v := range values {
+		name, ok := k.(interface{ dataName() (string, bool) }).dataName() //nolint:forcetypeassert,errcheck // all are Keys
+		if !ok {
+			continue
+		}
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return nil, fmt.Errorf("encoding the value of key %q: %w", name, err)
+		}
+		data[name] = raw
+	}
+	return data, nil
 }

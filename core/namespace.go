@@ -4,9 +4,12 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/core/internal/serial"
 )
 
 // A Namespace is a part of a server with clients, rooms and handlers of its
@@ -15,16 +18,33 @@ import (
 type Namespace struct {
 	server *Server
 	name   string
+	alone  [1]*Namespace // itself: see members
+	family *family       // of a parent; nil for others
+	parent *Namespace    // of a child; nil for others
+	ready  chan struct{} // nil, or closed when clients may enter
+
 	index  *rooms.Index[*Socket]
 	ackIDs atomic.Uint64
 	routes atomic.Pointer[routes]
 
-	mu sync.Mutex // serializes registrations
+	adapter      adapter.Adapter // nil without a cluster
+	log          adapter.Log     // nil without recovery
+	live         atomic.Bool     // these two are set
+	byPID        sync.Map        // private ids to the sockets that have them now
+	serverEvents serial.Queue[serverTask]
+	closing      sync.Once
+
+	mu      sync.Mutex  // also serializes registrations
+	clients int         // of a child: connected, or about to be
+	pinned  bool        // never to end
+	ended   bool        // removed from the server
+	expiry  *time.Timer // ends it unless clients come back
 }
 
 func newNamespace(s *Server, name string) *Namespace {
 	n := &Namespace{server: s, name: name, index: rooms.NewIndex[*Socket]()}
-	r := &routes{onEvent: map[string]route{}}
+	n.alone[0] = n
+	r := &routes{onEvent: map[string]route{}, onServer: map[string]ServerHandler{}}
 	r.compose()
 	n.routes.Store(r)
 	return n
@@ -35,24 +55,28 @@ func (n *Namespace) Name() string { return n.name }
 
 // Emit sends an event to all clients of the namespace. See [Broadcast.Emit].
 func (n *Namespace) Emit(event string, args ...any) error {
-	return n.broadcast().Emit(event, args...)
+	return n.Broadcast().Emit(event, args...)
 }
 
 // To returns the clients in any of the rooms, or all without a room. A
 // socket's id is a room with that socket in it.
-func (n *Namespace) To(rooms ...string) Broadcast { return n.broadcast().To(rooms...) }
+func (n *Namespace) To(rooms ...string) Broadcast { return n.Broadcast().To(rooms...) }
 
 // Except returns the clients in none of the rooms.
-func (n *Namespace) Except(rooms ...string) Broadcast { return n.broadcast().Except(rooms...) }
+func (n *Namespace) Except(rooms ...string) Broadcast { return n.Broadcast().Except(rooms...) }
 
-func (n *Namespace) broadcast() Broadcast { return Broadcast{ns: n} }
+// Broadcast returns all clients of the namespace.
+func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {
 	s, r := c.Socket, n.routes.Load()
-	if err := rescue.Call(func() error { return r.connect(c) }); err != nil {
-		s.refuse(err)
-		return
+	s.prepare(c.in.auth)
+	if !s.Recovered() || n.server.opts.ConnectionStateRecovery.RunMiddlewares { // SIO-CSR-9
+		if err := rescue.Call(func() error { return r.connect(c) }); err != nil {
+			s.refuse(err)
+			return
+		}
 	}
 	if !s.accept() {
 		return // it has gone meanwhile

@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/packet"
 	"github.com/sioplug/sioplug/core/internal/serial"
+	"github.com/sioplug/sioplug/core/parser"
 )
 
 // Options are the settings of a [Server], with the names of the JavaScript
@@ -122,6 +124,30 @@ type Options struct {
 	// socket.io-client), and the server serves them beside its endpoint.
 	ClientFS fs.FS
 
+	// ConnectionStateRecovery, if not nil, lets clients that lost their
+	// connection for a short time go on as if they had not: see [Recovery].
+	ConnectionStateRecovery *Recovery
+
+	// Adapter, if not nil, connects this server with others to a cluster, in
+	// which broadcasts reach the clients of all servers.
+	Adapter adapter.Cluster
+
+	// CleanupEmptyChildNamespaces has a namespace that [Server.OfFunc] or
+	// [Server.OfRegexp] brought about end with its last client. Otherwise it
+	// stays, and with it what a client made up as its name: unless the names that
+	// match are few, set it.
+	CleanupEmptyChildNamespaces bool
+
+	// Parser, if not nil, encodes packets in another way than the protocol's
+	// own; clients have to use the same parser. Servers with different parsers
+	// can be mounted at different paths of one application.
+	Parser parser.Parser
+
+	// JSON, if not nil, encodes and decodes the values that are no strings,
+	// numbers, booleans or raw JSON and hold no binary data: those others have
+	// a direct path. By default that is encoding/json without escapes for HTML.
+	JSON Codec
+
 	// OnError, if set, is called with the error of an event's handler instead
 	// of answering the client's ack and logging it.
 	OnError func(c *Ctx, err error)
@@ -132,6 +158,14 @@ type Options struct {
 	// origin is refused a WebSocket is logged at Warn, because nothing else
 	// would tell that CORS is the option to set. Nil means slog.Default().
 	Logger *slog.Logger
+}
+
+// A Codec encodes and decodes JSON. It must be safe for concurrent use. Marshal
+// must return one JSON value in valid UTF-8, and an error for circular data.
+// Unmarshal gets one valid JSON value, which it must not keep or change.
+type Codec interface {
+	Marshal(v any) ([]byte, error)
+	Unmarshal(data []byte, v any) error
 }
 
 // Defaults of [Options] that the engine does not know.
@@ -175,6 +209,7 @@ func (o *Options) withDefaults() Options {
 		misuse("Options." + opts.Validate().Error())
 	}
 	checkDeflate(c.PerMessageDeflate)
+	c.ConnectionStateRecovery = c.ConnectionStateRecovery.withDefaults()
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, defaultConnectTimeout)
 	c.MaxHTTPBufferSize = cmp.Or(c.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
 	c.MaxPendingEvents = cmp.Or(c.MaxPendingEvents, defaultMaxPendingEvents)

@@ -71,11 +71,15 @@ func (c *client) newID(ns *Namespace) string {
 }
 
 // encodeAccepted returns the answer to a CONNECT.
-func (c *client) encodeAccepted(s *Socket) []*frame.Frame {
+func (c *client) encodeAccepted(s *Socket) ([]*frame.Frame, error) {
 	if c.old() {
-		return frames(packet.AppendConnect(buffer(), s.ns.name, nil), nil)
+		return s.wire().connect(s.ns.name, nil)
 	}
-	return encodeConnect(s.ns.name, s.id)
+	data := append(append([]byte(`{"sid":"`), s.id...), '"') // an id needs no escapes
+	if s.recovery != nil {
+		data = append(append(append(data, `,"pid":"`...), s.recovery.pid...), '"')
+	}
+	return s.wire().connect(s.ns.name, append(data, '}'))
 }
 
 // encodeRefused returns the answer to a CONNECT that the connect chain turned
@@ -84,10 +88,10 @@ func (c *client) encodeAccepted(s *Socket) []*frame.Frame {
 func (c *client) encodeRefused(s *Socket, w wireError) ([]*frame.Frame, error) {
 	switch {
 	case !c.old():
-		return encodeConnectError(s.ns.name, w)
+		return s.wire().connectError(s.ns.name, w)
 	case w.Data != nil:
-		return encodeConnectError(s.ns.name, w.Data)
+		return s.wire().connectError(s.ns.name, w.Data)
 	default:
-		return encodeConnectError(s.ns.name, w.Message)
+		return s.wire().connectError(s.ns.name, w.Message)
 	}
 }

@@ -17,6 +17,10 @@ type routes struct {
 	onLeave    []func(*Socket, Reason)
 	onEvent    map[string]route
 	onUnknown  Handler
+	onAny      []Middleware
+	onOutgoing []func(*Socket, string, Args)
+	onRoom     []func(RoomEvent)
+	onServer   map[string]ServerHandler
 	connect    Handler             // connectMW composed
 	events     map[string]endpoint // eventMW and the events' own middleware composed
 	unexpected Handler             // for events that are not in events
@@ -41,17 +45,34 @@ func (r *routes) compose() {
 	r.connect = chain(ignore, r.connectMW...)
 	r.events = make(map[string]endpoint, len(r.onEvent))
 	for name, e := range r.onEvent {
-		r.events[name] = endpoint{name, chain(chain(e.handler, e.mw...), r.eventMW...)}
+		r.events[name] = endpoint{name, r.around(chain(e.handler, e.mw...))}
 	}
 	unknown := r.onUnknown
 	if unknown == nil {
 		unknown = ignore
 	}
-	r.unexpected = chain(unknown, r.eventMW...)
+	r.unexpected = r.around(unknown)
 }
 
-// register replaces the routes by a copy that change was applied to.
+// around composes what every event goes through around h.
+func (r *routes) around(h Handler) Handler { return chain(chain(h, r.eventMW...), r.onAny...) }
+
+// register applies change to the routes, and to those of children.
 func (n *Namespace) register(change func(r *routes)) {
+	if n.family == nil {
+		n.changeRoutes(change)
+		return
+	}
+	n.server.mu.Lock()
+	defer n.server.mu.Unlock()
+	n.changeRoutes(change)
+	for _, child := range n.family.children {
+		child.changeRoutes(change)
+	}
+}
+
+// changeRoutes replaces the routes by a copy that change was applied to.
+func (n *Namespace) changeRoutes(change func(r *routes)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	r := *n.routes.Load()
@@ -60,6 +81,10 @@ func (n *Namespace) register(change func(r *routes)) {
 	r.onConnect = slices.Clone(r.onConnect)
 	r.onLeave = slices.Clone(r.onLeave)
 	r.onEvent = maps.Clone(r.onEvent)
+	r.onAny = slices.Clone(r.onAny)
+	r.onOutgoing = slices.Clone(r.onOutgoing)
+	r.onRoom = slices.Clone(r.onRoom)
+	r.onServer = maps.Clone(r.onServer)
 	change(&r)
 	r.compose()
 	n.routes.Store(&r)

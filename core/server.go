@@ -2,7 +2,6 @@ package sio
 
 import (
 	"context"
-	"maps"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,14 +24,19 @@ type Server struct {
 	connects *deadline.List[*client] // clients that have yet to join a namespace
 	sockets  gate.Gate               // sockets that have not run their last handler
 
-	mu         sync.Mutex // serializes changes of namespaces
-	namespaces atomic.Pointer[map[string]*Namespace]
+	wire wire
+
+	mu          sync.Mutex // serializes changes of namespaces, and those of parents to their children
+	namespaces  atomic.Pointer[map[string]*Namespace]
+	parents     []*Namespace // in the order in which they are asked
+	onNamespace []func(*Namespace)
 }
 
 // New returns a server; opts may be nil. It panics if an option makes no
 // sense. When the server is no longer needed, call [Server.Shutdown].
 func New(opts *Options) *Server {
 	s := &Server{opts: opts.withDefaults()}
+	s.wire = wire{s.opts.JSON, s.opts.Parser}
 	s.connects = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).idle)
 	s.engine = engine.NewServer(s.opts.engine(), s.open)
 	s.namespaces.Store(&map[string]*Namespace{})
@@ -47,17 +51,7 @@ func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	known := *s.namespaces.Load()
-	if ns := known[name]; ns != nil {
-		return ns
-	}
-	ns := newNamespace(s, name)
-	next := maps.Clone(known)
-	next[name] = ns
-	s.namespaces.Store(&next)
-	return ns
+	return s.of(name, nil)
 }
 
 // namespace returns the namespace that accepts clients under that name, or nil.
@@ -79,6 +73,7 @@ func (s *Server) ClientsCount() int { return s.engine.ClientsCount() }
 // polls, and not from a handler, for which it would wait.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sockets := s.sockets.Close()
+	defer s.closeNamespaces()
 	if err := s.engine.Shutdown(ctx); err != nil {
 		return err
 	}
@@ -88,4 +83,22 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func (s *Server) closeNamespaces() {
+	for _, n := range *s.namespaces.Load() {
+		n.close()
+	}
+}
+
+// background runs f on a goroutine that Shutdown waits for, unless that has
+// begun.
+func (s *Server) background(f func()) {
+	if !s.sockets.Enter() {
+		return
+	}
+	go func() { // Shutdown waits for it
+		defer s.sockets.Leave()
+		f()
+	}()
 }

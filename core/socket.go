@@ -2,12 +2,14 @@ package sio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"sync/atomic"
 
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/packet"
 	"github.com/sioplug/sioplug/core/internal/rooms"
 	"github.com/sioplug/sioplug/core/internal/serial"
 )
@@ -24,14 +26,16 @@ type Socket struct {
 	queue  serial.Queue[queued] // what came in, one at a time
 	state  atomic.Uint32
 
-	accepted bool // only for tasks of the queue: the connect chain accepted the client
+	accepted bool      // only for tasks of the queue: the connect chain accepted the client
+	recovery *recovery // set by the first task; nil if the namespace has no log
 
 	mu     sync.Mutex
 	why    *DisconnectError
 	ctx    context.Context //nolint:containedctx // made when somebody asks for it
 	cancel context.CancelCauseFunc
-	acks   map[uint64]chan<- Args
+	acks   map[uint64]waiter
 	values map[any]any
+	data   map[string]json.RawMessage // values by name that came from elsewhere, until somebody wants them
 }
 
 // The states of a socket.
@@ -76,9 +80,15 @@ func (s *Socket) Context() context.Context {
 // [Options.MaxSendBuffer]). Arguments are encoded as by encoding/json, except
 // that any []byte travels as binary data; they are not used after Emit
 // returned. Before the client is accepted Emit returns [ErrNotConnected], later
-// an error that matches [ErrDisconnected].
+// an error that matches [ErrDisconnected]; with
+// [Options.ConnectionStateRecovery], what is emitted to a client that has lost
+// its connection is kept, and no error.
 func (s *Socket) Emit(event string, args ...any) error {
-	m, err := encodeEvent(s.ns.name, event, args)
+	if s.ns.log != nil {
+		return s.emitLogged(event, args)
+	}
+	s.ns.observe(s, event, args)
+	m, err := s.wire().event(packet.Header{Namespace: s.ns.name}, event, args)
 	if err != nil {
 		return err
 	}
@@ -88,7 +98,8 @@ func (s *Socket) Emit(event string, args ...any) error {
 // EmitVolatile is like [Socket.Emit], but the event is dropped if the client is
 // not ready to receive: when its connection is congested, or between two polls.
 func (s *Socket) EmitVolatile(event string, args ...any) error {
-	m, err := encodeEvent(s.ns.name, event, args)
+	s.ns.observe(s, event, args)
+	m, err := s.wire().event(packet.Header{Namespace: s.ns.name}, event, args)
 	if err != nil {
 		return err
 	}
@@ -98,6 +109,8 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	s.client.session.SendVolatile(m...)
 	return nil
 }
+
+func (s *Socket) wire() *wire { return &s.ns.server.wire }
 
 // send queues an encoded message.
 func (s *Socket) send(m []*frame.Frame) error {
@@ -143,6 +156,7 @@ func (s *Socket) Join(rooms ...string) error {
 		return err
 	}
 	s.ns.index.Join(&s.member, rooms...)
+	s.ns.tell()
 	return nil
 }
 
@@ -153,6 +167,7 @@ func (s *Socket) Leave(rooms ...string) error {
 		return err
 	}
 	s.ns.index.Leave(&s.member, rooms...)
+	s.ns.tell()
 	return nil
 }
 
@@ -167,6 +182,10 @@ func (s *Socket) Except(rooms ...string) Broadcast { return s.Broadcast().Except
 
 // Broadcast returns all clients of the namespace but this one.
 func (s *Socket) Broadcast() Broadcast { return s.ns.Except(s.id) }
+
+// Self returns the set of this client alone, for what a [Broadcast] can do and a
+// Socket cannot: s.Self().Compress(false).Emit("picture", jpeg).
+func (s *Socket) Self() Broadcast { return s.ns.To(s.id).Local() }
 
 // Disconnect makes the client leave the namespace. What was emitted before is
 // delivered; events that wait for their handlers are dropped. Other namespaces
@@ -185,21 +204,39 @@ func (s *Socket) Close() error {
 	return nil
 }
 
-// accept connects the socket, unless the client has gone. The answer is queued
-// before anybody can find the socket, so that it comes before all else.
+// accept connects the socket, unless the client has gone.
 func (s *Socket) accept() bool {
+	answer, err := s.client.encodeAccepted(s)
+	if err != nil {
+		s.logFailure("encoding the answer to CONNECT failed", eventConnect, err)
+		s.client.session.Close(err)
+		return false
+	}
+	if s.Recovered() {
+		s.resume(answer)
+	} else {
+		s.enter(answer)
+	}
+	if s.accepted {
+		s.client.joined()
+		if s.recovery != nil {
+			s.ns.byPID.Store(s.recovery.pid, s)
+		}
+		s.ns.tell()
+	}
+	return s.accepted
+}
+
+// enter makes the socket a member of its namespace. The answer to its CONNECT is
+// queued before anybody can find the socket, so that it comes before all else.
+func (s *Socket) enter(answer []*frame.Frame) {
 	s.ns.index.Add(&s.member, s, s.id, func() bool {
 		s.accepted = s.state.CompareAndSwap(stateConnecting, stateConnected)
 		if s.accepted {
-			// If the session has just ended, the socket is told in a moment.
-			_ = s.client.session.Send(s.client.encodeAccepted(s)...)
+			_ = s.client.session.Send(answer...) // if the session has just ended, the socket is told in a moment
 		}
 		return s.accepted
 	})
-	if s.accepted {
-		s.client.joined()
-	}
-	return s.accepted
 }
 
 // refuse answers a CONNECT with an error; the connection stays.
@@ -234,8 +271,8 @@ func (s *Socket) end(why *DisconnectError, drop bool) bool {
 	s.acks = nil
 	s.mu.Unlock()
 
-	for _, ch := range acks {
-		close(ch)
+	for _, w := range acks {
+		w.gone(s)
 	}
 	s.client.forget(s)
 	s.runIf(s.queue.Close(queued{s.newInbound(taskDisconnect)}, drop))

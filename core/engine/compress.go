@@ -49,8 +49,7 @@ func newCompressors(opts *Options) *compressors {
 }
 
 // compress compresses the answer to a poll if it is worth it and the client
-// takes it. That every message may say whether it is worth it (EIO-HC-5) has
-// no counterpart yet: all are.
+// takes it.
 func (c *compressors) compress(req *Request, res *Response) {
 	if c.threshold == 0 || req.Method != http.MethodGet || len(res.Body) < c.threshold {
 		return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
@@ -132,8 +133,9 @@ func (s *Session) noop(p *poll) {
 	}
 }
 
-func (s *Session) answerPoll(x Exchange, frames []*frame.Frame) {
+func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
 	body, contentType := s.payload(frames)
+	x.plain = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Plain() })
 	if err := x.Respond(pollingResponse(contentType, body)); err != nil {
 		s.end(TransportError, err, farewell{discard: true})
 	}

@@ -89,6 +89,9 @@ func (d dialect) translate(frames []*frame.Frame) []*frame.Frame {
 			out = append(out, frames...)
 		}
 		out[i] = d.translateBinary(f.Payload())
+		if f.Plain() {
+			out[i].SetPlain()
+		}
 	}
 	if out == nil {
 		return frames

@@ -18,6 +18,7 @@ type visit struct {
 	origin  string      // the Origin header, "" if there is none
 	allowed bool        // CORS lets pages of that origin in
 	header  http.Header // of CORS and middleware, for any answer; may be nil
+	plain   bool        // the answer is not to be compressed (EIO-HC-5)
 	sid     string      // the id of the session that it opens, once it is known
 }
 
@@ -53,7 +54,9 @@ func (v *visit) add() http.Header {
 func (v *visit) Respond(res Response) error {
 	res.Header = v.complete(res.Header)
 	if res.Status == http.StatusOK { // as everything that polling answers, and nothing else
-		v.server.compressors.compress(v.Request(), &res)
+		if !v.plain {
+			v.server.compressors.compress(v.Request(), &res)
+		}
 		v.dress(res.Header)
 	}
 	return v.Exchange.Respond(res)

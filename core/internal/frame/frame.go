@@ -32,6 +32,7 @@ type Frame struct {
 	buf    []byte // Headroom bytes, of which the last ones are the header; then the payload
 	start  int    // where the WebSocket header begins in buf
 	opcode byte
+	plain  bool // see SetPlain
 
 	compressed atomic.Pointer[Frame] // what SetCompressed was given
 }
@@ -110,6 +111,14 @@ func (f *Frame) Deflated(payload []byte) *Frame {
 	g.buf[g.start] |= rsv1
 	return g
 }
+
+// SetPlain asks for the frame not to be compressed, because that would be a waste
+// of time or, beside a secret, unsafe. It has to be called before the frame is
+// queued anywhere.
+func (f *Frame) SetPlain() { f.plain = true }
+
+// Plain reports whether [Frame.SetPlain] was called.
+func (f *Frame) Plain() bool { return f.plain }
 
 // Compressed returns what SetCompressed was given, nil before.
 func (f *Frame) Compressed() *Frame { return f.compressed.Load() }

@@ -32,6 +32,26 @@ type Args struct {
 	attachments [][]byte
 }
 
+// NewArgs returns the arguments in the JSON array data, with their attachments,
+// and of an event without its name. It keeps neither data nor the list of
+// attachments, but the attachments themselves.
+func NewArgs(t Type, data []byte, attachments [][]byte) (Args, error) {
+	p, err := Build(Packet{Type: t}, data, attachments)
+	return p.Args, err
+}
+
+// AppendData appends the values as a JSON array, in which attachments are
+// placeholders.
+func (a Args) AppendData(dst []byte) []byte {
+	dst = append(dst, '[')
+	dst = append(dst, a.raw...)
+	return append(dst, ']')
+}
+
+// Attachments returns what the placeholders stand for. The caller must not
+// change it.
+func (a Args) Attachments() [][]byte { return a.attachments }
+
 // Size returns the number of bytes of values and attachments.
 func (a Args) Size() int {
 	n := len(a.raw)

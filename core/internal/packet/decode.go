@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -54,7 +55,7 @@ func (d *Decoder) Text(p []byte) (Packet, bool, error) {
 	}
 	want := 0
 	if typ == binaryEvent || typ == binaryAck {
-		if want, p, err = cutAttachments(p, d.maxAttachments()); err != nil {
+		if want, p, err = cutAttachments(p, d.Attachments()); err != nil {
 			return Packet{}, false, err
 		}
 		typ -= binaryEvent - Event
@@ -107,7 +108,8 @@ func (d *Decoder) Binary(p []byte) (Packet, bool, error) {
 // Reset drops a half-received packet, if there is one (SIO-BIN-9).
 func (d *Decoder) Reset() { d.pending = nil }
 
-func (d *Decoder) maxAttachments() int {
+// Attachments returns how many attachments a packet may have.
+func (d *Decoder) Attachments() int {
 	if d.MaxAttachments == 0 {
 		return DefaultMaxAttachments
 	}
@@ -174,6 +176,28 @@ func cutID(p []byte) (id uint64, ok bool, rest []byte, err error) {
 		}
 	}
 	return id, i > 0, p[i:], nil
+}
+
+// Build returns p, of which the header is known, with a payload that did not come
+// as a text message: JSON, or nil for none, and attachments. Both are checked as
+// those of a text message are, and the JSON is copied.
+func Build(p Packet, data []byte, attachments [][]byte) (Packet, error) {
+	if p.ID > maxID || !utf8.Valid(data) || !p.setPayload(data) {
+		return Packet{}, ErrInvalidPayload
+	}
+	if len(attachments) == 0 {
+		return p, nil
+	}
+	if _, ok := findPlaceholders(p.Args.raw, len(attachments)); !ok {
+		return Packet{}, ErrPlaceholder
+	}
+	p.Args.attachments = slices.Clone(attachments)
+	for i, a := range p.Args.attachments {
+		if a == nil { // which would decode as null
+			p.Args.attachments[i] = []byte{}
+		}
+	}
+	return p, nil
 }
 
 // setPayload checks and copies the JSON of a packet whose type is known

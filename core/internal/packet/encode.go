@@ -32,20 +32,51 @@ type Header struct {
 func AppendEvent(dst []byte, codec Codec, h Header, name string, args []any) ([]byte, [][]byte, error) {
 	e := encoder{dst: dst, codec: codec}
 	e.header(Event, h)
-	e.dst = append(e.dst, '[')
-	e.dst = AppendString(e.dst, name)
-	if len(args) > 0 {
-		e.dst = append(e.dst, ',')
+	if err := e.list(&name, args); err != nil {
+		return dst, nil, err
 	}
-	return e.finish(dst, args)
+	e.mark(len(e.attachments))
+	return e.dst, e.attachments, nil
 }
 
 // AppendAck is like [AppendEvent] for the answer to an event, whose id h has.
 func AppendAck(dst []byte, codec Codec, h Header, args []any) ([]byte, [][]byte, error) {
 	e := encoder{dst: dst, codec: codec}
 	e.header(Ack, h)
-	e.dst = append(e.dst, '[')
-	return e.finish(dst, args)
+	if err := e.list(nil, args); err != nil {
+		return dst, nil, err
+	}
+	e.mark(len(e.attachments))
+	return e.dst, e.attachments, nil
+}
+
+// AppendEventData appends the JSON of an event without its header: an array of
+// its name and arguments. See [AppendEvent].
+func AppendEventData(dst []byte, codec Codec, name string, args []any) ([]byte, [][]byte, error) {
+	return appendList(dst, codec, &name, args)
+}
+
+// AppendAckData appends the JSON of an ack without its header. See [AppendAck].
+func AppendAckData(dst []byte, codec Codec, args []any) ([]byte, [][]byte, error) {
+	return appendList(dst, codec, nil, args)
+}
+
+func appendList(dst []byte, codec Codec, name *string, args []any) ([]byte, [][]byte, error) {
+	e := encoder{dst: dst, codec: codec}
+	if err := e.list(name, args); err != nil {
+		return dst, nil, err
+	}
+	return e.dst, e.attachments, nil
+}
+
+// AppendWithData appends the text packet of an event or ack whose JSON there is
+// already, with that many attachments.
+func AppendWithData(dst []byte, t Type, h Header, data []byte, attachments int) []byte {
+	e := encoder{dst: dst}
+	e.header(t, h)
+	e.dst = append(e.dst, data...)
+	e.mark(attachments)
+	return e.dst
 }
 
 // AppendConnect appends a CONNECT packet. The data is JSON, an object, or nil
@@ -69,9 +100,18 @@ func AppendDisconnect(dst []byte, namespace string) []byte {
 func AppendConnectError(dst []byte, codec Codec, namespace string, v any) ([]byte, error) {
 	e := encoder{dst: dst, codec: codec}
 	e.header(ConnectError, Header{Namespace: namespace})
-	p, ok, err := appendSimple(e.dst, v)
+	p, err := AppendValue(e.dst, codec, v)
+	if err != nil {
+		return dst, err
+	}
+	return p, nil
+}
+
+// AppendValue appends one value that has no attachments.
+func AppendValue(dst []byte, codec Codec, v any) ([]byte, error) {
+	p, ok, err := appendSimple(dst, v)
 	if !ok {
-		p, err = appendCodec(e.dst, codec, v)
+		p, err = appendCodec(dst, codec, v)
 	}
 	if err != nil {
 		return dst, err
@@ -100,25 +140,34 @@ func (e *encoder) header(t Type, h Header) {
 	}
 }
 
-// finish writes the arguments and the closing bracket, and turns the packet
-// into its binary variant if there were attachments.
-func (e *encoder) finish(orig []byte, args []any) ([]byte, [][]byte, error) {
+// list writes an event's name, if there is one, and arguments.
+func (e *encoder) list(name *string, args []any) error {
+	e.dst = append(e.dst, '[')
+	if name != nil {
+		e.dst = AppendString(e.dst, *name)
+	}
 	for i, arg := range args {
-		if i > 0 {
+		if i > 0 || name != nil {
 			e.dst = append(e.dst, ',')
 		}
 		if err := e.value(arg); err != nil {
-			return orig, nil, &ArgumentError{Index: i, Err: err}
+			return &ArgumentError{Index: i, Err: err}
 		}
 	}
 	e.dst = append(e.dst, ']')
-	if n := len(e.attachments); n > 0 { // SIO-ENC-1
-		e.dst[e.start] += byte(binaryEvent - Event)
-		var count [20]byte
-		text := append(strconv.AppendInt(count[:0], int64(n), 10), '-')
-		e.dst = slices.Insert(e.dst, e.start+1, text...)
+	return nil
+}
+
+// mark turns the packet into its binary variant if it has attachments
+// (SIO-ENC-1).
+func (e *encoder) mark(attachments int) {
+	if attachments == 0 {
+		return
 	}
-	return e.dst, e.attachments, nil
+	e.dst[e.start] += byte(binaryEvent - Event)
+	var count [20]byte
+	text := append(strconv.AppendInt(count[:0], int64(attachments), 10), '-')
+	e.dst = slices.Insert(e.dst, e.start+1, text...)
 }
 
 // value writes one argument.

@@ -14,6 +14,7 @@ type Index[M any] struct {
 	ids   map[string]*Member[M]
 	rooms map[string]*room[M]
 	all   []*Member[M]
+	news  news
 }
 
 // A Member is embedded in what joins rooms. Its fields belong to the index.
@@ -67,6 +68,7 @@ func (x *Index[M]) Add(m *Member[M], value M, id string, ready func() bool) {
 	m.value, m.id, m.pos = value, id, len(x.all)
 	x.ids[id] = m
 	x.all = append(x.all, m)
+	x.news.joined(id, id, x.rooms[id] == nil)
 }
 
 // Remove takes m out of all rooms and of the index.
@@ -81,6 +83,7 @@ func (x *Index[M]) Remove(m *Member[M]) {
 	}
 	m.seats, m.byKey = nil, nil
 	delete(x.ids, m.id)
+	x.news.left(m.id, m.id, x.rooms[m.id] == nil)
 	last := x.all[len(x.all)-1]
 	x.all[m.pos], last.pos = last, m.pos
 	x.all[len(x.all)-1] = nil
@@ -105,6 +108,7 @@ func (x *Index[M]) Join(m *Member[M], names ...string) {
 		}
 		if m.seat(r) == nil {
 			m.sit(r)
+			x.news.joined(name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
 		}
 	}
 }
@@ -255,6 +259,7 @@ func (x *Index[M]) leave(s *seat[M]) {
 	if len(r.seats) == 0 {
 		delete(x.rooms, r.name)
 	}
+	x.news.left(r.name, m.id, len(r.seats) == 0 && x.ids[r.name] == nil)
 	last = m.seats[len(m.seats)-1]
 	m.seats[s.inOwner], last.inOwner = last, s.inOwner
 	m.seats[len(m.seats)-1] = nil

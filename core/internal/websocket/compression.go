@@ -155,7 +155,7 @@ func (z *compression) frames(frames []*frame.Frame) []*frame.Frame {
 
 // frame returns f compressed, or f itself if that is not worthwhile.
 func (z *compression) frame(f *frame.Frame) *frame.Frame {
-	if f.Control() || len(f.Payload()) < z.deflate.opts.Threshold {
+	if f.Control() || f.Plain() || len(f.Payload()) < z.deflate.opts.Threshold {
 		return f
 	}
 	if !z.shared {

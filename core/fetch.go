@@ -1,0 +1,160 @@
+package sio
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sioplug/sioplug/core/adapter"
+)
+
+// A RemoteSocket describes a client, of this server or another one of the
+// cluster, at the time when it was fetched (SIO-CU-2). For what is to happen to
+// it, use its id as a room: [Namespace.To].
+type RemoteSocket struct {
+	ID        string
+	Server    string // that it is connected to; "" if it is this one, or unknown
+	Rooms     []string
+	Data      map[string]json.RawMessage // the values of data keys, by name: see [NewDataKey]
+	Handshake Handshake                  // without a Context
+}
+
+// Fetch describes the clients in b, of all servers unless it is [Broadcast.Local]
+// (SIO-CU-1). If some servers do not answer in time, it returns what there is
+// and an error.
+func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
+	m := b.message(adapter.Fetch, content{})
+	q := newQuestion(ctx, nil)
+	for _, n := range b.ns.members() {
+		q.put(n, m)
+		if !b.local {
+			q.putToOthers(n, m)
+		}
+	}
+	var all []RemoteSocket
+	var errs []error
+	for r, err := range q.all() {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, s := range r.Sockets {
+			remote, err := fromWire(r.Server, s)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			all = append(all, remote)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		errs = append(errs, fmt.Errorf("sio: fetching sockets: %w", err))
+	}
+	return all, errors.Join(errs...)
+}
+
+// describe returns this server's clients in the target.
+func (n *Namespace) describe(t adapter.Target) []adapter.Socket {
+	all := []adapter.Socket{}
+	for _, s := range n.index.List(target(t)) {
+		data, err := s.dataJSON()
+		if err != nil {
+			s.logFailure("describing a socket failed", "", err)
+			continue
+		}
+		handshake, err := json.Marshal(s.Handshake().toWire())
+		if err != nil {
+			s.logFailure("describing a socket failed", "", err)
+			continue
+		}
+		all = append(all, adapter.Socket{ID: s.id, Rooms: s.Rooms(), Data: data, Handshake: handshake})
+	}
+	return all
+}
+
+func fromWire(server string, s adapter.Socket) (RemoteSocket, error) {
+	r := RemoteSocket{ID: s.ID, Server: server, Rooms: s.Rooms}
+	var h wireHandshake
+	if err := errors.Join(json.Unmarshal(s.Data, &r.Data), json.Unmarshal(s.Handshake, &h)); err != nil {
+		return r, fmt.Errorf("sio: decoding the description of socket %s: %w", s.ID, err)
+	}
+	r.Handshake = h.handshake()
+	return r, nil
+}
+
+// A wireHandshake is a handshake as the JavaScript server describes it (SIO
+// section 3.2), which is what servers of a cluster tell each other.
+type wireHandshake struct {
+	Headers map[string]string `json:"headers"`
+	Time    string            `json:"time"`
+	Address string            `json:"address"`
+	XDomain bool              `json:"xdomain"`
+	Secure  bool              `json:"secure"`
+	Issued  int64             `json:"issued"`
+	URL     string            `json:"url"`
+	Query   map[string]any    `json:"query"`
+	Auth    json.RawMessage   `json:"auth"`
+}
+
+func (h *Handshake) toWire() wireHandshake {
+	w := wireHandshake{
+		Headers: make(map[string]string, len(h.Header)),
+		Time:    h.Time.UTC().Format("Mon Jan 02 2006 15:04:05 GMT+0000 (Coordinated Universal Time)"),
+		Address: h.Address,
+		XDomain: h.Header.Get("Origin") != "",
+		Secure:  h.Secure,
+		Issued:  h.Time.UnixMilli(),
+		URL:     h.URL,
+		Query:   make(map[string]any, len(h.Query)),
+		Auth:    h.Auth,
+	}
+	for name, vs := range h.Header {
+		w.Headers[strings.ToLower(name)] = strings.Join(vs, ", ")
+	}
+	w.Headers["host"] = h.Host
+	for name, vs := range h.Query {
+		if len(vs) == 1 {
+			w.Query[name] = vs[0]
+		} else {
+			w.Query[name] = vs
+		}
+	}
+	if w.Auth == nil {
+		w.Auth = json.RawMessage("{}")
+	}
+	return w
+}
+
+func (w *wireHandshake) handshake() Handshake {
+	h := Handshake{
+		Header:  make(http.Header, len(w.Headers)),
+		Query:   make(url.Values, len(w.Query)),
+		URL:     w.URL,
+		Host:    w.Headers["host"],
+		Address: w.Address,
+		Secure:  w.Secure,
+		Time:    time.UnixMilli(w.Issued),
+		Auth:    w.Auth,
+	}
+	for name, v := range w.Headers {
+		if name != "host" {
+			h.Header.Set(name, v)
+		}
+	}
+	for name, v := range w.Query {
+		switch v := v.(type) {
+		case string:
+			h.Query.Set(name, v)
+		case []any:
+			for _, e := range v {
+				h.Query.Add(name, fmt.Sprint(e))
+			}
+		}
+	}
+	return h
+}

@@ -1,0 +1,94 @@
+package sio
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/internal/rooms"
+)
+
+// A node is what the cluster sees of a namespace. It implements [adapter.Node].
+type node struct{ ns *Namespace }
+
+// Receive implements [adapter.Node].
+func (n node) Receive(m *adapter.Message) {
+	if n.ns.live.Load() { // otherwise it concerns nobody yet
+		n.ns.receive(m)
+	}
+}
+
+// Answer implements [adapter.Node].
+func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
+	switch {
+	case !n.ns.live.Load():
+	case m.Kind == adapter.Broadcast:
+		n.ns.askClients(ctx, m, reply)
+	case m.Kind == adapter.ServerEvent:
+		n.ns.askHandler(ctx, m, reply)
+	case m.Kind == adapter.Fetch:
+		reply(&adapter.Reply{Sockets: n.ns.describe(m.Target)})
+	default:
+		n.ns.server.log().Debug("unknown question in the cluster", slog.Int("kind", int(m.Kind)))
+	}
+}
+
+// spread does what m says on this server and, unless local, on all others. If
+// they cannot be told, this server's clients do not suffer.
+func (n *Namespace) spread(m *adapter.Message, local bool) (err error) {
+	if n.adapter != nil && !local {
+		err = n.adapter.Publish(m)
+	}
+	n.receive(m)
+	return err
+}
+
+// receive does what m says on this server.
+func (n *Namespace) receive(m *adapter.Message) {
+	switch m.Kind {
+	case adapter.Broadcast:
+		n.observeBroadcast(m)
+		n.record(m)
+	case adapter.Join:
+		n.forEach(m.Target, func(s *Socket) { n.index.Join(&s.member, m.Rooms...) })
+		n.tell()
+	case adapter.Leave:
+		n.forEach(m.Target, func(s *Socket) { n.index.Leave(&s.member, m.Rooms...) })
+		n.tell()
+	case adapter.Disconnect:
+		n.forEach(m.Target, func(s *Socket) {
+			if m.Close {
+				s.client.kickAll()
+			} else {
+				s.client.kick(s)
+			}
+		})
+	case adapter.ServerEvent:
+		n.serverEvent(m)
+	default:
+		n.server.log().Debug("unknown message in the cluster", slog.Int("kind", int(m.Kind)))
+	}
+}
+
+// forEach calls f, which may use the index, for every connected socket of the
+// target.
+func (n *Namespace) forEach(t adapter.Target, f func(*Socket)) {
+	for _, s := range n.index.List(target(t)) {
+		if s.Connected() {
+			f(s)
+		}
+	}
+}
+
+// deliver sends a broadcast to this server's clients; an offset is that in the
+// log.
+func (n *Namespace) deliver(m *adapter.Message, offset string) {
+	fs, err := n.eventFrames(m, offset)
+	if err != nil { // only a parser of the user's can fail
+		n.server.log().Error("encoding a broadcast failed", slog.String("ns", n.name), errAttr(err))
+		return
+	}
+	n.index.Each(target(m.Target), func(s *Socket) { s.deliver(fs, m.Volatile) })
+}
+
+func target(t adapter.Target) rooms.Target { return rooms.Target{Rooms: t.Rooms, Except: t.Except} }

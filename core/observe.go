@@ -1,0 +1,76 @@
+package sio
+
+import (
+	"log/slog"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rescue"
+)
+
+// OnAny adds a function that sees every event that comes from clients, known or
+// not, before all middleware (SIO-PM-3). It cannot refuse an event; for that
+// there is [Namespace.UseEvents].
+func (n *Namespace) OnAny(f func(c *Ctx)) {
+	if f == nil {
+		misuse("OnAny got a nil function")
+	}
+	n.register(func(r *routes) {
+		r.onAny = append(r.onAny, func(next Handler) Handler {
+			return func(c *Ctx) error {
+				f(c)
+				return next(c)
+			}
+		})
+	})
+}
+
+// OnAnyOutgoing adds a function that sees every event that is emitted to a
+// client, broadcasts included, once for each client, before it is sent
+// (SIO-PM-4). It runs in the call that emits, so it must not wait. The arguments
+// are as the client will get them. Acks are not events.
+func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) {
+	if f == nil {
+		misuse("OnAnyOutgoing got a nil function")
+	}
+	n.register(func(r *routes) { r.onOutgoing = append(r.onOutgoing, f) })
+}
+
+// observe shows an event to a single client to those who want to see it.
+func (n *Namespace) observe(s *Socket, event string, args []any) {
+	if len(n.routes.Load().onOutgoing) == 0 {
+		return
+	}
+	if c, err := n.server.wire.eventContent(event, args); err == nil { // otherwise nothing will be sent
+		n.show(c, s)
+	}
+}
+
+// observeBroadcast shows a broadcast to those who want to see it.
+func (n *Namespace) observeBroadcast(m *adapter.Message) {
+	if len(n.routes.Load().onOutgoing) > 0 {
+		n.show(content{m.Data, m.Attachments}, n.index.List(target(m.Target))...)
+	}
+}
+
+func (n *Namespace) show(c content, sockets ...*Socket) {
+	p, err := packet.Build(packet.Packet{Type: packet.Event}, c.data, c.attachments)
+	if err != nil {
+		return // it comes from another server, and will not be sent either
+	}
+	args := Args{p.Args, n.server.wire.codec}
+	for _, s := range sockets {
+		if !s.Connected() {
+			continue
+		}
+		for _, f := range n.routes.Load().onOutgoing {
+			err := rescue.Call(func() error {
+				f(s, string(p.Name), args)
+				return nil
+			})
+			if err != nil {
+				n.server.log().Error("OnAnyOutgoing failed", slog.String("ns", n.name), errAttr(err))
+			}
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package sio
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/packet"
+)
+
+// Recovery are the settings of connection state recovery (SIO section 10). A
+// client whose connection was lost, and that connects again in time, keeps its
+// id, its rooms and the values on its socket, and gets the events that it
+// missed. [Socket.Recovered] tells that this happened. A client that comes too
+// late, or has never been sent an event, gets a fresh socket instead; there is
+// no error.
+//
+// Events that want an ack, and volatile ones, are not kept. All others carry one
+// more argument, a string, which tells clients how far they have come; so the
+// last argument of a volatile event should not be a string, which clients would
+// take for that.
+type Recovery struct {
+	// MaxDisconnectionDuration is how long a client may be away, 2 minutes by
+	// default. For that long its private id, with which the client authenticates
+	// itself, stays valid.
+	MaxDisconnectionDuration time.Duration
+
+	// MaxBytes is how many bytes of events are kept for each namespace, 16 MiB
+	// by default. The oldest go first, and with them the sessions that would
+	// need them.
+	MaxBytes int
+
+	// RunMiddlewares has [Namespace.UseConnect] middleware run for recovered
+	// clients, too. By default they are not asked again who they are.
+	RunMiddlewares bool
+
+	// Log, if not nil, returns what keeps the events and sessions of a
+	// namespace. By default that is this server's memory, so clients have to
+	// come back to the same server.
+	Log func(namespace string) adapter.Log
+}
+
+const (
+	defaultDisconnection = 2 * time.Minute
+	defaultRecoveryBytes = 16 << 20
+
+	// saveTimeout is how long a log may take to save a session, and claimTimeout
+	// to give one back, after which the client gets a fresh one.
+	saveTimeout  = 5 * time.Second
+	claimTimeout = 5 * time.Second
+)
+
+func (r *Recovery) withDefaults() *Recovery {
+	if r == nil {
+		return nil
+	}
+	c := *r
+	for name, v := range map[string]int64{
+		"MaxDisconnectionDuration": int64(c.MaxDisconnectionDuration), "MaxBytes": int64(c.MaxBytes),
+	} {
+		if v < 0 {
+			misuse(fmt.Sprintf("Recovery.%s is negative: leave it 0 for the default", name))
+		}
+	}
+	c.MaxDisconnectionDuration = cmp.Or(c.MaxDisconnectionDuration, defaultDisconnection)
+	c.MaxBytes = cmp.Or(c.MaxBytes, defaultRecoveryBytes)
+	if c.Log == nil {
+		c.Log = func(string) adapter.Log {
+			return adapter.NewMemoryLog(adapter.MemoryLogOptions{
+				MaxAge: c.MaxDisconnectionDuration, MaxBytes: c.MaxBytes,
+			})
+		}
+	}
+	return &c
+}
+
+// Recovered reports whether the client continues a session whose connection was
+// lost. It is known in the connect chain already, if that runs at all.
+func (s *Socket) Recovered() bool { return s.recovery != nil && s.recovery.session != nil }
+
+// A recovery is what a socket has beyond others if its namespace has a log.
+type recovery struct {
+	pid  string        // the client's private id
+	done chan struct{} // closed when another socket can take over the session
+
+	session *adapter.Session // that this socket continues, or nil
+	offset  string           // of the last event that its client got
+}
+
+// errReplaced ends a connection whose client has come back by another one.
+var errReplaced = errors.New("the client has connected again")
+
+// prepare looks for the session that the client wants to continue, in the
+// socket's first task (SIO-CSR-5).
+func (s *Socket) prepare(auth []byte) {
+	if s.ns.log == nil || s.client.old() {
+		return
+	}
+	s.recovery = &recovery{pid: engine.NewID(), done: make(chan struct{})}
+	var want struct {
+		PID    string `json:"pid"`
+		Offset string `json:"offset"`
+	}
+	if json.Unmarshal(auth, &want) != nil || want.PID == "" || want.Offset == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.Context(), claimTimeout)
+	defer cancel()
+	s.relieve(ctx, want.PID)
+	session, err := s.ns.log.Claim(ctx, want.PID, want.Offset)
+	if err != nil {
+		s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
+		return
+	}
+	s.id = session.ID
+	s.recovery.pid, s.recovery.session, s.recovery.offset = session.PID, session, want.Offset
+	s.restoreValues(session)
+}
+
+// relieve ends the socket that still has the session, because nobody has noticed
+// yet that its connection is lost, and waits until it has let go.
+func (s *Socket) relieve(ctx context.Context, pid string) {
+	v, ok := s.ns.byPID.Load(pid)
+	if !ok {
+		return
+	}
+	old := v.(*Socket) //nolint:forcetypeassert,errcheck // nothing else is stored
+	if old.client != s.client {
+		old.client.session.Close(errReplaced)
+	}
+	select {
+	case <-old.recovery.done:
+	case <-ctx.Done():
+	}
+}
+
+// restoreValues gives a socket the values that an earlier one had.
+func (s *Socket) restoreValues(session *adapter.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if local, ok := session.Local.(map[any]any); ok {
+		s.values = maps.Clone(local)
+		return
+	}
+	_ = json.Unmarshal(session.Data, &s.data) // what is no object has no values
+}
+
+// resume connects a socket that continues a session: what it missed goes out
+// before the answer to its CONNECT, which is when official clients expect it,
+// and nothing is delivered in between (SIO-CSR-7).
+func (s *Socket) resume(answer []*frame.Frame) {
+	missed := func(m *adapter.Message, offset string) {
+		if fs, err := s.ns.eventFrames(m, offset); err == nil {
+			_ = s.client.session.Send(fs...) // the engine tells if it has gone
+		}
+	}
+	rooms := s.recovery.session.Rooms
+	err := s.ns.log.Replay(s.Context(), s.recovery.offset, rooms, missed, func() {
+		s.enter(answer)
+		s.ns.index.Join(&s.member, rooms...)
+	})
+	if err != nil { // the log lost its beginning while the connect chain ran
+		s.client.session.Close(fmt.Errorf("recovering a session: %w", err))
+	}
+}
+
+// release keeps the session of a client whose connection was lost (SIO-CSR-4),
+// or lets go of it. The socket is no longer in its rooms.
+func (s *Socket) release(why *DisconnectError, rooms []string) {
+	if s.recovery == nil {
+		return
+	}
+	defer close(s.recovery.done)
+	defer s.ns.byPID.CompareAndDelete(s.recovery.pid, s)
+	session := s.recovery.session
+	if !recoverable(why.Reason) || !s.accepted && session == nil {
+		return
+	}
+	var err error
+	if s.accepted { // otherwise it is the one that was claimed
+		session, err = s.snapshot(rooms)
+	}
+	if err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+		defer cancel()
+		err = s.ns.log.Save(ctx, session)
+	}
+	if err != nil {
+		s.logFailure("saving a session failed", eventDisconnect, err)
+	}
+}
+
+// snapshot returns what the client would have to find again.
+func (s *Socket) snapshot(rooms []string) (*adapter.Session, error) {
+	data, err := s.dataJSON()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &adapter.Session{
+		ID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data, Local: maps.Clone(s.values),
+	}, err
+}
+
+// recoverable reports whether a client may come back after this.
+func recoverable(r Reason) bool {
+	switch r {
+	case ReasonTransportError, ReasonTransportClose, ReasonForcedClose, ReasonPingTimeout, ReasonServerShuttingDown:
+		return true
+	default:
+		return false
+	}
+}
+
+// kept reports whether an event that cannot be sent is kept for a client that
+// may come back.
+func (s *Socket) kept() bool {
+	return s.state.Load() == stateDisconnected && recoverable(s.whyEnded().Reason)
+}
+
+// emitLogged emits to one client of a namespace with a log, through its own
+// room, so that the event is kept (SIO-CSR-3).
+func (s *Socket) emitLogged(event string, args []any) error {
+	if err := s.check(); err != nil && !s.kept() {
+		return err
+	}
+	return s.Self().Emit(event, args...)
+}
+
+// record delivers a broadcast, after the log has it, if there is one.
+func (n *Namespace) record(m *adapter.Message) {
+	if n.log == nil || m.Volatile {
+		n.deliver(m, "")
+		return
+	}
+	if err := n.log.Append(m, func(offset string) { n.deliver(m, offset) }); err != nil {
+		n.server.log().Error("event not kept for recovery", slog.String("ns", n.name), errAttr(err))
+		n.deliver(m, "")
+	}
+}
+
+// eventFrames encodes a broadcast for this server's clients. An offset becomes
+// its last argument (SIO-CSR-2).
+func (n *Namespace) eventFrames(m *adapter.Message, offset string) ([]*frame.Frame, error) {
+	c := content{m.Data, m.Attachments}
+	if offset != "" {
+		c.data = append(make([]byte, 0, len(m.Data)+len(offset)+3), m.Data[:len(m.Data)-1]...)
+		c.data = append(packet.AppendString(append(c.data, ','), offset), ']')
+	}
+	fs, err := n.server.wire.frames(packet.Event, packet.Header{Namespace: n.name}, c)
+	if err == nil && m.NoCompress {
+		for _, f := range fs {
+			f.SetPlain()
+		}
+	}
+	return fs, err
+}

@@ -1,0 +1,81 @@
+package sio
+
+import (
+	"log/slog"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/core/internal/rooms"
+)
+
+// A RoomEvent tells what happened to a room on this server (SIO section 11). The
+// room of a socket's id is one too.
+type RoomEvent struct {
+	Kind   RoomEventKind
+	Room   string
+	Socket string // the id of who joined or left; "" for the other kinds
+}
+
+// A RoomEventKind tells what happened to a room.
+type RoomEventKind uint8
+
+// The kinds of room events.
+const (
+	RoomCreated RoomEventKind = iota + 1 // it is about to get its first member
+	RoomJoined
+	RoomLeft
+	RoomDeleted // the last member has left
+)
+
+// String returns the name that the JavaScript server has for the event.
+func (k RoomEventKind) String() string {
+	switch k {
+	case RoomCreated:
+		return "create-room"
+	case RoomJoined:
+		return "join-room"
+	case RoomLeft:
+		return "leave-room"
+	case RoomDeleted:
+		return "delete-room"
+	default:
+		return "unknown"
+	}
+}
+
+// OnRoom adds a function that is told of every event of the namespace's rooms, in
+// order and one at a time. It runs soon after the event, and may hold up others
+// that join or leave, so it must not wait.
+func (n *Namespace) OnRoom(f func(e RoomEvent)) {
+	if f == nil {
+		misuse("OnRoom got a nil function")
+	}
+	n.register(func(r *routes) { r.onRoom = append(r.onRoom, f) })
+	for _, n := range n.members() {
+		n.index.Watch()
+	}
+}
+
+// tell tells of what has happened to rooms.
+func (n *Namespace) tell() { n.index.Tell(n.roomEvent) }
+
+func (n *Namespace) roomEvent(e rooms.Event) {
+	if w, ok := n.adapter.(adapter.RoomWatcher); ok {
+		switch e.Kind {
+		case rooms.Created:
+			w.RoomCreated(e.Room)
+		case rooms.Deleted:
+			w.RoomDeleted(e.Room)
+		default: // of no interest to it
+		}
+	}
+	for _, f := range n.routes.Load().onRoom {
+		err := rescue.Call(func() error {
+			f(RoomEvent{RoomEventKind(e.Kind), e.Room, e.Member})
+			return nil
+		})
+		if err != nil {
+			n.server.log().Error("OnRoom failed", slog.String("ns", n.name), errAttr(err))
+		}
+	}
+}
