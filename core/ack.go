@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/packet"
 )
 
@@ -37,7 +38,7 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	id := s.ns.ackIDs.Add(1)
 	h := packet.Header{Namespace: s.ns.name, ID: id, HasID: true}
 	s.ns.observe(s, event, args)
-	m, err := s.wire().event(h, event, args)
+	m, err := s.wire().event(frame.Single(), h, event, args)
 	if err != nil {
 		return Args{}, err
 	}

@@ -2,7 +2,37 @@
 
 package sio_test
 
-import "testing"
+import (
+	"testing"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// An echo of a short string, from the bytes that come to the bytes that go: the
+// Ctx with the packet's text, the string that the handler gets, and the string's
+// place in Emit's list of anything. An ack needs no more than the first.
+func TestAllocationsOfAnEcho(t *testing.T) {
+	srv, address := benchServer(t)
+	srv.On("echo", sio.Bind(func(c *sio.Ctx, s string) error { return c.Emit("echo", s) }))
+	srv.On("ack", sio.Reply(func(*sio.Ctx, struct{}) (bool, error) { return true, nil }))
+	conn := join(t, address)
+	for _, tt := range []struct {
+		out, in string
+		most    float64
+	}{
+		{`42["echo","hello"]`, `42["echo","hello"]`, 3},
+		{`421["ack"]`, `431[true]`, 1},
+	} {
+		out, in := frame(tt.out), make([]byte, 2+len(tt.in))
+		allocs := testing.AllocsPerRun(1000, func() { exchange(t, conn, out, in) })
+		if got := string(in[2:]); got != tt.in {
+			t.Errorf("got %s", got)
+		}
+		if allocs > tt.most {
+			t.Errorf("%s: %.0f allocations, want at most %.0f", tt.out, allocs, tt.most)
+		}
+	}
+}
 
 // A broadcast is encoded once, and handing it to a receiver allocates nothing.
 func TestSIO_BC_7_AllocationsOfABroadcastDoNotGrowWithReceivers(t *testing.T) {

@@ -72,7 +72,7 @@ func (b Broadcast) Emit(event string, args ...any) error {
 // emit sends an event to this namespace's clients in b.
 func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 	if n.simple() && !b.plain {
-		m, err := n.server.wire.event(packet.Header{Namespace: n.name}, event, args)
+		m, err := n.server.wire.event(frame.Shared(), packet.Header{Namespace: n.name}, event, args)
 		if err != nil {
 			return err
 		}

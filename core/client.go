@@ -66,17 +66,21 @@ func (c *client) joined() {
 
 // Message implements [engine.Handler].
 func (c *client) Message(binary bool, p []byte) {
+	in := new(inbound)
+	c.decoder.Space = in.space[:]
 	pkt, complete, err := c.decoder.decode(binary, p)
 	if err == nil && complete {
-		err = c.handle(pkt)
+		err = c.handle(pkt, in)
 	}
+	c.decoder.Space = nil
 	if err != nil { // SIO-BAD-1, SIO-BAD-3
 		c.server.log().Debug("client broke the protocol", slog.String("address", c.session.Request().ClientIP), errAttr(err))
 		c.session.Close(err)
 	}
 }
 
-func (c *client) handle(p packet.Packet) error {
+// handle handles a packet. If it is for a handler, in carries it there.
+func (c *client) handle(p packet.Packet, in *inbound) error {
 	if c.old() {
 		p = fromOld(p)
 	}
@@ -88,7 +92,7 @@ func (c *client) handle(p packet.Packet) error {
 	case s == nil || !s.Connected():
 		return errNotInNamespace
 	case p.Type == packet.Event:
-		s.event(p)
+		s.event(p, in)
 	case p.Type == packet.Ack:
 		s.settle(p)
 	case p.Type == packet.Disconnect:
@@ -114,7 +118,8 @@ func (c *client) connect(p packet.Packet) error {
 		ns.leave()
 		return err
 	}
-	in := s.newInbound(taskConnect)
+	in := new(inbound)
+	in.init(s, taskConnect)
 	in.event, in.auth = eventConnect, p.Data
 	idle, err := s.queue.Push(queued{in})
 	s.runIf(idle)

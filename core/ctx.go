@@ -36,7 +36,11 @@ type inbound struct {
 	ackID   uint64
 	acks    bool // the client waits for an ack
 	acked   atomic.Bool
+	space   [inlineArgs]byte // for a small event's name and args, to save another allocation
 }
+
+// inlineArgs makes an inbound as large as the allocator's next size, 256 bytes.
+const inlineArgs = 80
 
 type taskKind uint8
 
@@ -46,11 +50,10 @@ const (
 	taskDisconnect
 )
 
-// newInbound returns a task for the socket's queue.
-func (s *Socket) newInbound(task taskKind) *inbound {
-	in := &inbound{task: task}
+// init makes in a task for the socket's queue.
+func (in *inbound) init(s *Socket, task taskKind) {
+	in.task = task
 	in.ctx = Ctx{Socket: s, in: in}
-	return in
 }
 
 // Context returns a context that ends when the socket is disconnected, with a
@@ -97,6 +100,24 @@ func (c *Ctx) Len() int {
 	return c.args.Len()
 }
 
+// Size returns how many bytes the arguments have, binary data included: about
+// what the client had to send.
+func (c *Ctx) Size() int { return c.args.Size() + len(c.in.auth) }
+
+// OnAccept has h run once the client has been accepted, before the handlers of
+// [Namespace.OnConnect], and again each time that the client recovers its
+// session, which skips the connect chain. It is for middleware of
+// [Namespace.UseConnect] that has to join rooms, or watch over the socket for as
+// long as it is connected; elsewhere it panics. An error disconnects the client.
+func (c *Ctx) OnAccept(h Handler) {
+	if c.in.task != taskConnect || c.state.Load() == stateConnected {
+		misuse("Ctx.OnAccept outside of the connect chain: use it in the middleware of UseConnect")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.onAccept = append(c.onAccept, h)
+}
+
 // Bind decodes the arguments into dst, by position; each is a pointer as for
 // [encoding/json.Unmarshal], or nil for an argument that is of no interest.
 // Binary data arrives in a []byte, at any depth. Surplus arguments are
@@ -116,6 +137,12 @@ func (c *Ctx) Bind(dst ...any) error {
 		return &Error{Message: "invalid payload", Err: fmt.Errorf("decoding %q: %w", c.in.event, err)}
 	}
 	return nil
+}
+
+// bindSimple is Bind for one value that is simple enough, and reports whether it
+// is. dst does not escape.
+func (c *Ctx) bindSimple(dst any) bool {
+	return c.in.task == taskEvent && c.args.DecodeSimple(dst)
 }
 
 func bindAuth(codec packet.Codec, auth []byte, dst []any) error {

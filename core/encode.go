@@ -16,6 +16,8 @@ const sizeHint = 128
 
 func buffer() []byte { return append(frame.Buffer(sizeHint), messageType) }
 
+func slotBuffer(s *frame.Slot) []byte { return append(s.Buffer(), messageType) }
+
 // A wire makes packets into frames, the way a server was told to.
 type wire struct {
 	codec  packet.Codec  // nil: the default one
@@ -29,8 +31,9 @@ type content struct {
 	attachments [][]byte
 }
 
-// event returns the frames of an event: its text, then its attachments.
-func (w *wire) event(h packet.Header, name string, args []any) ([]*frame.Frame, error) {
+// event returns the frames of an event: its text, then its attachments. The slot
+// is for the text.
+func (w *wire) event(slot *frame.Slot, h packet.Header, name string, args []any) ([]*frame.Frame, error) {
 	if packet.Reserved(name) {
 		return nil, reservedEvent(name)
 	}
@@ -41,11 +44,11 @@ func (w *wire) event(h packet.Header, name string, args []any) ([]*frame.Frame, 
 		}
 		return w.frames(packet.Event, h, c)
 	}
-	buf, attachments, err := packet.AppendEvent(buffer(), w.codec, h, name, args)
+	buf, attachments, err := packet.AppendEvent(slotBuffer(slot), w.codec, h, name, args)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %q: %w", name, err)
 	}
-	return frames(buf, attachments), nil
+	return appendFrames(slot.Text(buf), attachments), nil
 }
 
 func reservedEvent(name string) error { return fmt.Errorf("%w: %q", ErrReservedEvent, name) }
@@ -65,11 +68,12 @@ func (w *wire) eventContent(name string, args []any) (c content, err error) {
 // ack returns the frames of an ack.
 func (w *wire) ack(h packet.Header, args []any) ([]*frame.Frame, error) {
 	if w.parser == nil {
-		buf, attachments, err := packet.AppendAck(buffer(), w.codec, h, args)
+		slot := frame.Single()
+		buf, attachments, err := packet.AppendAck(slotBuffer(slot), w.codec, h, args)
 		if err != nil {
 			return nil, err
 		}
-		return frames(buf, attachments), nil
+		return appendFrames(slot.Text(buf), attachments), nil
 	}
 	c, err := w.ackContent(args)
 	if err != nil {
@@ -145,8 +149,10 @@ func (w *wire) parse(p *parser.Packet) ([]*frame.Frame, error) {
 
 // frames returns those of a text packet and its attachments, which are copied.
 func frames(text []byte, attachments [][]byte) []*frame.Frame {
-	fs := make([]*frame.Frame, 1, 1+len(attachments))
-	fs[0] = frame.Text(text)
+	return appendFrames([]*frame.Frame{frame.Text(text)}, attachments)
+}
+
+func appendFrames(fs []*frame.Frame, attachments [][]byte) []*frame.Frame {
 	for _, p := range attachments {
 		fs = append(fs, frame.Binary(append(frame.Buffer(len(p)), p...)))
 	}

@@ -56,6 +56,15 @@ func bindFirst[In any](c *Ctx) (in In, err error) {
 	if _, none := any(in).(struct{}); none {
 		return in, nil
 	}
+	if c.bindSimple(&in) {
+		return in, nil
+	}
+	return bindAny[In](c)
+}
+
+// bindAny is apart so that in a simple type, which bindFirst can decode without
+// it, does not have to be allocated.
+func bindAny[In any](c *Ctx) (in In, err error) {
 	err = c.Bind(&in)
 	return in, err
 }

@@ -4,8 +4,8 @@ import "github.com/sioplug/sioplug/core/internal/packet"
 
 // event queues an event for its handler, on the read loop. If handlers cannot
 // keep up it waits, and with it the client: nothing is lost.
-func (s *Socket) event(p packet.Packet) {
-	in := s.newInbound(taskEvent)
+func (s *Socket) event(p packet.Packet, in *inbound) {
+	in.init(s, taskEvent)
 	in.ctx.args, in.acks, in.ackID = p.Args, p.HasID, p.ID
 	in.event, in.handler = s.ns.route(p.Name)
 	// An error means that the socket has ended meanwhile.

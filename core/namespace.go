@@ -2,6 +2,7 @@ package sio
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,7 +73,7 @@ func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 func (n *Namespace) connect(c *Ctx) {
 	s, r := c.Socket, n.routes.Load()
 	s.prepare(c.in.auth)
-	if !s.Recovered() || n.server.opts.ConnectionStateRecovery.RunMiddlewares { // SIO-CSR-9
+	if !s.skipsMiddlewares() {
 		if err := rescue.Call(func() error { return r.connect(c) }); err != nil {
 			s.refuse(err)
 			return
@@ -82,7 +83,7 @@ func (n *Namespace) connect(c *Ctx) {
 		return // it has gone meanwhile
 	}
 	n.server.log().Debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
-	for _, h := range r.onConnect {
+	for _, h := range slices.Concat(s.acceptHandlers(), r.onConnect) {
 		if err := rescue.Call(func() error { return h(c) }); err != nil {
 			s.logFailure("OnConnect failed", eventConnect, err)
 			_ = s.Disconnect() // it cannot fail but for being done already

@@ -146,8 +146,11 @@ func (s *Socket) relieve(ctx context.Context, pid string) {
 func (s *Socket) restoreValues(session *adapter.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if local, ok := session.Local.(map[any]any); ok {
-		s.values = maps.Clone(local)
+	if kept, ok := session.Local.(*keepsake); ok {
+		s.values = maps.Clone(kept.values)
+		if s.skipsMiddlewares() {
+			s.onAccept = kept.onAccept
+		}
 		return
 	}
 	_ = json.Unmarshal(session.Data, &s.data) // what is no object has no values
@@ -204,8 +207,39 @@ func (s *Socket) snapshot(rooms []string) (*adapter.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return &adapter.Session{
-		ID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data, Local: maps.Clone(s.values),
+		ID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data,
+		Local: &keepsake{maps.Clone(s.values), s.onAccept},
 	}, err
+}
+
+// A keepsake is what a log in this server's memory keeps of a socket beyond what
+// others could.
+type keepsake struct {
+	values   map[any]any
+	onAccept []Handler
+}
+
+// skipsMiddlewares reports whether the connect chain has had its say about the
+// client before (SIO-CSR-9). That of another process left nothing here, so it
+// does not count.
+func (s *Socket) skipsMiddlewares() bool {
+	if !s.Recovered() || s.ns.server.opts.ConnectionStateRecovery.RunMiddlewares {
+		return false
+	}
+	_, here := s.recovery.session.Local.(*keepsake)
+	return here
+}
+
+// acceptHandlers returns what the connect chain wants to be run now. Without a
+// log nobody will need it again.
+func (s *Socket) acceptHandlers() []Handler {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	hs := s.onAccept
+	if s.recovery == nil {
+		s.onAccept = nil
+	}
+	return hs
 }
 
 // recoverable reports whether a client may come back after this.

@@ -29,13 +29,14 @@ type Socket struct {
 	accepted bool      // only for tasks of the queue: the connect chain accepted the client
 	recovery *recovery // set by the first task; nil if the namespace has no log
 
-	mu     sync.Mutex
-	why    *DisconnectError
-	ctx    context.Context //nolint:containedctx // made when somebody asks for it
-	cancel context.CancelCauseFunc
-	acks   map[uint64]waiter
-	values map[any]any
-	data   map[string]json.RawMessage // values by name that came from elsewhere, until somebody wants them
+	mu       sync.Mutex
+	why      *DisconnectError
+	ctx      context.Context //nolint:containedctx // made when somebody asks for it
+	cancel   context.CancelCauseFunc
+	acks     map[uint64]waiter
+	values   map[any]any
+	onAccept []Handler
+	data     map[string]json.RawMessage // values by name that came from elsewhere, until somebody wants them
 }
 
 // The states of a socket.
@@ -88,7 +89,7 @@ func (s *Socket) Emit(event string, args ...any) error {
 		return s.emitLogged(event, args)
 	}
 	s.ns.observe(s, event, args)
-	m, err := s.wire().event(packet.Header{Namespace: s.ns.name}, event, args)
+	m, err := s.wire().event(frame.Single(), packet.Header{Namespace: s.ns.name}, event, args)
 	if err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (s *Socket) Emit(event string, args ...any) error {
 // not ready to receive: when its connection is congested, or between two polls.
 func (s *Socket) EmitVolatile(event string, args ...any) error {
 	s.ns.observe(s, event, args)
-	m, err := s.wire().event(packet.Header{Namespace: s.ns.name}, event, args)
+	m, err := s.wire().event(frame.Single(), packet.Header{Namespace: s.ns.name}, event, args)
 	if err != nil {
 		return err
 	}
@@ -275,6 +276,8 @@ func (s *Socket) end(why *DisconnectError, drop bool) bool {
 		w.gone(s)
 	}
 	s.client.forget(s)
-	s.runIf(s.queue.Close(queued{s.newInbound(taskDisconnect)}, drop))
+	last := new(inbound)
+	last.init(s, taskDisconnect)
+	s.runIf(s.queue.Close(queued{last}, drop))
 	return true
 }

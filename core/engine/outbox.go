@@ -132,6 +132,11 @@ func (s *Session) write(l *link) {
 		s.mu.Unlock()
 
 		blocked, err := l.conn.Write(batch)
+		if !blocked && err == nil {
+			for _, f := range batch {
+				f.Release()
+			}
+		}
 		clear(batch)
 
 		s.mu.Lock()

@@ -136,6 +136,9 @@ func (s *Session) noop(p *poll) {
 func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
 	body, contentType := s.payload(frames)
 	x.plain = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Plain() })
+	for _, f := range frames {
+		f.Release()
+	}
 	if err := x.Respond(pollingResponse(contentType, body)); err != nil {
 		s.end(TransportError, err, farewell{discard: true})
 	}

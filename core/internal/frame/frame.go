@@ -32,7 +32,8 @@ type Frame struct {
 	buf    []byte // Headroom bytes, of which the last ones are the header; then the payload
 	start  int    // where the WebSocket header begins in buf
 	opcode byte
-	plain  bool // see SetPlain
+	plain  bool  // see SetPlain
+	home   *Slot // of a frame that is used again, otherwise nil
 
 	compressed atomic.Pointer[Frame] // what SetCompressed was given
 }
@@ -67,7 +68,13 @@ func Close(code uint16, reason string) *Frame {
 }
 
 func newFrame(buf []byte, opcode byte) *Frame {
-	f := &Frame{buf: buf, opcode: opcode}
+	f := new(Frame)
+	f.init(buf, opcode)
+	return f
+}
+
+func (f *Frame) init(buf []byte, opcode byte) {
+	f.buf, f.opcode = buf, opcode
 	n := len(buf) - Headroom
 	switch {
 	case n < 126:
@@ -83,7 +90,6 @@ func newFrame(buf []byte, opcode byte) *Frame {
 		binary.BigEndian.PutUint64(buf[f.start+2:], uint64(n))
 	}
 	buf[f.start] = fin | opcode
-	return f
 }
 
 // Payload returns the packet without the WebSocket header. The caller must not

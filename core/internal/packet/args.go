@@ -129,6 +129,15 @@ func (a Args) Decode(codec Codec, dst ...any) error {
 	return nil
 }
 
+// DecodeSimple decodes the first value into dst, which does not escape, if it is
+// there and both are simple: strings, numbers, booleans, raw JSON.
+func (a Args) DecodeSimple(dst any) bool {
+	if a.n == 0 {
+		return false
+	}
+	return decodeSimple(a.next(&cursor{p: a.raw}, 0), dst)
+}
+
 func (a Args) decode(codec Codec, raw []byte, dst any) error {
 	if dst == nil || decodeSimple(raw, dst) {
 		return nil

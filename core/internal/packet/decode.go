@@ -30,6 +30,11 @@ type Decoder struct {
 	// means that only the transport bounds each of them.
 	MaxBytes int
 
+	// Space, if it has room for the payload of the next text message's packet, is
+	// where that is copied to; it is the packet's from then on. Otherwise there is
+	// an allocation.
+	Space []byte
+
 	namespace string   // of the last packet: usually that of the next one, too
 	pending   *pending // nil unless attachments are missing
 }
@@ -68,7 +73,7 @@ func (d *Decoder) Text(p []byte) (Packet, bool, error) {
 	if pkt.ID, pkt.HasID, p, err = cutID(p); err != nil {
 		return Packet{}, false, err
 	}
-	if !pkt.setPayload(p) {
+	if !pkt.setPayload(p, d.Space) {
 		return Packet{}, false, ErrInvalidPayload
 	}
 	if want > 0 {
@@ -182,7 +187,7 @@ func cutID(p []byte) (id uint64, ok bool, rest []byte, err error) {
 // as a text message: JSON, or nil for none, and attachments. Both are checked as
 // those of a text message are, and the JSON is copied.
 func Build(p Packet, data []byte, attachments [][]byte) (Packet, error) {
-	if p.ID > maxID || !utf8.Valid(data) || !p.setPayload(data) {
+	if p.ID > maxID || !utf8.Valid(data) || !p.setPayload(data, nil) {
 		return Packet{}, ErrInvalidPayload
 	}
 	if len(attachments) == 0 {
@@ -201,8 +206,8 @@ func Build(p Packet, data []byte, attachments [][]byte) (Packet, error) {
 }
 
 // setPayload checks and copies the JSON of a packet whose type is known
-// (SIO-BIN-8: long before any attachment arrives).
-func (k *Packet) setPayload(p []byte) bool {
+// (SIO-BIN-8: long before any attachment arrives), to space if it fits.
+func (k *Packet) setPayload(p, space []byte) bool {
 	if len(p) == 0 {
 		return k.Type != Event
 	}
@@ -212,7 +217,7 @@ func (k *Packet) setPayload(p []byte) bool {
 	case ConnectError:
 		return (p[0] == '{' || p[0] == '"') && k.setData(p)
 	case Event, Ack:
-		return p[0] == '[' && k.setList(p)
+		return p[0] == '[' && k.setList(p, space)
 	default: // DISCONNECT has no payload
 		return false
 	}
@@ -227,7 +232,7 @@ func (k *Packet) setData(p []byte) bool {
 }
 
 // setList takes the arguments from an array, and of an event the name first.
-func (k *Packet) setList(p []byte) bool {
+func (k *Packet) setList(p, space []byte) bool {
 	l := scanList(p, 1, MaxDepth-1)
 	if l.end == bad || skipSpace(p, l.end) != len(p) {
 		return false
@@ -236,12 +241,12 @@ func (k *Packet) setList(p []byte) bool {
 		k.Args = Args{raw: bytes.Clone(p[1 : l.end-1]), n: l.n}
 		return true
 	}
-	return l.n > 0 && k.setEvent(p[l.first:l.end-1], l.firstEnd-l.first, l.n-1)
+	return l.n > 0 && k.setEvent(p[l.first:l.end-1], space, l.firstEnd-l.first, l.n-1)
 }
 
 // setEvent takes the name, which are the first size bytes of p, and n more
 // values behind it. Name and arguments share one allocation.
-func (k *Packet) setEvent(p []byte, size, n int) bool {
+func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 	name := p[:size]
 	quoted := name[0] == '"'
 	if !quoted && !isDigit(name[0]) && name[0] != '-' {
@@ -253,7 +258,7 @@ func (k *Packet) setEvent(p []byte, size, n int) bool {
 		unescaped := appendUnescaped(buf, name[1:size-1])
 		k.Name = unescaped[len(p):]
 	} else {
-		buf = bytes.Clone(p)
+		buf = copyTo(space, p)
 		k.Name = buf[:size:size]
 		if quoted {
 			k.Name = buf[1 : size-1 : size-1]
@@ -264,4 +269,12 @@ func (k *Packet) setEvent(p []byte, size, n int) bool {
 		k.Args = Args{raw: buf[comma+1:], n: n}
 	}
 	return !quoted || !reserved(k.Name)
+}
+
+// copyTo returns a copy of p, in space if that has room.
+func copyTo(space, p []byte) []byte {
+	if cap(space) < len(p) {
+		return bytes.Clone(p)
+	}
+	return append(space[:0:len(p)], p...)
 }
