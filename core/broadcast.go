@@ -62,6 +62,9 @@ func (b Broadcast) Local() Broadcast {
 // The error is about the event, never about a client; or it is the adapter's, if
 // it could not tell other servers.
 func (b Broadcast) Emit(event string, args ...any) error {
+	if b.ns.family == nil {
+		return b.ns.emit(b, event, args)
+	}
 	var errs []error
 	for _, n := range b.ns.members() {
 		errs = append(errs, n.emit(b, event, args))

@@ -52,14 +52,17 @@
 //   - [Namespace.On]: for the one event, behind the handler.
 //
 // [Guard] makes middleware of a check. What a check finds out can be kept on the
-// socket by a [Key].
+// socket by a [Key]. Middleware may hand on a Ctx with another context
+// ([Ctx.WithContext]) or other arguments ([Ctx.WithArgs]). To look on without a
+// say there are [Namespace.OnAny] and [Namespace.OnAnyOutgoing].
 //
 // # Acknowledgements
 //
 // A client that wants an event to be acknowledged gets what Reply's function
 // returned or what was given to [Ctx.Ack], once, then or later. To ask the
 // client, use [EmitWithAck] or [Socket.EmitWithAck], with a context that says
-// how long to wait. A handler may ask its own client.
+// how long to wait. A handler may ask its own client. [BroadcastWithAck] asks
+// many and yields their answers as they come.
 //
 // # Rooms
 //
@@ -68,6 +71,35 @@
 // [Broadcast], a set of sockets to emit to; [Socket.To] and [Socket.Broadcast]
 // make one without that socket. A Broadcast is a value: refining it makes
 // another one. The id of a socket is a room with that socket in it.
+//
+// Beside Emit, a Broadcast can put all its sockets into rooms or take them out,
+// disconnect them, or describe them: [Broadcast.Join], [Broadcast.Leave],
+// [Broadcast.Disconnect], [Broadcast.Fetch]. [Namespace.OnRoom] tells of rooms
+// that come and go.
+//
+// # Namespaces
+//
+// [Server.Of] makes a namespace, and clients connect to those that there are.
+// [Server.OfFunc] and [Server.OfRegexp] let clients bring namespaces about: what
+// is registered on the parent that they return applies to each of its children,
+// and a broadcast to the parent reaches the clients of all.
+//
+// # Recovery
+//
+// With [Options.ConnectionStateRecovery], a client that lost its connection for a
+// short time gets what it missed, and is what it was: see [Recovery].
+//
+// # Clusters
+//
+// With [Options.Adapter], several servers are one: whatever is done to a
+// Broadcast is done on all of them, unless it is [Broadcast.Local].
+// [Namespace.ServerSideEmit] is for the servers among themselves. Package adapter
+// has what it takes to connect a broker, and a cluster in one process for tests.
+//
+// # Encodings
+//
+// [Options.JSON] replaces encoding/json, and [Options.Parser] the protocol's
+// encoding as a whole, by that of package msgpack for example.
 //
 // # Binary data
 //

@@ -222,16 +222,17 @@ func (n *Namespace) endIfEmpty() {
 	s := n.server
 	s.mu.Lock()
 	n.mu.Lock()
-	n.ended = n.clients == 0 && !n.pinned
+	over := n.clients == 0 && !n.pinned && !n.ended
+	n.ended = n.ended || over
 	n.mu.Unlock()
-	if n.ended {
+	if over {
 		delete(n.parent.family.children, n.name)
 		next := maps.Clone(*s.namespaces.Load())
 		delete(next, n.name)
 		s.namespaces.Store(&next)
 	}
 	s.mu.Unlock()
-	if n.ended {
+	if over {
 		n.close()
 	}
 }

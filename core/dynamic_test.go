@@ -85,6 +85,7 @@ func TestSIO_DY_3_WhatParentsHaveTheirChildrenHave(t *testing.T) {
 		parent.OnConnect(func(c *sio.Ctx) error { happened.add("connect %s", c.Namespace().Name()); return nil })
 		c := d.WebSocket(t)
 		c.Connect("/dynamic-1", "")
+		synctest.Wait()
 		happened.want(t, "middleware /dynamic-1", "connect /dynamic-1")
 		parent.On("later", func(c *sio.Ctx) error { return c.Ack("also here") }) // also after the child was made
 		c.Send(`42/dynamic-1,1["later"]`)

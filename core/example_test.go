@@ -199,8 +199,8 @@ func converse(srv *sio.Server, packets ...string) {
 		if strings.HasPrefix(answer, "45") {
 			answer += " and " + client.Next()
 		}
-		if p == "40" {
-			continue // connecting
+		if strings.HasPrefix(answer, "40") {
+			continue // connected, with an id that is another one each time
 		}
 		fmt.Printf("> %s\n< %s\n", p, answer)
 	}

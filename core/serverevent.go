@@ -110,8 +110,19 @@ func (t serverTask) Size() int { return len(t.m.Data) }
 // Run implements [serial.Task].
 func (t serverTask) Run() {
 	if _, err := t.ns.handleServerEvent(context.Background(), t.m); err != nil {
-		t.ns.server.log().Error("handler of a server-side event failed", slog.String("ns", t.ns.name), errAttr(err))
+		t.ns.logServerEvent(err)
 	}
+}
+
+// logServerEvent logs the error of a handler, at Debug if the other server is
+// meant to know it: it may even be that there is no handler.
+func (n *Namespace) logServerEvent(err error) {
+	level := slog.LevelError
+	if _, meant := toWire(err); meant {
+		level = slog.LevelDebug
+	}
+	n.server.log().LogAttrs(context.Background(), level, "handler of a server-side event failed",
+		slog.String("ns", n.name), errAttr(err))
 }
 
 // askHandler calls the handler of an event from a server that waits for the
@@ -125,10 +136,8 @@ func (n *Namespace) askHandler(ctx context.Context, m *adapter.Message, reply fu
 		ack.Data, ack.Attachments = c.data, c.attachments
 	}
 	if err != nil {
-		w, meant := toWire(err)
-		if !meant {
-			n.server.log().Error("handler of a server-side event failed", slog.String("ns", n.name), errAttr(err))
-		}
+		n.logServerEvent(err)
+		w, _ := toWire(err)
 		ack.Error = w.Message
 	}
 	reply(&adapter.Reply{Ack: ack})

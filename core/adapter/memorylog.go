@@ -1,0 +1,215 @@
+package adapter
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Errors of logs.
+var (
+	ErrUnknownSession = errors.New("adapter: unknown session")
+	ErrUnknownOffset  = errors.New("adapter: unknown offset")
+)
+
+// MemoryLogOptions are the settings of a [MemoryLog]. A zero value means the
+// default.
+type MemoryLogOptions struct {
+	MaxAge      time.Duration // how long messages and sessions are kept, 2 minutes by default
+	MaxBytes    int           // how many bytes of messages are kept, 16 MiB by default; the oldest go first
+	MaxSessions int           // how many sessions are kept, 100,000 by default; the oldest go first
+}
+
+// What [MemoryLogOptions] stand for when they are zero.
+const (
+	defaultMaxAge      = 2 * time.Minute
+	defaultMaxBytes    = 16 << 20
+	defaultMaxSessions = 100_000
+)
+
+// messageOverhead is what a message counts for beyond its bytes, so that many
+// small ones cannot escape the limit.
+const messageOverhead = 256
+
+// A MemoryLog keeps events and sessions in the memory of one server. It is the
+// [Log] that servers use unless told otherwise, and the reference for others. It
+// has no goroutine; while it is not empty it has a timer.
+type MemoryLog struct {
+	opts   MemoryLogOptions
+	prefix string // of all its offsets: those of another log are unknown
+
+	mu       sync.Mutex
+	first    uint64 // number of the oldest message that is kept; they count from 1
+	messages ring[entry]
+	bytes    int
+	sessions map[string]*saved // by private id
+	queue    ring[*saved]      // in the order in which they were saved; claimed ones, too
+	timer    *time.Timer       // nil while there is nothing to expire
+	closed   bool
+}
+
+// An entry is a message with its time.
+type entry struct {
+	m  *Message
+	at time.Time
+}
+
+// A saved is a session with its time.
+type saved struct {
+	session *Session
+	at      time.Time
+}
+
+// NewMemoryLog returns an empty log.
+func NewMemoryLog(opts MemoryLogOptions) *MemoryLog {
+	opts.MaxAge = cmp.Or(opts.MaxAge, defaultMaxAge)
+	opts.MaxBytes = cmp.Or(opts.MaxBytes, defaultMaxBytes)
+	opts.MaxSessions = cmp.Or(opts.MaxSessions, defaultMaxSessions)
+	return &MemoryLog{
+		opts:     opts,
+		prefix:   rand.Text()[:6] + ".", // 30 bits: enough to tell one run of a server from another
+		first:    1,
+		sessions: make(map[string]*saved),
+	}
+}
+
+// offset returns that of the message with a number. It travels with every event,
+// so it is short.
+func (l *MemoryLog) offset(n uint64) string { return l.prefix + strconv.FormatUint(n, 36) }
+
+// number returns the number of the message at an offset, if everything after it
+// is still there; mu is held.
+func (l *MemoryLog) number(offset string) (uint64, error) {
+	digits, ok := strings.CutPrefix(offset, l.prefix)
+	n, err := strconv.ParseUint(digits, 36, 64)
+	if !ok || err != nil || n+1 < l.first || n >= l.first+uint64(l.messages.len()) {
+		return 0, ErrUnknownOffset
+	}
+	return n, nil
+}
+
+// Append implements [Log].
+func (l *MemoryLog) Append(m *Message, deliver func(offset string)) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.messages.push(entry{m, time.Now()})
+	l.bytes += size(m)
+	deliver(l.offset(l.first + uint64(l.messages.len()) - 1))
+	l.trim()
+	return nil
+}
+
+func size(m *Message) int {
+	n := messageOverhead + len(m.Data)
+	for _, a := range m.Attachments {
+		n += len(a)
+	}
+	return n
+}
+
+// Save implements [Log].
+func (l *MemoryLog) Save(_ context.Context, s *Session) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := &saved{s, time.Now()}
+	l.sessions[s.PID] = v
+	l.queue.push(v)
+	l.trim()
+	return nil
+}
+
+// Claim implements [Log].
+func (l *MemoryLog) Claim(_ context.Context, pid, offset string) (*Session, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trim()
+	v := l.sessions[pid]
+	if v == nil {
+		return nil, ErrUnknownSession
+	}
+	if _, err := l.number(offset); err != nil {
+		return nil, errors.Join(ErrUnknownSession, err)
+	}
+	delete(l.sessions, pid)
+	s := v.session
+	v.session = nil // its place in the queue stays, empty
+	return s, nil
+}
+
+// Replay implements [Log].
+func (l *MemoryLog) Replay(
+	_ context.Context, offset string, rooms []string, f func(m *Message, offset string), last func(),
+) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, err := l.number(offset)
+	if err != nil {
+		return err
+	}
+	for n++; n < l.first+uint64(l.messages.len()); n++ {
+		if m := l.messages.at(int(n - l.first)).m; m.Target.Matches(rooms) { //nolint:gosec // less than the length
+			f(m, l.offset(n))
+		}
+	}
+	last()
+	return nil
+}
+
+// Close implements [Log].
+func (l *MemoryLog) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	l.first += uint64(l.messages.len())
+	l.messages, l.bytes, l.queue = ring[entry]{}, 0, ring[*saved]{}
+	clear(l.sessions)
+	return nil
+}
+
+// trim forgets what is too old or too much; mu is held.
+func (l *MemoryLog) trim() {
+	old := time.Now().Add(-l.opts.MaxAge)
+	for l.messages.len() > 0 && (l.bytes > l.opts.MaxBytes || !l.messages.at(0).at.After(old)) {
+		l.bytes -= size(l.messages.pop().m)
+		l.first++
+	}
+	for l.queue.len() > 0 {
+		v := l.queue.at(0)
+		if v.session != nil && v.at.After(old) && len(l.sessions) <= l.opts.MaxSessions {
+			break
+		}
+		l.queue.pop()
+		if v.session != nil && l.sessions[v.session.PID] == v {
+			delete(l.sessions, v.session.PID)
+		}
+	}
+	l.schedule()
+}
+
+// schedule has the oldest of what is kept be forgotten in time, also if nobody
+// uses the log any more; mu is held.
+func (l *MemoryLog) schedule() {
+	var oldest time.Time
+	switch {
+	case l.timer != nil || l.closed || l.messages.len()+l.queue.len() == 0:
+		return
+	case l.messages.len() == 0:
+		oldest = l.queue.at(0).at
+	default:
+		oldest = l.messages.at(0).at
+	}
+	l.timer = time.AfterFunc(time.Until(oldest.Add(l.opts.MaxAge)), func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.timer = nil
+		l.trim()
+	})
+}

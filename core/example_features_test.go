@@ -1,0 +1,190 @@
+package sio_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/adapter"
+)
+
+// The jury votes, and the last one's silence does not spoil it.
+func ExampleBroadcastWithAck() {
+	srv := sio.New(nil)
+	srv.OnConnect(func(c *sio.Ctx) error { return c.Join("jury") })
+	srv.On("decide", func(c *sio.Ctx) error {
+		ctx, cancel := context.WithTimeout(c.Context(), 5*time.Second)
+		defer cancel()
+		tally := map[string]int{}
+		for vote := range sio.BroadcastWithAck[string](ctx, srv.To("jury"), "guilty?") {
+			switch {
+			case errors.Is(vote.Err, context.DeadlineExceeded):
+				tally["abstained"]++
+			case vote.Err == nil:
+				tally[vote.Value]++
+			}
+		}
+		return c.Emit("verdict", tally)
+	})
+
+	talk(srv, `42["decide"]`, `431["no"]`)
+	// Output:
+	// > 42["decide"]
+	// < 421["guilty?"]
+	// > 431["no"]
+	// < 42["verdict",{"no":1}]
+}
+
+// Each customer of a service has a namespace, which comes about with its first
+// client.
+func ExampleServer_OfRegexp() {
+	srv := sio.New(&sio.Options{CleanupEmptyChildNamespaces: true})
+	tenants := srv.OfRegexp(regexp.MustCompile(`^/tenant-\d+$`))
+	tenants.On("where", func(c *sio.Ctx) error { return c.Ack(c.Namespace().Name()) })
+
+	converse(srv, `40/tenant-7,`, `42/tenant-7,1["where"]`)
+	// Output:
+	// > 42/tenant-7,1["where"]
+	// < 43/tenant-7,1["/tenant-7"]
+}
+
+// Which names there are may depend on who asks.
+func ExampleServer_OfFunc() {
+	srv := sio.New(nil)
+	rooms := srv.OfFunc(func(name string, h *sio.Handshake) bool {
+		return strings.HasPrefix(name, "/room/") && h.Header.Get("X-Banned") == ""
+	})
+	rooms.OnConnect(func(c *sio.Ctx) error {
+		return c.Broadcast().Emit("joined", c.ID()) // to those in the same namespace
+	})
+	_ = rooms.Emit("to everyone in all of them")
+}
+
+func ExampleBroadcast_Fetch() {
+	var name = sio.NewDataKey[string]("name")
+	srv := sio.New(nil)
+	srv.OnConnect(func(c *sio.Ctx) error {
+		name.Set(c.Socket, "Ann")
+		return c.Join("lobby")
+	})
+	srv.On("who is here", func(c *sio.Ctx) error {
+		sockets, err := srv.To("lobby").Fetch(c.Context())
+		if err != nil {
+			return err
+		}
+		var names []string
+		for _, s := range sockets {
+			n, _ := name.Of(s)
+			names = append(names, n)
+		}
+		return c.Ack(names)
+	})
+
+	talk(srv, `421["who is here"]`)
+	// Output:
+	// > 421["who is here"]
+	// < 431[["Ann"]]
+}
+
+// An administrator throws everyone out of a room, on all servers.
+func ExampleBroadcast_Disconnect() {
+	srv := sio.New(nil)
+	srv.OnConnect(func(c *sio.Ctx) error { return c.Join("party") })
+	srv.On("end", func(*sio.Ctx) error {
+		party := srv.To("party")
+		return errors.Join(party.Emit("goodbye"), party.Disconnect())
+	})
+
+	talk(srv, `42["end"]`)
+	// Output:
+	// > 42["end"]
+	// < 42["goodbye"]
+}
+
+// Middleware may hand on other arguments than those that came.
+func ExampleCtx_WithArgs() {
+	srv := sio.New(nil)
+	srv.UseEvents(func(next sio.Handler) sio.Handler {
+		return func(c *sio.Ctx) error {
+			var text string
+			if err := c.Bind(&text); err != nil {
+				return err
+			}
+			clean, err := c.WithArgs(strings.ReplaceAll(text, "darn", "****"))
+			if err != nil {
+				return err
+			}
+			return next(clean)
+		}
+	})
+	srv.On("say", sio.Bind(func(c *sio.Ctx, text string) error { return c.Emit("said", text) }))
+
+	talk(srv, `42["say","darn it"]`)
+	// Output:
+	// > 42["say","darn it"]
+	// < 42["said","**** it"]
+}
+
+func ExampleNamespace_OnAnyOutgoing() {
+	srv := sio.New(nil)
+	srv.OnAny(func(c *sio.Ctx) { fmt.Println("in: ", c.Event()) })
+	srv.OnAnyOutgoing(func(_ *sio.Socket, event string, args sio.Args) {
+		var n int
+		_ = args.Bind(&n)
+		fmt.Println("out:", event, n)
+	})
+	srv.On("count", func(c *sio.Ctx) error { return srv.Emit("counted", 1) })
+
+	talk(srv, `42["count"]`)
+	// Output:
+	// in:  count
+	// out: counted 1
+	// > 42["count"]
+	// < 42["counted",1]
+}
+
+// A picture is compressed already.
+func ExampleSocket_Self() {
+	srv := sio.New(nil)
+	srv.On("picture", func(c *sio.Ctx) error {
+		return c.Self().Compress(false).Emit("picture", []byte("JPEG"))
+	})
+
+	talk(srv, `42["picture"]`)
+	// Output:
+	// > 42["picture"]
+	// < 451-["picture",{"_placeholder":true,"num":0}] and bSlBFRw==
+}
+
+// Clients that lose their connection for less than a minute miss nothing.
+func ExampleRecovery() {
+	srv := sio.New(&sio.Options{
+		ConnectionStateRecovery: &sio.Recovery{MaxDisconnectionDuration: time.Minute},
+	})
+	srv.OnConnect(func(c *sio.Ctx) error {
+		if c.Recovered() { // it still is in its rooms, and has got what it missed
+			return nil
+		}
+		return c.Join("news")
+	})
+}
+
+// Two servers in one process; in production there is a broker between them.
+func ExampleNamespace_ServerSideEmit() {
+	cluster := adapter.NewMemory()
+	one := sio.New(&sio.Options{Adapter: cluster})
+	two := sio.New(&sio.Options{Adapter: cluster})
+	two.OnServerEvent("clients?", func(_ context.Context, _ sio.Args) (any, error) {
+		return two.ClientsCount(), nil
+	})
+
+	for answer := range sio.ServerSideEmitWithAck[int](context.Background(), one.Namespace, "clients?") {
+		fmt.Println(answer.Value, answer.Err)
+	}
+	_ = errors.Join(one.Shutdown(context.Background()), two.Shutdown(context.Background()))
+	// Output: 0 <nil>
+}
