@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"log/slog"
 	"sync"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -225,7 +226,7 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	h := packet.Header{Namespace: n.name, ID: id, HasID: true}
 	fs, err := n.server.wire.frames(packet.Event, h, content{m.Data, m.Attachments})
 	if err != nil {
-		n.server.log().Error("encoding a broadcast failed", errAttr(err))
+		n.server.log().ErrorContext(ctx, "encoding a broadcast failed", slog.String("ns", n.name), errAttr(err))
 		return
 	}
 	sockets := n.index.List(target(m.Target))

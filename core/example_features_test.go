@@ -58,14 +58,18 @@ func ExampleServer_OfFunc() {
 	rooms := srv.OfFunc(func(name string, h *sio.Handshake) bool {
 		return strings.HasPrefix(name, "/room/") && h.Header.Get("X-Banned") == ""
 	})
-	rooms.OnConnect(func(c *sio.Ctx) error {
-		return c.Broadcast().Emit("joined", c.ID()) // to those in the same namespace
-	})
-	_ = rooms.Emit("to everyone in all of them")
+	rooms.On("where", func(c *sio.Ctx) error { return c.Ack(c.Namespace().Name()) })
+
+	converse(srv, `40/room/kitchen,`, `42/room/kitchen,1["where"]`, `40/hall,`)
+	// Output:
+	// > 42/room/kitchen,1["where"]
+	// < 43/room/kitchen,1["/room/kitchen"]
+	// > 40/hall,
+	// < 44/hall,{"message":"Invalid namespace"}
 }
 
 func ExampleBroadcast_Fetch() {
-	var name = sio.NewDataKey[string]("name")
+	name := sio.NewDataKey[string]("name")
 	srv := sio.New(nil)
 	srv.OnConnect(func(c *sio.Ctx) error {
 		name.Set(c.Socket, "Ann")
@@ -137,7 +141,7 @@ func ExampleNamespace_OnAnyOutgoing() {
 		_ = args.Bind(&n)
 		fmt.Println("out:", event, n)
 	})
-	srv.On("count", func(c *sio.Ctx) error { return srv.Emit("counted", 1) })
+	srv.On("count", func(*sio.Ctx) error { return srv.Emit("counted", 1) })
 
 	talk(srv, `42["count"]`)
 	// Output:
@@ -171,6 +175,8 @@ func ExampleRecovery() {
 		}
 		return c.Join("news")
 	})
+	fmt.Println(srv.ClientsCount())
+	// Output: 0
 }
 
 // Two servers in one process; in production there is a broker between them.

@@ -27,9 +27,9 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 	case m.Kind == adapter.ServerEvent:
 		n.ns.askHandler(ctx, m, reply)
 	case m.Kind == adapter.Fetch:
-		reply(&adapter.Reply{Sockets: n.ns.describe(m.Target)})
+		reply(&adapter.Reply{Sockets: n.ns.describe(m.Target)}) //nolint:contextcheck // nothing that takes time
 	default:
-		n.ns.server.log().Debug("unknown question in the cluster", slog.Int("kind", int(m.Kind)))
+		n.ns.server.log().DebugContext(ctx, "unknown question in the cluster", slog.Int("kind", int(m.Kind)))
 	}
 }
 

@@ -110,18 +110,18 @@ func (t serverTask) Size() int { return len(t.m.Data) }
 // Run implements [serial.Task].
 func (t serverTask) Run() {
 	if _, err := t.ns.handleServerEvent(context.Background(), t.m); err != nil {
-		t.ns.logServerEvent(err)
+		t.ns.logServerEvent(context.Background(), err)
 	}
 }
 
 // logServerEvent logs the error of a handler, at Debug if the other server is
 // meant to know it: it may even be that there is no handler.
-func (n *Namespace) logServerEvent(err error) {
+func (n *Namespace) logServerEvent(ctx context.Context, err error) {
 	level := slog.LevelError
 	if _, meant := toWire(err); meant {
 		level = slog.LevelDebug
 	}
-	n.server.log().LogAttrs(context.Background(), level, "handler of a server-side event failed",
+	n.server.log().LogAttrs(ctx, level, "handler of a server-side event failed",
 		slog.String("ns", n.name), errAttr(err))
 }
 
@@ -136,7 +136,7 @@ func (n *Namespace) askHandler(ctx context.Context, m *adapter.Message, reply fu
 		ack.Data, ack.Attachments = c.data, c.attachments
 	}
 	if err != nil {
-		n.logServerEvent(err)
+		n.logServerEvent(ctx, err)
 		w, _ := toWire(err)
 		ack.Error = w.Message
 	}

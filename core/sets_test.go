@@ -233,7 +233,7 @@ func TestSIO_PM_1_MiddlewareMayChangeArguments(t *testing.T) {
 				if err := c.Bind(&sealed); err != nil {
 					return err
 				}
-				opened, err := c.WithArgs(strings.ToUpper(sealed), []byte{7}, 3)
+				opened, err := c.WithArgs(strings.ToUpper(sealed), []byte("blob"), 3)
 				if err != nil {
 					return err
 				}
@@ -247,12 +247,12 @@ func TestSIO_PM_1_MiddlewareMayChangeArguments(t *testing.T) {
 			if err := c.Bind(&text, &blob, &n); err != nil {
 				return err
 			}
-			return c.Ack(fmt.Sprint(text, blob, n, c.Len(), c.Event()))
+			return c.Ack(fmt.Sprintf("%s %s %d %d %s", text, blob, n, c.Len(), c.Event()))
 		})
 		c := d.WebSocket(t)
 		c.Connect("/", "")
 		c.Send(`421["e","sealed"]`)
-		c.Want(`431["SEALED[7] 3 3e"]`)
+		c.Want(`431["SEALED blob 3 3 e"]`)
 	})
 }
 

@@ -99,7 +99,7 @@ func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) erro
 	defer m.calls.Done()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(m.ctx, cancel)()
+	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // it says when the member leaves
 	var asked sync.WaitGroup
 	var one sync.Mutex
 	for _, o := range m.others() {
@@ -110,7 +110,7 @@ func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) erro
 			defer o.calls.Done()
 			ctx, cancel := context.WithCancel(ctx)
 			defer cancel()
-			defer context.AfterFunc(o.ctx, cancel)() // who leaves is not waited for
+			defer context.AfterFunc(o.ctx, cancel)() //nolint:contextcheck // who leaves is not waited for
 			o.node.Answer(ctx, msg, func(r *Reply) {
 				one.Lock()
 				defer one.Unlock()

@@ -20,7 +20,7 @@ var (
 // MemoryLogOptions are the settings of a [MemoryLog]. A zero value means the
 // default.
 type MemoryLogOptions struct {
-	MaxAge      time.Duration // how long messages and sessions are kept, 2 minutes by default
+	MaxAge      time.Duration // how long sessions are kept, 2 minutes by default; messages are kept twice as long
 	MaxBytes    int           // how many bytes of messages are kept, 16 MiB by default; the oldest go first
 	MaxSessions int           // how many sessions are kept, 100,000 by default; the oldest go first
 }
@@ -44,7 +44,7 @@ type MemoryLog struct {
 	prefix string // of all its offsets: those of another log are unknown
 
 	mu       sync.Mutex
-	first    uint64 // number of the oldest message that is kept; they count from 1
+	first    int // number of the oldest message that is kept; they count from 1
 	messages ring[entry]
 	bytes    int
 	sessions map[string]*saved // by private id
@@ -80,17 +80,17 @@ func NewMemoryLog(opts MemoryLogOptions) *MemoryLog {
 
 // offset returns that of the message with a number. It travels with every event,
 // so it is short.
-func (l *MemoryLog) offset(n uint64) string { return l.prefix + strconv.FormatUint(n, 36) }
+func (l *MemoryLog) offset(n int) string { return l.prefix + strconv.FormatInt(int64(n), 36) }
 
 // number returns the number of the message at an offset, if everything after it
 // is still there; mu is held.
-func (l *MemoryLog) number(offset string) (uint64, error) {
+func (l *MemoryLog) number(offset string) (int, error) {
 	digits, ok := strings.CutPrefix(offset, l.prefix)
-	n, err := strconv.ParseUint(digits, 36, 64)
-	if !ok || err != nil || n+1 < l.first || n >= l.first+uint64(l.messages.len()) {
-		return 0, ErrUnknownOffset
+	n, err := strconv.ParseInt(digits, 36, 0)
+	if number := int(n); ok && err == nil && number >= l.first-1 && number < l.first+l.messages.len() {
+		return number, nil
 	}
-	return n, nil
+	return 0, ErrUnknownOffset
 }
 
 // Append implements [Log].
@@ -99,7 +99,7 @@ func (l *MemoryLog) Append(m *Message, deliver func(offset string)) error {
 	defer l.mu.Unlock()
 	l.messages.push(entry{m, time.Now()})
 	l.bytes += size(m)
-	deliver(l.offset(l.first + uint64(l.messages.len()) - 1))
+	deliver(l.offset(l.first + l.messages.len() - 1))
 	l.trim()
 	return nil
 }
@@ -151,8 +151,8 @@ func (l *MemoryLog) Replay(
 	if err != nil {
 		return err
 	}
-	for n++; n < l.first+uint64(l.messages.len()); n++ {
-		if m := l.messages.at(int(n - l.first)).m; m.Target.Matches(rooms) { //nolint:gosec // less than the length
+	for n++; n < l.first+l.messages.len(); n++ {
+		if m := l.messages.at(n - l.first).m; m.Target.Matches(rooms) {
 			f(m, l.offset(n))
 		}
 	}
@@ -168,7 +168,7 @@ func (l *MemoryLog) Close() error {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	l.first += uint64(l.messages.len())
+	l.first += l.messages.len()
 	l.messages, l.bytes, l.queue = ring[entry]{}, 0, ring[*saved]{}
 	clear(l.sessions)
 	return nil
@@ -177,7 +177,8 @@ func (l *MemoryLog) Close() error {
 // trim forgets what is too old or too much; mu is held.
 func (l *MemoryLog) trim() {
 	old := time.Now().Add(-l.opts.MaxAge)
-	for l.messages.len() > 0 && (l.bytes > l.opts.MaxBytes || !l.messages.at(0).at.After(old)) {
+	veryOld := old.Add(-l.opts.MaxAge) // it takes time to notice that a connection is lost
+	for l.messages.len() > 0 && (l.bytes > l.opts.MaxBytes || !l.messages.at(0).at.After(veryOld)) {
 		l.bytes -= size(l.messages.pop().m)
 		l.first++
 	}
@@ -194,19 +195,13 @@ func (l *MemoryLog) trim() {
 	l.schedule()
 }
 
-// schedule has the oldest of what is kept be forgotten in time, also if nobody
-// uses the log any more; mu is held.
+// schedule has what is kept be forgotten some time, also if nobody uses the log
+// any more; mu is held.
 func (l *MemoryLog) schedule() {
-	var oldest time.Time
-	switch {
-	case l.timer != nil || l.closed || l.messages.len()+l.queue.len() == 0:
+	if l.timer != nil || l.closed || l.messages.len()+l.queue.len() == 0 {
 		return
-	case l.messages.len() == 0:
-		oldest = l.queue.at(0).at
-	default:
-		oldest = l.messages.at(0).at
 	}
-	l.timer = time.AfterFunc(time.Until(oldest.Add(l.opts.MaxAge)), func() {
+	l.timer = time.AfterFunc(l.opts.MaxAge, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.timer = nil
