@@ -24,7 +24,8 @@ type Server struct {
 	connects *deadline.List[*client] // clients that have yet to join a namespace
 	sockets  gate.Gate               // sockets that have not run their last handler
 
-	wire wire
+	wire        wire
+	clientFiles clientFiles
 
 	mu          sync.Mutex // serializes changes of namespaces, and those of parents to their children
 	namespaces  atomic.Pointer[map[string]*Namespace]
@@ -37,6 +38,7 @@ type Server struct {
 func New(opts *Options) *Server {
 	s := &Server{opts: opts.withDefaults()}
 	s.wire = wire{s.opts.JSON, s.opts.Parser}
+	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connects = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).idle)
 	s.engine = engine.NewServer(s.opts.engine(), s.open)
 	s.namespaces.Store(&map[string]*Namespace{})

@@ -7,9 +7,9 @@ import (
 	"compress/zlib"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
 	"sync"
+
+	"github.com/sioplug/sioplug/core/internal/accept"
 )
 
 // defaultHTTPThreshold is the size from which on the answers to polls are
@@ -54,7 +54,7 @@ func (c *compressors) compress(req *Request, res *Response) {
 	if c.threshold == 0 || req.Method != http.MethodGet || len(res.Body) < c.threshold {
 		return
 	}
-	encoding := negotiate(strings.Join(req.Header["Accept-Encoding"], ","))
+	encoding := accept.Encoding(req.Header, "gzip", "deflate") // EIO-HC-2
 	var body []byte
 	switch encoding {
 	case "gzip":
@@ -84,75 +84,4 @@ func pack(pool *sync.Pool, body []byte) []byte {
 		return nil
 	}
 	return buf.Bytes()
-}
-
-// A preference is what a client says about one encoding.
-type preference struct {
-	quality float64
-	exact   bool // not by "*"
-	place   int  // in the client's list
-}
-
-// better reports whether p is to be taken rather than q (EIO-HC-2).
-func (p preference) better(q preference) bool {
-	switch {
-	case p.quality != q.quality:
-		return p.quality > q.quality
-	case p.exact != q.exact:
-		return p.exact
-	default:
-		return p.place < q.place
-	}
-}
-
-// negotiate returns the encoding to use, "gzip" or "deflate", or "" for none,
-// for the value of an Accept-Encoding header.
-func negotiate(accept string) string {
-	if accept == "" {
-		return ""
-	}
-	gz, zl := prefer(accept, "gzip"), prefer(accept, "deflate")
-	switch {
-	case gz.quality <= 0 && zl.quality <= 0:
-		return ""
-	case zl.better(gz):
-		return "deflate"
-	default:
-		return "gzip"
-	}
-}
-
-// prefer returns what the header says about an encoding. Naming it counts more
-// than "*", and a higher quality more than a lower one of the same name.
-func prefer(accept, encoding string) preference {
-	var best preference
-	found, place := false, 0
-	for item := range strings.SplitSeq(accept, ",") {
-		name, params, _ := strings.Cut(item, ";")
-		name = strings.TrimSpace(name)
-		exact := strings.EqualFold(name, encoding)
-		if exact || name == "*" {
-			p := preference{quality(params), exact, place}
-			if !found || (exact && !best.exact) || (exact == best.exact && p.better(best)) {
-				best, found = p, true
-			}
-		}
-		place++
-	}
-	return best
-}
-
-// quality returns the q parameter, 1 if there is none.
-func quality(params string) float64 {
-	for param := range strings.SplitSeq(params, ";") {
-		name, value, _ := strings.Cut(param, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "q") {
-			q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil {
-				return 0
-			}
-			return q
-		}
-	}
-	return 1
 }

@@ -64,8 +64,10 @@ type Exchange interface {
 	// WebSocket handshake, and takes the connection out of its server. It
 	// calls open, and then arranges for the function that open returned to
 	// run until it returns: on a goroutine of its own, or on whatever the
-	// server provides for it. If the connection cannot be taken, Upgrade
-	// returns an error and has neither answered nor called open.
+	// server provides for it. Servers that hand over a connection only when
+	// their handler has returned call open then, or never if it breaks before:
+	// until then the engine holds nothing for it. If the connection cannot be
+	// taken, Upgrade returns an error and has neither answered nor called open.
 	Upgrade(header http.Header, open func(Upgraded) (run func())) error
 }
 

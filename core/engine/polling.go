@@ -58,17 +58,45 @@ func (s *Session) servePoll(ctx context.Context, x *visit) {
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	case parked != nil:
-		select {
-		case frames = <-parked.frames:
-		case <-ctx.Done():
-			if s.parks(parked) { // EIO-GET-6
-				s.end(TransportError, errPollAborted, farewell{discard: true})
-				return
-			}
-			frames = <-parked.frames // the answer was given before the client left
+		if frames = s.wait(ctx, parked); frames == nil { // EIO-GET-6
+			s.end(TransportError, errPollAborted, farewell{discard: true})
+			return
 		}
 	}
 	s.answerPoll(x, frames)
+}
+
+// wait returns what the parked poll is to be answered with, or nil if the
+// client has left before it was.
+func (s *Session) wait(ctx context.Context, p *poll) []*frame.Frame {
+	expired, stop := expiry(ctx)
+	defer stop()
+	select {
+	case frames := <-p.frames:
+		return frames
+	case <-expired:
+	case <-ctx.Done():
+		if s.parks(p) && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil
+		}
+	}
+	s.mu.Lock()
+	s.noop(p)
+	s.mu.Unlock()
+	return <-p.frames // which may have been given before
+}
+
+// expiry returns a channel that tells when a poll should be answered in any
+// case: somewhat before the request's deadline, if there is one. It is that of a
+// middleware that limits how long handlers take, and would answer in our place.
+func expiry(ctx context.Context) (expired <-chan time.Time, stop func()) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return nil, func() {}
+	}
+	left := time.Until(deadline)
+	t := time.NewTimer(left - min(left/2, time.Second))
+	return t.C, func() { t.Stop() }
 }
 
 // takePoll returns what a new GET is to be answered with, or the poll that it

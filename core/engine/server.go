@@ -105,7 +105,8 @@ func (e *Server) hi(id string, tail []byte) *frame.Frame {
 
 // Serve answers one request to the server's path. It returns when the answer
 // is sent: for a poll, when there is something to tell the client. ctx ends
-// when the client has gone away.
+// when the client has gone away; polls are answered before its deadline, if it
+// has one.
 func (e *Server) Serve(ctx context.Context, x Exchange) {
 	v := e.visit(x)
 	s, ref := e.verify(v)

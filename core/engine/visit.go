@@ -70,14 +70,14 @@ func (v *visit) Upgrade(header http.Header, open func(Upgraded) (run func())) er
 }
 
 // complete adds what CORS and middleware set to the engine's own header, which
-// wins where both have a say.
+// wins where both have a say. What the answer depends on adds up.
 func (v *visit) complete(own http.Header) http.Header {
 	if own == nil {
 		own = make(http.Header)
 	}
 	for k, vs := range v.header {
-		if _, ok := own[k]; !ok {
-			own[k] = vs
+		if _, ok := own[k]; !ok || k == "Vary" {
+			own[k] = append(own[k], vs...)
 		}
 	}
 	return own

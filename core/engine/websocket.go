@@ -57,12 +57,16 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 	header := http.Header{}
 	hs.Deflate = e.deflate.Accept(req.Header)
 	hs.SetHeader(header)
-	if !e.loops.Enter() {
+	if e.loops.Closed() {
 		respond(x, shuttingDown())
 		return
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
 		conn := websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)
+		if !e.loops.Enter() { // closed since we looked; it is too late for another answer
+			_ = conn.Close()
+			return func() {}
+		}
 		conn.Prepend(up.Head)
 		conn.Compress(hs.Deflate)
 		l := &link{session: s, name: WebSocket, conn: conn}
@@ -75,7 +79,6 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 		return l.run
 	})
 	if err != nil {
-		e.loops.Leave()
 		e.opts.Logger.Error("WebSocket upgrade failed: something between the HTTP server and sioplug keeps "+
 			"the connection from being taken over (a timeout or compression middleware, or HTTP/2)", slog.Any("err", err))
 		e.reportRefusal(x, badRequest("TRANSPORT_HANDSHAKE_ERROR", "error", err)) // EIO-VF-11

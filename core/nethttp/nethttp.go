@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -39,10 +40,22 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 		ClientIP:      ip,
 		TLS:           r.TLS != nil,
 		Query:         r.URL.Query(),
-		Header:        r.Header, // net/http does not use it again
+		Header:        header(w, r),
 		Body:          r.Body,
 		ContentLength: r.ContentLength,
 	}}
+}
+
+// header returns the headers of the request, which net/http does not use again.
+// Middleware that compresses says so before it knows whether there will be
+// anything to compress: then the engine must not do it, too.
+func header(w http.ResponseWriter, r *http.Request) http.Header {
+	if !strings.Contains(strings.Join(w.Header()["Vary"], ","), "Accept-Encoding") {
+		return r.Header
+	}
+	h := maps.Clone(r.Header)
+	delete(h, "Accept-Encoding")
+	return h
 }
 
 // Request implements [engine.Exchange]. Until the exchange is served, the
@@ -50,7 +63,7 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 func (x *Exchange) Request() *engine.Request { return x.req }
 
 // Values implements [engine.Exchange].
-func (x *Exchange) Values() context.Context { return x.r.Context() }
+func (x *Exchange) Values() context.Context { return values(x.r) }
 
 // Respond implements [engine.Exchange].
 func (x *Exchange) Respond(res engine.Response) error {

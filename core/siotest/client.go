@@ -210,10 +210,13 @@ func (c *Client) Abort() {
 	c.carrier.abort()
 }
 
-// next is Next without the test. When the session has ended it closes its side
-// of the connection, for which the server waits.
-func (c *Client) next() (string, error) {
-	p, err := c.read()
+// next is Next without the test.
+func (c *Client) next() (string, error) { return c.nextBefore(c.dialer.deadline()) }
+
+// nextBefore is next with a deadline of its own. When the session has ended it
+// closes its side of the connection, for which the server waits.
+func (c *Client) nextBefore(deadline time.Time) (string, error) {
+	p, err := c.read(deadline)
 	if errors.Is(err, errEnded) {
 		c.ended = true
 		c.carrier.abort()
@@ -221,9 +224,8 @@ func (c *Client) next() (string, error) {
 	return p, err
 }
 
-func (c *Client) read() (string, error) {
-	deadline := c.dialer.deadline() // pings do not count
-	for {
+func (c *Client) read(deadline time.Time) (string, error) {
+	for { // pings do not count
 		for len(c.queue) == 0 {
 			if c.ended {
 				return "", errEnded

@@ -1,6 +1,30 @@
-// Package siotest helps to test Socket.IO servers: a client that speaks the
-// protocol packet by packet, and [Run], the suite that every way of mounting a
-// server into an HTTP framework has to pass.
+// Package siotest helps to test Socket.IO servers: their handlers one by one,
+// whole servers by clients in memory, what they say packet by packet, and the
+// ways of mounting them.
+//
+// # One handler
+//
+// [NewCtx] makes the [sio.Ctx] that a handler or a middleware is called with,
+// and gives back the client that it came from:
+//
+//	c, client := siotest.NewCtx(t, "post", Post{Text: "hello"})
+//	if err := post(c); err != nil {
+//		t.Fatal(err)
+//	}
+//	client.Expect("posted", &got)
+//	client.Ack.Bind(&number)
+//
+// # A whole server
+//
+// [Connect] connects a client, a [Peer], to a server in memory, without a port:
+//
+//	ada := siotest.Connect(t, srv, "/chat", Login{Token: "ada's"})
+//	bob := siotest.Connect(t, srv, "/chat", Login{Token: "bob's"})
+//	ada.Emit("post", Post{Text: "hello"})
+//	bob.Expect("posted", &got)
+//
+// [Peer.Ask] sends an event that is to be acknowledged, [Event.Ack] answers one
+// of the server's. [TryConnect] is for clients that should be refused.
 //
 // # Packets
 //
@@ -21,10 +45,27 @@
 //
 // # Networks
 //
-// [Loopback] serves on a TCP port of this machine. [Pipes] serves over
-// [net.Pipe], so that server, clients and network fit into a bubble of
-// testing/synctest, where time is fake and [synctest.Wait] tells when
-// everything has been said.
+// A [Dialer] says how to get to a server; it opens Clients and Peers. [Loopback]
+// serves on a TCP port of this machine. [Pipes] serves over [net.Pipe], as
+// [Connect] and [NewCtx] do, so that server, clients and network fit into a
+// bubble of testing/synctest, where time is fake and [synctest.Wait] tells when
+// everything has been said:
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		client := siotest.Connect(t, newServer(), "/", nil)
+//		client.Emit("remind me", "1h")
+//		time.Sleep(time.Hour)
+//		synctest.Wait()
+//		client.Expect("reminder")
+//		client.ExpectNone()
+//	})
+//
+// The server has to be made inside of the bubble.
+//
+// # Mounts
+//
+// [Run] is the suite that every way of mounting a server into an HTTP framework
+// has to pass.
 //
 // [synctest.Wait]: https://pkg.go.dev/testing/synctest#Wait
 package siotest

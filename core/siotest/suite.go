@@ -54,10 +54,15 @@ func Run(t *testing.T, mount Mount, opts ...Option) {
 		{"large body", (*suite).largeBody},
 		{"bad requests", (*suite).badRequests},
 		{"bad packets", (*suite).badPackets},
+		{"proxies", (*suite).proxies},
+		{"ahead", (*suite).ahead},
+		{"CORS", (*suite).cors},
+		{"compression", (*suite).compression},
 		{"values", (*suite).values},
+		{"keep-alive", (*suite).keepAlive},
 		{"shutdown", (*suite).shutdown},
 	} {
-		if tt.name == "values" && s.lookup == nil {
+		if (tt.name == "values" || tt.name == "keep-alive") && s.lookup == nil {
 			continue // nobody said how to find them
 		}
 		t.Run(tt.name, func(t *testing.T) { tt.run(s, t) })
@@ -65,14 +70,21 @@ func Run(t *testing.T, mount Mount, opts ...Option) {
 }
 
 type suite struct {
-	mount  Mount
-	lookup func(*sio.Socket) (tenant, user string)
+	mount   Mount
+	lookup  func(*sio.Socket) (tenant, user string)
+	proxied bool
 }
 
 // serve mounts a new server on which register was called.
 func (s *suite) serve(t *testing.T, register func(srv *sio.Server)) (*sio.Server, Dialer) {
 	t.Helper()
-	srv := sio.New(&sio.Options{Logger: slog.New(testLog{t: t})})
+	return s.serveWith(t, sio.Options{}, register)
+}
+
+func (s *suite) serveWith(t *testing.T, opts sio.Options, register func(srv *sio.Server)) (*sio.Server, Dialer) {
+	t.Helper()
+	opts.Logger = slog.New(testLog{t: t})
+	srv := sio.New(&opts)
 	register(srv)
 	url := s.mount(t, srv)
 	t.Cleanup(func() {

@@ -16,7 +16,9 @@ import (
 	"github.com/gin-gonic/gin"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/nethttp"
+	"github.com/sioplug/sioplug/integrations/internal/connect"
 )
 
 // path is where clients look for a server unless told otherwise.
@@ -51,17 +53,26 @@ type exchange struct {
 	c *gin.Context
 }
 
+// Upgrade implements [engine.Exchange]. Gin then knows what the answer was.
+func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()) error {
+	x.c.Status(http.StatusSwitchingProtocols)
+	return x.Exchange.Upgrade(header, open)
+}
+
 type contextKey struct{}
 
-// Values implements [engine.Exchange]. Gin uses its contexts again, so the
-// session gets a copy, with a request that holds on to nothing of the
-// connection.
+// Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	c := x.c.Copy()
-	c.Request = x.c.Request.WithContext(context.WithoutCancel(x.c.Request.Context()))
-	c.Request.Body = http.NoBody
-	c.Params = withoutWildcard(c.Params)
-	return context.WithValue(x.Exchange.Values(), contextKey{}, c)
+	return context.WithValue(x.Exchange.Values(), contextKey{}, copyOf(x.c))
+}
+
+// copyOf returns a copy of c, which Gin uses again, with a request that holds on
+// to nothing of the connection.
+func copyOf(c *gin.Context) *gin.Context {
+	to := c.Copy()
+	to.Request = connect.Kept(c.Request)
+	to.Params = withoutWildcard(to.Params)
+	return to
 }
 
 func withoutWildcard(ps gin.Params) gin.Params {
@@ -75,10 +86,13 @@ func withoutWildcard(ps gin.Params) gin.Params {
 }
 
 // Context returns the Gin context of the request that opened the socket's
-// connection: a copy for reading its keys, parameters, cookies and headers. It
-// has no response writer. If the socket came by another mount, Context returns
-// nil.
+// connection, with what [Connect] found later: a copy for reading its keys,
+// parameters, cookies and headers. It has no response writer. If the socket came
+// by another mount, Context returns nil.
 func Context(s *sio.Socket) *gin.Context {
+	if c, ok := connectedKey.Get(s); ok {
+		return c
+	}
 	c, _ := s.Handshake().Context.Value(contextKey{}).(*gin.Context)
 	return c
 }

@@ -42,9 +42,16 @@ func lookup(s *sio.Socket) (tenant, user string) {
 	return c.Param("tenant"), c.GetString("user")
 }
 
+// newEngine returns an engine that trusts no proxy, which is not Gin's default.
+func newEngine() *gin.Engine {
+	r := gin.New()
+	_ = r.SetTrustedProxies(nil) // nil is always accepted
+	return r
+}
+
 func TestMountOnAnEngine(t *testing.T) {
 	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
-		r := gin.New()
+		r := newEngine()
 		siogin.Mount(r, srv)
 		return siotest.Loopback(t, r).URL
 	})
@@ -52,7 +59,7 @@ func TestMountOnAnEngine(t *testing.T) {
 
 func TestMountOnAGroup(t *testing.T) {
 	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
-		r := gin.New()
+		r := newEngine()
 		r.Use(gin.LoggerWithWriter(io.Discard), gin.RecoveryWithWriter(io.Discard))
 		siogin.Mount(r.Group("/t/:tenant", signIn), srv)
 		d := siotest.Loopback(t, r)
@@ -62,7 +69,7 @@ func TestMountOnAGroup(t *testing.T) {
 
 func TestHandlerAtAPathOfOnesOwn(t *testing.T) {
 	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
-		r := gin.New()
+		r := newEngine()
 		r.Any("/t/:tenant/live/", signIn, siogin.Handler(srv))
 		d := siotest.Loopback(t, r)
 		return strings.Replace(d.URL, "/socket.io/", "/t/acme/live/", 1)

@@ -105,10 +105,11 @@ func (l lockedWriter) Write(p []byte) (int, error) {
 // gin.Recovery must not see panics of handlers, and gin.Logger must not see a
 // WebSocket as a request that takes for ever.
 func TestRecoveryAndLoggerAroundIt(t *testing.T) {
-	var recovered, logged strings.Builder
+	var recovered strings.Builder
 	var mu sync.Mutex
+	logged := make(lines, 20)
 	_, d := serve(t, &sio.Options{Logger: slog.New(slog.DiscardHandler)}, func(r *gin.Engine, srv *sio.Server) {
-		r.Use(gin.LoggerWithWriter(lockedWriter{&mu, &logged}), gin.RecoveryWithWriter(lockedWriter{&mu, &recovered}))
+		r.Use(gin.LoggerWithWriter(logged), gin.RecoveryWithWriter(lockedWriter{&mu, &recovered}))
 		srv.On("panic", func(*sio.Ctx) error { panic("on purpose") })
 		siogin.Mount(r, srv)
 	})
@@ -116,16 +117,34 @@ func TestRecoveryAndLoggerAroundIt(t *testing.T) {
 	c.Connect("/", "")
 	c.Send(`421["panic"]`)
 	c.Want(`431[{"error":{"message":"internal error"}}]`)
+	logged.want(t, "101", "transport=websocket")
 	p := d.Polling(t)
 	p.Connect("/", "")
 	p.Send(`421["panic"]`)
 	p.Want(`431[{"error":{"message":"internal error"}}]`)
+	logged.want(t, "200", "transport=polling")
 	mu.Lock()
 	defer mu.Unlock()
 	if recovered.Len() > 0 {
 		t.Errorf("gin.Recovery says: %s", recovered.String())
 	}
-	if !strings.Contains(logged.String(), "transport=websocket") || !strings.Contains(logged.String(), "transport=polling") {
-		t.Errorf("gin.Logger says: %s", logged.String())
+}
+
+// lines are what a logger writes, which it may do after the client was answered.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
+}
+
+// want waits for the next line and fails the test unless it has these parts.
+func (l lines) want(t *testing.T, parts ...string) {
+	t.Helper()
+	line := <-l
+	for _, part := range parts {
+		if !strings.Contains(line, part) {
+			t.Errorf("log has no %q: %s", part, line)
+		}
 	}
 }

@@ -1,13 +1,18 @@
 // Command compat fills in the tables of docs/compatibility.md: for every row of
 // the reference it looks for tests that carry the row's id in their name, and
 // writes which files they are in. A row that no test names must have a status
-// that says why.
+// that says why, and an id in a test's name must be that of a row.
+//
+// The row SIO-BC-1 is found in strings, where names of subtests and scenarios
+// are, in the names of Go functions, as TestSIO_BC_1_BC_2_WhatTheyShow, and in
+// the names of transcripts, *.txtar.
 //
 // Without -write it only checks, and fails if the document is not up to date.
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -32,6 +37,11 @@ var (
 
 	// quoted matches strings of Go and JavaScript, where names of tests are.
 	quoted = regexp.MustCompile("\"(?:[^\"\\\\\n]|\\\\.)*\"|'(?:[^'\\\\\n]|\\\\.)*'|`[^`]*`")
+
+	// function matches the name of a Go test that begins with ids, and
+	// functionPart the first one of them, or of what is left.
+	function     = regexp.MustCompile(`^func Test((?:EIO|SIO)_\w+)\(`)
+	functionPart = regexp.MustCompile(`^(?:(EIO|SIO)_)?([A-Z0-9]+)_(\d+[a-z]?)(?:_|$)`)
 )
 
 func main() {
@@ -59,6 +69,9 @@ func run(root string, write bool) error {
 		return fmt.Errorf("no test has these rows in its name, and their status in %s does not say why: %s",
 			document, strings.Join(missing, " "))
 	}
+	if len(tests) > 0 {
+		return fmt.Errorf("tests have these rows in their names, and %s does not know them: %v", document, tests)
+	}
 	switch {
 	case bytes.Equal(old, []byte(text)):
 		return nil
@@ -70,7 +83,8 @@ func run(root string, write bool) error {
 }
 
 // fill returns the document with the third column of its tables written anew,
-// and the rows that are said to be tested and are not.
+// and the rows that are said to be tested and are not. It takes the rows that it
+// has used out of tests.
 func fill(text string, tests map[string][]string) (filled string, missing []string) {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
@@ -80,6 +94,7 @@ func fill(text string, tests map[string][]string) (filled string, missing []stri
 		}
 		id, status := m[1], m[2]
 		files := tests[id]
+		delete(tests, id)
 		if len(files) == 0 && (status == "as the reference" || strings.HasPrefix(status, "better")) {
 			missing = append(missing, id)
 		}
@@ -95,7 +110,7 @@ func testsByRow(root string) (map[string][]string, error) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git"):
+		case d.IsDir() && (d.Name() == "node_modules" || d.Name() == ".git" || d.Name() == "compat"): // whose own rows are made up
 			return filepath.SkipDir
 		case !isTest(d.Name()):
 			return nil
@@ -108,7 +123,11 @@ func testsByRow(root string) (map[string][]string, error) {
 		if err != nil {
 			return err
 		}
-		for _, id := range ids(string(text)) {
+		found := ids(string(text))
+		if filepath.Ext(name) == ".txtar" { // whose name is that of the test
+			found = rowID.FindAllString(d.Name(), -1)
+		}
+		for _, id := range found {
 			tests[id] = append(tests[id], filepath.ToSlash(name))
 		}
 		return nil
@@ -120,17 +139,19 @@ func testsByRow(root string) (map[string][]string, error) {
 }
 
 func isTest(name string) bool {
-	return strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, ".test.js") ||
+	return strings.HasSuffix(name, "_test.go") || strings.HasSuffix(name, ".test.js") || strings.HasSuffix(name, ".txtar") ||
 		strings.HasPrefix(name, "suite") && strings.HasSuffix(name, ".go")
 }
 
-// ids returns the row ids in the strings of a source file, each once.
+// ids returns the row ids in the strings and test functions of a source file,
+// each once.
 func ids(source string) []string {
 	var found []string
 	for line := range strings.SplitSeq(source, "\n") {
 		if strings.HasPrefix(strings.TrimSpace(line), "//") {
 			continue
 		}
+		found = append(found, functionIDs(line)...)
 		for _, s := range quoted.FindAllString(line, -1) {
 			found = append(found, rowID.FindAllString(s, -1)...)
 			for _, r := range idRange.FindAllStringSubmatch(s, -1) {
@@ -140,6 +161,22 @@ func ids(source string) []string {
 	}
 	slices.Sort(found)
 	return slices.Compact(found)
+}
+
+// functionIDs returns the row ids in the name of the Go test that a line begins.
+// Of several ids of one protocol, only the first has to name it.
+func functionIDs(line string) (found []string) {
+	name := function.FindStringSubmatch(line)
+	if name == nil {
+		return nil
+	}
+	protocol, rest := "", name[1]
+	for m := functionPart.FindStringSubmatch(rest); m != nil; m = functionPart.FindStringSubmatch(rest) {
+		protocol = cmp.Or(m[1], protocol)
+		found = append(found, protocol+"-"+m[2]+"-"+m[3])
+		rest = rest[len(m[0]):]
+	}
+	return found
 }
 
 func expand(prefix, from, to string) []string {

@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // TestCompatibilityIsUpToDate keeps docs/compatibility.md true: a row that it
 // calls tested has a test with the row's id in its name.
@@ -21,16 +24,28 @@ func TestARowWithoutTestNeedsAReason(t *testing.T) {
 	}
 }
 
-func TestIDsAreFoundInStringsOnly(t *testing.T) {
+func TestWhereIDsAreFound(t *testing.T) {
 	t.Parallel()
-	got := ids("// EIO-A-1 in a comment\nt.Run(\"EIO-A-2 and EIO-B-3..5\", f) // EIO-A-9\ntest('SIO-C-4b x')")
-	want := []string{"EIO-A-2", "EIO-B-3", "EIO-B-4", "EIO-B-5", "SIO-C-4b"}
-	if len(got) != len(want) {
-		t.Fatalf("got %v, want %v", got, want)
-	}
-	for i := range want {
-		if got[i] != want[i] {
-			t.Errorf("got %v, want %v", got, want)
+	for source, want := range map[string][]string{
+		"// EIO-A-1 in a comment": nil,
+		"t.Run(\"EIO-A-2 and EIO-B-3..5\", f) // EIO-A-9":     {"EIO-A-2", "EIO-B-3", "EIO-B-4", "EIO-B-5"},
+		"test('SIO-C-4b x')":                                {"SIO-C-4b"},
+		"func TestSIO_BC_1_Values(t *testing.T) {":          {"SIO-BC-1"},
+		"func TestSIO_BC_1_CSR_2b_EIO_V3_4(t *testing.T) {": {"EIO-V3-4", "SIO-BC-1", "SIO-CSR-2b"},
+		"func TestSIO_BC_Many(t *testing.T) {":              nil,
+		"func TestOther_BC_1(t *testing.T) {":               nil,
+	} {
+		if got := ids(source); !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", source, got, want)
 		}
+	}
+}
+
+func TestIDsWithoutRowAreLeft(t *testing.T) {
+	t.Parallel()
+	tests := map[string][]string{"EIO-X-1": {"a_test.go"}, "EIO-X-11": {"a_test.go"}}
+	fill("| EIO-X-1 | as the reference |  |", tests)
+	if len(tests) != 1 || tests["EIO-X-11"] == nil {
+		t.Errorf("left: %v", tests)
 	}
 }

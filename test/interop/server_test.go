@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/adapter"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
 )
 
@@ -48,6 +49,12 @@ func options(subject string) sio.Options {
 		}}
 	case "versions":
 		return sio.Options{AllowEIO3: true}
+	case "recovery":
+		return sio.Options{ConnectionStateRecovery: recovery()}
+	case "compress":
+		return sio.Options{PerMessageDeflate: &sio.PerMessageDeflate{}}
+	case "children":
+		return sio.Options{CleanupEmptyChildNamespaces: true}
 	default:
 		return sio.Options{}
 	}
@@ -57,6 +64,9 @@ func options(subject string) sio.Options {
 func newServer(log *slog.Logger, n *notes, opts sio.Options) *sio.Server {
 	opts.ClientFS = os.DirFS("node_modules/socket.io-client/dist")
 	opts.Logger = log
+	if opts.CleanupEmptyChildNamespaces {
+		opts.Adapter = funeral{adapter.NewMemory(), n}
+	}
 	srv := sio.New(&opts)
 	root := srv.Of("/")
 	everywhere(root, n)
@@ -70,6 +80,8 @@ func newServer(log *slog.Logger, n *notes, opts sio.Options) *sio.Server {
 	chat := srv.Of("/chat")
 	everywhere(chat, n)
 	names(chat)
+
+	features(srv, n)
 
 	everywhere(srv.Of("/members"), n)
 	members(srv.Of("/members"))

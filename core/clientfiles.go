@@ -1,0 +1,191 @@
+package sio
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/accept"
+	"github.com/sioplug/sioplug/core/internal/rescue"
+)
+
+// clientFiles are the files of the JavaScript client that there may be, by name
+// (SIO-FS-1). Each is read when the first client asks for it, once.
+type clientFiles map[string]*clientFile
+
+// newClientFiles returns the files in fsys, none if that is nil.
+func newClientFiles(fsys fs.FS) clientFiles {
+	if fsys == nil {
+		return nil
+	}
+	files := make(clientFiles)
+	for _, name := range []string{
+		"socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js",
+	} {
+		files[name] = &clientFile{fsys: fsys, name: name, mediaType: "application/javascript; charset=utf-8"}
+		name += ".map"
+		files[name] = &clientFile{fsys: fsys, name: name, mediaType: "application/json; charset=utf-8"}
+	}
+	return files
+}
+
+// serveClient answers a request for a file of the JavaScript client, if
+// clients get them here. Anything else goes to the engine (SIO-FS-7, SIO-FS-8).
+func (s *Server) serveClient(x engine.Exchange) bool {
+	req := x.Request()
+	f := s.clientFiles[path.Base(req.Path)]
+	if f == nil {
+		return false
+	}
+	variants, err := f.load(s.log())
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	res := engine.Response{Status: http.StatusInternalServerError}
+	switch {
+	case err != nil: // it was logged
+	case req.Method != http.MethodGet && req.Method != http.MethodHead:
+		// SIO-FS-6: the reference gives the file, whatever it is asked to do.
+		res = engine.Response{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, HEAD"}}}
+	default:
+		res = f.respond(variants, req.Header)
+	}
+	_ = s.engine.Respond(x, res) // a client that has gone needs no file
+	return true
+}
+
+// A clientFile is one of the files.
+type clientFile struct {
+	fsys      fs.FS
+	name      string
+	mediaType string
+
+	mu       sync.Mutex // held while the file is read, so that one request does it
+	variants *variants  // nil until that has succeeded
+	failed   bool
+}
+
+// load returns the file's contents. One that is missing or cannot be read is
+// tried again by the next request, but only the first failure is worth a line in
+// the log, because the next one is up to any client.
+func (f *clientFile) load(log *slog.Logger) (*variants, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.variants != nil {
+		return f.variants, nil
+	}
+	err := rescue.Call(func() (err error) {
+		f.variants, err = readVariants(f.fsys, f.name)
+		return err
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !f.failed {
+		f.failed = true
+		log.Error("reading a file of the JavaScript client failed: check Options.ClientFS",
+			slog.String("file", f.name), errAttr(err))
+	}
+	return f.variants, err
+}
+
+// respond is the answer to a GET or a HEAD.
+func (f *clientFile) respond(v *variants, asked http.Header) engine.Response {
+	encoding := accept.Encoding(asked, v.encodings...) // SIO-FS-4
+	body := v.bodies[encoding]()
+	h := http.Header{
+		"Cache-Control": {"public, max-age=0"}, // SIO-FS-2
+		"Etag":          {body.etag},
+		"Vary":          {"Accept-Encoding"},
+	}
+	if matches(asked["If-None-Match"], body.etag) {
+		return engine.Response{Status: http.StatusNotModified, Header: h}
+	}
+	h.Set("Content-Type", f.mediaType)
+	if encoding != "" {
+		h.Set("Content-Encoding", encoding)
+	}
+	return engine.Response{Status: http.StatusOK, Header: h, Body: body.data}
+}
+
+// matches reports whether a client has what it asks for, by the list of tags in
+// its If-None-Match (SIO-FS-3; the reference knows no lists). Tags of others may
+// have commas in them, but no quotes: no part of one is a tag of ours.
+func matches(lines []string, etag string) bool {
+	for tag := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == etag {
+			return true
+		}
+	}
+	return false
+}
+
+// Variants are the encodings of one file.
+type variants struct {
+	encodings []string               // in the order in which we like them
+	bodies    map[string]func() body // by encoding, "" for the file as it is
+}
+
+// A body has a tag of its own in each encoding, since they are different bytes
+// that proxies keep side by side.
+type body struct {
+	data []byte
+	etag string
+}
+
+// newBody tags data by its content, so that a new version of the client has a
+// new tag, under whatever version number.
+func newBody(data []byte) body {
+	sum := sha256.Sum256(data)
+	return body{data, `"` + hex.EncodeToString(sum[:8]) + `"`}
+}
+
+// readVariants reads a file, and what somebody has compressed of it. What is
+// missing is compressed here, once, for the first client that wants it; except
+// for Brotli, which Go has no encoder for.
+func readVariants(fsys fs.FS, name string) (*variants, error) {
+	plain, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	v := &variants{bodies: make(map[string]func() body)}
+	v.add("", func() []byte { return plain })
+	for _, e := range []struct{ encoding, suffix string }{{"br", ".br"}, {"gzip", ".gz"}} {
+		switch packed, err := fs.ReadFile(fsys, name+e.suffix); {
+		case err == nil:
+			v.add(e.encoding, func() []byte { return packed })
+		case !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		}
+	}
+	if v.bodies["gzip"] == nil {
+		v.add("gzip", func() []byte { return compressed(plain, gzip.NewWriterLevel) })
+	}
+	v.add("deflate", func() []byte { return compressed(plain, zlib.NewWriterLevel) }) // which is what it means
+	return v, nil
+}
+
+func (v *variants) add(encoding string, data func() []byte) {
+	if encoding != "" {
+		v.encodings = append(v.encodings, encoding)
+	}
+	v.bodies[encoding] = sync.OnceValue(func() body { return newBody(data()) })
+}
+
+// compressed returns data as the writers of package gzip or zlib write it.
+func compressed[W io.WriteCloser](data []byte, newWriter func(io.Writer, int) (W, error)) []byte {
+	var buf bytes.Buffer
+	w, _ := newWriter(&buf, gzip.BestCompression) // the level is one
+	_, _ = w.Write(data)                          // memory takes everything
+	_ = w.Close()
+	return buf.Bytes()
+}

@@ -1,0 +1,201 @@
+package siotest
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// Proxied makes [Run] expect that the mount's framework takes the client's
+// address from the header X-Forwarded-For, because it was told to trust this
+// machine as a proxy. Without it, Run expects that it does not.
+func Proxied() Option {
+	return func(s *suite) { s.proxied = true }
+}
+
+// proxies tests whose address handlers get to know.
+func (s *suite) proxies(t *testing.T) {
+	want := `431["127.0.0.1"]`
+	if s.proxied {
+		want = `431["203.0.113.7"]`
+	}
+	s.transports(t, func(t *testing.T, open func(*testing.T, Dialer) *Client) {
+		_, d := s.serve(t, func(srv *sio.Server) {
+			srv.On("address", func(c *sio.Ctx) error { return c.Ack(c.Handshake().Address) })
+		})
+		d.Header = http.Header{"X-Forwarded-For": {"203.0.113.7"}}
+		c := open(t, d)
+		c.Connect("/", "")
+		c.Send(`421["address"]`)
+		c.Want(want)
+	})
+}
+
+// ahead tests that what a client sends before it has the answer to its
+// handshake is not lost on the way out of the HTTP server.
+func (s *suite) ahead(t *testing.T) {
+	_, d := s.serve(t, echo)
+	large := `42["echo","` + strings.Repeat("x", 20_000) + `"]` // beyond the buffers of HTTP servers
+	c := d.WebSocket(t, "40", `42["echo","early"]`, large)
+	if got := c.Next(); !strings.HasPrefix(got, `40{"sid":`) {
+		t.Fatalf("answer to CONNECT: %q", got)
+	}
+	c.Want(`42["echo","early"]`, large)
+}
+
+// cors tests that what the server says to pages of other origins reaches them.
+func (s *suite) cors(t *testing.T) {
+	const page = "http://page.test"
+	_, d := s.serveWith(t, sio.Options{CORS: &sio.CORS{Origins: []string{page}, Credentials: true}}, echo)
+	client := d.HTTP(t)
+	polling := d.Endpoint("EIO", "4", "transport", "polling")
+	for _, tt := range []struct {
+		name, method, url, origin string
+		status                    int
+	}{
+		{"preflight", http.MethodOptions, polling, page, http.StatusNoContent},
+		{"poll", http.MethodGet, polling, page, http.StatusOK},
+		{"error", http.MethodGet, d.Endpoint("EIO", "4", "transport", "polling", "sid", "unknown"), page, http.StatusBadRequest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := http.Header{"Origin": {tt.origin}, "Access-Control-Request-Method": {"POST"}}
+			res, _ := fetch(t, client, tt.method, tt.url, h)
+			if res.StatusCode != tt.status {
+				t.Errorf("status %d, want %d", res.StatusCode, tt.status)
+			}
+			for k, want := range map[string]string{
+				"Access-Control-Allow-Origin":      page,
+				"Access-Control-Allow-Credentials": "true",
+			} {
+				if got := strings.Join(res.Header[k], " and "); got != want {
+					t.Errorf("%s: %q, want %q", k, got, want)
+				}
+			}
+		})
+	}
+	d.Header = http.Header{"Origin": {page}}
+	c := d.WebSocket(t)
+	c.Connect("/", "")
+	d.Header = http.Header{"Origin": {"http://other.test"}}
+	if w, err := dialWebSocket(d, "", nil); err == nil || !strings.Contains(err.Error(), "403") {
+		t.Errorf("a WebSocket of another origin: %v, %v; want status 403", w, err)
+	}
+}
+
+// compression tests that a large answer arrives compressed, and only once, also
+// where middleware does that as well.
+func (s *suite) compression(t *testing.T) {
+	large := `42["echo","` + strings.Repeat("x", 10_000) + `"]`
+	_, d := s.serve(t, echo)
+	c := d.Polling(t)
+	c.Connect("/", "")
+	c.Send(large)
+	url := d.Endpoint("EIO", "4", "transport", "polling", "sid", c.SID())
+	res, body := fetch(t, d.HTTP(t), http.MethodGet, url, http.Header{"Accept-Encoding": {"gzip"}})
+	if got := res.Header.Get("Content-Encoding"); got != "gzip" {
+		t.Fatalf("Content-Encoding %q, status %d", got, res.StatusCode)
+	}
+	r, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); string(text) != large || err != nil {
+		t.Errorf("the answer was changed: %d bytes instead of %d, %v", len(text), len(large), err)
+	}
+}
+
+// keepAlive tests that users whose requests come one after the other on the same
+// connection are not mixed up: a framework uses the memory of one for the next.
+func (s *suite) keepAlive(t *testing.T) {
+	const users, rounds = 10, 20
+	_, d := s.serve(t, func(srv *sio.Server) {
+		srv.On("who", func(c *sio.Ctx) error {
+			tenant, user := s.lookup(c.Socket)
+			h := c.Handshake()
+			return c.Ack(tenant, user, h.Header.Get("X-User"), h.Query.Get("user"), strings.Contains(h.URL, "user="+user), h.Host)
+		})
+	})
+	// One connection for all, as behind a proxy.
+	shared := d.HTTP(t)
+	var one sync.Mutex
+	request := func(user, method, url, body string) (string, error) {
+		one.Lock()
+		defer one.Unlock()
+		return exchange(t.Context(), shared, user, method, url, body)
+	}
+	var all sync.WaitGroup
+	for i := range users {
+		all.Go(func() {
+			user := fmt.Sprint("user", i)
+			opening := d.Endpoint("EIO", "4", "transport", "polling", "user", user)
+			open, err := request(user, http.MethodGet, opening, "")
+			sid, _, ok := strings.Cut(strings.TrimPrefix(open, `0{"sid":"`), `"`)
+			if err != nil || !ok {
+				t.Errorf("opening: %q, %v", open, err)
+				return
+			}
+			url := d.Endpoint("EIO", "4", "transport", "polling", "user", "XXXXX", "sid", sid)
+			_, err1 := request(user, http.MethodPost, url, "40")
+			got, err2 := request(user, http.MethodGet, url, "")
+			if err := errors.Join(err1, err2); err != nil || !strings.HasPrefix(got, "40{") {
+				t.Errorf("connecting: %q, %v", got, err)
+				return
+			}
+			host := strings.Split(d.URL, "/")[2]
+			want := fmt.Sprintf(`431["acme",%q,%q,%q,true,%q]`, user, user, user, host)
+			for range rounds {
+				// The other requests of a session do not count, whoever sends them.
+				_, err1 := request("XXXXX", http.MethodPost, url, `421["who"]`)
+				got, err2 := request("XXXXX", http.MethodGet, url, "")
+				if err := errors.Join(err1, err2); err != nil || got != want {
+					t.Errorf("got %s, want %s, error %v", got, want, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// exchange sends a request in the name of a user and returns the answer.
+func exchange(ctx context.Context, c *http.Client, user, method, url, body string) (string, error) {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	r.Header.Set("X-User", user)
+	res, err := c.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	return string(answer), err
+}
+
+// fetch sends a request by hand and returns the answer and its body.
+func fetch(t *testing.T, c *http.Client, method, url string, h http.Header) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = h
+	res, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, string(body)
+}

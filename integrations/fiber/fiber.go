@@ -1,0 +1,113 @@
+// Package siofiber mounts a Socket.IO server into a Fiber application, version 2:
+//
+//	app := fiber.New()
+//	siofiber.Mount(app, srv)
+//
+// Fiber's middleware runs for every HTTP request of the mount: for each poll and
+// POST of a client that uses polling, once for one that uses WebSocket. What it
+// left in Locals on the request that opened the connection is there in every
+// handler, by [Locals].
+package siofiber
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gofiber/fiber/v2"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
+)
+
+// path is where clients look for a server unless told otherwise.
+const path = "/socket.io"
+
+// Mount serves srv at /socket.io on an app or a group, whose prefix, parameters
+// and middleware apply. For another path, route [Handler] yourself.
+//
+// With Prefork, which runs several processes, a client's polls would come to
+// processes that do not know it. Mount panics then, unless Options.Transports
+// has only WebSocket.
+func Mount(r fiber.Router, srv *sio.Server) {
+	if app, ok := r.(*fiber.App); ok && app.Config().Prefork {
+		fasthttpx.RefusePrefork("siofiber", srv)
+	}
+	h := Handler(srv)
+	r.All(path, h) // for clients with addTrailingSlash: false
+	r.All(path+"/*", h)
+}
+
+// Handler returns the handler that [Mount] registers, for all methods. Clients
+// ask for the path they were given with a slash behind it, and for the files of
+// the JavaScript client below it, if [sio.Options] says that there are any.
+func Handler(srv *sio.Server) fiber.Handler {
+	if fiber.IsChild() {
+		fasthttpx.RefusePrefork("siofiber", srv)
+	}
+	return func(c *fiber.Ctx) error {
+		fasthttpx.Serve(srv, c.Context(), fasthttpx.Framework{
+			IP:      c.IP(),
+			Context: c.UserContext(),
+			Values: func() context.Context {
+				kept := fasthttpx.Lasting(c.Context(), c.UserContext())
+				return context.WithValue(kept, handshakeKey{}, &handshake{c.App(), snapshot(c)})
+			},
+		})
+		return nil
+	}
+}
+
+// A handshake is what sockets keep of the request that opened their connection.
+type handshake struct {
+	app *fiber.App
+	*fasthttpx.Snapshot
+}
+
+type handshakeKey struct{}
+
+func snapshot(c *fiber.Ctx) *fasthttpx.Snapshot {
+	route := c.Route()
+	return fasthttpx.Take(c.Context(), route.Path, route.Params, func(name string) string { return c.Params(name) })
+}
+
+func opening(s *sio.Socket) (h *handshake, ok bool) {
+	h, ok = s.Handshake().Context.Value(handshakeKey{}).(*handshake)
+	return h, ok
+}
+
+// found returns what there is for a socket: what its connect middleware has
+// left, and otherwise what was there when the connection was opened.
+func found(s *sio.Socket) *fasthttpx.Snapshot {
+	if connected, ok := connectedKey.Get(s); ok {
+		return connected
+	}
+	if h, ok := opening(s); ok {
+		return h.Snapshot
+	}
+	return nil // from another mount
+}
+
+// Locals returns what Fiber's middleware had left under that key when the
+// socket's connection was opened, or what [Connect] found later. It is the zero
+// T if there is nothing, or something else.
+//
+// Strings and []byte are copies; Fiber's own objects are left out, because Fiber
+// uses them again. What else refers to strings of the request has to copy them
+// itself, by Fiber's own rule: see utils.CopyString there.
+func Locals[T any](s *sio.Socket, key any) T {
+	v, _ := found(s).Local(key).(T)
+	return v
+}
+
+// Params returns the route parameter of that name, "" if there is none.
+func Params(s *sio.Socket, name string) string { return found(s).Param(name) }
+
+// Cookies returns the cookie of that name which came with the request that
+// opened the socket's connection, "" if there is none.
+func Cookies(s *sio.Socket, name string) string {
+	r := http.Request{Header: s.Handshake().Header}
+	if c, err := r.Cookie(name); err == nil {
+		return c.Value
+	}
+	return ""
+}

@@ -1,0 +1,87 @@
+package siofiberv3
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/gofiber/fiber/v3"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/integrations/internal/connect"
+	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
+)
+
+// connectedKey has what Connect's middleware has left.
+var connectedKey = sio.NewKey[*fasthttpx.Snapshot]("fiber's locals at connect time") //nolint:gochecknoglobals // immutable
+
+// Connect makes middleware for [sio.Namespace.UseConnect] of Fiber's: handlers
+// that check something and call Next. They see the request that opened the
+// connection, its route and its Locals, once for each client of the namespace.
+// What they leave in Locals is there in the namespace's handlers, by [Locals].
+//
+// A handler that answers instead of calling Next, or returns an error, refuses
+// the client, which gets the status and the body as the data of its
+// "connect_error": {"status": 401, "body": ...}. An answer of 500 or above is
+// an internal error, which is logged.
+//
+// It is for middleware that looks at requests: authentication, sessions that
+// are read, key checks, rate limits. There is no answer whose headers, cookies
+// or body it could change, and Next returns before the client is connected, so
+// CORS, compression, caches, timeouts, logs of what was answered, and sessions
+// that are saved have no place here.
+func Connect(handlers ...fiber.Handler) sio.Middleware {
+	a := &apps{made: make(map[place]*fiber.App)}
+	for _, h := range append(slices.Clone(handlers), pass) {
+		a.handlers = append(a.handlers, h)
+	}
+	return sio.Guard(func(c *sio.Ctx) error {
+		h, ok := opening(c.Socket)
+		if !ok {
+			return connect.ErrOtherMount("siofiberv3")
+		}
+		ctx := found(c.Socket).Replay(c.Handshake())
+		a.at(place{h.app, h.Route}).Handler()(ctx)
+		passed, ok := ctx.UserValue(passedKey{}).(*fasthttpx.Snapshot)
+		if !ok {
+			res := &ctx.Response
+			return connect.Refuse(res.StatusCode(), string(res.Header.ContentType()), res.Body(), nil)
+		}
+		connectedKey.Set(c.Socket, passed)
+		return nil
+	})
+}
+
+type passedKey struct{}
+
+// pass is the handler behind the others: it notes what they have left.
+func pass(c fiber.Ctx) error {
+	c.RequestCtx().SetUserValue(passedKey{}, snapshot(c))
+	return nil
+}
+
+// A place is where an application has mounted the server.
+type place struct {
+	app   *fiber.App
+	route string
+}
+
+// apps runs handlers as Fiber runs them: in an application that is set up like
+// the one they come from, and has nothing but them at the same route.
+type apps struct {
+	handlers []any // functions, as Fiber takes them
+
+	mu   sync.Mutex
+	made map[place]*fiber.App // one for each mount, so there are few
+}
+
+func (a *apps) at(p place) *fiber.App {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	app, ok := a.made[p]
+	if !ok {
+		app = fiber.New(p.app.Config())
+		app.All(p.route, a.handlers[0], a.handlers[1:]...)
+		a.made[p] = app
+	}
+	return app
+}

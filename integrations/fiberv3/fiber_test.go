@@ -1,0 +1,78 @@
+package siofiberv3_test
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gofiber/fiber/v3"
+	"go.uber.org/goleak"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
+	siofiberv3 "github.com/sioplug/sioplug/integrations/fiberv3"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp's own, which sleep for seconds before they see that they are done.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+	)
+}
+
+// signIn keeps the header X-User in Fiber's Locals, and refuses mallory.
+func signIn(c fiber.Ctx) error {
+	user := c.Get("X-User")
+	if user == "mallory" {
+		return fiber.ErrUnauthorized
+	}
+	c.Locals("user", user)
+	return c.Next()
+}
+
+func lookup(s *sio.Socket) (tenant, user string) {
+	return siofiberv3.Params(s, "tenant"), siofiberv3.Locals[string](s, "user")
+}
+
+// serve runs an app on a port of this machine and returns how to reach it at
+// the path "/socket.io/".
+func serve(t *testing.T, app *fiber.App) siotest.Dialer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	t.Cleanup(func() {
+		if err := app.ShutdownWithContext(t.Context()); err != nil && err != t.Context().Err() {
+			t.Errorf("stopping Fiber: %v", err)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("Fiber: %v", err)
+		}
+	})
+	return siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
+}
+
+func newApp() *fiber.App { return fiber.New() }
+
+func TestMountOnAnApp(t *testing.T) {
+	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+		app := newApp()
+		siofiberv3.Mount(app, srv)
+		return serve(t, app).URL
+	})
+}
+
+func TestMountOnAGroup(t *testing.T) {
+	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+		app := newApp()
+		siofiberv3.Mount(app.Group("/t/:tenant", signIn), srv)
+		return strings.Replace(serve(t, app).URL, "/socket.io/", "/t/acme/socket.io/", 1)
+	}, siotest.Values(lookup))
+}
+
+var _ = http.StatusOK

@@ -1,0 +1,91 @@
+package siogin
+
+import (
+	"context"
+	"net"
+
+	"github.com/gin-gonic/gin"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/integrations/internal/connect"
+)
+
+// connectedKey has what Connect's middleware has left.
+var connectedKey = sio.NewKey[*gin.Context]("gin's context at connect time") //nolint:gochecknoglobals // immutable
+
+// Connect makes middleware for [sio.Namespace.UseConnect] of Gin's. It sees the
+// request that opened the connection, its parameters and its keys, once for each
+// client of the namespace; only FullPath is empty. What it sets is there in the
+// namespace's handlers, by [Context].
+//
+// Middleware that aborts refuses the client, which gets the status and the body
+// as the data of its "connect_error": {"status": 401, "body": ...}. An answer of
+// 500 or above is an internal error, which is logged.
+//
+// It is for middleware that looks at requests: authentication, sessions that
+// are read, key checks, rate limits. There is no answer whose headers, cookies
+// or body it could change, and Next returns before the client is connected, so
+// CORS, compression, timeouts, logs of what was answered, and sessions that are
+// saved have no place here.
+func Connect(mw ...gin.HandlerFunc) sio.Middleware {
+	e := gin.New()
+	_ = e.SetTrustedProxies(nil) // the client's address is known; nil is always accepted
+	e.NoRoute(append(append([]gin.HandlerFunc{begin}, mw...), pass)...)
+	return sio.Guard(func(c *sio.Ctx) error {
+		from := Context(c.Socket)
+		if from == nil {
+			return connect.ErrOtherMount("siogin")
+		}
+		v := &visit{from: from}
+		r := connect.Request(from.Request, c.Socket)
+		r.RemoteAddr = net.JoinHostPort(c.Handshake().Address, "0")
+		rec := new(connect.Recorder)
+		e.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+		if v.passed == nil {
+			return rec.Refusal(v.reason())
+		}
+		connectedKey.Set(c.Socket, v.passed)
+		return nil
+	})
+}
+
+// A visit is one run of Connect's middleware.
+type visit struct {
+	from, passed *gin.Context
+	errs         *gin.Error
+}
+
+type visitKey struct{}
+
+func visitOf(c *gin.Context) *visit {
+	v, _ := c.Request.Context().Value(visitKey{}).(*visit)
+	return v // it is there: a request's context is replaced by its children only
+}
+
+// reason returns why Gin's middleware has aborted, as far as it said so.
+func (v *visit) reason() error {
+	if v.errs == nil {
+		return nil
+	}
+	return v.errs
+}
+
+// begin is the handler before the others: it makes the context like the one
+// that was there when the connection was opened.
+func begin(c *gin.Context) {
+	v := visitOf(c)
+	for key, value := range v.from.Keys {
+		c.Set(key, value)
+	}
+	c.Params = v.from.Params
+	c.Status(200) // until somebody says otherwise
+	c.Next()
+	v.errs = c.Errors.Last()
+}
+
+// pass is the handler behind the others: it notes what they have left.
+func pass(c *gin.Context) {
+	if !c.IsAborted() {
+		visitOf(c).passed = copyOf(c)
+	}
+}

@@ -1,0 +1,136 @@
+// Package fasthttpx connects fasthttp, and with it every version of Fiber, to
+// the engine. It stands beside core/nethttp, which does the same for net/http.
+//
+// fasthttp uses its memory again: what it says about a request, strings of
+// frameworks above it included, changes under whoever keeps it. So everything
+// here is copied, with one exception that ends with the request: its body.
+package fasthttpx
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/engine"
+)
+
+// A Framework tells what it alone knows about a request.
+type Framework struct {
+	// IP is the client's, by the framework's trusted-proxy rules.
+	IP string
+
+	// Context is that of the framework's middleware. Of it, only the deadline
+	// counts while the request is served.
+	Context context.Context //nolint:containedctx // it is handed over, not kept
+
+	// Values returns what handlers shall find of the request, all of it copied.
+	// It is called while the framework's handler runs.
+	Values func() context.Context
+}
+
+// Serve answers the request of a fasthttp handler.
+func Serve(srv *sio.Server, ctx *fasthttp.RequestCtx, f Framework) {
+	p := newPresence(f.Context, ctx.Conn())
+	defer p.stop()
+	srv.Serve(p, &exchange{ctx: ctx, req: request(ctx, f.IP), values: f.Values})
+}
+
+// An exchange implements [engine.Exchange] and [engine.Aborter].
+type exchange struct {
+	ctx    *fasthttp.RequestCtx
+	req    *engine.Request
+	values func() context.Context
+}
+
+func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
+	uri := ctx.URI()
+	query, _ := url.ParseQuery(string(uri.QueryString())) // what can be read of it, as net/http does
+	return &engine.Request{
+		Method:        string(ctx.Method()),
+		Path:          string(uri.Path()),
+		URI:           string(ctx.RequestURI()),
+		Host:          string(ctx.Host()),
+		ClientIP:      strings.Clone(ip),
+		TLS:           ctx.IsTLS(),
+		Query:         query,
+		Header:        header(&ctx.Request.Header),
+		Body:          body(ctx),
+		ContentLength: max(int64(ctx.Request.Header.ContentLength()), -1),
+	}
+}
+
+// header copies a request's headers. As in net/http, the host is not one of
+// them.
+func header(src *fasthttp.RequestHeader) http.Header {
+	h := make(http.Header, src.Len())
+	for k, v := range src.All() {
+		h[textproto.CanonicalMIMEHeaderKey(string(k))] = append(h[textproto.CanonicalMIMEHeaderKey(string(k))], string(v))
+	}
+	delete(h, "Host")
+	return h
+}
+
+// body is what was read of the request's body, which fasthttp does before it
+// calls its handler, or the stream of it if it was told to.
+func body(ctx *fasthttp.RequestCtx) io.Reader {
+	if stream := ctx.RequestBodyStream(); stream != nil {
+		return stream
+	}
+	return bytes.NewReader(ctx.Request.Body())
+}
+
+// Request implements [engine.Exchange].
+func (x *exchange) Request() *engine.Request { return x.req }
+
+// Values implements [engine.Exchange].
+func (x *exchange) Values() context.Context { return x.values() }
+
+// Respond implements [engine.Exchange]. fasthttp sends the answer later, so
+// there is no telling whether it arrives.
+func (x *exchange) Respond(res engine.Response) error {
+	x.ctx.SetStatusCode(res.Status)
+	merge(&x.ctx.Response.Header, res.Header)
+	x.ctx.SetBody(res.Body)
+	return nil
+}
+
+// merge sets the headers of an answer where middleware may have set some
+// before. What can be there once is ours then. Cookies, and what answers depend
+// on, add up.
+func merge(dst *fasthttp.ResponseHeader, src http.Header) {
+	for k, vs := range src {
+		switch k {
+		case "Set-Cookie":
+		case "Vary":
+			vs = without(vs, dst.PeekAll(k))
+		default:
+			dst.Del(k)
+		}
+		for _, v := range vs {
+			dst.Add(k, v)
+		}
+	}
+}
+
+func without(vs []string, there [][]byte) []string {
+	return slices.DeleteFunc(slices.Clone(vs), func(v string) bool {
+		return slices.ContainsFunc(there, func(b []byte) bool { return string(b) == v })
+	})
+}
+
+// CancelRead implements [engine.Aborter]. It matters where bodies are streamed.
+func (x *exchange) CancelRead() {
+	_ = x.ctx.Conn().SetReadDeadline(time.Unix(1, 0)) // otherwise the server's timeouts end it
+}
+
+// HangUp implements [engine.Aborter].
+func (x *exchange) HangUp() { x.hijack(func(c *hijacked) { _ = c.Close() }) }

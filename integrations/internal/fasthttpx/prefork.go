@@ -1,0 +1,22 @@
+package fasthttpx
+
+import (
+	"fmt"
+	"slices"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/engine"
+)
+
+// RefusePrefork panics unless a server can run in several processes that share
+// a port.
+func RefusePrefork(integration string, srv *sio.Server) {
+	// TODO(lead): srv.Transports()
+	if t, ok := any(srv).(interface{ Transports() []string }); ok && slices.Equal(t.Transports(), []string{engine.WebSocket}) {
+		return
+	}
+	//nolint:forbidigo // wrong registration
+	panic(fmt.Sprintf("%s: with Prefork the requests of one polling client come to several processes, "+
+		"and all but one do not know it: turn Prefork off, or set "+
+		"sio.Options.Transports to []string{%q} and have clients use only that, too", integration, engine.WebSocket))
+}

@@ -1,0 +1,115 @@
+package fasthttpx
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/sioplug/sioplug/core/engine"
+)
+
+// Upgrade implements [engine.Exchange]. fasthttp lets the connection go when
+// all handlers have returned; the answer, with all the headers that they have
+// set, leaves then, too.
+func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()) error {
+	kept := x.values() // later there is nothing of the framework left to copy
+	x.values = func() context.Context { return kept }
+	x.ctx.SetStatusCode(http.StatusSwitchingProtocols) // for middleware that logs it
+	x.hijack(func(c *hijacked) {
+		up, mine, err := c.take()
+		if err != nil {
+			return // the client is gone, or all descriptors are: nothing was opened yet
+		}
+		up.Head = switchingProtocols(&x.ctx.Response, header)
+		run := open(up)
+		if mine {
+			go run() // the engine's Shutdown waits for it
+			return
+		}
+		run()
+	})
+	return nil
+}
+
+func (x *exchange) hijack(f func(c *hijacked)) {
+	x.ctx.HijackSetNoResponse(true)
+	x.ctx.Hijack(func(c net.Conn) { f(&hijacked{c}) })
+}
+
+// switchingProtocols is the head of the 101 answer.
+func switchingProtocols(res *fasthttp.Response, header http.Header) []byte {
+	h := &res.Header
+	h.SetStatusCode(http.StatusSwitchingProtocols)
+	h.ResetConnectionClose()
+	for _, k := range []string{"Content-Type", "Content-Encoding", "Content-Length"} {
+		h.Del(k)
+	}
+	merge(h, header)
+	return h.AppendBytes(nil)
+}
+
+// hijacked is a connection in the hands of fasthttp's hijack handler. While the
+// handler runs, fasthttp keeps the buffers of the connection and the context of
+// its last request, some 10 KiB; when it returns, fasthttp closes the
+// connection.
+type hijacked struct{ net.Conn }
+
+// take returns the connection, and whether it is ours alone. If it is, the
+// handler can return: what fasthttp closes then is a second descriptor of the
+// same socket. If not, as with TLS, the handler has to stay.
+func (c *hijacked) take() (up engine.Upgraded, mine bool, err error) {
+	ahead, err := c.buffered()
+	if err != nil {
+		return engine.Upgraded{}, false, err
+	}
+	conn := c.unwrap()
+	if own, err := duplicate(conn); err == nil {
+		return engine.Upgraded{Conn: own, Ahead: ahead}, true, nil
+	}
+	return engine.Upgraded{Conn: conn, Ahead: ahead}, false, nil
+}
+
+// unwrap returns the connection below fasthttp's, whose Close does nothing.
+func (c *hijacked) unwrap() net.Conn {
+	if u, ok := c.Conn.(interface{ UnsafeConn() net.Conn }); ok {
+		return u.UnsafeConn()
+	}
+	return c.Conn
+}
+
+// buffered returns what fasthttp read beyond the request: everything that can
+// be read without asking the network.
+func (c *hijacked) buffered() ([]byte, error) {
+	if err := c.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return nil, err
+	}
+	ahead, err := io.ReadAll(c.Conn)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, errors.Join(io.ErrUnexpectedEOF, err)
+	}
+	if len(ahead) == 0 {
+		ahead = nil // nor its capacity
+	}
+	return ahead, c.SetReadDeadline(time.Time{})
+}
+
+// duplicate returns the same connection by another descriptor. It fails for
+// what is no plain socket, and where systems do not know how.
+func duplicate(c net.Conn) (net.Conn, error) {
+	socket, ok := c.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	f, err := socket.File()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return net.FileConn(f)
+}

@@ -1,0 +1,120 @@
+package auth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"fmt"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// minRSA is the size in bits of the smallest RSA key (RFC 7518 section 3.3).
+const minRSA = 2048
+
+// HS256 returns a verifier for tokens that are signed by HMAC with SHA-256. The
+// secret has 32 bytes or more (RFC 7518 section 3.2); HS256 panics if it is
+// shorter, as it is where an environment variable was forgotten. Whoever can
+// verify such tokens can also make them: for tokens of others, prefer [JWKS].
+func HS256[C any, P claimsOf[C]](secret []byte, opts ...VerifyOption) Verifier[C] {
+	return hmac[C, P]("HS256", 32, secret, opts)
+}
+
+// HS384 is like [HS256] with SHA-384 and a secret of 48 bytes or more.
+func HS384[C any, P claimsOf[C]](secret []byte, opts ...VerifyOption) Verifier[C] {
+	return hmac[C, P]("HS384", 48, secret, opts)
+}
+
+// HS512 is like [HS256] with SHA-512 and a secret of 64 bytes or more.
+func HS512[C any, P claimsOf[C]](secret []byte, opts ...VerifyOption) Verifier[C] {
+	return hmac[C, P]("HS512", 64, secret, opts)
+}
+
+// RS256 returns a verifier for tokens that are signed by RSASSA-PKCS1-v1_5 with
+// SHA-256. It panics if the key has less than 2048 bits. [ParseRSAPublicKeyFromPEM]
+// of the JWT library reads one.
+//
+// [ParseRSAPublicKeyFromPEM]: https://pkg.go.dev/github.com/golang-jwt/jwt/v5#ParseRSAPublicKeyFromPEM
+func RS256[C any, P claimsOf[C]](key *rsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return rsaKey[C, P]("RS256", key, opts)
+}
+
+// RS384 is like [RS256] with SHA-384.
+func RS384[C any, P claimsOf[C]](key *rsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return rsaKey[C, P]("RS384", key, opts)
+}
+
+// RS512 is like [RS256] with SHA-512.
+func RS512[C any, P claimsOf[C]](key *rsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return rsaKey[C, P]("RS512", key, opts)
+}
+
+// PS256 is like [RS256] with RSASSA-PSS signatures.
+func PS256[C any, P claimsOf[C]](key *rsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return rsaKey[C, P]("PS256", key, opts)
+}
+
+// PS384 is like [PS256] with SHA-384.
+func PS384[C any, P claimsOf[C]](key *rsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return rsaKey[C, P]("PS384", key, opts)
+}
+
+// PS512 is like [PS256] with SHA-512.
+func PS512[C any, P claimsOf[C]](key *rsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return rsaKey[C, P]("PS512", key, opts)
+}
+
+// ES256 returns a verifier for tokens that are signed by ECDSA with SHA-256. It
+// panics if the key is not of the curve P-256.
+func ES256[C any, P claimsOf[C]](key *ecdsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return ecdsaKey[C, P]("ES256", elliptic.P256(), key, opts)
+}
+
+// ES384 is like [ES256] with SHA-384 and the curve P-384.
+func ES384[C any, P claimsOf[C]](key *ecdsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return ecdsaKey[C, P]("ES384", elliptic.P384(), key, opts)
+}
+
+// ES512 is like [ES256] with SHA-512 and the curve P-521.
+func ES512[C any, P claimsOf[C]](key *ecdsa.PublicKey, opts ...VerifyOption) Verifier[C] {
+	return ecdsaKey[C, P]("ES512", elliptic.P521(), key, opts)
+}
+
+// EdDSA returns a verifier for tokens that are signed with an Ed25519 key.
+func EdDSA[C any, P claimsOf[C]](key ed25519.PublicKey, opts ...VerifyOption) Verifier[C] {
+	if len(key) != ed25519.PublicKeySize {
+		misuse(fmt.Sprintf("EdDSA got a key of %d bytes: it has to have %d", len(key), ed25519.PublicKeySize))
+	}
+	return pinned[C, P]("EdDSA", key, opts)
+}
+
+func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []VerifyOption) Verifier[C] {
+	if len(secret) < minimum {
+		misuse(fmt.Sprintf("%s got a secret of %d bytes: it has to have %d or more, such as `openssl rand -base64 %d` makes",
+			alg, len(secret), minimum, minimum))
+	}
+	return pinned[C, P](alg, append([]byte(nil), secret...), opts)
+}
+
+func rsaKey[C any, P claimsOf[C]](alg string, key *rsa.PublicKey, opts []VerifyOption) Verifier[C] {
+	if key == nil || key.N.BitLen() < minRSA {
+		misuse(fmt.Sprintf("%s needs an RSA key of %d bits or more", alg, minRSA))
+	}
+	return pinned[C, P](alg, key, opts)
+}
+
+func ecdsaKey[C any, P claimsOf[C]](
+	alg string, curve elliptic.Curve, key *ecdsa.PublicKey, opts []VerifyOption,
+) Verifier[C] {
+	if key == nil || key.Curve != curve {
+		misuse(fmt.Sprintf("%s needs a key of the curve %s", alg, curve.Params().Name))
+	}
+	return pinned[C, P](alg, key, opts)
+}
+
+// pinned returns a verifier for one algorithm and one key.
+func pinned[C any, P claimsOf[C]](alg string, key any, opts []VerifyOption) Verifier[C] {
+	return newVerifier[C, P]([]string{alg}, func(context.Context, *jwt.Token) (any, error) { return key, nil }, opts)
+}

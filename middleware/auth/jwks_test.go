@@ -1,0 +1,336 @@
+package auth_test
+
+import (
+	"crypto"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/MicahParks/jwkset"
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sioplug/sioplug/middleware/auth"
+)
+
+// An issuer has a key set to fetch, in memory.
+type issuer struct {
+	mu      sync.Mutex
+	set     string
+	err     error
+	delay   time.Duration
+	fetches int
+}
+
+func (i *issuer) Do(*http.Request) (*http.Response, error) {
+	i.mu.Lock()
+	i.fetches++
+	delay := i.delay
+	i.mu.Unlock()
+	if delay > 0 {
+		time.Sleep(delay)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.err != nil {
+		return nil, i.err
+	}
+	return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(i.set))}, nil
+}
+
+func (i *issuer) change(f func(i *issuer)) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	f(i)
+}
+
+func (i *issuer) wantFetches(t *testing.T, n int) {
+	t.Helper()
+	synctest.Wait()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.fetches != n {
+		t.Errorf("%d fetches, want %d", i.fetches, n)
+	}
+}
+
+func (i *issuer) keys(opts auth.KeySetOptions) *auth.KeySet {
+	opts.Client = i
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	return auth.KeysFromURL("https://issuer.example/jwks.json", &opts)
+}
+
+// jwk describes a key as sets have them.
+func jwk(tb testing.TB, key crypto.PublicKey, kid, alg, use string) string {
+	tb.Helper()
+	k, err := jwkset.NewJWKFromKey(key, jwkset.JWKOptions{
+		Metadata: jwkset.JWKMetadataOptions{KID: kid, ALG: jwkset.ALG(alg), USE: jwkset.USE(use)},
+		Marshal:  jwkset.JWKMarshalOptions{Private: true},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	data, err := json.Marshal(k.Marshal())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(data)
+}
+
+func set(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") + `]}` }
+
+func TestKeySetRotates(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{set: set(jwk(t, &k.rsa.PublicKey, "old", "RS256", "sig"))}
+		verify := auth.JWKS[auth.Identity](i.keys(auth.KeySetOptions{}))
+		want := func(what, token string, want error) {
+			t.Helper()
+			if _, err := verify(t.Context(), token); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+		}
+		before := sign(t, jwt.SigningMethodRS256, k.rsa, ann(nil), "kid", "old")
+		after := sign(t, jwt.SigningMethodES256, k.p256, ann(nil), "kid", "new")
+
+		i.wantFetches(t, 0)
+		want("first token", before, nil)
+		want("second token", before, nil)
+		i.wantFetches(t, 1)
+		want("key that is not in the set yet", after, auth.ErrInvalid)
+		i.wantFetches(t, 1) // the set was fetched a moment ago
+
+		i.change(func(i *issuer) { i.set = set(jwk(t, &k.p256.PublicKey, "new", "ES256", "sig")) })
+		want("known key", before, nil)
+		time.Sleep(10 * time.Second)
+		want("new key", after, nil)
+		i.wantFetches(t, 2)
+		want("removed key", before, auth.ErrInvalid)
+		i.wantFetches(t, 2)
+	})
+}
+
+func TestKeySetIsRefreshedInTheBackground(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{set: set(jwk(t, &k.rsa.PublicKey, "a", "", ""))}
+		verify := auth.JWKS[auth.Identity](i.keys(auth.KeySetOptions{Refresh: time.Minute}))
+		tok := sign(t, jwt.SigningMethodPS512, k.rsa, ann(nil), "kid", "a")
+		if _, err := verify(t.Context(), tok); err != nil {
+			t.Fatal(err)
+		}
+		i.change(func(i *issuer) { i.delay = 5 * time.Second })
+		time.Sleep(time.Minute)
+		start := time.Now()
+		for range 100 {
+			if _, err := verify(t.Context(), tok); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("tokens of a known key waited for %v", waited)
+		}
+		i.wantFetches(t, 2)
+		time.Sleep(10 * time.Second)
+	})
+}
+
+func TestKeySetThatCannotBeFetched(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		log := new(logbook)
+		i := &issuer{err: errors.New("no route to host")}
+		verify := auth.JWKS[auth.Identity](i.keys(auth.KeySetOptions{Logger: log.logger()}))
+		tok := sign(t, jwt.SigningMethodRS256, k.rsa, ann(claims{"exp": time.Now().Add(1000 * time.Hour).Unix()}), "kid", "a")
+		want := func(what string, want error) {
+			t.Helper()
+			if _, err := verify(t.Context(), tok); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+		}
+		for range 50 {
+			want("never fetched", auth.ErrUnavailable)
+		}
+		i.wantFetches(t, 1)
+		if n := strings.Count(log.String(), "level=ERROR"); n != 1 {
+			t.Errorf("%d errors logged for one attempt:\n%s", n, log)
+		}
+		time.Sleep(10 * time.Second)
+		i.change(func(i *issuer) { i.err, i.set = nil, set(jwk(t, &k.rsa.PublicKey, "a", "RS256", "sig")) })
+		want("fetched", nil)
+		i.change(func(i *issuer) { i.err = errors.New("no route to host") })
+		time.Sleep(24*time.Hour - time.Second)
+		want("stale, within bounds", nil)
+		synctest.Wait()
+		time.Sleep(time.Second)
+		want("too stale", auth.ErrUnavailable)
+		time.Sleep(10 * time.Second)
+		i.change(func(i *issuer) { i.set, i.err = set(), nil })
+		want("fetched, but empty", auth.ErrUnavailable)
+		time.Sleep(10 * time.Second)
+		i.change(func(i *issuer) { i.set = set(jwk(t, &k.rsa.PublicKey, "a", "RS256", "sig")) })
+		want("back again", nil)
+	})
+}
+
+func TestKeySetIsFetchedOnceForAll(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{set: set(jwk(t, &k.rsa.PublicKey, "a", "RS256", "sig")), delay: time.Second}
+		verify := auth.JWKS[auth.Identity](i.keys(auth.KeySetOptions{}))
+		tok := sign(t, jwt.SigningMethodRS256, k.rsa, ann(nil), "kid", "a")
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() {
+				if _, err := verify(t.Context(), tok); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		i.wantFetches(t, 1)
+	})
+}
+
+func TestPanicOfTheClientOnlyFailsTheAttempt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		verify := auth.JWKS[auth.Identity](auth.KeysFromURL("https://issuer.example/jwks.json", &auth.KeySetOptions{
+			Client: panicking{}, Logger: slog.New(slog.DiscardHandler),
+		}))
+		if _, err := verify(t.Context(), token(t, nil)); !errors.Is(err, auth.ErrInvalid) {
+			t.Errorf("HMAC: %v", err)
+		}
+		tok := sign(t, jwt.SigningMethodRS256, keys().rsa, ann(nil), "kid", "a")
+		if _, err := verify(t.Context(), tok); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("got %v, want ErrUnavailable", err)
+		}
+	})
+}
+
+type panicking struct{}
+
+func (panicking) Do(*http.Request) (*http.Response, error) { panic("a bug") }
+
+func TestWhichKeysOfASetAreUsed(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	rs, es := &k.rsa.PublicKey, &k.p256.PublicKey
+	hmacKey := `{"kty":"oct","kid":"a","k":"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY"}`
+	rsToken := func(header ...any) string { return sign(t, jwt.SigningMethodRS256, k.rsa, ann(nil), header...) }
+	tests := []struct {
+		name  string
+		set   string
+		opts  auth.KeySetOptions
+		token string
+		want  error
+	}{
+		{"by kid", set(jwk(t, es, "b", "", ""), jwk(t, rs, "a", "", "")), auth.KeySetOptions{}, rsToken("kid", "a"), nil},
+		{"no kid, any key that fits", set(jwk(t, es, "b", "", ""), jwk(t, rs, "a", "", "")), auth.KeySetOptions{}, rsToken(), nil},
+		{"kid of another key", set(jwk(t, es, "b", "", ""), jwk(t, rs, "a", "", "")), auth.KeySetOptions{}, rsToken("kid", "b"), auth.ErrInvalid},
+		{"kid is no string", set(jwk(t, rs, "a", "", "")), auth.KeySetOptions{}, rsToken("kid", 7), nil},
+		{"key of another algorithm", set(jwk(t, rs, "a", "PS256", "")), auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrInvalid},
+		{"algorithm not allowed", set(jwk(t, rs, "a", "", "")), auth.KeySetOptions{Algorithms: []string{"ES256"}}, rsToken("kid", "a"), auth.ErrInvalid},
+		{"for encryption", set(jwk(t, rs, "a", "", "enc"), jwk(t, es, "b", "", "")), auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrInvalid},
+		{"Ed25519", set(jwk(t, k.ed25519.Public(), "a", "EdDSA", "sig")), auth.KeySetOptions{}, sign(t, jwt.SigningMethodEdDSA, k.ed25519, ann(nil), "kid", "a"), nil},
+		{"curve of another algorithm", set(jwk(t, &k.p384.PublicKey, "a", "", "")), auth.KeySetOptions{}, sign(t, jwt.SigningMethodES256, k.p256, ann(nil), "kid", "a"), auth.ErrInvalid},
+		{"secret in the set", set(hmacKey, jwk(t, es, "b", "", "")), auth.KeySetOptions{}, sign(t, jwt.SigningMethodHS256, secret, ann(nil), "kid", "a"), auth.ErrInvalid},
+		{"only secrets", set(hmacKey), auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrUnavailable},
+		{"broken key beside a good one", set(`{"kty":"RSA","kid":"a","n":"!","e":"AQAB"}`, `7`, jwk(t, rs, "a", "", "")), auth.KeySetOptions{}, rsToken("kid", "a"), nil},
+		{"private key in the set", set(jwk(t, k.rsa, "a", "RS256", "sig")), auth.KeySetOptions{}, rsToken("kid", "a"), nil},
+		{"no JSON", "<html>", auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrUnavailable},
+		{"too large", set(jwk(t, rs, "a", "", "")) + strings.Repeat(" ", 1<<20), auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrUnavailable},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			i := &issuer{set: tt.set}
+			_, err := auth.JWKS[auth.Identity](i.keys(tt.opts))(t.Context(), tt.token)
+			if !errors.Is(err, tt.want) {
+				t.Errorf("error %v, want %v", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestKeySetOverHTTPAndFromFile(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	content := set(jwk(t, &k.rsa.PublicKey, "a", "RS256", "sig"))
+	status := http.StatusOK
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, content)
+	}))
+	defer srv.Close()
+	file := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	quiet := &auth.KeySetOptions{Logger: slog.New(slog.DiscardHandler)}
+	tok := sign(t, jwt.SigningMethodRS256, k.rsa, ann(nil), "kid", "a")
+	for name, keys := range map[string]*auth.KeySet{
+		"URL": auth.KeysFromURL(srv.URL, quiet), "file": auth.KeysFromFile(file, quiet),
+	} {
+		if _, err := auth.JWKS[auth.Identity](keys)(t.Context(), tok); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	status = http.StatusNotFound
+	for name, keys := range map[string]*auth.KeySet{
+		"URL": auth.KeysFromURL(srv.URL, quiet), "file": auth.KeysFromFile(file+".not", quiet),
+	} {
+		if _, err := auth.JWKS[auth.Identity](keys)(t.Context(), tok); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("%s that is not there: %v", name, err)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestRedirectsStaySecure(t *testing.T) {
+	t.Parallel()
+	check := auth.StaysSecure
+	from, err := http.NewRequest(http.MethodGet, "https://issuer.example/a", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := http.NewRequest(http.MethodGet, "http://issuer.example/b", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if check(to, []*http.Request{from}) == nil || check(from, []*http.Request{from}) != nil {
+		t.Error("redirects from https have to stay there")
+	}
+	if check(from, []*http.Request{from, from, from, from, from, from}) == nil {
+		t.Error("a chain of redirects has to end")
+	}
+}
+
+func FuzzKeySet(f *testing.F) {
+	k := keys()
+	for _, key := range []crypto.PublicKey{&k.rsa.PublicKey, &k.p256.PublicKey, k.ed25519.Public()} {
+		f.Add([]byte(set(jwk(f, key, "a", "", "sig"))))
+	}
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AA"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		verify := auth.JWKS[auth.Identity]((&issuer{set: string(data)}).keys(auth.KeySetOptions{}))
+		if claims, err := verify(t.Context(), token(t, nil)); err == nil {
+			t.Errorf("accepted a token of an HMAC secret: %v", claims)
+		}
+	})
+}

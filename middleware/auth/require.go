@@ -1,0 +1,210 @@
+package auth
+
+import (
+	"errors"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// An Option changes what [Require], [From] and [Refresh] do.
+type Option func(o *options)
+
+type options struct {
+	sources   []source
+	anonymous bool
+	warn      time.Duration
+	observe   func(Event)
+	log       *slog.Logger
+}
+
+// defaultWarn is ample for a client to get a new token.
+const defaultWarn = time.Minute
+
+func newOptions(opts []Option) *options {
+	o := &options{warn: defaultWarn, log: slog.Default()}
+	for _, set := range opts {
+		set(o)
+	}
+	return o
+}
+
+// WarnBefore is how long before the end of its token a socket is sent
+// [EventExpiring], a minute by default; 0 means never. A socket whose token is
+// good for less is warned at half of that.
+func WarnBefore(d time.Duration) Option { return func(o *options) { o.warn = d } }
+
+// AllowAnonymous also lets clients in that send no token. A token that is no good
+// is refused nevertheless. See [SignedIn].
+func AllowAnonymous() Option { return func(o *options) { o.anonymous = true } }
+
+// Observe has f told of every decision, for metrics or an audit log. It is called
+// where the decision is made, so it must not wait.
+func Observe(f func(Event)) Option { return func(o *options) { o.observe = f } }
+
+// Logger has what is not an answer to a packet logged to l: that sockets are
+// disconnected because their token has expired, at Debug. The default is
+// slog.Default(). Refusals are in the log of the server, also at Debug.
+func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
+
+// An Event is what [Observe] is told.
+type Event struct {
+	Kind    Kind
+	Socket  *sio.Socket
+	Subject string // of the token, "" if it is not known
+	Code    Code   // of a refusal; "" if the server failed
+	Err     error  // the cause of a refusal
+}
+
+// A Kind tells what an [Event] is about.
+type Kind string
+
+// The kinds of events.
+const (
+	Accepted  Kind = "accepted"
+	Refused   Kind = "refused"   // at connect, or the new token of a refresh
+	Refreshed Kind = "refreshed" // see Refresh
+	Expired   Kind = "expired"   // disconnected at the end of the token
+)
+
+func (o *options) tell(e Event) {
+	if o.observe == nil {
+		return
+	}
+	defer func() { // some events have a goroutine of their own, where a panic would end the program
+		if p := recover(); p != nil {
+			o.log.Error("function of auth.Observe failed", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+		}
+	}()
+	o.observe(e)
+}
+
+func (o *options) tellRefused(s *sio.Socket, err error) {
+	o.tell(Event{Kind: Refused, Socket: s, Code: codeOf(err), Err: err})
+}
+
+// Require returns middleware for [sio.Namespace.UseConnect] that accepts only
+// clients with a token that verify accepts. Afterwards [Claims] has its claims,
+// and the socket is disconnected when the token expires.
+//
+// A namespace has one Require or From; [AnyOf] is for tokens of different kinds.
+// A client that recovers its session ([sio.Recovery]) is asked for its token
+// again, which has to be one for the same subject. What it missed has been sent
+// by then, unless the server has [sio.Recovery.RunMiddlewares] set.
+func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
+	if verify == nil {
+		misuse("Require needs a verifier, such as HS256")
+	}
+	o := newOptions(opts)
+	g := &guard{opts: o, find: func(c *sio.Ctx) (bearer, error) {
+		token, err := o.token(c)
+		if err != nil {
+			return bearer{}, err
+		}
+		return verified(c, verify, token)
+	}}
+	return g.middleware
+}
+
+// From is like [Require] for clients that somebody else has authenticated: f
+// returns what the framework's own middleware left about the request that opened
+// the connection. It may be called more than once for a socket. Nil without an
+// error means that there is nobody.
+//
+//	chat.UseConnect(auth.From(func(s *sio.Socket) (*User, error) {
+//		user, _ := siogin.Context(s).Value("user").(*User)
+//		return user, nil
+//	}))
+//
+// If a *C has the methods GetSubject and GetExpirationTime of the JWT library's
+// Claims, the socket can be revoked by its subject, and ends when that says.
+func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middleware {
+	if f == nil {
+		misuse("From needs a function")
+	}
+	g := &guard{opts: newOptions(opts), find: func(c *sio.Ctx) (bearer, error) {
+		claims, err := f(c.Socket)
+		if err != nil {
+			return bearer{}, err
+		}
+		if claims == nil {
+			return bearer{}, ErrMissing
+		}
+		return newBearer(claims, 0), nil
+	}}
+	return g.middleware
+}
+
+// verified returns the bearer of a token.
+func verified[C any](c *sio.Ctx, verify Verifier[C], token string) (bearer, error) {
+	ctx, grace := withGrace(c.Context())
+	claims, err := verify(ctx, token)
+	switch {
+	case err != nil:
+		return bearer{}, err
+	case claims == nil:
+		return bearer{}, errors.New("auth: verifier returned neither claims nor an error")
+	}
+	return newBearer(claims, *grace), nil
+}
+
+// A guard decides who may enter.
+type guard struct {
+	opts *options
+	find func(c *sio.Ctx) (bearer, error)
+}
+
+var errNotConnect = errors.New("auth: Require and From are for UseConnect: see SignedIn for events")
+
+func (g *guard) middleware(next sio.Handler) sio.Handler {
+	return func(c *sio.Ctx) error {
+		if c.Event() != "connect" {
+			return errNotConnect
+		}
+		if err := g.admit(c); err != nil {
+			return err
+		}
+		c.OnAccept(g.enter)
+		return next(c)
+	}
+}
+
+// admit finds out who connects and keeps that on the socket.
+func (g *guard) admit(c *sio.Ctx) error {
+	b, err := g.find(c)
+	if g.opts.anonymous && errors.Is(err, ErrMissing) {
+		sessionKey.Set(c.Socket, nil)
+		return nil
+	}
+	if old := sessionOf(c.Socket); err == nil && old != nil && !old.sameSubject(b) {
+		err = errOtherSubject
+	}
+	if err = refuse(err); err != nil {
+		g.opts.tellRefused(c.Socket, err)
+		return err
+	}
+	sessionKey.Set(c.Socket, newSession(c.Socket, b, g.opts))
+	return nil
+}
+
+// enter runs when the client has been accepted. If it was because it recovered
+// its session, the connect chain has not run for this socket.
+func (g *guard) enter(c *sio.Ctx) error {
+	if s := sessionOf(c.Socket); s == nil || s.socket != c.Socket {
+		if err := g.admit(c); err != nil {
+			_ = c.Emit(EventExpired, refusal{codeOf(err)}) // it is about to be disconnected
+			return err
+		}
+	}
+	s := sessionOf(c.Socket)
+	if s == nil {
+		return nil // anonymous
+	}
+	if err := s.begin(); err != nil {
+		return err
+	}
+	g.opts.tell(Event{Kind: Accepted, Socket: c.Socket, Subject: s.subject()})
+	return nil
+}

@@ -1,0 +1,74 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// A source returns the token that a client sent in some place, "" if there is
+// none.
+type source func(c *sio.Ctx) (string, error)
+
+// FromCookie also takes the token from the cookie of this name, after the auth
+// payload, the Authorization header, and what options before this one name. Browsers send cookies with the requests
+// of any page, so leave [sio.Options.CORS] closed to pages that you do not trust.
+func FromCookie(name string) Option {
+	return func(o *options) {
+		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
+			r := http.Request{Header: c.Handshake().Header}
+			cookie, err := r.Cookie(name)
+			if err != nil {
+				return "", nil //nolint:nilerr // the only error is that there is none
+			}
+			return cookie.Value, nil
+		})
+	}
+}
+
+// FromQuery also takes the token from the URL, where it has this name, after the
+// auth payload, the Authorization header, and what options before this one name. URLs end up in logs of servers and proxies, so it is for clients
+// that can send nothing else, and for tokens that are good for a short time.
+func FromQuery(name string) Option {
+	return func(o *options) {
+		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
+			return c.Handshake().Query.Get(name), nil
+		})
+	}
+}
+
+// fromPayload returns the field "token" of the auth payload.
+func fromPayload(c *sio.Ctx) (string, error) {
+	var auth struct {
+		Token *string `json:"token"`
+	}
+	if err := c.Bind(&auth); err != nil {
+		return "", fmt.Errorf("%w: the auth payload is %w", ErrInvalid, errors.Unwrap(err))
+	}
+	if auth.Token == nil {
+		return "", nil
+	}
+	return *auth.Token, nil
+}
+
+// fromHeader returns the token of an Authorization header (RFC 6750 section 2.1).
+func fromHeader(c *sio.Ctx) (string, error) {
+	scheme, token, _ := strings.Cut(c.Handshake().Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", nil
+	}
+	return strings.TrimSpace(token), nil
+}
+
+// token returns the token from the first place that has one.
+func (o *options) token(c *sio.Ctx) (string, error) {
+	for _, from := range append([]source{fromPayload, fromHeader}, o.sources...) {
+		if token, err := from(c); token != "" || err != nil {
+			return token, err
+		}
+	}
+	return "", ErrMissing
+}

@@ -1,0 +1,217 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// A Verifier returns the claims of a token, or an error if the token is no good:
+// see [ErrInvalid]. It must be safe for concurrent use. Those of this package
+// verify JSON Web Tokens; write your own for other tokens, with comparisons by
+// [crypto/subtle] where it looks up secrets. Claims that know when they end have
+// a method GetExpirationTime, as [jwt.Claims] do.
+type Verifier[C any] func(ctx context.Context, token string) (*C, error)
+
+// AnyOf returns a verifier that takes what any of the verifiers takes: those of
+// an old and a new secret, for example. If none does, the error is that of a
+// token that has expired, or else the last one.
+func AnyOf[C any](verifiers ...Verifier[C]) Verifier[C] {
+	if len(verifiers) == 0 {
+		misuse("AnyOf needs a verifier")
+	}
+	return func(ctx context.Context, token string) (*C, error) {
+		var last error
+		for _, v := range verifiers {
+			claims, err := v(ctx, token)
+			if err == nil {
+				return claims, nil
+			}
+			if !errors.Is(last, ErrExpired) {
+				last = err
+			}
+		}
+		return nil, last
+	}
+}
+
+// With returns a verifier that also asks check about claims that verify accepts:
+// whether the token has been revoked, for example. An error refuses the token.
+func With[C any](verify Verifier[C], check func(ctx context.Context, claims *C) error) Verifier[C] {
+	return func(ctx context.Context, token string) (*C, error) {
+		claims, err := verify(ctx, token)
+		if err == nil {
+			err = check(ctx, claims)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return claims, nil
+	}
+}
+
+// A VerifyOption is a condition on the tokens that a verifier accepts, or lifts
+// one. Without any, a token has to have a good signature and an exp claim in the
+// future, and nbf and iat claims, if it has them, in the past.
+type VerifyOption func(o *verifyOptions)
+
+type verifyOptions struct {
+	issuer   string
+	audience []string
+	typ      string
+	leeway   time.Duration
+	claims   []string
+	endless  bool
+}
+
+// Issuer has the iss claim be this one.
+func Issuer(iss string) VerifyOption { return func(o *verifyOptions) { o.issuer = iss } }
+
+// Audience has the aud claim contain one of these.
+func Audience(aud ...string) VerifyOption {
+	return func(o *verifyOptions) { o.audience = append(o.audience, aud...) }
+}
+
+// Type has the token's header say that it is of this type, "at+jwt" for example,
+// so that tokens which the same issuer made for something else are refused.
+func Type(typ string) VerifyOption { return func(o *verifyOptions) { o.typ = typ } }
+
+// Leeway is how far the issuer's clock may be from ours, 0 by default. Sockets
+// may stay that much longer than their tokens.
+func Leeway(d time.Duration) VerifyOption { return func(o *verifyOptions) { o.leeway = d } }
+
+// RequireClaims has these claims be there, whatever their values.
+func RequireClaims(names ...string) VerifyOption {
+	return func(o *verifyOptions) { o.claims = append(o.claims, names...) }
+}
+
+// InsecureNoExpiry accepts tokens without an exp claim, which are good for ever.
+func InsecureNoExpiry() VerifyOption { return func(o *verifyOptions) { o.endless = true } }
+
+// maxToken is the length of the largest token that is looked at. Servers and
+// proxies commonly take no larger header.
+const maxToken = 16 << 10
+
+// claimsOf is satisfied by the pointer to a type of claims.
+type claimsOf[C any] interface {
+	*C
+	jwt.Claims
+}
+
+// A verification is what a verifier has besides the type of its claims.
+type verification struct {
+	opts   verifyOptions
+	parser *jwt.Parser
+	key    func(ctx context.Context, t *jwt.Token) (any, error)
+}
+
+// newVerifier returns a verifier for tokens of these algorithms and no others.
+func newVerifier[C any, P claimsOf[C]](
+	algorithms []string, key func(context.Context, *jwt.Token) (any, error), opts []VerifyOption,
+) Verifier[C] {
+	v := &verification{key: key}
+	for _, o := range opts {
+		o(&v.opts)
+	}
+	v.parser = jwt.NewParser(v.opts.parser(algorithms)...)
+	return func(ctx context.Context, token string) (*C, error) {
+		claims := P(new(C))
+		if err := v.verify(ctx, token, claims); err != nil {
+			return nil, err
+		}
+		grant(ctx, v.opts.leeway)
+		return claims, nil
+	}
+}
+
+func (o *verifyOptions) parser(algorithms []string) []jwt.ParserOption {
+	opts := []jwt.ParserOption{
+		jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithIssuedAt(), jwt.WithLeeway(o.leeway),
+	}
+	if !o.endless {
+		opts = append(opts, jwt.WithExpirationRequired())
+	}
+	if o.issuer != "" {
+		opts = append(opts, jwt.WithIssuer(o.issuer))
+	}
+	if len(o.audience) > 0 {
+		opts = append(opts, jwt.WithAudience(o.audience...))
+	}
+	return opts
+}
+
+func (v *verification) verify(ctx context.Context, token string, claims jwt.Claims) error {
+	if len(token) > maxToken {
+		return fmt.Errorf("%w: it has %d bytes", ErrInvalid, len(token))
+	}
+	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
+		if err := v.checkHeader(t.Header); err != nil {
+			return nil, err
+		}
+		return v.key(ctx, t)
+	})
+	if err != nil {
+		return classify(err)
+	}
+	return v.checkClaims(token)
+}
+
+// checkHeader refuses extensions, which those who do not know them must (RFC
+// 7515 section 4.1.11), and tokens of another type.
+func (v *verification) checkHeader(header map[string]any) error {
+	if _, ok := header["crit"]; ok {
+		return errors.New("header has crit")
+	}
+	typ, _ := header["typ"].(string)
+	if v.opts.typ != "" && !strings.EqualFold(strings.TrimPrefix(strings.ToLower(typ), "application/"), v.opts.typ) {
+		return errors.New("header has another typ")
+	}
+	return nil
+}
+
+// checkClaims looks for claims that have to be there. The token is a good one.
+func (v *verification) checkClaims(token string) error {
+	if len(v.opts.claims) == 0 {
+		return nil
+	}
+	payload, err := v.parser.DecodeSegment(strings.Split(token, ".")[1])
+	if err != nil {
+		return &tokenError{ErrInvalid, err}
+	}
+	var claims map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &claims); err != nil {
+		return &tokenError{ErrInvalid, err}
+	}
+	missing := func(name string) bool { return claims[name] == nil || string(claims[name]) == "null" }
+	if i := slices.IndexFunc(v.opts.claims, missing); i >= 0 {
+		return fmt.Errorf("%w: it has no claim %q", ErrInvalid, v.opts.claims[i])
+	}
+	return nil
+}
+
+// graceKey is for a *time.Duration in the context of a verifier, which it sets to
+// how long after its end it accepts a token. So whoever watches over the end
+// knows, and the type of verifiers stays simple.
+type graceKey struct{}
+
+func withGrace(ctx context.Context) (context.Context, *time.Duration) {
+	grace := new(time.Duration)
+	return context.WithValue(ctx, graceKey{}, grace), grace
+}
+
+func grant(ctx context.Context, leeway time.Duration) {
+	if grace, ok := ctx.Value(graceKey{}).(*time.Duration); ok {
+		*grace = leeway
+	}
+}
+
+// misuse ends the program at startup, when what it asks for can only be wrong.
+func misuse(msg string) {
+	panic("auth: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
+}
