@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,21 +42,59 @@ func (s *suite) proxies(t *testing.T) {
 }
 
 // ahead tests that what a client sends before it has the answer to its
-// handshake is not lost on the way out of the HTTP server.
+// handshake is not lost on the way out of the HTTP server: what fits into that
+// server's buffer, and what does not.
 func (s *suite) ahead(t *testing.T) {
-	_, d := s.serve(t, echo)
-	large := `42["echo","` + strings.Repeat("x", 20_000) + `"]` // beyond the buffers of HTTP servers
-	c := d.WebSocket(t, "40", `42["echo","early"]`, large)
-	if got := c.Next(); !strings.HasPrefix(got, `40{"sid":`) {
-		t.Fatalf("answer to CONNECT: %q", got)
+	t.Run("new session", func(t *testing.T) {
+		_, d := s.serve(t, func(srv *sio.Server) {
+			for _, name := range []string{"/", "/small", "/large"} {
+				srv.Of(name).OnConnect(func(c *sio.Ctx) error { return c.Emit("auth", c.Handshake().Auth) })
+			}
+		})
+		large := `{"token":"` + strings.Repeat("x", 50_000) + `"}`
+		c := d.WebSocket(t, `40{"n":1}`, `40/small,{"n":2}`, `40/large,`+large)
+		got := make(map[string]bool)
+		for range 3 { // namespaces accept in any order
+			got[c.untilEvent()] = true
+		}
+		for _, want := range []string{`42["auth",{"n":1}]`, `42/small,["auth",{"n":2}]`, `42/large,["auth",` + large + `]`} {
+			if !got[want] {
+				t.Errorf("no %s", abridge([]string{want}))
+			}
+		}
+	})
+	t.Run("upgrade", func(t *testing.T) {
+		_, d := s.serve(t, echo)
+		c := d.Polling(t)
+		c.Connect("/", "")
+		w, err := dialWebSocket(d, c.SID(), []string{"2probe"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(w.abort)
+		if got, err := w.receive(d.deadline()); err != nil || !slices.Equal(got, []string{"3probe"}) {
+			t.Errorf("answer to the probe: %q, %v", got, err)
+		}
+	})
+}
+
+// untilEvent returns the next packet that is no answer to a CONNECT.
+func (c *Client) untilEvent() string {
+	c.tb.Helper()
+	for {
+		if p := c.Next(); !strings.HasPrefix(p, "40") {
+			return p
+		}
 	}
-	c.Want(`42["echo","early"]`, large)
 }
 
 // cors tests that what the server says to pages of other origins reaches them.
 func (s *suite) cors(t *testing.T) {
 	const page = "http://page.test"
-	_, d := s.serveWith(t, sio.Options{CORS: &sio.CORS{Origins: []string{page}, Credentials: true}}, echo)
+	_, d := s.serveWith(t, sio.Options{
+		CORS:   &sio.CORS{Origins: []string{page}, Credentials: true},
+		Logger: slog.New(testLog{t: t, but: "a page of another origin was refused"}),
+	}, echo)
 	client := d.HTTP(t)
 	polling := d.Endpoint("EIO", "4", "transport", "polling")
 	for _, tt := range []struct {

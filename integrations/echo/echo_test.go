@@ -1,7 +1,6 @@
 package sioecho_test
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 
@@ -54,5 +53,3 @@ func TestMountOnAGroup(t *testing.T) {
 		return strings.Replace(siotest.Loopback(t, e).URL, "/socket.io/", "/t/acme/socket.io/", 1)
 	}, siotest.Values(lookup))
 }
-
-var _ = http.StatusOK

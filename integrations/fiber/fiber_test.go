@@ -2,7 +2,6 @@ package siofiber_test
 
 import (
 	"net"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -74,5 +73,3 @@ func TestMountOnAGroup(t *testing.T) {
 		return strings.Replace(serve(t, app).URL, "/socket.io/", "/t/acme/socket.io/", 1)
 	}, siotest.Values(lookup))
 }
-
-var _ = http.StatusOK
