@@ -98,47 +98,64 @@ type recovery struct {
 // errReplaced ends a connection whose client has come back by another one.
 var errReplaced = errors.New("the client has connected again")
 
-// prepare looks for the session that the client wants to continue, in the
-// socket's first task (SIO-CSR-5).
+// prepare gives the socket a private id: a new one, or that of the session which
+// the client wants to continue. It is part of the socket's first task, so that
+// whoever knows the id, from an earlier socket or from this one, can find it.
 func (s *Socket) prepare(auth []byte) {
 	if s.ns.log == nil || s.client.old() {
 		return
 	}
 	s.recovery = &recovery{pid: engine.NewID(), done: make(chan struct{})}
+	if !s.claim(auth) {
+		s.ns.byPID.Store(s.recovery.pid, s)
+	}
+}
+
+// claim looks for the session that the client wants to continue (SIO-CSR-5), and
+// reports whether the socket has it now.
+func (s *Socket) claim(auth []byte) bool {
 	var want struct {
 		PID    string `json:"pid"`
 		Offset string `json:"offset"`
 	}
 	if json.Unmarshal(auth, &want) != nil || want.PID == "" || want.Offset == "" {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), claimTimeout)
 	defer cancel()
-	s.relieve(ctx, want.PID)
+	if !s.take(ctx, want.PID) {
+		return false
+	}
 	session, err := s.ns.log.Claim(ctx, want.PID, want.Offset)
 	if err != nil {
+		s.ns.byPID.CompareAndDelete(want.PID, s)
 		s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
-		return
+		return false
 	}
 	s.id = session.ID
-	s.recovery.pid, s.recovery.session, s.recovery.offset = session.PID, session, want.Offset
+	s.recovery.pid, s.recovery.session, s.recovery.offset = want.PID, session, want.Offset
 	s.restoreValues(session)
+	return true
 }
 
-// relieve ends the socket that still has the session, because nobody has noticed
-// yet that its connection is lost, and waits until it has let go.
-func (s *Socket) relieve(ctx context.Context, pid string) {
-	v, ok := s.ns.byPID.Load(pid)
-	if !ok {
-		return
-	}
-	old := v.(*Socket) //nolint:forcetypeassert,errcheck // nothing else is stored
-	if old.client != s.client {
-		old.client.session.Close(errReplaced)
-	}
-	select {
-	case <-old.recovery.done:
-	case <-ctx.Done():
+// take makes the socket the one that has a private id, before it claims the
+// session: who comes next has to find it. The socket that still has it, because
+// nobody has noticed yet that its connection is lost, is ended and waited for.
+func (s *Socket) take(ctx context.Context, pid string) bool {
+	for {
+		v, taken := s.ns.byPID.LoadOrStore(pid, s)
+		if !taken {
+			return true
+		}
+		old := v.(*Socket) //nolint:forcetypeassert,errcheck // nothing else is stored
+		if old.client != s.client {
+			old.client.session.Close(errReplaced)
+		}
+		select {
+		case <-old.recovery.done:
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 

@@ -84,6 +84,7 @@ func arrive(t *testing.T, srv *sio.Server, c *siotest.Client) *visitor {
 	v.connect(t, c)
 	must(t, srv.To(v.id).Emit("hi"))
 	v.want(t, `42["hi"]`)
+	synctest.Wait() // for OnConnect
 	return v
 }
 
@@ -274,6 +275,44 @@ func TestSIO_CSR_11_ASessionIsRestoredOnce(t *testing.T) {
 		must(t, srv.To(third.id).Emit("one"))
 		third.want(t, `42["one"]`)
 	})
+}
+
+// A log takes its time, and a client does not wait for it: the connection that it
+// gave up must not end up with a session that the next one looks for.
+func TestASessionIsTakenOverWhileItIsBeingClaimed(t *testing.T) {
+	l := &slowLog{Log: adapter.NewMemoryLog(adapter.MemoryLogOptions{})}
+	opts := &sio.Options{ConnectionStateRecovery: &sio.Recovery{Log: func(string) adapter.Log { return l }}}
+	bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		l.claims = make(chan struct{})
+		v := arrive(t, srv, d.WebSocket(t))
+		v.Abort()
+		synctest.Wait()
+		first := d.WebSocket(t)
+		first.Send(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, v.pid, v.offset))
+		synctest.Wait() // it has the session now, but the server does not know
+		go func() {
+			synctest.Wait()
+			close(l.claims)
+		}()
+		old := v.id
+		if v.connect(t, d.WebSocket(t)); v.id != old {
+			t.Error("the session was lost")
+		}
+		first.UntilClosed()
+	})
+}
+
+// A slowLog takes a session out and then waits until claims is closed.
+type slowLog struct {
+	adapter.Log
+
+	claims chan struct{}
+}
+
+func (l *slowLog) Claim(ctx context.Context, pid, offset string) (*adapter.Session, error) {
+	s, err := l.Log.Claim(ctx, pid, offset)
+	<-l.claims
+	return s, err
 }
 
 // A phone changes from one network to another: it is back before the server can

@@ -220,9 +220,6 @@ func (s *Socket) accept() bool {
 	}
 	if s.accepted {
 		s.client.joined()
-		if s.recovery != nil {
-			s.ns.byPID.Store(s.recovery.pid, s)
-		}
 		s.ns.tell()
 	}
 	return s.accepted
