@@ -73,8 +73,12 @@ func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 func (n *Namespace) connect(c *Ctx) {
 	s, r := c.Socket, n.routes.Load()
 	s.prepare(c.in.auth)
-	if !s.skipsMiddlewares() {
-		if err := rescue.Call(func() error { return r.connect(c) }); err != nil {
+	deciding := []Handler{r.connect}
+	if s.skipsMiddlewares() {
+		deciding = s.hooked(true)
+	}
+	for _, h := range deciding {
+		if err := rescue.Call(func() error { return h(c) }); err != nil {
 			s.refuse(err)
 			return
 		}
@@ -83,7 +87,7 @@ func (n *Namespace) connect(c *Ctx) {
 		return // it has gone meanwhile
 	}
 	n.server.log().Debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
-	for _, h := range slices.Concat(s.acceptHandlers(), r.onConnect) {
+	for _, h := range slices.Concat(s.hooked(false), r.onConnect) {
 		if err := rescue.Call(func() error { return h(c) }); err != nil {
 			s.logFailure("OnConnect failed", eventConnect, err)
 			_ = s.Disconnect() // it cannot fail but for being done already

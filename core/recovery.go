@@ -39,7 +39,8 @@ type Recovery struct {
 	MaxBytes int
 
 	// RunMiddlewares has [Namespace.UseConnect] middleware run for recovered
-	// clients, too. By default they are not asked again who they are.
+	// clients, too. By default they are not asked again who they are, except by
+	// middleware that insists on it ([Ctx.OnRecover]), as that of package auth does.
 	RunMiddlewares bool
 
 	// Log, if not nil, returns what keeps the events and sessions of a
@@ -166,7 +167,7 @@ func (s *Socket) restoreValues(session *adapter.Session) {
 	if kept, ok := session.Local.(*keepsake); ok {
 		s.values = maps.Clone(kept.values)
 		if s.skipsMiddlewares() {
-			s.onAccept = kept.onAccept
+			s.hooks = kept.hooks
 		}
 		return
 	}
@@ -225,15 +226,15 @@ func (s *Socket) snapshot(rooms []string) (*adapter.Session, error) {
 	defer s.mu.Unlock()
 	return &adapter.Session{
 		ID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data,
-		Local: &keepsake{maps.Clone(s.values), s.onAccept},
+		Local: &keepsake{maps.Clone(s.values), s.hooks},
 	}, err
 }
 
 // A keepsake is what a log in this server's memory keeps of a socket beyond what
 // others could.
 type keepsake struct {
-	values   map[any]any
-	onAccept []Handler
+	values map[any]any
+	hooks  []hook
 }
 
 // skipsMiddlewares reports whether the connect chain has had its say about the
@@ -247,14 +248,19 @@ func (s *Socket) skipsMiddlewares() bool {
 	return here
 }
 
-// acceptHandlers returns what the connect chain wants to be run now. Without a
-// log nobody will need it again.
-func (s *Socket) acceptHandlers() []Handler {
+// hooked returns what the connect chain wants to be run now: to decide about a
+// client that recovers its session, or when a client was accepted. Without a log
+// nobody will need it again after that.
+func (s *Socket) hooked(decides bool) (hs []Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	hs := s.onAccept
+	for _, h := range s.hooks {
+		if h.decides == decides {
+			hs = append(hs, h.run)
+		}
+	}
 	if s.recovery == nil {
-		s.onAccept = nil
+		s.hooks = nil
 	}
 	return hs
 }

@@ -1,6 +1,7 @@
 package sio_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -147,6 +148,38 @@ func TestJoinAndLeave(t *testing.T) {
 		must(t, s.Leave(s.ID()))
 		must(t, cr.sockets["b"].Join(s.ID()))
 		cr.want(t, "own room", func() error { return srv.To(s.ID()).Emit("event") }, "a", "b")
+	})
+}
+
+func TestPinnedSocketsStayInTheirRooms(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		var s *sio.Socket
+		srv.OnConnect(func(c *sio.Ctx) error {
+			s = c.Socket
+			return c.Pin("a", "b")
+		})
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		synctest.Wait()
+		want := func(rooms ...string) {
+			t.Helper()
+			if got := s.Rooms()[1:]; !slices.Equal(got, rooms) {
+				t.Errorf("rooms %q, want %q", got, rooms)
+			}
+		}
+		must(t, s.Leave(s.Rooms()...))
+		must(t, srv.To("a").Leave("a", "b"))
+		want("a", "b")
+		must(t, s.Unpin("a"))
+		want("b")
+		c.Close()
+		c.UntilClosed()
+		synctest.Wait()
+		for _, err := range []error{s.Pin("c"), s.Unpin("b")} {
+			if !errors.Is(err, sio.ErrDisconnected) {
+				t.Errorf("after the end: %v", err)
+			}
+		}
 	})
 }
 

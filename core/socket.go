@@ -29,14 +29,14 @@ type Socket struct {
 	accepted bool      // only for tasks of the queue: the connect chain accepted the client
 	recovery *recovery // set by the first task; nil if the namespace has no log
 
-	mu       sync.Mutex
-	why      *DisconnectError
-	ctx      context.Context //nolint:containedctx // made when somebody asks for it
-	cancel   context.CancelCauseFunc
-	acks     map[uint64]waiter
-	values   map[any]any
-	onAccept []Handler
-	data     map[string]json.RawMessage // values by name that came from elsewhere, until somebody wants them
+	mu     sync.Mutex
+	why    *DisconnectError
+	ctx    context.Context //nolint:containedctx // made when somebody asks for it
+	cancel context.CancelCauseFunc
+	acks   map[uint64]waiter
+	values map[any]any
+	hooks  []hook
+	data   map[string]json.RawMessage // values by name that came from elsewhere, until somebody wants them
 }
 
 // The states of a socket.
@@ -162,12 +162,34 @@ func (s *Socket) Join(rooms ...string) error {
 }
 
 // Leave takes the socket out of the rooms; those that it is not in do not
-// matter. It returns an error unless the socket is connected.
+// matter, and it stays in those that it is pinned to. It returns an error unless the socket is connected.
 func (s *Socket) Leave(rooms ...string) error {
 	if err := s.check(); err != nil {
 		return err
 	}
 	s.ns.index.Leave(&s.member, rooms...)
+	s.ns.tell()
+	return nil
+}
+
+// Pin is like [Socket.Join] for rooms that the socket has to stay in: neither
+// Leave nor [Broadcast.Leave] takes it out, only Unpin. It is for rooms that the
+// server relies on to find a client, whatever rooms its handlers let clients name.
+func (s *Socket) Pin(rooms ...string) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.ns.index.Pin(&s.member, rooms...)
+	s.ns.tell()
+	return nil
+}
+
+// Unpin takes the socket out of rooms, also of those it was pinned to.
+func (s *Socket) Unpin(rooms ...string) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	s.ns.index.Unpin(&s.member, rooms...)
 	s.ns.tell()
 	return nil
 }

@@ -41,6 +41,7 @@ type seat[M any] struct {
 	member  *Member[M]
 	inRoom  int // index in room.seats
 	inOwner int // index in member.seats
+	pinned  bool
 }
 
 // A Target selects members: those in any of Rooms (all if there are none)
@@ -91,7 +92,12 @@ func (x *Index[M]) Remove(m *Member[M]) {
 }
 
 // Join puts m into the rooms; it does nothing if m is not a member.
-func (x *Index[M]) Join(m *Member[M], names ...string) {
+func (x *Index[M]) Join(m *Member[M], names ...string) { x.join(m, names, false) }
+
+// Pin is Join for rooms that Leave does not take m out of, only Unpin.
+func (x *Index[M]) Pin(m *Member[M], names ...string) { x.join(m, names, true) }
+
+func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.ids[m.id] != m {
@@ -106,20 +112,27 @@ func (x *Index[M]) Join(m *Member[M], names ...string) {
 			r = &room[M]{name: name}
 			x.rooms[name] = r
 		}
-		if m.seat(r) == nil {
-			m.sit(r)
+		s := m.seat(r)
+		if s == nil {
+			s = m.sit(r)
 			x.news.joined(name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
 		}
+		s.pinned = s.pinned || pin
 	}
 }
 
-// Leave takes m out of the rooms it is in.
-func (x *Index[M]) Leave(m *Member[M], names ...string) {
+// Leave takes m out of the rooms it is in, except where it is pinned.
+func (x *Index[M]) Leave(m *Member[M], names ...string) { x.leaveRooms(m, names, false) }
+
+// Unpin takes m out of the rooms it is in.
+func (x *Index[M]) Unpin(m *Member[M], names ...string) { x.leaveRooms(m, names, true) }
+
+func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, name := range names {
 		if r := x.rooms[name]; r != nil {
-			if s := m.seat(r); s != nil {
+			if s := m.seat(r); s != nil && (pinned || !s.pinned) {
 				x.leave(s)
 			}
 		}
@@ -234,7 +247,7 @@ func (m *Member[M]) seat(r *room[M]) *seat[M] {
 	return nil
 }
 
-func (m *Member[M]) sit(r *room[M]) {
+func (m *Member[M]) sit(r *room[M]) *seat[M] {
 	s := &seat[M]{room: r, member: m, inRoom: len(r.seats), inOwner: len(m.seats)}
 	r.seats = append(r.seats, s)
 	m.seats = append(m.seats, s)
@@ -247,6 +260,7 @@ func (m *Member[M]) sit(r *room[M]) {
 			m.byKey[s.room] = s
 		}
 	}
+	return s
 }
 
 // leave gives up a seat; the last one in each list moves into the gap.

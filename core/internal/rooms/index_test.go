@@ -81,6 +81,31 @@ func TestRoomsOfAMember(t *testing.T) {
 	}
 }
 
+func TestPinnedMembersStay(t *testing.T) {
+	t.Parallel()
+	x := rooms.NewIndex[string]()
+	m := add(x, "a", "red", "blue")
+	x.Pin(m, "red", "green")
+	x.Pin(m, "red")
+	x.Join(m, "red", "green") // which changes nothing
+	x.Leave(m, "red", "blue", "green", "never joined")
+	want := func(want ...string) {
+		t.Helper()
+		if got := x.Rooms(m); !slices.Equal(got, want) {
+			t.Errorf("rooms %v, want %v", got, want)
+		}
+	}
+	want("a", "red", "green")
+	x.Unpin(m, "red", "never joined")
+	x.Join(m, "red")
+	x.Leave(m, "red")
+	want("a", "green")
+	x.Remove(m)
+	if got := selected(x, rooms.Target{Rooms: []string{"green"}}); len(got) != 0 {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
 // A long random history agrees with two plain maps.
 func TestIndexAgreesWithAModel(t *testing.T) {
 	t.Parallel()
