@@ -3,6 +3,7 @@
 package sio_test
 
 import (
+	"runtime"
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -46,5 +47,30 @@ func TestSIO_BC_7_AllocationsOfABroadcastDoNotGrowWithReceivers(t *testing.T) {
 	t.Logf("%.0f allocations for one receiver, %.0f for 300", one, many)
 	if many > one+20 {
 		t.Errorf("%.0f allocations for one receiver, %.0f for 300", one, many)
+	}
+}
+
+// What an idle client costs: its session, socket and connection, 2 KiB of stack for
+// the goroutine that waits for it, and the client's end of the connection, which
+// is in this process, too. Handling its CONNECT took more stack.
+func TestAllocationsOfAnIdleClient(t *testing.T) {
+	const clients, most = 500, 6_700
+	_, address := benchServer(t)
+	memory := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // what pools gave up
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc + m.StackInuse)
+	}
+	join(t, address) // whatever is made once
+	before := memory()
+	for range clients {
+		join(t, address)
+	}
+	if each := (memory() - before) / clients; each > most {
+		t.Errorf("%d bytes, want at most %d", each, most)
+	} else {
+		t.Logf("%d bytes", each)
 	}
 }

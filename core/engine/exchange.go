@@ -24,7 +24,7 @@ type Request struct {
 	Host     string
 	ClientIP string // as the framework's own trusted-proxy rules see it
 	TLS      bool
-	Query    url.Values
+	Query    url.Values // that of URI, as far as it can be read
 	Header   http.Header
 
 	Body          io.Reader // not used after Serve returned
@@ -43,6 +43,7 @@ type Upgraded struct {
 	Conn  net.Conn
 	Ahead []byte // what the client already sent behind its request
 	Head  []byte // what has to be sent before anything else: the 101 answer, if it was not sent yet
+	Done  func() // if not nil, is called once the engine has closed Conn and does not use it any more
 }
 
 // An Exchange is one HTTP request waiting for its answer. The engine calls
@@ -63,11 +64,13 @@ type Exchange interface {
 	// Upgrade answers with 101 and the given headers, which complete the
 	// WebSocket handshake, and takes the connection out of its server. It
 	// calls open, and then arranges for the function that open returned to
-	// run until it returns: on a goroutine of its own, or on whatever the
-	// server provides for it. Servers that hand over a connection only when
-	// their handler has returned call open then, or never if it breaks before:
-	// until then the engine holds nothing for it. If the connection cannot be
-	// taken, Upgrade returns an error and has neither answered nor called open.
+	// run: on a goroutine of its own, or on whatever the server provides for
+	// it. That it returns does not mean that the connection has ended, since
+	// another goroutine may have taken over: see [Upgraded].Done. Servers that
+	// hand over a connection only when their handler has returned call open
+	// then, or never if it breaks before: until then the engine holds nothing
+	// for it. If the connection cannot be taken, Upgrade returns an error and
+	// has neither answered nor called open.
 	Upgrade(header http.Header, open func(Upgraded) (run func())) error
 }
 

@@ -3,8 +3,14 @@ package engine_test
 import (
 	"encoding/base64"
 	"fmt"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/enginetest"
@@ -104,4 +110,38 @@ func TestRequestIsKept(t *testing.T) {
 		same(t, "id", p.Session.ID(), p.SID)
 		same(t, "printed", fmt.Sprint(p.Session.Transport()), engine.Polling)
 	})
+}
+
+// What a session keeps of its request has another form than the request.
+func TestRequestIsTheSameWheneverSomebodyAsks(t *testing.T) {
+	header := http.Header{
+		"Cookie": {"a=b", "c=d"}, "X-Empty": {""}, "X-None": {}, "X-Any": {"\x00\xff: \r\n" + strings.Repeat("x", 300)},
+	}
+	want := &engine.Request{
+		Method: http.MethodGet, Path: "/engine.io/", URI: "/engine.io/?EIO=4&transport=polling&a=1&a=2&b=%26&%zz",
+		Host: "host.test:80", ClientIP: "192.0.2.1", TLS: true,
+		Query:  url.Values{"EIO": {"4"}, "transport": {"polling"}, "a": {"1", "2"}, "b": {"&"}},
+		Header: http.Header{"Cookie": {"a=b", "c=d"}, "X-Empty": {""}, "X-Any": header["X-Any"]},
+	}
+	var s *engine.Session
+	e := engine.NewServer(engine.Options{}, func(opened *engine.Session) engine.Handler {
+		s = opened
+		return echo{s}
+	})
+	defer e.Shutdown(t.Context()) //nolint:errcheck // there is nothing to wait for
+	came := *want
+	came.Header = header
+	e.Serve(t.Context(), &quickExchange{req: came})
+	first := s.Request()
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Error(diff)
+	}
+	if s.Request() != first {
+		t.Error("it is parsed again while it is in use")
+	}
+	runtime.KeepAlive(first)
+	runtime.GC()
+	if diff := cmp.Diff(want, s.Request()); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -281,7 +281,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 	}
 	s.recv.Lock()
 	defer s.recv.Unlock()
-	if s.worker != nil {
+	if s.worker() != nil {
 		defer func() {
 			// Not here: the client waits for the answer before it sends more.
 			go s.work() // ends with the handlers, whose context the session's end cancels

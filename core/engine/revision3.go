@@ -129,7 +129,7 @@ func (s *Session) payload(frames []*frame.Frame) (body []byte, contentType strin
 		body = payload.Append(body, frames)
 	}
 	if s.dialect.has(jsonp) {
-		body = script(last(s.request.Query, "j"), body)
+		body = script(last(s.Request().Query, "j"), body)
 	}
 	return body, contentType
 }

@@ -225,16 +225,14 @@ func (e *Server) ClientsCount() int {
 // newSession creates a session that nobody knows of yet.
 func (e *Server) newSession(v *visit) *Session {
 	req := v.Request()
-	req.Body = nil // not ours once the request is over
-	s := &Session{
+	return &Session{
 		server:  e,
 		id:      v.sid,
-		request: req,
+		opening: newOpening(req),
 		values:  v.Values(),
 		shard:   e.shards.Add(1),
 		dialect: dialectOf(req.Query),
 	}
-	return s
 }
 
 // register makes a session known, unless the server is closing or has another

@@ -33,10 +33,9 @@ func textPacket(s string) *frame.Frame {
 type Session struct {
 	server  *Server
 	id      string
-	request *Request
+	opening opening
 	values  context.Context //nolint:containedctx // the handshake's values live as long as the session
 	handler Handler
-	worker  Worker // the same, if it is one
 	shard   uint32 // which flush worker writes
 	dialect dialect
 
@@ -46,16 +45,16 @@ type Session struct {
 
 	recv sync.Mutex // held while packets are handed to the handler, one batch at a time
 
-	mu    sync.Mutex
-	state state
-	out   outbox
-	link  *link // the connection that carries the session; nil: polling
-	probe *link // a connection that may take over
-	poll  *poll // the parked GET
-	beat  heartbeat
+	mu     sync.Mutex
+	state  state
+	parted bool // the client closed: its last poll is answered with a noop
+	out    outbox
+	link   *link // the connection that carries the session; nil: polling
+	probe  *link // a connection that may take over
+	poll   *poll // the parked GET
+	beat   heartbeat
 
 	posting *visit // a POST that is being read
-	parted  bool   // the client closed: its last poll is answered with a noop
 }
 
 type state uint8
@@ -75,12 +74,19 @@ type heartbeat struct {
 	held   int  // see Hold
 }
 
+// worker returns the handler if it is a [Worker], nil otherwise.
+func (s *Session) worker() Worker {
+	w, _ := s.handler.(Worker)
+	return w
+}
+
 // ID returns the session id, a secret of the client: whoever knows it can send
 // in its name.
 func (s *Session) ID() string { return s.id }
 
-// Request returns the request that opened the session. It must not be changed.
-func (s *Session) Request() *Request { return s.request }
+// Request returns the request that opened the session, without its body. It must
+// not be changed.
+func (s *Session) Request() *Request { return s.opening.request() }
 
 // Values returns a context with the values of the request that opened the
 // session. It is never canceled.
@@ -101,7 +107,6 @@ func (s *Session) Transport() string {
 func (s *Session) start(l *link, tail []byte) bool {
 	s.link = l
 	s.handler = s.server.open(s)
-	s.worker, _ = s.handler.(Worker)
 	s.mu.Lock()
 	hi := s.server.hi(s.id, tail)
 	s.out.push(hi)
@@ -172,7 +177,7 @@ func (s *Session) end(reason Reason, err error, bye farewell) {
 // fail ends the session after a panic in what runs for it.
 func (s *Session) fail(err *rescue.PanicError) {
 	s.server.opts.Logger.Error("panic while handling what a client sent",
-		slog.String("address", s.request.ClientIP), slog.Any("err", err), slog.String("stack", string(err.Stack)))
+		slog.String("address", s.Request().ClientIP), slog.Any("err", err), slog.String("stack", string(err.Stack)))
 	s.end(TransportError, err, farewell{discard: true})
 }
 

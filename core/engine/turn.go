@@ -11,6 +11,9 @@ import (
 // read before another goroutine takes over.
 const patience = time.Millisecond
 
+// seldom is how long a connection has been silent when it gets a new goroutine.
+const seldom = time.Second
+
 // A turn is the right to read a link's connection.
 //
 // Messages are worked on by the goroutine that reads them: handing each over
@@ -19,9 +22,16 @@ const patience = time.Millisecond
 // its own client's answer, and the connection has to be read meanwhile. So when
 // a turn takes too long another goroutine begins the next one and reads on,
 // and the first one ends when its work is done.
+//
+// A goroutine's stack grows to what handlers need, and Go takes nothing back of
+// a few KiB. So after a message that came first, or after a long silence, the
+// connection is left to a new goroutine, which waits with a stack of 2 KiB;
+// where one message follows the other, growing a new one each time would cost
+// more than the handlers.
 type turn struct {
 	number  uint32
 	working bool
+	last    time.Duration // when there was work; see deadline.Item.At
 }
 
 // Flush implements [websocket.Handler]: it works on the messages that came
@@ -31,23 +41,32 @@ func (l *link) Flush() (goOn bool) {
 		return true
 	}
 	s := l.session
-	if s.worker == nil {
+	if s.worker() == nil {
 		s.flushPending()
 		return true
 	}
-	number := l.beginWork()
+	number, first := l.beginWork()
 	s.work()
-	return l.endWork(number)
+	mine := l.endWork(number)
+	if mine && first {
+		go l.run() // ends with the connection, or with the next handing over
+		return false
+	}
+	return mine
 }
 
-func (l *link) beginWork() uint32 {
+// beginWork returns the number of the turn, and whether its messages are the
+// first ones for a long time.
+func (l *link) beginWork() (number uint32, first bool) {
 	s := l.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.turn.working = true
 	s.out.corked = true
+	last := l.turn.last
 	s.server.turns.Set(&l.wait, l)
-	return l.turn.number
+	l.turn.last = l.wait.At()
+	return l.turn.number, last == 0 || l.turn.last-last > seldom
 }
 
 // endWork reports whether the turn still belongs to the caller.
@@ -103,11 +122,12 @@ func (s *Session) Yield() {
 
 // work calls the worker, if there is one. Like serve, it is an edge.
 func (s *Session) work() {
-	if s.worker == nil {
+	w := s.worker()
+	if w == nil {
 		return
 	}
 	err := rescue.Call(func() error {
-		s.worker.Work()
+		w.Work()
 		return nil
 	})
 	if broken, ok := errors.AsType[*rescue.PanicError](err); ok {

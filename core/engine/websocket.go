@@ -30,6 +30,7 @@ type link struct {
 	session *Session
 	name    string // of the transport
 	conn    carrier
+	done    func() // tells where the connection came from that it is over; may be nil
 
 	// active: this connection carries the session. It is written by the read
 	// loop, under the session's mu, and read by the read loop.
@@ -63,13 +64,13 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
 		conn := websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)
+		l := &link{session: s, name: WebSocket, conn: conn, done: up.Done}
 		if !e.loops.Enter() { // closed since we looked; it is too late for another answer
 			_ = conn.Close()
-			return func() {}
+			return l.release
 		}
 		conn.Prepend(up.Head)
 		conn.Compress(hs.Deflate)
-		l := &link{session: s, name: WebSocket, conn: conn}
 		if s == nil {
 			l.session = e.newSession(x)
 			l.open()
@@ -118,6 +119,7 @@ func (l *link) run() {
 		return
 	}
 	defer l.server().loops.Leave()
+	defer l.release()
 	defer l.server().forgetStray(l)
 	defer l.conn.Close()
 	s := l.session
@@ -141,6 +143,13 @@ func (l *link) run() {
 		l.linger() // until the peer has the echo of its close frame
 	default:
 		s.end(TransportClose, err, farewell{discard: true, silent: true})
+	}
+}
+
+// release gives the connection back, closed.
+func (l *link) release() {
+	if l.done != nil {
+		l.done()
 	}
 }
 

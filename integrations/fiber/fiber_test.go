@@ -43,6 +43,13 @@ func serve(t *testing.T, app *fiber.App) siotest.Dialer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	serveOn(t, app, l)
+	return siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
+}
+
+// serveOn runs an app on a listener until the test ends.
+func serveOn(t *testing.T, app *fiber.App, l net.Listener) {
+	t.Helper()
 	served := make(chan error, 1)
 	go func() { served <- app.Listener(l) }()
 	t.Cleanup(func() {
@@ -53,7 +60,6 @@ func serve(t *testing.T, app *fiber.App) siotest.Dialer {
 			t.Errorf("Fiber: %v", err)
 		}
 	})
-	return siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
 }
 
 func newApp() *fiber.App { return fiber.New(fiber.Config{DisableStartupMessage: true}) }

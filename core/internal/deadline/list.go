@@ -52,6 +52,9 @@ func (l *List[T]) Set(it *Item[T], value T) {
 	l.set(it, value, time.Since(l.epoch))
 }
 
+// At returns when the deadline passes, since the lists' epoch.
+func (it *Item[T]) At() time.Duration { return it.at }
+
 // Follow is like [List.Set], but the time counts from when the deadline passed
 // that it had before, and not from when somebody got round to noticing.
 func (l *List[T]) Follow(it *Item[T], value T) {

@@ -41,7 +41,7 @@ type Queue[T Task] struct {
 	bytes   int
 	running bool
 	closed  bool
-	relaxes int
+	relaxes int32
 	space   chan struct{} // closed when a waiting Push should look again; nil if none waits
 }
 

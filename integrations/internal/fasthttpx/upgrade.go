@@ -27,12 +27,14 @@ func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 			return // the client is gone, or all descriptors are: nothing was opened yet
 		}
 		up.Head = switchingProtocols(&x.ctx.Response, header)
-		run := open(up)
 		if mine {
-			go run() // the engine's Shutdown waits for it
+			go open(up)() // the engine's Shutdown waits for it
 			return
 		}
-		run()
+		done := make(chan struct{})
+		up.Done = func() { close(done) }
+		open(up)()
+		<-done
 	})
 	return nil
 }
