@@ -92,8 +92,10 @@ func TestSIO_DY_3_WhatParentsHaveTheirChildrenHave(t *testing.T) {
 		c.Want(`43/dynamic-1,1["also here"]`)
 		srv.Of("/dynamic-1").On("own", func(c *sio.Ctx) error { return c.Ack("only here") })
 		c.Connect("/dynamic-2", "")
-		c.Send(`42/dynamic-1,2["own"]`, `42/dynamic-2,3["own"]`, `42/dynamic-2,4["later"]`)
-		c.Want(`43/dynamic-1,2["only here"]`, `43/dynamic-2,4["also here"]`)
+		c.Send(`42/dynamic-1,2["own"]`)
+		c.Want(`43/dynamic-1,2["only here"]`)
+		c.Send(`42/dynamic-2,3["own"]`, `42/dynamic-2,4["later"]`)
+		c.Want(`43/dynamic-2,4["also here"]`)
 	})
 }
 
@@ -138,6 +140,7 @@ func TestSIO_DY_5_SIO_DY_6_BroadcastsToAParentReachAllChildren(t *testing.T) {
 			c.Connect(fmt.Sprint("/dynamic-", i), "")
 			clients = append(clients, c)
 		}
+		synctest.Wait() // until they are in their rooms
 		must(t, parent.Emit("all"))
 		must(t, parent.To("dynamic-1", "dynamic-2").Emit("room"))
 		must(t, parent.Except("dynamic-1").Emit("but one", []byte{}))

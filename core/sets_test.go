@@ -282,6 +282,7 @@ func TestRoomEvents(t *testing.T) {
 		})
 		c := d.WebSocket(t)
 		c.Connect("/", "")
+		synctest.Wait() // until OnConnect has returned
 		c.Send("41")
 		synctest.Wait()
 		close(events)
