@@ -14,6 +14,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // Recovery are the settings of connection state recovery (SIO section 10). A
@@ -308,7 +309,7 @@ func (n *Namespace) eventFrames(m *adapter.Message, offset string) ([]*frame.Fra
 	c := content{m.Data, m.Attachments}
 	if offset != "" {
 		c.data = append(make([]byte, 0, len(m.Data)+len(offset)+3), m.Data[:len(m.Data)-1]...)
-		c.data = append(packet.AppendString(append(c.data, ','), offset), ']')
+		c.data = append(rawjson.AppendString(append(c.data, ','), offset), ']')
 	}
 	fs, err := n.server.wire.frames(packet.Event, packet.Header{Namespace: n.name}, c)
 	if err == nil && m.NoCompress {

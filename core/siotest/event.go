@@ -7,6 +7,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // An Event is one that a [Peer] received. Its methods are for the test's
@@ -55,7 +56,7 @@ func (e *Event) Ack(args ...any) {
 // String returns the event as a JSON array of its name and arguments, in which
 // objects with a _placeholder stand for binary data.
 func (e *Event) String() string {
-	list := packet.AppendString([]byte("["), e.Name)
+	list := rawjson.AppendString([]byte("["), e.Name)
 	if e.args.Len() > 0 {
 		list = append(list, ',')
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // ErrMissingArgument is the error inside an [*ArgumentError] if the peer sent
@@ -80,7 +82,7 @@ func (a Args) Raw(i int) []byte {
 // [Args.Raw] would return it.
 func (a Args) All() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
-		c := cursor{p: a.raw}
+		c := rawjson.Cursor{P: a.raw}
 		for i := range a.n {
 			if !yield(i, a.next(&c, i)) {
 				return
@@ -91,18 +93,18 @@ func (a Args) All() iter.Seq2[int, []byte] {
 
 // next returns the value with index i, at which c stands. The end of the last
 // one needs no search.
-func (a Args) next(c *cursor, i int) []byte {
+func (a Args) next(c *rawjson.Cursor, i int) []byte {
 	if i == a.n-1 {
-		c.peek()
-		end := len(c.p)
-		for isSpace(c.p[end-1]) {
+		c.Peek()
+		end := len(c.P)
+		for rawjson.IsSpace(c.P[end-1]) {
 			end--
 		}
-		return slices.Clip(c.p[c.i:end])
+		return slices.Clip(c.P[c.I:end])
 	}
-	raw := c.value()
-	c.peek()
-	c.i++ // the comma
+	raw := c.Value()
+	c.Peek()
+	c.I++ // the comma
 	return slices.Clip(raw)
 }
 
@@ -117,7 +119,7 @@ func (a Args) next(c *cursor, i int) []byte {
 // the rules of encoding/json whatever codec is, and everything else that is not
 // a simple value by codec, or by [DefaultCodec] if codec is nil.
 func (a Args) Decode(codec Codec, dst ...any) error {
-	c := cursor{p: a.raw}
+	c := rawjson.Cursor{P: a.raw}
 	for i, d := range dst {
 		if i >= a.n {
 			return &ArgumentError{Index: i, Err: ErrMissingArgument}
@@ -135,7 +137,7 @@ func (a Args) DecodeSimple(dst any) bool {
 	if a.n == 0 {
 		return false
 	}
-	return decodeSimple(a.next(&cursor{p: a.raw}, 0), dst)
+	return decodeSimple(a.next(&rawjson.Cursor{P: a.raw}, 0), dst)
 }
 
 func (a Args) decode(codec Codec, raw []byte, dst any) error {
@@ -143,7 +145,7 @@ func (a Args) decode(codec Codec, raw []byte, dst any) error {
 		return nil
 	}
 	if len(a.attachments) > 0 {
-		if found, _ := findPlaceholders(raw, len(a.attachments)); found {
+		if found, _ := rawjson.FindPlaceholders(raw, len(a.attachments)); found {
 			return decodeBinary(raw, a.attachments, dst)
 		}
 	}

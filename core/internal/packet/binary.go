@@ -10,6 +10,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // This file encodes the values that hold attachments, and binary_decode.go
@@ -84,7 +86,7 @@ func (e *binaryEncoder) bytes(enc *jsontext.Encoder, b []byte) error {
 	if b == nil {
 		return enc.WriteToken(jsontext.Null)
 	}
-	e.scratch = appendPlaceholder(e.scratch[:0], len(e.attachments))
+	e.scratch = rawjson.AppendPlaceholder(e.scratch[:0], len(e.attachments))
 	e.attachments = append(e.attachments, b)
 	return enc.WriteValue(e.scratch)
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // errNotBinary is for an object where a byte slice should be.
@@ -41,7 +43,7 @@ func newBinaryDecoder(named bool) *binaryDecoder {
 // decodeBinary decodes a value with placeholders in it.
 func decodeBinary(raw []byte, attachments [][]byte, dst any) error {
 	if b, ok := dst.(*[]byte); ok && b != nil {
-		if i, ok := placeholderIndex(raw, len(attachments)); ok {
+		if i, ok := rawjson.PlaceholderIndex(raw, len(attachments)); ok {
 			*b = attachments[i]
 			return nil
 		}
@@ -65,7 +67,7 @@ func (d *binaryDecoder) attachment(dec *jsontext.Decoder) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, ok := placeholderIndex(raw, len(d.attachments))
+	i, ok := rawjson.PlaceholderIndex(raw, len(d.attachments))
 	if !ok {
 		return nil, errNotBinary
 	}
@@ -107,7 +109,7 @@ func (d *binaryDecoder) any(dec *jsontext.Decoder, dst *any) error {
 	if err != nil {
 		return err
 	}
-	v, err := d.tree(&cursor{p: raw})
+	v, err := d.tree(&rawjson.Cursor{P: raw})
 	if err == nil {
 		*dst = v
 	}
@@ -116,13 +118,13 @@ func (d *binaryDecoder) any(dec *jsontext.Decoder, dst *any) error {
 
 // tree decodes a value in one pass, however deep it is: an object is known to
 // be a placeholder only when it has been read.
-func (d *binaryDecoder) tree(c *cursor) (any, error) {
-	switch c.peek() {
+func (d *binaryDecoder) tree(c *rawjson.Cursor) (any, error) {
+	switch c.Peek() {
 	case '{':
 		return d.object(c)
 	case '[':
 		list := []any{}
-		for c.more() {
+		for c.More() {
 			v, err := d.tree(c)
 			if err != nil {
 				return nil, err
@@ -131,33 +133,33 @@ func (d *binaryDecoder) tree(c *cursor) (any, error) {
 		}
 		return list, nil
 	case '"':
-		return decodeString(c.str()), nil
+		return rawjson.DecodeString(c.Str()), nil
 	case 'n':
-		c.scalar()
+		c.Scalar()
 		return nil, nil //nolint:nilnil // null
 	case 't', 'f':
-		return c.scalar()[0] == 't', nil
+		return c.Scalar()[0] == 't', nil
 	default:
-		return strconv.ParseFloat(string(c.scalar()), 64)
+		return strconv.ParseFloat(string(c.Scalar()), 64)
 	}
 }
 
-func (d *binaryDecoder) object(c *cursor) (any, error) {
+func (d *binaryDecoder) object(c *rawjson.Cursor) (any, error) {
 	object := make(map[string]any)
-	var h placeholder
-	for c.more() {
-		name := c.name()
-		c.peek()
-		start := c.i
+	var h rawjson.Placeholder
+	for c.More() {
+		name := c.Name()
+		c.Peek()
+		start := c.I
 		v, err := d.tree(c)
 		if err != nil {
 			return nil, err
 		}
-		h.member(name, c.p[start:c.i])
-		object[decodeString(name)] = v
+		h.Member(name, c.P[start:c.I])
+		object[rawjson.DecodeString(name)] = v
 	}
-	if h.is {
-		if i, ok := h.index(len(d.attachments)); ok {
+	if h.Is {
+		if i, ok := h.Index(len(d.attachments)); ok {
 			return d.attachments[i], nil
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"unicode/utf8"
+
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // A Codec encodes and decodes the values that have no direct path. It must be
@@ -58,5 +60,5 @@ func appendCodec(dst []byte, codec Codec, v any) ([]byte, error) {
 
 // validJSON reports whether a peer with our own limits would accept p.
 func validJSON(p []byte) bool {
-	return utf8.Valid(p) && scanJSON(p, MaxDepth-1)
+	return utf8.Valid(p) && rawjson.Scan(p, MaxDepth-1)
 }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // DefaultMaxAttachments is how many attachments a packet may have unless a
@@ -104,7 +106,7 @@ func (d *Decoder) Binary(p []byte) (Packet, bool, error) {
 		return Packet{}, false, nil
 	}
 	d.Reset()
-	if _, ok := findPlaceholders(args.raw, w.want); !ok {
+	if _, ok := rawjson.FindPlaceholders(args.raw, w.want); !ok {
 		return Packet{}, false, ErrPlaceholder
 	}
 	return w.packet, true, nil
@@ -127,7 +129,7 @@ func cutType(p []byte) (Type, []byte, error) {
 		return 0, nil, ErrEmpty
 	}
 	switch c := p[0]; {
-	case !isDigit(c):
+	case !rawjson.IsDigit(c):
 		return 0, nil, errors.New("unknown packet type NaN")
 	case c-'0' > byte(binaryAck):
 		return 0, nil, errors.New("unknown packet type " + string(rune(c)))
@@ -140,7 +142,7 @@ func cutType(p []byte) (Type, []byte, error) {
 // followed by a dash (SIO-ENC-1), and the rest of p.
 func cutAttachments(p []byte, limit int) (int, []byte, error) {
 	i, n, tooMany := 0, int64(0), false
-	for ; i < len(p) && isDigit(p[i]); i++ {
+	for ; i < len(p) && rawjson.IsDigit(p[i]); i++ {
 		if n = n*10 + int64(p[i]-'0'); n > int64(limit) {
 			n, tooMany = int64(limit), true // and no further, lest it overflow
 		}
@@ -175,7 +177,7 @@ func (d *Decoder) cutNamespace(p []byte) (string, []byte) {
 // p (SIO-ENC-3).
 func cutID(p []byte) (id uint64, ok bool, rest []byte, err error) {
 	i := 0
-	for ; i < len(p) && isDigit(p[i]); i++ {
+	for ; i < len(p) && rawjson.IsDigit(p[i]); i++ {
 		if id = id*10 + uint64(p[i]-'0'); id > maxID {
 			return 0, false, nil, ErrInvalidPayload
 		}
@@ -193,7 +195,7 @@ func Build(p Packet, data []byte, attachments [][]byte) (Packet, error) {
 	if len(attachments) == 0 {
 		return p, nil
 	}
-	if _, ok := findPlaceholders(p.Args.raw, len(attachments)); !ok {
+	if _, ok := rawjson.FindPlaceholders(p.Args.raw, len(attachments)); !ok {
 		return Packet{}, ErrPlaceholder
 	}
 	p.Args.attachments = slices.Clone(attachments)
@@ -217,14 +219,14 @@ func (k *Packet) setPayload(p, space []byte) bool {
 	case ConnectError:
 		return (p[0] == '{' || p[0] == '"') && k.setData(p)
 	case Event, Ack:
-		return p[0] == '[' && k.setList(p, space)
+		return k.setList(p, space)
 	default: // DISCONNECT has no payload
 		return false
 	}
 }
 
 func (k *Packet) setData(p []byte) bool {
-	if !scanJSON(p, MaxDepth) {
+	if !rawjson.Scan(p, MaxDepth) {
 		return false
 	}
 	k.Data = bytes.Clone(p)
@@ -233,15 +235,15 @@ func (k *Packet) setData(p []byte) bool {
 
 // setList takes the arguments from an array, and of an event the name first.
 func (k *Packet) setList(p, space []byte) bool {
-	l := scanList(p, 1, MaxDepth-1)
-	if l.end == bad || skipSpace(p, l.end) != len(p) {
+	l, ok := rawjson.ScanList(p, MaxDepth)
+	if !ok {
 		return false
 	}
 	if k.Type == Ack {
-		k.Args = Args{raw: bytes.Clone(p[1 : l.end-1]), n: l.n}
+		k.Args = Args{raw: bytes.Clone(p[1 : l.End-1]), n: l.N}
 		return true
 	}
-	return l.n > 0 && k.setEvent(p[l.first:l.end-1], space, l.firstEnd-l.first, l.n-1)
+	return l.N > 0 && k.setEvent(p[l.First:l.End-1], space, l.FirstEnd-l.First, l.N-1)
 }
 
 // setEvent takes the name, which are the first size bytes of p, and n more
@@ -249,13 +251,13 @@ func (k *Packet) setList(p, space []byte) bool {
 func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 	name := p[:size]
 	quoted := name[0] == '"'
-	if !quoted && !isDigit(name[0]) && name[0] != '-' {
+	if !quoted && !rawjson.IsDigit(name[0]) && name[0] != '-' {
 		return false
 	}
 	var buf []byte
 	if quoted && bytes.IndexByte(name, '\\') >= 0 {
 		buf = append(make([]byte, 0, len(p)+size), p...)
-		unescaped := appendUnescaped(buf, name[1:size-1])
+		unescaped := rawjson.AppendUnescaped(buf, name[1:size-1])
 		k.Name = unescaped[len(p):]
 	} else {
 		buf = copyTo(space, p)
@@ -265,7 +267,7 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 		}
 	}
 	if n > 0 {
-		comma := skipSpace(buf, size)
+		comma := rawjson.SkipSpace(buf, size)
 		k.Args = Args{raw: buf[comma+1:], n: n}
 	}
 	return !quoted || !reserved(k.Name)

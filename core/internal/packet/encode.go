@@ -3,6 +3,8 @@ package packet
 import (
 	"slices"
 	"strconv"
+
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // The functions here append to dst, which may already hold the Engine.IO packet
@@ -144,7 +146,7 @@ func (e *encoder) header(t Type, h Header) {
 func (e *encoder) list(name *string, args []any) error {
 	e.dst = append(e.dst, '[')
 	if name != nil {
-		e.dst = AppendString(e.dst, *name)
+		e.dst = rawjson.AppendString(e.dst, *name)
 	}
 	for i, arg := range args {
 		if i > 0 || name != nil {
@@ -198,14 +200,6 @@ func (e *encoder) bytes(b []byte) {
 		e.dst = append(e.dst, "null"...)
 		return
 	}
-	e.dst = appendPlaceholder(e.dst, len(e.attachments))
+	e.dst = rawjson.AppendPlaceholder(e.dst, len(e.attachments))
 	e.attachments = append(e.attachments, b)
-}
-
-// appendPlaceholder appends the object that stands for attachment number num,
-// byte for byte as the JavaScript server writes it.
-func appendPlaceholder(dst []byte, num int) []byte {
-	dst = append(dst, `{"`+placeholderName+`":true,"num":`...)
-	dst = strconv.AppendInt(dst, int64(num), 10)
-	return append(dst, '}')
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // encodeAgain writes a decoded packet from its parts.
@@ -208,7 +209,7 @@ func FuzzAppendString(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		p := packet.AppendString([]byte("x"), s)[1:]
+		p := rawjson.AppendString([]byte("x"), s)[1:]
 		want := string([]rune(s)) // a conversion makes every invalid byte U+FFFD
 		var got string
 		if err := json.Unmarshal(p, &got); err != nil || got != want {

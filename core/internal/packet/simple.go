@@ -5,6 +5,8 @@ import (
 	"errors"
 	"math"
 	"strconv"
+
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // This file has the direct paths: values that most events consist of, encoded
@@ -24,7 +26,7 @@ func appendSimple(dst []byte, v any) ([]byte, bool, error) {
 	case nil:
 		return append(dst, "null"...), true, nil
 	case string:
-		return AppendString(dst, v), true, nil
+		return rawjson.AppendString(dst, v), true, nil
 	case bool:
 		return strconv.AppendBool(dst, v), true, nil
 	case json.RawMessage:
@@ -89,25 +91,12 @@ func appendRaw(dst []byte, v json.RawMessage) ([]byte, bool, error) {
 	return append(dst, v...), true, nil
 }
 
-// appendFloat writes a number as encoding/json does, which is what JavaScript's
-// Number.prototype.toString does, except that -0 keeps its sign.
+// appendFloat writes a number if JSON has it.
 func appendFloat(dst []byte, f float64, size int) ([]byte, bool, error) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return dst, true, errNumber
 	}
-	small, large := 1e-6, 1e21
-	if size == 32 {
-		small, large = float64(float32(small)), float64(float32(large))
-	}
-	if abs := math.Abs(f); abs == 0 || small <= abs && abs < large {
-		return strconv.AppendFloat(dst, f, 'f', -1, size), true, nil
-	}
-	dst = strconv.AppendFloat(dst, f, 'e', -1, size)
-	// JavaScript does not pad a one-digit exponent: 1e-7, not 1e-07.
-	if n := len(dst); dst[n-4] == 'e' && dst[n-3] == '-' && dst[n-2] == '0' {
-		dst = append(dst[:n-2], dst[n-1])
-	}
-	return dst, true, nil
+	return rawjson.AppendFloat(dst, f, size), true, nil
 }
 
 // decodeSimple decodes a value into a destination that has a direct path. It
@@ -119,7 +108,7 @@ func decodeSimple(raw []byte, dst any) bool {
 		if d == nil || raw[0] != '"' {
 			return false
 		}
-		*d = decodeString(raw[1 : len(raw)-1])
+		*d = rawjson.DecodeString(raw[1 : len(raw)-1])
 		return true
 	case *bool:
 		if d == nil || raw[0] != 't' && raw[0] != 'f' {
@@ -134,7 +123,7 @@ func decodeSimple(raw []byte, dst any) bool {
 		*d = append((*d)[:0], raw...)
 		return true
 	}
-	if c := raw[0]; c != '-' && !isDigit(c) {
+	if c := raw[0]; c != '-' && !rawjson.IsDigit(c) {
 		return false
 	}
 	return decodeNumber(raw, dst)

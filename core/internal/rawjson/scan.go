@@ -1,30 +1,27 @@
-package packet
+package rawjson
 
 import (
 	"math/bits"
 	"strings"
 )
 
-// This file checks JSON (RFC 8259) without building anything. The functions
-// take the index where something starts and return the index behind it, or bad.
-// They do not look at UTF-8, which [Decoder.Text] has done for the whole
-// message by then.
-
+// The functions of this file that are not exported take the index where something
+// starts and return the index behind it, or bad.
 const bad = -1
 
-// A list is the place of an array's parts.
-type list struct {
-	n        int // number of elements
-	first    int // where the first element starts
-	firstEnd int // behind the first element
-	end      int // behind the closing bracket, or bad
+// A List is the place of an array's parts.
+type List struct {
+	N        int // number of elements
+	First    int // where the first element starts
+	FirstEnd int // behind the first element
+	End      int // behind the closing bracket
 }
 
-// scanJSON reports whether p is one JSON value with at most depth arrays and
-// objects inside each other. Space around it is fine.
-func scanJSON(p []byte, depth int) bool {
-	end := scanValue(p, skipSpace(p, 0), depth)
-	return end != bad && skipSpace(p, end) == len(p)
+// Scan reports whether p is one JSON value with at most depth arrays and objects
+// inside each other. Space around it is fine. It does not look at UTF-8.
+func Scan(p []byte, depth int) bool {
+	end := scanValue(p, SkipSpace(p, 0), depth)
+	return end != bad && SkipSpace(p, end) == len(p)
 }
 
 // scanValue scans a value that may open depth more levels.
@@ -38,7 +35,7 @@ func scanValue(p []byte, i, depth int) int {
 	case '{':
 		return scanObject(p, i+1, depth-1)
 	case '[':
-		return scanList(p, i+1, depth-1).end
+		return scanList(p, i+1, depth-1).End
 	case 't':
 		return scanLiteral(p, i, "true")
 	case 'f':
@@ -50,33 +47,42 @@ func scanValue(p []byte, i, depth int) int {
 	}
 }
 
+// ScanList is [Scan] for an array. Space in front of it is not fine.
+func ScanList(p []byte, depth int) (l List, ok bool) {
+	if len(p) == 0 || p[0] != '[' {
+		return List{}, false
+	}
+	l = scanList(p, 1, depth-1)
+	return l, l.End != bad && SkipSpace(p, l.End) == len(p)
+}
+
 // scanList scans what stands behind an opening bracket.
-func scanList(p []byte, i, depth int) list {
+func scanList(p []byte, i, depth int) List {
 	if depth < 0 {
-		return list{end: bad}
+		return List{End: bad}
 	}
-	i = skipSpace(p, i)
+	i = SkipSpace(p, i)
 	if i < len(p) && p[i] == ']' {
-		return list{end: i + 1}
+		return List{End: i + 1}
 	}
-	l := list{first: i}
+	l := List{First: i}
 	for {
 		i = scanValue(p, i, depth)
 		if i == bad {
-			return list{end: bad}
+			return List{End: bad}
 		}
-		if l.n++; l.n == 1 {
-			l.firstEnd = i
+		if l.N++; l.N == 1 {
+			l.FirstEnd = i
 		}
-		i = skipSpace(p, i)
+		i = SkipSpace(p, i)
 		switch {
 		case i < len(p) && p[i] == ',':
-			i = skipSpace(p, i+1)
+			i = SkipSpace(p, i+1)
 		case i < len(p) && p[i] == ']':
-			l.end = i + 1
+			l.End = i + 1
 			return l
 		default:
-			return list{end: bad}
+			return List{End: bad}
 		}
 	}
 }
@@ -86,7 +92,7 @@ func scanObject(p []byte, i, depth int) int {
 	if depth < 0 {
 		return bad
 	}
-	i = skipSpace(p, i)
+	i = SkipSpace(p, i)
 	if i < len(p) && p[i] == '}' {
 		return i + 1
 	}
@@ -94,10 +100,10 @@ func scanObject(p []byte, i, depth int) int {
 		if i = scanMember(p, i, depth); i == bad {
 			return bad
 		}
-		i = skipSpace(p, i)
+		i = SkipSpace(p, i)
 		switch {
 		case i < len(p) && p[i] == ',':
-			i = skipSpace(p, i+1)
+			i = SkipSpace(p, i+1)
 		case i < len(p) && p[i] == '}':
 			return i + 1
 		default:
@@ -114,10 +120,10 @@ func scanMember(p []byte, i, depth int) int {
 	if i = scanString(p, i+1); i == bad {
 		return bad
 	}
-	if i = skipSpace(p, i); i >= len(p) || p[i] != ':' {
+	if i = SkipSpace(p, i); i >= len(p) || p[i] != ':' {
 		return bad
 	}
-	return scanValue(p, skipSpace(p, i+1), depth)
+	return scanValue(p, SkipSpace(p, i+1), depth)
 }
 
 // scanString scans what stands behind an opening quote.
@@ -196,7 +202,7 @@ func scanNumber(p []byte, i int) int {
 // scanDigits scans at least one digit.
 func scanDigits(p []byte, i int) int {
 	start := i
-	for i < len(p) && isDigit(p[i]) {
+	for i < len(p) && IsDigit(p[i]) {
 		i++
 	}
 	if i == start {
@@ -205,21 +211,23 @@ func scanDigits(p []byte, i int) int {
 	return i
 }
 
-// skipSpace returns the index of the first byte from i on that is not space.
-func skipSpace(p []byte, i int) int {
-	for i < len(p) && isSpace(p[i]) {
+// SkipSpace returns the index of the first byte from i on that is not space.
+func SkipSpace(p []byte, i int) int {
+	for i < len(p) && IsSpace(p[i]) {
 		i++
 	}
 	return i
 }
 
-// isSpace begins with the question that settles most bytes.
-func isSpace(c byte) bool {
+// IsSpace reports whether c may stand between values. It begins with the question that settles most bytes.
+func IsSpace(c byte) bool {
 	return c <= ' ' && (c == ' ' || c == '\n' || c == '\r' || c == '\t')
 }
 
-func isDigit(c byte) bool { return '0' <= c && c <= '9' }
-func isHex(c byte) bool   { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
+// IsDigit reports whether c is a decimal digit.
+func IsDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+func isHex(c byte) bool { return IsDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
 
 // Every byte of a word set to 1, and every byte's highest bit.
 const (

@@ -1,4 +1,4 @@
-package packet
+package rawjson
 
 import (
 	"bytes"
@@ -51,9 +51,9 @@ func appendEscape(dst []byte, c byte) []byte {
 	}
 }
 
-// decodeString returns the text of a valid JSON string, given without its
+// DecodeString returns the text of a valid JSON string, given without its
 // quotes.
-func decodeString(p []byte) string {
+func DecodeString(p []byte) string {
 	if bytes.IndexByte(p, '\\') < 0 {
 		return string(p)
 	}
@@ -70,8 +70,8 @@ func decodeString(p []byte) string {
 	return b.String()
 }
 
-// appendUnescaped is like decodeString for a caller that has the memory.
-func appendUnescaped(dst, p []byte) []byte {
+// AppendUnescaped is like DecodeString for a caller that has the memory.
+func AppendUnescaped(dst, p []byte) []byte {
 	for len(p) > 0 {
 		plain, r, n := nextEscape(p)
 		dst = append(dst, plain...)
@@ -129,7 +129,7 @@ func unicodeEscape(p []byte) (r rune, n int) {
 // hex4 returns the number that four hexadecimal digits mean.
 func hex4(p []byte) (r rune) {
 	for _, c := range p[:4] {
-		if isDigit(c) {
+		if IsDigit(c) {
 			c -= '0'
 		} else {
 			c = c | 0x20 - 'a' + 10
