@@ -178,7 +178,7 @@ func (d *Decoder) cutNamespace(p []byte) (string, []byte) {
 func cutID(p []byte) (id uint64, ok bool, rest []byte, err error) {
 	i := 0
 	for ; i < len(p) && rawjson.IsDigit(p[i]); i++ {
-		if id = id*10 + uint64(p[i]-'0'); id > maxID {
+		if id = id*10 + uint64(p[i]-'0'); id > MaxID {
 			return 0, false, nil, ErrInvalidPayload
 		}
 	}
@@ -189,7 +189,7 @@ func cutID(p []byte) (id uint64, ok bool, rest []byte, err error) {
 // as a text message: JSON, or nil for none, and attachments. Both are checked as
 // those of a text message are, and the JSON is copied.
 func Build(p Packet, data []byte, attachments [][]byte) (Packet, error) {
-	if p.ID > maxID || !utf8.Valid(data) || !p.setPayload(data, nil) {
+	if p.ID > MaxID || !utf8.Valid(data) || !p.setPayload(data, nil) {
 		return Packet{}, ErrInvalidPayload
 	}
 	if len(attachments) == 0 {

@@ -65,9 +65,9 @@ type Packet struct {
 // far above what people write and far below what hurts.
 const MaxDepth = 512
 
-// maxID is the largest ack id: the largest integer that a JavaScript peer can
+// MaxID is the largest ack id: the largest integer that a JavaScript peer can
 // count to without losing precision.
-const maxID = 1<<53 - 1
+const MaxID = 1<<53 - 1
 
 // Errors of [Decoder]. The texts are those of the JavaScript server, where it
 // has the same error. After any of them the connection is beyond repair

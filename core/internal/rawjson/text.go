@@ -14,16 +14,21 @@ const hexDigits = "0123456789abcdef"
 // special to HTML and not U+2028. Every byte that is not part of valid UTF-8
 // becomes U+FFFD, because a WebSocket text message must be valid.
 func AppendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
 	if !utf8.ValidString(s) {
 		// A range over s replaces bytes as required, and has to copy anyway.
 		s = string([]rune(s))
 	}
+	return append(AppendText(append(dst, '"'), s), '"')
+}
+
+// AppendText appends what stands between the quotes of a JSON string for s, which
+// must be valid UTF-8.
+func AppendText[T string | []byte](dst []byte, s T) []byte {
 	for {
 		i := special(s, 0)
 		dst = append(dst, s[:i]...)
 		if i == len(s) {
-			return append(dst, '"')
+			return dst
 		}
 		dst = appendEscape(dst, s[i])
 		s = s[i+1:]

@@ -1,0 +1,231 @@
+package msgpack
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/tinylib/msgp/msgp"
+
+	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/parser"
+)
+
+// An encoder appends MessagePack in its shortest form, which is what the package
+// notepack.io writes.
+type encoder struct {
+	dst         []byte
+	text        []byte // of a string with escapes
+	attachments [][]byte
+	astray      bool // a placeholder stands for no attachment
+}
+
+// maxKept is the largest buffer, in bytes, that is used again.
+const maxKept = 64 << 10
+
+var encoders = sync.Pool{New: func() any { return new(encoder) }} //nolint:gochecknoglobals // a pool of buffers
+
+// Encode implements [parser.Parser].
+func (Parser) Encode(p *parser.Packet) ([]parser.Message, error) {
+	e := encoders.Get().(*encoder) //nolint:forcetypeassert,errcheck // nothing else is in there
+	defer e.putBack()
+	e.dst, e.attachments, e.astray = e.dst[:0], p.Attachments, false
+	if err := e.packet(p); err != nil {
+		return nil, fmt.Errorf("msgpack: %w", err)
+	}
+	return []parser.Message{{Binary: true, Data: bytes.Clone(e.dst)}}, nil
+}
+
+func (e *encoder) putBack() {
+	e.attachments = nil
+	if cap(e.dst)+cap(e.text) <= maxKept {
+		encoders.Put(e)
+	}
+}
+
+// packet writes the members of a packet in the order in which the JavaScript server
+// has them, which differs from type to type. What is absent is left out: nil would
+// be refused (ECO-MP-3).
+func (e *encoder) packet(p *parser.Packet) error {
+	if p.Type > parser.ConnectError {
+		return errType
+	}
+	if !hasShape(p.Type, p.Data) {
+		return errPayload
+	}
+	members := uint32(2)
+	if p.Data != nil {
+		members++
+	}
+	if p.HasID {
+		members++
+	}
+	e.dst = msgp.AppendMapHeader(e.dst, members)
+	if p.Type == parser.Ack {
+		e.id(p)
+	}
+	e.dst = msgp.AppendUint8(msgp.AppendString(e.dst, "type"), byte(p.Type))
+	if p.Type == parser.ConnectError {
+		e.namespace(p)
+		return e.data(p)
+	}
+	if err := e.data(p); err != nil {
+		return err
+	}
+	if p.Type != parser.Ack {
+		e.id(p)
+	}
+	e.namespace(p)
+	return nil
+}
+
+func (e *encoder) id(p *parser.Packet) {
+	if p.HasID {
+		e.dst = msgp.AppendUint64(msgp.AppendString(e.dst, "id"), p.ID)
+	}
+}
+
+func (e *encoder) namespace(p *parser.Packet) {
+	e.dst = msgp.AppendString(msgp.AppendString(e.dst, "nsp"), p.Namespace)
+}
+
+// data writes the payload. It is checked, although it is the server's own, because
+// it may come from another server of a cluster.
+func (e *encoder) data(p *parser.Packet) error {
+	if p.Data == nil {
+		return nil
+	}
+	if !utf8.Valid(p.Data) || !rawjson.Scan(p.Data, packet.MaxDepth) {
+		return errPayload
+	}
+	e.dst = msgp.AppendString(e.dst, "data")
+	if err := e.value(&rawjson.Cursor{P: p.Data}); err != nil {
+		return err
+	}
+	if e.astray {
+		return errPlaceholder
+	}
+	return nil
+}
+
+// value writes what stands at the cursor.
+func (e *encoder) value(c *rawjson.Cursor) error {
+	switch c.Peek() {
+	case '{':
+		return e.object(c)
+	case '[':
+		return e.array(c)
+	case '"':
+		e.string(c.Str())
+		return nil
+	case 'n':
+		c.Scalar()
+		e.dst = msgp.AppendNil(e.dst)
+		return nil
+	case 't', 'f':
+		e.dst = msgp.AppendBool(e.dst, c.Scalar()[0] == 't')
+		return nil
+	default:
+		return e.number(c.Scalar())
+	}
+}
+
+func (e *encoder) array(c *rawjson.Cursor) error {
+	start, n := e.begin(), uint32(0)
+	for ; c.More(); n++ {
+		if err := e.value(c); err != nil {
+			return err
+		}
+	}
+	var head [5]byte
+	e.end(start, msgp.AppendArrayHeader(head[:0], n))
+	return nil
+}
+
+// object writes an object. That it is a placeholder, and stands for an attachment,
+// is known only when it has been read; then what is inside of it does not count.
+func (e *encoder) object(c *rawjson.Cursor) error {
+	start, n, astray := e.begin(), uint32(0), e.astray
+	var h rawjson.Placeholder
+	for ; c.More(); n++ {
+		name := c.Name()
+		e.string(name)
+		c.Peek()
+		at := c.I
+		if err := e.value(c); err != nil {
+			return err
+		}
+		h.Member(name, c.P[at:c.I])
+	}
+	if h.Is && len(e.attachments) > 0 {
+		i, ok := h.Index(len(e.attachments))
+		if ok {
+			e.dst = msgp.AppendBytes(e.dst[:start], e.attachments[i])
+		}
+		e.astray = astray || !ok
+		return nil
+	}
+	var head [5]byte
+	e.end(start, msgp.AppendMapHeader(head[:0], n))
+	return nil
+}
+
+// begin leaves room for the shortest head of an array or object, whose size is not
+// known yet, and end puts the head there.
+func (e *encoder) begin() (start int) {
+	e.dst = append(e.dst, 0)
+	return len(e.dst) - 1
+}
+
+func (e *encoder) end(start int, head []byte) {
+	e.dst = slices.Replace(e.dst, start, start+1, head...)
+}
+
+// string writes a string, given as it stands between its quotes.
+func (e *encoder) string(raw []byte) {
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		e.text = rawjson.AppendUnescaped(e.text[:0], raw)
+		raw = e.text
+	}
+	e.dst = msgp.AppendStringFromBytes(e.dst, raw)
+}
+
+// number writes a number as JavaScript would: whole ones as integers, however they
+// are written, unless that takes more than 64 bits (ECO-MP-6).
+func (e *encoder) number(raw []byte) error {
+	if !bytes.ContainsAny(raw, ".eE") {
+		if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			e.integer(i)
+			return nil
+		}
+		if u, err := strconv.ParseUint(string(raw), 10, 64); err == nil {
+			e.dst = msgp.AppendUint64(e.dst, u)
+			return nil
+		}
+	}
+	f, err := strconv.ParseFloat(string(raw), 64)
+	switch {
+	case err != nil:
+		return err
+	case f != math.Trunc(f) || f < -1<<63 || f >= 1<<64:
+		e.dst = msgp.AppendFloat64(e.dst, f)
+	case f < 1<<63:
+		e.integer(int64(f))
+	default:
+		e.dst = msgp.AppendUint64(e.dst, uint64(f))
+	}
+	return nil
+}
+
+func (e *encoder) integer(i int64) {
+	if i < 0 {
+		e.dst = msgp.AppendInt64(e.dst, i)
+	} else {
+		e.dst = msgp.AppendUint64(e.dst, uint64(i))
+	}
+}

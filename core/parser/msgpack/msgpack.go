@@ -1,0 +1,75 @@
+// Package msgpack encodes Socket.IO packets as MessagePack, as the npm package
+// socket.io-msgpack-parser does, byte for byte:
+//
+//	srv := sio.New(&sio.Options{Parser: msgpack.Parser{}})
+//
+// Clients have to use that package, or the client's bundle that has it built in,
+// socket.io.msgpack.min.js:
+//
+//	import * as parser from "socket.io-msgpack-parser";
+//	const socket = io({ parser });
+//
+// A packet is one binary message, its attachments included. Handlers see nothing
+// of all this: a server has packets as JSON and attachments, whatever the encoding,
+// so struct tags and [sio.Options.JSON] apply as ever.
+//
+// What MessagePack has and JSON has not becomes what JSON.stringify makes of it.
+// Of what clients send, undefined is left out of objects and is null in arrays, dates
+// are strings, NaN and infinities are null, and any typed array or ArrayBuffer is
+// binary data. In the other direction, a [time.Time] arrives as a string and not as a
+// Date. Whole numbers keep their precision up to 64 bits in both directions, but
+// JavaScript rounds them when they exceed 2^53.
+//
+// [sio.Options.JSON]: https://pkg.go.dev/github.com/sioplug/sioplug/core#Options
+package msgpack
+
+import (
+	"errors"
+
+	"github.com/sioplug/sioplug/core/parser"
+)
+
+// Why something is no packet.
+var (
+	errText        = errors.New("text message")
+	errTrailing    = errors.New("trailing bytes")
+	errType        = errors.New("invalid packet type")
+	errNamespace   = errors.New("invalid namespace")
+	errPayload     = errors.New("invalid payload")
+	errID          = errors.New("invalid packet id")
+	errDepth       = errors.New("nested too deeply")
+	errShort       = errors.New("message ends too early")
+	errUTF8        = errors.New("invalid UTF-8")
+	errKey         = errors.New("key is neither a string nor a whole number")
+	errExtension   = errors.New("unknown extension type")
+	errDate        = errors.New("date out of range")
+	errAttachments = errors.New("too many attachments")
+	errBytes       = errors.New("attachments too large")
+	errPlaceholder = errors.New("placeholder without an attachment")
+)
+
+// Parser is the encoding, for [sio.Options.Parser]. It is stateless.
+//
+// [sio.Options.Parser]: https://pkg.go.dev/github.com/sioplug/sioplug/core#Options
+type Parser struct{}
+
+// NewDecoder implements [parser.Parser].
+func (Parser) NewDecoder(l parser.Limits) parser.Decoder { return &decoder{limits: l} }
+
+// hasShape reports whether data is what packets of a type carry, by its first byte.
+func hasShape(t parser.Type, data []byte) bool {
+	var first byte // of no data
+	if len(data) > 0 {
+		first = data[0]
+	}
+	switch t {
+	case parser.Connect:
+		return first == 0 || first == '{'
+	case parser.Disconnect:
+		return first == 0
+	case parser.ConnectError:
+		return first == '{' || first == '"'
+	default:
+		return first == '['
+	}
+}
