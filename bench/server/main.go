@@ -9,24 +9,31 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	_ "net/http/pprof" //nolint:gosec // profiles are what the program is for; it listens on loopback
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
+	"github.com/labstack/echo/v4"
 
 	sio "github.com/sioplug/sioplug/core"
+	sioecho "github.com/sioplug/sioplug/integrations/echo"
+	siofiber "github.com/sioplug/sioplug/integrations/fiber"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
 )
 
 func main() {
 	port := flag.Int("port", 3000, "port on 127.0.0.1")
-	mount := flag.String("mount", "nethttp", "nethttp or gin")
+	mount := flag.String("mount", "nethttp", strings.Join(slices.Sorted(maps.Keys(mounts)), ", "))
 	flag.Parse()
 	if err := run(*mount, *port); err != nil {
 		slog.Error("bench server failed", slog.Any("err", err))
@@ -34,27 +41,49 @@ func main() {
 	}
 }
 
-func run(mount string, port int) error {
-	srv := sio.New(nil)
-	register(srv)
-	mux := http.NewServeMux()
-	mux.HandleFunc("/bench/gc", collect)
-	mux.Handle("/debug/pprof/", http.DefaultServeMux)
-	switch mount {
-	case "nethttp":
-		mux.Handle("/socket.io/", srv)
-	case "gin":
+// mounts have, by name, what serves srv, the profiles and [collect] on a listener.
+var mounts = map[string]func(srv *sio.Server, l net.Listener) error{ //nolint:gochecknoglobals // immutable
+	"nethttp": func(srv *sio.Server, l net.Listener) error { return serve(srv, l) },
+	"gin": func(srv *sio.Server, l net.Listener) error {
 		gin.SetMode(gin.ReleaseMode)
 		r := gin.New()
 		siogin.Mount(r, srv)
-		mux.Handle("/", r)
-	default:
+		return serve(r, l)
+	},
+	"echo": func(srv *sio.Server, l net.Listener) error {
+		e := echo.New()
+		sioecho.Mount(e, srv)
+		return serve(e, l)
+	},
+	"fiber": func(srv *sio.Server, l net.Listener) error {
+		app := fiber.New(fiber.Config{DisableStartupMessage: true})
+		siofiber.Mount(app, srv)
+		app.Get("/bench/gc", adaptor.HTTPHandlerFunc(collect))
+		app.Get("/debug/pprof/*", adaptor.HTTPHandler(http.DefaultServeMux))
+		return app.Listener(l)
+	},
+}
+
+func run(mount string, port int) error {
+	serve, ok := mounts[mount]
+	if !ok {
 		return errors.New("unknown -mount " + strconv.Quote(mount))
 	}
+	srv := sio.New(nil)
+	register(srv)
 	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
+	return serve(srv, l)
+}
+
+// serve serves an application of net/http.
+func serve(app http.Handler, l net.Listener) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/bench/gc", collect)
+	mux.Handle("/debug/pprof/", http.DefaultServeMux)
+	mux.Handle("/", app)
 	return (&http.Server{Handler: mux}).Serve(l) //nolint:gosec // no timeouts: long polls are part of the measurement
 }
 
