@@ -14,8 +14,10 @@ import (
 //
 //	tenant := nethttp.PathValue(socket.Handshake().Context, "tenant")
 func PathValue(ctx context.Context, name string) string {
-	ps, _ := ctx.Value(pathKey{}).(map[string]string)
-	return ps[name]
+	if r, ok := ctx.Value(pathKey{}).(*http.Request); ok {
+		return r.PathValue(name)
+	}
+	return ""
 }
 
 type pathKey struct{}
@@ -23,30 +25,26 @@ type pathKey struct{}
 // values returns the context that a session keeps of a request.
 func values(r *http.Request) context.Context {
 	ctx := context.Context(lasting{r.Context()})
-	if ps := pathValues(r); len(ps) > 0 {
-		ctx = context.WithValue(ctx, pathKey{}, ps)
+	if hasPathValues(r) {
+		ctx = context.WithValue(ctx, pathKey{}, route(r))
 	}
 	return ctx
 }
 
-// pathValues returns the parameters that the request's pattern names, such as
-// "/t/{tenant}/{rest...}", or {id:[0-9]+} in some routers.
-func pathValues(r *http.Request) map[string]string {
-	var ps map[string]string
-	for rest := r.Pattern; ; {
-		_, after, ok := strings.Cut(rest, "{")
-		if !ok {
-			return ps
-		}
-		rest = after
-		name := after[:max(0, strings.IndexAny(after, ":.}"))]
-		if v := r.PathValue(name); v != "" {
-			if ps == nil {
-				ps = make(map[string]string)
-			}
-			ps[name] = v
-		}
-	}
+// hasPathValues reports whether the request's route can have parameters. If not,
+// its pattern is what the path begins with. A router inside of another one may
+// know only its own part of the pattern.
+func hasPathValues(r *http.Request) bool {
+	return r.Pattern != "" && !strings.HasPrefix(r.URL.Path, strings.TrimSuffix(r.Pattern, "*"))
+}
+
+// route returns a request that has nothing but the path values of r, which only
+// a request can have.
+func route(r *http.Request) *http.Request {
+	kept := r.WithContext(context.Background())
+	kept.URL, kept.Header, kept.Trailer, kept.TLS, kept.Response = nil, nil, nil, nil, nil
+	kept.Body, kept.GetBody, kept.Form, kept.PostForm, kept.MultipartForm = nil, nil, nil, nil, nil
+	return kept
 }
 
 // lasting hides from those who keep a context what chi has in it and uses for

@@ -2,7 +2,10 @@ package siotest
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +31,9 @@ type Dialer struct {
 	// "http://127.0.0.1:3000/socket.io/". A query is kept.
 	URL string
 
+	// TLS is used if the URL begins with "https:".
+	TLS *tls.Config
+
 	// Header is sent with every request.
 	Header http.Header
 
@@ -45,6 +51,32 @@ func Loopback(tb testing.TB, h http.Handler) Dialer {
 		hs.Close()
 	})
 	return Dialer{URL: hs.URL + "/socket.io/"}
+}
+
+// LoopbackTLS is [Loopback] over TLS.
+func LoopbackTLS(tb testing.TB, h http.Handler) Dialer {
+	tb.Helper()
+	hs := httptest.NewUnstartedServer(h)
+	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // of clients that just go
+	hs.StartTLS()
+	tb.Cleanup(func() {
+		hs.CloseClientConnections()
+		hs.Close()
+	})
+	pool := x509.NewCertPool()
+	pool.AddCert(hs.Certificate())
+	return Dialer{URL: hs.URL + "/socket.io/", TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
+}
+
+// At returns d for another path of the same server, such as "/app/socket.io/".
+func (d Dialer) At(path string) Dialer {
+	u, err := url.Parse(d.URL)
+	if err != nil {
+		return d // whoever uses it will say what is wrong
+	}
+	u.Path, u.RawPath, u.RawQuery = path, "", ""
+	d.URL = u.String()
+	return d
 }
 
 // Pipes serves h in memory until the test ends, and returns how to reach it at
@@ -112,7 +144,7 @@ func (pipeAddr) String() string  { return "pipe" }
 // connections are closed when the test ends.
 func (d Dialer) HTTP(tb testing.TB) *http.Client {
 	tb.Helper()
-	tr := &http.Transport{DialContext: d.Dial, DisableCompression: true}
+	tr := &http.Transport{DialContext: d.Dial, TLSClientConfig: d.TLS, DisableCompression: true}
 	tb.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: withHeader{tr, d.Header}, Timeout: d.patience()}
 }
@@ -146,12 +178,28 @@ func inBubble() bool { return time.Now().Year() < 2020 }
 // deadline is when waiting becomes a failure.
 func (d Dialer) deadline() time.Time { return time.Now().Add(d.patience()) }
 
-func (d Dialer) connect(ctx context.Context, address string) (net.Conn, error) {
-	if d.Dial != nil {
-		return d.Dial(ctx, "tcp", address)
+// connect opens a connection to the server of that URL.
+func (d Dialer) connect(ctx context.Context, u *url.URL) (net.Conn, error) {
+	dial := d.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
 	}
-	var nd net.Dialer
-	return nd.DialContext(ctx, "tcp", address)
+	conn, err := dial(ctx, "tcp", u.Host)
+	if err != nil || u.Scheme != "https" {
+		return conn, err
+	}
+	config := d.TLS.Clone()
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if config.ServerName == "" {
+		config.ServerName = u.Hostname()
+	}
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return secure, nil
 }
 
 // withHeader adds a header to every request.

@@ -88,7 +88,7 @@ func (p *polling) park() error {
 		return err
 	}
 	maps.Copy(r.Header, p.dialer.Header)
-	conn, err := p.dialer.connect(p.ctx, r.URL.Host)
+	conn, err := p.dialer.connect(p.ctx, r.URL)
 	if err != nil {
 		return err
 	}

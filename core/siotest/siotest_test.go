@@ -14,38 +14,29 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestNetHTTP(t *testing.T) {
-	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
-		return siotest.Loopback(t, srv).URL
-	})
+	siotest.Run(t, func(t *testing.T, srv *sio.Server) siotest.Dialer { return siotest.Loopback(t, srv) })
+}
+
+func TestNetHTTPOverTLS(t *testing.T) {
+	siotest.Run(t, func(t *testing.T, srv *sio.Server) siotest.Dialer { return siotest.LoopbackTLS(t, srv) })
 }
 
 // TestPipes shows that client, server and network fit into a bubble.
 func TestPipes(t *testing.T) {
-	for name, open := range map[string]func(testing.TB, siotest.Dialer) *siotest.Client{
-		"polling":   func(tb testing.TB, d siotest.Dialer) *siotest.Client { tb.Helper(); return d.Polling(tb) },
-		"websocket": func(tb testing.TB, d siotest.Dialer) *siotest.Client { tb.Helper(); return d.WebSocket(tb) },
-		"upgraded": func(tb testing.TB, d siotest.Dialer) *siotest.Client {
-			tb.Helper()
-			c := d.Polling(tb)
-			c.Upgrade()
-			return c
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				srv := sio.New(nil)
-				srv.On("hello", sio.Reply(func(_ *sio.Ctx, name string) (string, error) { return "hello " + name, nil }))
-				d := siotest.Pipes(t, srv)
-				t.Cleanup(func() {
-					if err := srv.Shutdown(context.Background()); err != nil {
-						t.Error(err)
-					}
-				})
-				c := open(t, d)
-				c.Connect("/", "")
-				c.Send(`421["hello","bubble"]`)
-				c.Want(`431["hello bubble"]`)
+	siotest.Transports(t, func(t *testing.T, open siotest.Opener) {
+		synctest.Test(t, func(t *testing.T) {
+			srv := sio.New(nil)
+			srv.On("hello", sio.Reply(func(_ *sio.Ctx, name string) (string, error) { return "hello " + name, nil }))
+			d := siotest.Pipes(t, srv)
+			t.Cleanup(func() {
+				if err := srv.Shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
 			})
+			c := open(t, d)
+			c.Connect("/", "")
+			c.Send(`421["hello","bubble"]`)
+			c.Want(`431["hello bubble"]`)
 		})
-	}
+	})
 }

@@ -2,6 +2,8 @@ package siotest
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -12,9 +14,58 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// A Mount serves srv until the test ends, and returns the URL to give to
-// clients, such as "http://127.0.0.1:3000/socket.io/".
-type Mount func(t *testing.T, srv *sio.Server) (url string)
+// A Mount serves srv until the test ends, and returns how to reach it.
+type Mount func(t *testing.T, srv *sio.Server) Dialer
+
+// Serve mounts a new server on which register was called; opts may be nil. When
+// the test ends, the server is shut down before what the mount gave to t.Cleanup
+// is called. Unless opts has a Logger, the test fails if the server logs anything
+// above Debug.
+func (m Mount) Serve(t *testing.T, opts *sio.Options, register func(srv *sio.Server)) (*sio.Server, Dialer) {
+	t.Helper()
+	var o sio.Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(testLog{t: t})
+	}
+	srv := sio.New(&o)
+	register(srv)
+	d := m(t, srv)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			t.Errorf("siotest: shutdown: %v", err)
+		}
+	})
+	return srv, d
+}
+
+// An Opener connects a client in one of the ways that there are.
+type Opener func(tb testing.TB, d Dialer) *Client
+
+// Transports runs a test three times: with clients that poll, that use
+// WebSocket, and that have upgraded from the one to the other.
+func Transports(t *testing.T, run func(t *testing.T, open Opener)) {
+	t.Helper()
+	for _, way := range []struct {
+		name string
+		open Opener
+	}{
+		{"polling", func(tb testing.TB, d Dialer) *Client { tb.Helper(); return d.Polling(tb) }},
+		{"websocket", func(tb testing.TB, d Dialer) *Client { tb.Helper(); return d.WebSocket(tb) }},
+		{"upgraded", func(tb testing.TB, d Dialer) *Client {
+			tb.Helper()
+			c := d.Polling(tb)
+			c.Upgrade()
+			return c
+		}},
+	} {
+		t.Run(way.name, func(t *testing.T) { run(t, way.open) })
+	}
+}
 
 // An Option tells [Run] about what not every mount has.
 type Option func(*suite)
@@ -31,9 +82,15 @@ func Values(lookup func(s *sio.Socket) (tenant, user string)) Option {
 	return func(s *suite) { s.lookup = lookup }
 }
 
+// Proxied makes [Run] expect that the mount's framework takes the client's
+// address from the header X-Forwarded-For, because it was told to trust this
+// machine as a proxy. Without it, Run expects that it does not.
+func Proxied() Option {
+	return func(s *suite) { s.proxied = true }
+}
+
 // Run tests a way of mounting a server. It calls mount for every subtest with a
-// server of its own, and shuts that down before what mount gave to t.Cleanup is
-// called.
+// server of its own.
 func Run(t *testing.T, mount Mount, opts ...Option) {
 	t.Helper()
 	s := &suite{mount: mount}
@@ -76,48 +133,10 @@ type suite struct {
 	proxied bool
 }
 
-// serve mounts a new server on which register was called.
+// serve mounts a new server with the default options.
 func (s *suite) serve(t *testing.T, register func(srv *sio.Server)) (*sio.Server, Dialer) {
 	t.Helper()
-	return s.serveWith(t, sio.Options{}, register)
-}
-
-func (s *suite) serveWith(t *testing.T, opts sio.Options, register func(srv *sio.Server)) (*sio.Server, Dialer) {
-	t.Helper()
-	if opts.Logger == nil {
-		opts.Logger = slog.New(testLog{t: t})
-	}
-	srv := sio.New(&opts)
-	register(srv)
-	url := s.mount(t, srv)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			t.Errorf("siotest: shutdown: %v", err)
-		}
-	})
-	return srv, Dialer{URL: url}
-}
-
-// transports runs a test with clients that poll, use WebSocket, or have
-// upgraded.
-func (s *suite) transports(t *testing.T, run func(t *testing.T, open func(t *testing.T, d Dialer) *Client)) {
-	t.Helper()
-	t.Run("polling", func(t *testing.T) {
-		run(t, func(t *testing.T, d Dialer) *Client { t.Helper(); return d.Polling(t) })
-	})
-	t.Run("websocket", func(t *testing.T) {
-		run(t, func(t *testing.T, d Dialer) *Client { t.Helper(); return d.WebSocket(t) })
-	})
-	t.Run("upgraded", func(t *testing.T) {
-		run(t, func(t *testing.T, d Dialer) *Client {
-			t.Helper()
-			c := d.Polling(t)
-			c.Upgrade()
-			return c
-		})
-	})
+	return s.mount.Serve(t, nil, register)
 }
 
 // await waits for a value from a handler.
@@ -131,21 +150,32 @@ func await[T any](t *testing.T, what string, ch <-chan T) (v T) {
 	return v
 }
 
-// status sends a request by hand and returns the status of the answer.
-func status(t *testing.T, c *http.Client, method, url string) int {
+// An answer is what came back from a request by hand.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// fetch sends a request by hand.
+func fetch(t *testing.T, c *http.Client, method, url string, h http.Header) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if h != nil {
+		r.Header = h
+	}
 	res, err := c.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := res.Body.Close(); err != nil {
+	body, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
 		t.Fatal(err)
 	}
-	return res.StatusCode
+	return answer{res.StatusCode, res.Header, string(body)}
 }
 
 // testLog makes everything above Debug a failure: no test here makes the server

@@ -15,7 +15,7 @@ func echo(srv *sio.Server) {
 }
 
 func (s *suite) events(t *testing.T) {
-	s.transports(t, func(t *testing.T, open func(*testing.T, Dialer) *Client) {
+	Transports(t, func(t *testing.T, open Opener) {
 		_, d := s.serve(t, func(srv *sio.Server) {
 			echo(srv)
 			srv.OnConnect(func(c *sio.Ctx) error { return c.Emit("hi", c.ID()) })
@@ -59,7 +59,7 @@ func (s *suite) binary(t *testing.T) {
 	const placeholders = `{"name":"x","tile":[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]}`
 	first := "b" + base64.StdEncoding.EncodeToString([]byte{0, 1, 0xFE, 0xFF, 0x1E})
 	second := "b" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("\x80", 100_000)))
-	s.transports(t, func(t *testing.T, open func(*testing.T, Dialer) *Client) {
+	Transports(t, func(t *testing.T, open Opener) {
 		_, d := s.serve(t, func(srv *sio.Server) {
 			srv.On("picture", sio.Reply(func(c *sio.Ctx, p picture) (picture, error) { return p, c.Emit("picture", p) }))
 		})
@@ -71,7 +71,7 @@ func (s *suite) binary(t *testing.T) {
 }
 
 func (s *suite) acks(t *testing.T) {
-	s.transports(t, func(t *testing.T, open func(*testing.T, Dialer) *Client) {
+	Transports(t, func(t *testing.T, open Opener) {
 		_, d := s.serve(t, func(srv *sio.Server) {
 			srv.On("ask me", func(c *sio.Ctx) error {
 				ctx, cancel := context.WithTimeout(c.Context(), patience)
@@ -103,7 +103,7 @@ func (s *suite) refusal(t *testing.T) {
 	type login struct {
 		Token string `json:"token"`
 	}
-	s.transports(t, func(t *testing.T, open func(*testing.T, Dialer) *Client) {
+	Transports(t, func(t *testing.T, open Opener) {
 		_, d := s.serve(t, func(srv *sio.Server) {
 			echo(srv)
 			srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {

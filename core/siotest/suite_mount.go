@@ -16,20 +16,13 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// Proxied makes [Run] expect that the mount's framework takes the client's
-// address from the header X-Forwarded-For, because it was told to trust this
-// machine as a proxy. Without it, Run expects that it does not.
-func Proxied() Option {
-	return func(s *suite) { s.proxied = true }
-}
-
 // proxies tests whose address handlers get to know.
 func (s *suite) proxies(t *testing.T) {
 	want := `431["127.0.0.1"]`
 	if s.proxied {
 		want = `431["203.0.113.7"]`
 	}
-	s.transports(t, func(t *testing.T, open func(*testing.T, Dialer) *Client) {
+	Transports(t, func(t *testing.T, open Opener) {
 		_, d := s.serve(t, func(srv *sio.Server) {
 			srv.On("address", func(c *sio.Ctx) error { return c.Ack(c.Handshake().Address) })
 		})
@@ -91,7 +84,7 @@ func (c *Client) untilEvent() string {
 // cors tests that what the server says to pages of other origins reaches them.
 func (s *suite) cors(t *testing.T) {
 	const page = "http://page.test"
-	_, d := s.serveWith(t, sio.Options{
+	_, d := s.mount.Serve(t, &sio.Options{
 		CORS:   &sio.CORS{Origins: []string{page}, Credentials: true},
 		Logger: slog.New(testLog{t: t, but: "a page of another origin was refused"}),
 	}, echo)
@@ -107,15 +100,15 @@ func (s *suite) cors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := http.Header{"Origin": {tt.origin}, "Access-Control-Request-Method": {"POST"}}
-			res, _ := fetch(t, client, tt.method, tt.url, h)
-			if res.StatusCode != tt.status {
-				t.Errorf("status %d, want %d", res.StatusCode, tt.status)
+			res := fetch(t, client, tt.method, tt.url, h)
+			if res.status != tt.status {
+				t.Errorf("status %d, want %d", res.status, tt.status)
 			}
 			for k, want := range map[string]string{
 				"Access-Control-Allow-Origin":      page,
 				"Access-Control-Allow-Credentials": "true",
 			} {
-				if got := strings.Join(res.Header[k], " and "); got != want {
+				if got := strings.Join(res.header[k], " and "); got != want {
 					t.Errorf("%s: %q, want %q", k, got, want)
 				}
 			}
@@ -139,11 +132,11 @@ func (s *suite) compression(t *testing.T) {
 	c.Connect("/", "")
 	c.Send(large)
 	url := d.Endpoint("EIO", "4", "transport", "polling", "sid", c.SID())
-	res, body := fetch(t, d.HTTP(t), http.MethodGet, url, http.Header{"Accept-Encoding": {"gzip"}})
-	if got := res.Header.Get("Content-Encoding"); got != "gzip" {
-		t.Fatalf("Content-Encoding %q, status %d", got, res.StatusCode)
+	res := fetch(t, d.HTTP(t), http.MethodGet, url, http.Header{"Accept-Encoding": {"gzip"}})
+	if got := res.header.Get("Content-Encoding"); got != "gzip" {
+		t.Fatalf("Content-Encoding %q, status %d", got, res.status)
 	}
-	r, err := gzip.NewReader(strings.NewReader(body))
+	r, err := gzip.NewReader(strings.NewReader(res.body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +146,7 @@ func (s *suite) compression(t *testing.T) {
 }
 
 // keepAlive tests that users whose requests come one after the other on the same
-// connection are not mixed up: a framework uses the memory of one for the next.
+// connections are not mixed up: a framework uses the memory of one for the next.
 func (s *suite) keepAlive(t *testing.T) {
 	const users, rounds = 10, 20
 	_, d := s.serve(t, func(srv *sio.Server) {
@@ -163,13 +156,12 @@ func (s *suite) keepAlive(t *testing.T) {
 			return c.Ack(tenant, user, h.Header.Get("X-User"), h.Query.Get("user"), strings.Contains(h.URL, "user="+user), h.Host)
 		})
 	})
-	// One connection for all, as behind a proxy.
-	shared := d.HTTP(t)
-	var one sync.Mutex
+	// A few connections for all, as behind a proxy.
+	few := &http.Transport{MaxConnsPerHost: 3, TLSClientConfig: d.TLS, DialContext: d.Dial}
+	t.Cleanup(few.CloseIdleConnections)
+	client := &http.Client{Transport: few, Timeout: patience}
 	request := func(user, method, url, body string) (string, error) {
-		one.Lock()
-		defer one.Unlock()
-		return exchange(t.Context(), shared, user, method, url, body)
+		return exchange(t.Context(), client, user, method, url, body)
 	}
 	var all sync.WaitGroup
 	for i := range users {
@@ -218,24 +210,4 @@ func exchange(ctx context.Context, c *http.Client, user, method, url, body strin
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
 	return string(answer), err
-}
-
-// fetch sends a request by hand and returns the answer and its body.
-func fetch(t *testing.T, c *http.Client, method, url string, h http.Header) (*http.Response, string) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header = h
-	res, err := c.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return res, string(body)
 }

@@ -39,7 +39,7 @@ func dialWebSocket(d Dialer, sid string, packets []string) (*webSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn, err := d.connect(context.Background(), u.Host)
+	conn, err := d.connect(context.Background(), u)
 	if err != nil {
 		return nil, err
 	}

@@ -31,12 +31,12 @@ func Connect(mw ...echo.MiddlewareFunc) sio.Middleware {
 	return sio.Guard(func(s *sio.Ctx) error {
 		from := Context(s.Socket)
 		if from == nil {
-			return connect.ErrOtherMount("sioecho")
+			return connect.OtherMountError("sioecho")
 		}
 		rec := new(connect.Recorder)
 		c := copyOf(from, connect.Request(from.Request(), s.Socket), rec)
 		var passed echo.Context
-		h := func(c echo.Context) error {
+		h := func(c echo.Context) error { //nolint:unparam // as Echo wants it
 			passed = copyOf(c, connect.Kept(c.Request()), nil)
 			return nil
 		}

@@ -1,7 +1,6 @@
 package sioecho_test
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/labstack/echo/v4"
@@ -31,25 +30,42 @@ func lookup(s *sio.Socket) (tenant, user string) {
 	return sioecho.Context(s).Param("tenant"), user
 }
 
-// newEcho returns an Echo that trusts no proxy, as version 4 does unless told otherwise.
-func newEcho() *echo.Echo {
+// newEcho returns an Echo that takes clients' addresses from these, where version 4 would trust every header.
+func newEcho(from echo.IPExtractor) *echo.Echo {
 	e := echo.New()
-	e.IPExtractor = echo.ExtractIPDirect()
+	e.IPExtractor = from
 	return e
 }
 
-func TestMountOnAnEcho(t *testing.T) {
-	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
-		e := newEcho()
+func TestMount(t *testing.T) {
+	onApp := func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		e := newEcho(echo.ExtractIPDirect())
 		sioecho.Mount(e, srv)
-		return siotest.Loopback(t, e).URL
-	})
-}
-
-func TestMountOnAGroup(t *testing.T) {
-	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
-		e := newEcho()
+		return siotest.Loopback(t, e)
+	}
+	onGroup := func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		e := newEcho(echo.ExtractIPDirect())
 		sioecho.Mount(e.Group("/t/:tenant", signIn), srv)
-		return strings.Replace(siotest.Loopback(t, e).URL, "/socket.io/", "/t/acme/socket.io/", 1)
-	}, siotest.Values(lookup))
+		return siotest.Loopback(t, e).At("/t/acme/socket.io/")
+	}
+	ownPath := func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		e := newEcho(echo.ExtractIPDirect())
+		e.Any("/t/:tenant/live/", sioecho.Handler(srv), signIn)
+		return siotest.Loopback(t, e).At("/t/acme/live/")
+	}
+	proxied := func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		e := newEcho(echo.ExtractIPFromXFFHeader()) // trusts loopback
+		sioecho.Mount(e, srv)
+		return siotest.Loopback(t, e)
+	}
+	overTLS := func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		e := newEcho(echo.ExtractIPDirect())
+		sioecho.Mount(e, srv)
+		return siotest.LoopbackTLS(t, e)
+	}
+	t.Run("app", func(t *testing.T) { siotest.Run(t, onApp) })
+	t.Run("group", func(t *testing.T) { siotest.Run(t, onGroup, siotest.Values(lookup)) })
+	t.Run("own path", func(t *testing.T) { siotest.Run(t, ownPath, siotest.Values(lookup)) })
+	t.Run("behind a proxy", func(t *testing.T) { siotest.Run(t, proxied, siotest.Proxied()) })
+	t.Run("TLS", func(t *testing.T) { siotest.Run(t, overTLS) })
 }

@@ -34,7 +34,7 @@ func Connect(handlers ...fiber.Handler) sio.Middleware {
 	return sio.Guard(func(c *sio.Ctx) error {
 		h, ok := opening(c.Socket)
 		if !ok {
-			return connect.ErrOtherMount("siofiber")
+			return connect.OtherMountError("siofiber")
 		}
 		ctx := found(c.Socket).Replay(c.Handshake())
 		a.at(place{h.app, h.Route}).Handler()(ctx)

@@ -10,6 +10,7 @@
 package siofiber
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -46,11 +47,11 @@ func Handler(srv *sio.Server) fiber.Handler {
 	}
 	return func(c *fiber.Ctx) error {
 		fasthttpx.Serve(srv, c.Context(), fasthttpx.Framework{
-			IP:      c.IP(),
+			IP:      cmp.Or(c.IP(), c.Context().RemoteIP().String()), // Fiber knows none if a proxy named none
 			Context: c.UserContext(),
 			Values: func() context.Context {
-				kept := fasthttpx.Lasting(c.Context(), c.UserContext())
-				return context.WithValue(kept, handshakeKey{}, &handshake{c.App(), snapshot(c)})
+				kept := fasthttpx.Lasting(c.UserContext(), c.Context())
+				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c), c.App()})
 			},
 		})
 		return nil
@@ -59,8 +60,9 @@ func Handler(srv *sio.Server) fiber.Handler {
 
 // A handshake is what sockets keep of the request that opened their connection.
 type handshake struct {
-	app *fiber.App
 	*fasthttpx.Snapshot
+
+	app *fiber.App
 }
 
 type handshakeKey struct{}

@@ -1,12 +1,9 @@
 package siofiber_test
 
 import (
-	"crypto/tls"
-	"net/http/httptest"
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/core/siotest"
 	siofiber "github.com/sioplug/sioplug/integrations/fiber"
 )
 
@@ -25,16 +22,7 @@ func TestConnectionOverTLSEndedWhenAnotherGoroutineReadOn(t *testing.T) {
 	app := newApp()
 	siofiber.Mount(app, srv)
 
-	web := httptest.NewTLSServer(nil) // for its certificate
-	defer web.Close()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: web.TLS.Certificates})
-	if err != nil {
-		t.Fatal(err)
-	}
-	serveOn(t, app, l)
-
-	dialer := &tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
-	d := siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/", Dial: dialer.DialContext}
+	d := serveTLS(t, app)
 	c := d.WebSocket(t)
 	c.Connect("/", "")
 	c.Connect("/other", "")

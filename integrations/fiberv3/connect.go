@@ -37,7 +37,7 @@ func Connect(handlers ...fiber.Handler) sio.Middleware {
 	return sio.Guard(func(c *sio.Ctx) error {
 		h, ok := opening(c.Socket)
 		if !ok {
-			return connect.ErrOtherMount("siofiberv3")
+			return connect.OtherMountError("siofiberv3")
 		}
 		ctx := found(c.Socket).Replay(c.Handshake())
 		a.at(place{h.app, h.Route}).Handler()(ctx)

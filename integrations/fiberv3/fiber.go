@@ -10,6 +10,7 @@
 package siofiberv3
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -43,11 +44,11 @@ func Handler(srv *sio.Server) fiber.Handler {
 	}
 	return func(c fiber.Ctx) error {
 		fasthttpx.Serve(srv, c.RequestCtx(), fasthttpx.Framework{
-			IP:      c.IP(),
+			IP:      cmp.Or(c.IP(), c.RequestCtx().RemoteIP().String()), // Fiber knows none if a proxy named none
 			Context: c.Context(),
 			Values: func() context.Context {
-				kept := fasthttpx.Lasting(c.RequestCtx(), c.Context())
-				return context.WithValue(kept, handshakeKey{}, &handshake{c.App(), snapshot(c)})
+				kept := fasthttpx.Lasting(c.Context(), c.RequestCtx())
+				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c), c.App()})
 			},
 		})
 		return nil
@@ -56,8 +57,9 @@ func Handler(srv *sio.Server) fiber.Handler {
 
 // A handshake is what sockets keep of the request that opened their connection.
 type handshake struct {
-	app *fiber.App
 	*fasthttpx.Snapshot
+
+	app *fiber.App
 }
 
 type handshakeKey struct{}

@@ -34,7 +34,7 @@ func Connect(mw ...gin.HandlerFunc) sio.Middleware {
 	return sio.Guard(func(c *sio.Ctx) error {
 		from := Context(c.Socket)
 		if from == nil {
-			return connect.ErrOtherMount("siogin")
+			return connect.OtherMountError("siogin")
 		}
 		v := &visit{from: from}
 		r := connect.Request(from.Request, c.Socket)

@@ -1,11 +1,9 @@
 package siogin_test
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -89,67 +87,4 @@ func TestContextOfASocketFromAnotherMountIsNil(t *testing.T) {
 	c.Connect("/", "")
 	c.Send(`421["event"]`)
 	c.Want("431[true]")
-}
-
-// Others mix up users here, whose requests come one after the other on the same
-// connection.
-func TestUsersAreNotMixedUpOnKeepAliveConnections(t *testing.T) {
-	const users, rounds = 10, 20
-	_, d := serve(t, nil, func(r *gin.Engine, srv *sio.Server) {
-		srv.On("who", func(c *sio.Ctx) error {
-			g := siogin.Context(c.Socket)
-			return c.Ack(g.GetString("user"), g.GetHeader("X-User"), g.Param("tenant"), c.Handshake().Header.Get("X-User"))
-		})
-		siogin.Mount(r.Group("/t/:tenant", signIn), srv)
-	})
-	// One connection for all, as behind a proxy.
-	shared := d.HTTP(t)
-	var one sync.Mutex
-	request := func(user, method, url, body string) (string, error) {
-		one.Lock()
-		defer one.Unlock()
-		r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-		if err != nil {
-			return "", err
-		}
-		r.Header.Set("X-User", user)
-		res, err := shared.Do(r)
-		if err != nil {
-			return "", err
-		}
-		defer res.Body.Close()
-		answer, err := io.ReadAll(res.Body)
-		return string(answer), err
-	}
-	var all sync.WaitGroup
-	for i := range users {
-		user := fmt.Sprint("user ", i)
-		base := strings.Replace(d.Endpoint("EIO", "4", "transport", "polling"), "/socket.io/", fmt.Sprintf("/t/%d/socket.io/", i), 1)
-		all.Go(func() {
-			open, err := request(user, http.MethodGet, base, "")
-			sid, _, ok := strings.Cut(strings.TrimPrefix(open, `0{"sid":"`), `"`)
-			if err != nil || !ok {
-				t.Errorf("opening: %q, %v", open, err)
-				return
-			}
-			url := base + "&sid=" + sid
-			if _, err := request(user, http.MethodPost, url, "40"); err != nil {
-				t.Error(err)
-			}
-			if got, err := request(user, http.MethodGet, url, ""); err != nil || !strings.HasPrefix(got, "40{") {
-				t.Errorf("connecting: %q, %v", got, err)
-			}
-			want := fmt.Sprintf(`431[%q,%q,"%d",%q]`, user, user, i, user)
-			for range rounds {
-				// The other requests of a session do not count, whoever sends them.
-				if _, err := request("somebody else", http.MethodPost, url, `421["who"]`); err != nil {
-					t.Error(err)
-				}
-				if got, err := request("somebody else", http.MethodGet, url, ""); err != nil || got != want {
-					t.Errorf("got %s, want %s, error %v", got, want, err)
-				}
-			}
-		})
-	}
-	all.Wait()
 }

@@ -42,38 +42,46 @@ func lookup(s *sio.Socket) (tenant, user string) {
 	return c.Param("tenant"), c.GetString("user")
 }
 
-// newEngine returns an engine that trusts no proxy, which is not Gin's default.
-func newEngine() *gin.Engine {
+// newEngine returns an engine that trusts these proxies; Gin's default is all.
+func newEngine(proxies ...string) *gin.Engine {
 	r := gin.New()
-	_ = r.SetTrustedProxies(nil) // nil is always accepted
+	if err := r.SetTrustedProxies(proxies); err != nil {
+		panic(err)
+	}
 	return r
 }
 
-func TestMountOnAnEngine(t *testing.T) {
-	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+func TestMount(t *testing.T) {
+	onApp := func(t *testing.T, srv *sio.Server) siotest.Dialer {
 		r := newEngine()
 		siogin.Mount(r, srv)
-		return siotest.Loopback(t, r).URL
-	})
-}
-
-func TestMountOnAGroup(t *testing.T) {
-	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+		return siotest.Loopback(t, r)
+	}
+	onGroup := func(t *testing.T, srv *sio.Server) siotest.Dialer {
 		r := newEngine()
-		r.Use(gin.LoggerWithWriter(io.Discard), gin.RecoveryWithWriter(io.Discard))
 		siogin.Mount(r.Group("/t/:tenant", signIn), srv)
-		d := siotest.Loopback(t, r)
-		return strings.Replace(d.URL, "/socket.io/", "/t/acme/socket.io/", 1)
-	}, siotest.Values(lookup))
-}
-
-func TestHandlerAtAPathOfOnesOwn(t *testing.T) {
-	siotest.Run(t, func(t *testing.T, srv *sio.Server) string {
+		return siotest.Loopback(t, r).At("/t/acme/socket.io/")
+	}
+	ownPath := func(t *testing.T, srv *sio.Server) siotest.Dialer {
 		r := newEngine()
 		r.Any("/t/:tenant/live/", signIn, siogin.Handler(srv))
-		d := siotest.Loopback(t, r)
-		return strings.Replace(d.URL, "/socket.io/", "/t/acme/live/", 1)
-	}, siotest.Values(lookup))
+		return siotest.Loopback(t, r).At("/t/acme/live/")
+	}
+	proxied := func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		r := newEngine("127.0.0.1")
+		siogin.Mount(r, srv)
+		return siotest.Loopback(t, r)
+	}
+	overTLS := func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		r := newEngine()
+		siogin.Mount(r, srv)
+		return siotest.LoopbackTLS(t, r)
+	}
+	t.Run("app", func(t *testing.T) { siotest.Run(t, onApp) })
+	t.Run("group", func(t *testing.T) { siotest.Run(t, onGroup, siotest.Values(lookup)) })
+	t.Run("own path", func(t *testing.T) { siotest.Run(t, ownPath, siotest.Values(lookup)) })
+	t.Run("behind a proxy", func(t *testing.T) { siotest.Run(t, proxied, siotest.Proxied()) })
+	t.Run("TLS", func(t *testing.T) { siotest.Run(t, overTLS) })
 }
 
 // serve returns a server behind Gin, with a clean log.

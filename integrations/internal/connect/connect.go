@@ -12,11 +12,11 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// ErrOtherMount says that a socket came by another mount, so that there is no
+// OtherMountError says that a socket came by another mount, so that there is no
 // request of the framework which its middleware could run for.
-type ErrOtherMount string
+type OtherMountError string
 
-func (e ErrOtherMount) Error() string {
+func (e OtherMountError) Error() string {
 	return string(e) + ": Connect runs only for sockets of a server that " + string(e) + " has mounted"
 }
 

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !linux
 
 package fasthttpx
 
@@ -10,8 +10,9 @@ import (
 
 // hungUp waits until the peer has closed its side of the connection, and
 // reports that it has, or until the connection's read deadline. It takes
-// nothing from the connection. What a client sends meanwhile, its next request,
-// hides the end; for net/http that is the same.
+// nothing from the connection. What a client sent before it went, its next
+// request or its farewell over TLS, hides the end: it is then missed by the next
+// heartbeat.
 func hungUp(c syscall.RawConn) (yes bool) {
 	err := c.Read(func(fd uintptr) (done bool) {
 		var next [1]byte

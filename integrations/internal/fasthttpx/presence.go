@@ -14,7 +14,7 @@ import (
 // heartbeat. It begins to look when somebody waits for that, which is what
 // parked polls do and nobody else.
 type presence struct {
-	context.Context // for its deadline; its values and its end are not for others
+	context.Context //nolint:containedctx // it is one. It is there for its deadline; its values and its end are not for others
 
 	conn net.Conn
 
@@ -74,10 +74,11 @@ func (p *presence) stop() {
 	_ = p.conn.SetReadDeadline(time.Time{})
 }
 
-// rawConn returns the socket of a connection, if it has one that tells when the
-// peer is gone. That of a TLS connection does not: the peer's farewell is data
-// to it.
+// rawConn returns the socket of a connection, if it has one.
 func rawConn(c net.Conn) (syscall.RawConn, bool) {
+	if secure, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = secure.NetConn()
+	}
 	socket, ok := c.(syscall.Conn)
 	if !ok {
 		return nil, false

@@ -107,7 +107,7 @@ type mark struct{}
 // Lasting returns a context with the values of the one that the application
 // made for the request, or with none if that has them from fasthttp's: they
 // would be another request's soon.
-func Lasting(ctx *fasthttp.RequestCtx, user context.Context) context.Context {
+func Lasting(user context.Context, ctx *fasthttp.RequestCtx) context.Context {
 	ctx.SetUserValue(mark{}, true)
 	defer ctx.RemoveUserValue(mark{})
 	if user.Value(mark{}) != nil {

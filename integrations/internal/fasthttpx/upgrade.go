@@ -72,6 +72,7 @@ func (c *hijacked) take() (up engine.Upgraded, mine bool, err error) {
 	}
 	conn := c.unwrap()
 	if own, err := duplicate(conn); err == nil {
+		_ = conn.Close() // which a server with KeepHijackedConns leaves to us
 		return engine.Upgraded{Conn: own, Ahead: ahead}, true, nil
 	}
 	return engine.Upgraded{Conn: conn, Ahead: ahead}, false, nil
