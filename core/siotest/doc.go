@@ -62,10 +62,10 @@
 //
 // The server has to be made inside of the bubble.
 //
-// # Mounts
+// # Suites
 //
-// [Run] is the suite that every way of mounting a server into an HTTP framework
-// has to pass.
+// [Run] is the suite that every way of mounting a server into an HTTP framework has
+// to pass, and [TestParser] the one of parsers for [sio.Options.Parser].
 //
 // [synctest.Wait]: https://pkg.go.dev/testing/synctest#Wait
 package siotest

@@ -17,8 +17,11 @@
 // Of what clients send, undefined is left out of objects and is null in arrays, dates
 // are strings, NaN and infinities are null, and any typed array or ArrayBuffer is
 // binary data. In the other direction, a [time.Time] arrives as a string and not as a
-// Date. Whole numbers keep their precision up to 64 bits in both directions, but
-// JavaScript rounds them when they exceed 2^53.
+// Date.
+//
+// Whole numbers keep their precision up to 64 bits in both directions, but JavaScript
+// rounds them beyond 2^53. For whole floats beyond that the bytes may differ from
+// those of the npm package, which JavaScript reads as the same number.
 //
 // [sio.Options.JSON]: https://pkg.go.dev/github.com/sioplug/sioplug/core#Options
 package msgpack
