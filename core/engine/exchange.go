@@ -87,6 +87,14 @@ type Aborter interface {
 	HangUp()
 }
 
+// A Parker is an [Exchange] whose server limits how long a request may take.
+type Parker interface {
+	// Park is called before a poll waits until there is something to tell the
+	// client: it lifts the limit, which holds again for the answer. The error
+	// says why that could not be done.
+	Park() error
+}
+
 // A Handler is told what happens to one session.
 type Handler interface {
 	// Message hands over one message; p is only valid during the call. No

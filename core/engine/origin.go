@@ -47,12 +47,8 @@ func foreignScript(req *Request) bool {
 // nothing else will: browsers do not say why a WebSocket failed. That is the
 // one thing that a peer can have us log above Debug, and it can only once.
 func (e *Server) reportOrigin(origin, host string) {
-	log := e.opts.Logger.Debug
-	if e.warned.CompareAndSwap(false, true) {
-		log = e.opts.Logger.Warn
-	}
 	const most = 200 // a client chooses these, within what a header may have
-	log("a page of another origin was refused: to let it in, add its origin to Options.CORS "+
+	e.once(&e.warned, e.opts.Logger.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS "+
 		"(further refusals are logged at Debug)",
 		slog.String("origin", origin[:min(len(origin), most)]), slog.String("host", host[:min(len(host), most)]))
 }

@@ -58,6 +58,7 @@ func (s *Session) servePoll(ctx context.Context, x *visit) {
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	case parked != nil:
+		x.park()
 		if frames = s.wait(ctx, parked); frames == nil { // EIO-GET-6
 			s.end(TransportError, errPollAborted, farewell{discard: true})
 			return

@@ -53,7 +53,11 @@ type Server struct {
 
 	greeting    *frame.Frame // Options.InitialPacket; nil if there is none
 	compressors *compressors
-	warned      atomic.Bool // about a refused origin
+
+	// What was said once.
+	warned        atomic.Bool // about a refused origin
+	cannotUpgrade atomic.Bool
+	cannotPark    atomic.Bool
 
 	mu       sync.RWMutex
 	sessions map[string]*Session

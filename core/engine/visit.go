@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/websocket"
@@ -104,6 +106,29 @@ func (v *visit) tell(h http.Header) {
 	if opts.OnHeaders != nil {
 		v.server.hook("OnHeaders", func() { opts.OnHeaders(h, v.Request()) })
 	}
+}
+
+// park lifts the limit that the HTTP server sets to a request, for a poll that
+// is to wait.
+func (v *visit) park() {
+	p, ok := v.Exchange.(Parker)
+	if !ok {
+		return
+	}
+	if err := p.Park(); err != nil {
+		v.server.once(&v.server.cannotPark, v.server.opts.Logger.Error)("polls will be cut off: the HTTP server has a "+
+			"WriteTimeout, and a middleware's http.ResponseWriter keeps it from being lifted: give that writer an Unwrap "+
+			"method, or set WriteTimeout to 0 or above PingInterval (further failures are logged at Debug)", slog.Any("err", err))
+	}
+}
+
+// once returns loud the first time, and Debug afterwards: for what operators
+// have to know, and any client can bring about.
+func (e *Server) once(said *atomic.Bool, loud func(msg string, args ...any)) func(msg string, args ...any) {
+	if said.CompareAndSwap(false, true) {
+		return loud
+	}
+	return e.opts.Logger.Debug
 }
 
 // cancelRead has whoever reads the request's body stop.

@@ -80,8 +80,9 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 		return l.run
 	})
 	if err != nil {
-		e.opts.Logger.Error("WebSocket upgrade failed: something between the HTTP server and sioplug keeps "+
-			"the connection from being taken over (a timeout or compression middleware, or HTTP/2)", slog.Any("err", err))
+		e.once(&e.cannotUpgrade, e.opts.Logger.Error)("WebSocket upgrade failed: something between the HTTP server and "+
+			"sioplug keeps the connection from being taken over (a timeout or compression middleware, or HTTP/2); "+
+			"clients stay with polling (further failures are logged at Debug)", slog.Any("err", err))
 		e.reportRefusal(x, badRequest("TRANSPORT_HANDSHAKE_ERROR", "error", err)) // EIO-VF-11
 		respond(x, Response{
 			Status: http.StatusInternalServerError,

@@ -21,9 +21,10 @@ import (
 // An Exchange is one request of a net/http server. Integrations embed it to
 // answer differently where their framework knows better.
 type Exchange struct {
-	w   http.ResponseWriter
-	r   *http.Request
-	req *engine.Request // apart, because sessions keep it and must not keep the rest
+	w      http.ResponseWriter
+	r      *http.Request
+	req    *engine.Request // apart, because sessions keep it and must not keep the rest
+	parked bool
 }
 
 // New returns the exchange of w and r, for the duration of the handler.
@@ -72,6 +73,9 @@ func (x *Exchange) Respond(res engine.Response) error {
 	if res.Status != http.StatusNotModified { // there it would be the length of what is not sent
 		h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
+	if x.parked {
+		_ = x.control().SetWriteDeadline(time.Now().Add(x.writeTimeout())) // if that fails, Park has said so
+	}
 	x.w.WriteHeader(res.Status)
 	if x.r.Method == http.MethodHead {
 		return nil
@@ -80,10 +84,29 @@ func (x *Exchange) Respond(res engine.Response) error {
 	return err
 }
 
+// Park implements [engine.Parker]: net/http counts its WriteTimeout from when a
+// request was read. Its ReadTimeout is over by then.
+func (x *Exchange) Park() error {
+	if x.writeTimeout() <= 0 {
+		return nil
+	}
+	x.parked = true
+	return x.control().SetWriteDeadline(time.Time{})
+}
+
+func (x *Exchange) writeTimeout() time.Duration {
+	if s, ok := x.r.Context().Value(http.ServerContextKey).(*http.Server); ok {
+		return s.WriteTimeout
+	}
+	return 0
+}
+
+func (x *Exchange) control() *http.ResponseController { return http.NewResponseController(x.w) }
+
 // CancelRead implements [engine.Aborter].
 func (x *Exchange) CancelRead() {
 	// A writer without deadlines leaves the read to the server's timeouts.
-	_ = http.NewResponseController(x.w).SetReadDeadline(time.Unix(1, 0))
+	_ = x.control().SetReadDeadline(time.Unix(1, 0))
 }
 
 // HangUp implements [engine.Aborter]. Middleware that recovers from panics
@@ -95,7 +118,7 @@ func (x *Exchange) HangUp() {
 		x.w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if conn, _, err := http.NewResponseController(x.w).Hijack(); err == nil {
+	if conn, _, err := x.control().Hijack(); err == nil {
 		_ = conn.Close() // nobody is there to be told
 	}
 }

@@ -85,8 +85,13 @@ func (d Dialer) At(path string) Dialer {
 // have to belong to the bubble.
 func Pipes(tb testing.TB, h http.Handler) Dialer {
 	tb.Helper()
+	return ServePipes(tb, &http.Server{Handler: h, ReadHeaderTimeout: time.Minute})
+}
+
+// ServePipes is [Pipes] for an HTTP server with settings of its own.
+func ServePipes(tb testing.TB, hs *http.Server) Dialer {
+	tb.Helper()
 	l := &pipeListener{conns: make(chan net.Conn), done: make(chan struct{})}
-	hs := &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- hs.Serve(l) }() // ends with Close below
 	tb.Cleanup(func() {
