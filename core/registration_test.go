@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	sio "github.com/sioplug/sioplug/core"
 )
 
@@ -108,6 +110,23 @@ func TestOptionsThatMakeNoSensePanic(t *testing.T) {
 	}
 	sio.New(nil)
 	sio.New(&sio.Options{})
+}
+
+// The documentation of Options names its defaults.
+func TestDefaultsOfOptions(t *testing.T) {
+	log := slog.New(new(logbook))
+	want := sio.Options{
+		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, UpgradeTimeout: 10 * time.Second,
+		ConnectTimeout: 45 * time.Second, MaxHTTPBufferSize: 1_000_000, MaxAttachments: 10, MaxSendBuffer: 16 << 20,
+		MaxPendingEvents: 256, MaxPendingBytes: 1 << 20, Transports: []string{"polling", "websocket"},
+		HTTPCompressionThreshold: 1024, Logger: log,
+	}
+	if diff := cmp.Diff(want, sio.New(&sio.Options{Logger: log}).Options(), cmp.Comparer(func(a, b *slog.Logger) bool { return a == b })); diff != "" {
+		t.Error(diff)
+	}
+	if got := sio.New(nil).Options().Logger; got != slog.Default() {
+		t.Errorf("logger %v", got)
+	}
 }
 
 func TestOptionsAreCopied(t *testing.T) {

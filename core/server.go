@@ -1,7 +1,9 @@
 package sio
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -10,6 +12,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/gate"
+	"github.com/sioplug/sioplug/core/internal/packet"
 )
 
 // A Server is a Socket.IO server. It embeds its root namespace "/", so
@@ -44,6 +47,17 @@ func New(opts *Options) *Server {
 	s.namespaces.Store(&map[string]*Namespace{})
 	s.Namespace = s.Of("/")
 	return s
+}
+
+// Options returns the options in force: those that the server was made with, and
+// the defaults for what they leave out. What they refer to must not be changed.
+func (s *Server) Options() Options {
+	o, e := s.opts, s.engine.Options()
+	o.PingInterval, o.PingTimeout, o.UpgradeTimeout = e.PingInterval, e.PingTimeout, e.UpgradeTimeout
+	o.MaxSendBuffer, o.HTTPCompressionThreshold = e.MaxSendBuffer, e.HTTPCompressionThreshold
+	o.MaxAttachments = cmp.Or(o.MaxAttachments, packet.DefaultMaxAttachments)
+	o.Transports = slices.Clone(e.Transports)
+	return o
 }
 
 // Of returns the namespace of that name, which begins to accept clients if it

@@ -86,6 +86,9 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	return e
 }
 
+// Options returns the options in force. What they refer to must not be changed.
+func (e *Server) Options() Options { return e.opts }
+
 func (e *Server) helloTail(upgrades []string) []byte {
 	tail, err := json.Marshal(struct {
 		Upgrades     []string `json:"upgrades"`

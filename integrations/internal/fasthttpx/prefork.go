@@ -11,8 +11,7 @@ import (
 // RefusePrefork panics unless a server can run in several processes that share
 // a port.
 func RefusePrefork(integration string, srv *sio.Server) {
-	// TODO(lead): srv.Transports()
-	if t, ok := any(srv).(interface{ Transports() []string }); ok && slices.Equal(t.Transports(), []string{engine.WebSocket}) {
+	if slices.Equal(srv.Options().Transports, []string{engine.WebSocket}) {
 		return
 	}
 	//nolint:forbidigo // wrong registration
