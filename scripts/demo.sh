@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Serves the chat at http://localhost:3000.
 #
-#   PORT=3001        another port
-#   FRAMEWORK=gin    the application in examples/ that serves it
+#   PORT=3001         another port
+#   FRAMEWORK=echo    the application in examples/ that serves it: gin, echo or fiber
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ answers() { (exec 3<>"/dev/tcp/localhost/$port") 2>/dev/null; }
 command -v go >/dev/null ||
   fail "Go is missing. Install Go 1.26 or newer from https://go.dev/dl/ and run this again."
 [[ -f examples/$framework/main.go ]] ||
-  fail "There is no example for FRAMEWORK=$framework. Those there are:" examples/*/main.go
+  fail "There is no example for FRAMEWORK=$framework. Those there are:" "$(cd examples && dirname ./*/main.go)"
 ! answers ||
   fail "Port $port is taken. Stop what uses it, or choose another: PORT=3001 make demo"
 

@@ -41,9 +41,6 @@ func Register(srv *sio.Server, who func(*sio.Socket) User) *Chat {
 // Rooms returns the rooms and who is in them.
 func (c *Chat) Rooms() []Room { return c.state.presence().Rooms }
 
-// Taken reports whether somebody else is online under the user's name.
-func (c *Chat) Taken(user User) bool { return c.state.taken(user) }
-
 // Announce publishes a message from outside any socket, such as from a REST
 // handler. It returns [ErrNoRoom] if there is no such room.
 func (c *Chat) Announce(from User, room, text string) (Message, error) {
@@ -82,7 +79,7 @@ func (c *Chat) admit(ctx *sio.Ctx) error {
 	if user.ID == "" {
 		return &sio.Error{Message: "Please sign in."}
 	}
-	if c.Taken(user) {
+	if c.state.taken(user) {
 		return &sio.Error{Message: "This name is in use.", Data: map[string]string{"name": user.Name}}
 	}
 	c.seat.Set(ctx.Socket, &seat{user: user, socket: ctx.Socket})
@@ -212,11 +209,3 @@ func (c *Chat) seatOf(ctx *sio.Ctx) *seat {
 // room called like a user's id from being that user's private channel.
 func roomKey(name string) string { return "room:" + name }
 func userKey(u User) string      { return "user:" + u.ID }
-
-// ErrorText returns what err says to people, for handlers outside the sockets.
-func ErrorText(err error) string {
-	if e, ok := errors.AsType[*sio.Error](err); ok {
-		return e.Message
-	}
-	return "Something went wrong."
-}

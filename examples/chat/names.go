@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"crypto/rand"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,9 +21,25 @@ type User struct {
 	Name string `json:"name"`
 }
 
-// CleanName returns name as the chat shows it, or an [*sio.Error] that tells the
-// person who typed it what is wrong.
-func CleanName(name string) (string, error) {
+// NewUser returns somebody of that name, which nobody else may have who is online.
+// The error tells the person who typed the name what is wrong.
+func (c *Chat) NewUser(name string) (User, error) {
+	name, err := cleanName(name)
+	if err != nil {
+		return User{}, err
+	}
+	user := User{ID: rand.Text(), Name: name}
+	if c.state.taken(user) {
+		return User{}, &sio.Error{
+			Message: "Somebody called " + name + " is here already. Please choose another name.",
+			Err:     errTaken,
+		}
+	}
+	return user, nil
+}
+
+// cleanName returns name as the chat shows it.
+func cleanName(name string) (string, error) {
 	name = strings.Join(strings.Fields(name), " ")
 	switch {
 	case name == "":

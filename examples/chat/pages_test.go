@@ -1,15 +1,18 @@
 package chat_test
 
 import (
+	"context"
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
 	"html"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/examples/chat"
 	"github.com/sioplug/sioplug/test/require"
 )
@@ -23,13 +26,20 @@ func mustIndex(t *testing.T, s chat.Site, u chat.User) string {
 	return html.UnescapeString(string(page))
 }
 
-func TestCleanName(t *testing.T) {
+func TestNamesOfUsers(t *testing.T) {
+	srv := sio.New(nil)
+	t.Cleanup(func() { _ = srv.Shutdown(context.Background()) }) // nobody is connected
+	room := chat.Register(srv, func(*sio.Socket) chat.User { return chat.User{} })
 	for in, want := range map[string]string{
 		"Ann": "Ann", "  Ann   Lindqvist ": "Ann Lindqvist", "Łukasz O'Neill": "Łukasz O'Neill", "日本": "日本",
 		"": "", " \t\n": "", "a\x00b": "", "right\u202eleft": "", "\xff": "", strings.Repeat("x", 25): "",
 	} {
-		if got, err := chat.CleanName(in); got != want || (err == nil) != (want != "") {
-			t.Errorf("CleanName(%q) = %q, %v; want %q", in, got, err, want)
+		got, err := room.NewUser(in)
+		if got.Name != want || (err == nil) != (want != "") {
+			t.Errorf("NewUser(%q) = %v, %v; want the name %q", in, got, err, want)
+		}
+		if status := chat.ErrorStatus(err); want == "" && status != http.StatusUnprocessableEntity {
+			t.Errorf("NewUser(%q) goes with status %d, want 422", in, status)
 		}
 	}
 }

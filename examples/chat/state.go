@@ -20,9 +20,6 @@ const (
 	maxDelivered    = 100     // names kept per message
 )
 
-// ErrNoRoom means that nobody has made a room of that name.
-var ErrNoRoom = &sio.Error{Message: "There is no such room."}
-
 // state is everything the chat knows. It speaks to nobody, so that it can be
 // tested without a server.
 type state struct {

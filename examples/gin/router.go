@@ -3,13 +3,13 @@ package main
 import (
 	"errors"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/examples/chat"
+	"github.com/sioplug/sioplug/examples/program"
+	"github.com/sioplug/sioplug/examples/signin"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
 )
 
@@ -19,16 +19,16 @@ const maxForm = 16 << 10
 // app is the application: what its handlers need.
 type app struct {
 	room     *chat.Chat
-	sessions sessions
+	sessions signin.Sessions
 	site     chat.Site
 }
 
-func newRouter(srv *sio.Server, room *chat.Chat, s sessions, localClient bool) http.Handler {
+func newRouter(srv *sio.Server, room *chat.Chat, s signin.Sessions, localClient bool) http.Handler {
 	a := &app{room: room, sessions: s, site: chat.Site{
 		Framework: "Gin",
 		Setup: []string{
 			`// examples/gin/router.go`,
-			`members := r.Group("/", a.requireUser)`,
+			`members := r.Group("/", requireUser)`,
 			`members.GET("/api/rooms", a.listRooms)`,
 		},
 		Mount:       `siogin.Mount(members, srv)`,
@@ -46,7 +46,7 @@ func newRouter(srv *sio.Server, room *chat.Chat, s sessions, localClient bool) h
 	r.POST("/login", limitBody, a.login)
 	r.POST("/logout", limitBody, a.logout)
 
-	members := r.Group("/", a.requireUser)
+	members := r.Group("/", requireUser)
 	members.GET("/api/rooms", a.listRooms)
 	members.POST("/api/rooms/:room/announce", limitBody, a.announce)
 	siogin.Mount(members, srv) // the line this example is about
@@ -66,12 +66,9 @@ func currentUser(c *gin.Context) (chat.User, bool) {
 	return user, ok
 }
 
-// sameOrigin turns away what pages of other origins send. Their requests may
-// carry our cookie: SameSite does not tell the ports of localhost apart, and no
-// CORS keeps a page from opening a WebSocket.
+// sameOrigin turns away what pages of other origins send.
 func sameOrigin(c *gin.Context) {
-	origin := c.GetHeader("Origin")
-	if u, err := url.Parse(origin); origin != "" && (err != nil || u.Host != c.Request.Host) {
+	if !signin.SameOrigin(c.GetHeader("Origin"), c.Request.Host) {
 		c.AbortWithStatusJSON(http.StatusForbidden, gin.H{"error": "this is for pages of this server only"})
 	}
 }
@@ -79,15 +76,15 @@ func sameOrigin(c *gin.Context) {
 // loadUser is what an application does for every request anyway: it reads the
 // session and leaves the user to the handlers.
 func (a *app) loadUser(c *gin.Context) {
-	if token, err := c.Cookie(sessionCookie); err == nil {
-		if user, ok := a.sessions.open(token); ok {
+	if token, err := c.Cookie(signin.CookieName); err == nil {
+		if user, ok := a.sessions.User(token); ok {
 			c.Set("user", user)
 		}
 	}
 }
 
 // requireUser turns everyone else away, Socket.IO handshakes included.
-func (a *app) requireUser(c *gin.Context) {
+func requireUser(c *gin.Context) {
 	if _, ok := currentUser(c); !ok {
 		c.AbortWithStatusJSON(http.StatusUnauthorized, gin.H{"error": "please sign in"})
 	}
@@ -104,11 +101,7 @@ func limitBody(c *gin.Context) {
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxForm)
 }
 
-// quiet keeps what a page asks for by the dozen out of the log.
-func quiet(c *gin.Context) bool {
-	path := c.Request.URL.Path
-	return strings.HasPrefix(path, "/socket.io/") || strings.HasPrefix(path, "/assets/") || path == "/healthz"
-}
+func quiet(c *gin.Context) bool { return program.Quiet(c.Request.URL.Path) }
 
 func (a *app) index(c *gin.Context) {
 	user, ok := currentUser(c)
@@ -121,25 +114,16 @@ func (a *app) index(c *gin.Context) {
 }
 
 func (a *app) showLogin(c *gin.Context) {
-	if _, ok := currentUser(c); ok {
-		c.Redirect(http.StatusSeeOther, "/")
-		return
-	}
 	a.loginPage(c, http.StatusOK, "", "")
 }
 
 func (a *app) login(c *gin.Context) {
-	name, err := chat.CleanName(c.PostForm("name"))
+	user, err := a.room.NewUser(c.PostForm("name"))
 	if err != nil {
-		a.loginPage(c, http.StatusUnprocessableEntity, c.PostForm("name"), chat.ErrorText(err))
+		a.loginPage(c, chat.ErrorStatus(err), c.PostForm("name"), chat.ErrorText(err))
 		return
 	}
-	user := newUser(name)
-	if a.room.Taken(user) {
-		a.loginPage(c, http.StatusConflict, name, "Somebody called "+name+" is here already. Please choose another name.")
-		return
-	}
-	http.SetCookie(c.Writer, a.sessions.cookie(user, c.Request.TLS != nil))
+	http.SetCookie(c.Writer, a.sessions.Cookie(user, c.Request.TLS != nil))
 	c.Redirect(http.StatusSeeOther, "/")
 }
 
@@ -147,7 +131,7 @@ func (a *app) logout(c *gin.Context) {
 	if user, ok := currentUser(c); ok {
 		a.room.SignOut(user)
 	}
-	http.SetCookie(c.Writer, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1})
+	http.SetCookie(c.Writer, signin.NoCookie(c.Request.TLS != nil))
 	c.Redirect(http.StatusSeeOther, "/login")
 }
 
@@ -161,19 +145,23 @@ func (a *app) announce(c *gin.Context) {
 		Text string `json:"text"`
 	}
 	if err := c.ShouldBindJSON(&in); err != nil {
-		c.JSON(http.StatusBadRequest, gin.H{"error": "the body is not JSON with a text"})
+		c.JSON(bodyStatus(err), gin.H{"error": err.Error()})
 		return
 	}
 	user, _ := currentUser(c) // requireUser has seen to it
 	message, err := a.room.Announce(user, c.Param("room"), in.Text)
-	switch {
-	case errors.Is(err, chat.ErrNoRoom):
-		c.JSON(http.StatusNotFound, gin.H{"error": chat.ErrorText(err)})
-	case err != nil:
-		c.JSON(http.StatusUnprocessableEntity, gin.H{"error": chat.ErrorText(err)})
-	default:
-		c.JSON(http.StatusCreated, message)
+	if err != nil {
+		c.JSON(chat.ErrorStatus(err), gin.H{"error": chat.ErrorText(err)})
+		return
 	}
+	c.JSON(http.StatusCreated, message)
+}
+
+func bodyStatus(err error) int {
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
 }
 
 func (a *app) loginPage(c *gin.Context, status int, name, problem string) {

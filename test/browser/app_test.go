@@ -12,33 +12,34 @@ import (
 )
 
 const (
-	exampleDir = "../../examples/gin"
-	clientDir  = "../../examples/chat/web"
+	examplesDir = "../../examples"
+	clientDir   = examplesDir + "/chat/web"
 )
 
-// An app is the example as people run it: a program that can be stopped and
+// An app is an example as people run it: a program that can be stopped and
 // started again, at the same address and with the same sessions.
 type app struct {
-	program string
-	key     string
-	client  string // the folder with the Socket.IO client
-	addr    string
-	url     string
+	framework string
+	program   string
+	key       string
+	client    string // the folder with the Socket.IO client
+	addr      string
+	url       string
 
 	cmd  *exec.Cmd
 	read chan struct{} // closed when all output was read
 }
 
-// build returns the path of the example's program.
-func build(t *testing.T) string {
+// build returns the path of the program that is the framework's example.
+func build(t *testing.T, framework string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "app")
 	args := []string{"build", "-o", program}
 	if raceEnabled() {
 		args = append(args, "-race")
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", append(args, exampleDir)...).CombinedOutput(); err != nil {
-		t.Fatalf("building the example: %v\n%s", err, out)
+	if out, err := exec.CommandContext(t.Context(), "go", append(args, examplesDir+"/"+framework)...).CombinedOutput(); err != nil {
+		t.Fatalf("building the example of %s: %v\n%s", framework, err, out)
 	}
 	return program
 }
@@ -55,9 +56,10 @@ func raceEnabled() bool {
 	return false
 }
 
-func newApp(t *testing.T, program, client string) *app {
+func newApp(t *testing.T, framework, program, client string) *app {
 	t.Helper()
-	return &app{program: program, key: filepath.Join(t.TempDir(), "session.key"), client: client, addr: "127.0.0.1:0"}
+	key := filepath.Join(t.TempDir(), "session.key")
+	return &app{framework: framework, program: program, key: key, client: client, addr: "127.0.0.1:0"}
 }
 
 // start runs the program and returns when it listens.

@@ -1,4 +1,5 @@
-// Package browser_test drives the demo in Chromium, as two people and a phone.
+// Package browser_test drives the demo in Chromium, as two people and a phone: on
+// each framework's example.
 //
 // Set SIOPLUG_SCREENSHOTS to a folder to get pictures of what they see.
 package browser_test
@@ -25,15 +26,18 @@ func TestDemo(t *testing.T) {
 	chromium := require.Tool(t, "chromium")
 	require.NodePackages(t, ".")
 	require.NodePackages(t, clientDir)
-	program := build(t)
-
-	t.Run("client from npm", func(t *testing.T) {
-		a := newApp(t, program, filepath.Join(clientDir, "node_modules/socket.io-client/dist"))
-		drive(t, a, chromium, node, "demo.mjs")
-	})
-	t.Run("client from the CDN", func(t *testing.T) {
-		drive(t, newApp(t, program, t.TempDir()), chromium, node, "cdn.mjs")
-	})
+	for _, framework := range []string{"gin", "echo", "fiber"} {
+		t.Run(framework, func(t *testing.T) {
+			program := build(t, framework)
+			t.Run("client from npm", func(t *testing.T) {
+				a := newApp(t, framework, program, filepath.Join(clientDir, "node_modules/socket.io-client/dist"))
+				drive(t, a, chromium, node, "demo.mjs")
+			})
+			t.Run("client from the CDN", func(t *testing.T) {
+				drive(t, newApp(t, framework, program, t.TempDir()), chromium, node, "cdn.mjs")
+			})
+		})
+	}
 }
 
 // drive starts the example and runs a script against it. The script says what it
@@ -47,7 +51,7 @@ func drive(t *testing.T, a *app, chromium, node, name string) {
 	defer a.stop(t)
 
 	script := exec.CommandContext(ctx, node, name)
-	script.Env = append(os.Environ(), "CHROMIUM="+chromium, "URL="+a.url)
+	script.Env = append(os.Environ(), "CHROMIUM="+chromium, "URL="+a.url, "FRAMEWORK="+a.framework)
 	script.Stderr = t.Output()
 	stdin, err := script.StdinPipe()
 	if err != nil {

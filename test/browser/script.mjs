@@ -36,7 +36,7 @@ export async function step(name, act) {
 }
 
 export async function shoot(person, name) {
-  if (screenshots) await person.page.screenshot({ path: `${screenshots}/${name}.png` });
+  if (screenshots) await person.page.screenshot({ path: `${screenshots}/${process.env.FRAMEWORK}-${name}.png` });
 }
 
 // finish ends the script, successfully if no page complained.

@@ -1,0 +1,32 @@
+// Command echo is an Echo application with a chat in it: it has its own routes,
+// its own sign-in and its own middleware, and Socket.IO is one line among them.
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/examples/chat"
+	"github.com/sioplug/sioplug/examples/program"
+)
+
+func main() {
+	p := program.Parse()
+	srv := sio.New(&sio.Options{ClientFS: p.Client})
+	room := chat.Register(srv, userOf)
+	e := newRouter(srv, room, p.Sessions, p.Client != nil)
+	e.HideBanner, e.HidePort = true, true
+	e.Server.ReadHeaderTimeout = 10 * time.Second
+
+	serve := func(l net.Listener) error {
+		e.Listener = l
+		return e.Start("")
+	}
+	// The sockets end first: the web server would wait for their long polls.
+	p.Run(serve, func(ctx context.Context) error {
+		return errors.Join(room.Goodbye(), srv.Shutdown(ctx), e.Shutdown(ctx))
+	})
+}

@@ -1,0 +1,24 @@
+// Command fiber is a Fiber application with a chat in it: it has its own routes,
+// its own sign-in and its own middleware, and Socket.IO is one line among them.
+package main
+
+import (
+	"context"
+	"errors"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/examples/chat"
+	"github.com/sioplug/sioplug/examples/program"
+)
+
+func main() {
+	p := program.Parse()
+	srv := sio.New(&sio.Options{ClientFS: p.Client})
+	room := chat.Register(srv, userOf)
+	web := newApp(srv, room, p.Sessions, p.Client != nil)
+
+	// The sockets end first: the web server would wait for their long polls.
+	p.Run(web.Listener, func(ctx context.Context) error {
+		return errors.Join(room.Goodbye(), srv.Shutdown(ctx), web.ShutdownWithContext(ctx))
+	})
+}

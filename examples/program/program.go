@@ -1,0 +1,97 @@
+// Package program is what the examples have in common around their framework:
+// the command line, the address they listen on, and an end in good order.
+package program
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sioplug/sioplug/examples/chat"
+	"github.com/sioplug/sioplug/examples/signin"
+)
+
+// stopTimeout bounds a stop in good order.
+const stopTimeout = 5 * time.Second
+
+// A Program is one run of an example.
+type Program struct {
+	// Client has the Socket.IO client. It is nil if the page has to take that
+	// from the CDN.
+	Client fs.FS
+
+	Sessions signin.Sessions
+
+	addr string
+}
+
+// Parse reads the command line, and ends the program if it cannot do as that says.
+func Parse() *Program {
+	addr := flag.String("addr", "localhost:3000", "`address` to listen on; port 0 takes a free one")
+	client := flag.String("client", "", "`folder` with the Socket.IO client, such as node_modules/socket.io-client/dist; without it the page uses the CDN")
+	key := flag.String("key", "", "`file` with the key that signs sessions, made if absent; without it a restart signs everyone out")
+	flag.Parse()
+
+	sessions, err := signin.Open(*key)
+	exitIf(err)
+	return &Program{Client: chat.ClientFS(*client), Sessions: sessions, addr: *addr}
+}
+
+// Run serves until the program is told to stop, by Ctrl+C for example, and then
+// calls stop, whose context bounds the time for that.
+func (p *Program) Run(serve func(net.Listener) error, stop func(context.Context) error) {
+	exitIf(p.run(serve, stop))
+}
+
+func (p *Program) run(serve func(net.Listener) error, stop func(context.Context) error) error {
+	told, unwatch := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer unwatch()
+	listener, err := new(net.ListenConfig).Listen(told, "tcp", p.addr)
+	if err != nil {
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- serve(listener) }()
+	fmt.Println("The chat is at", address(p.addr, listener.Addr()))
+
+	select {
+	case err := <-served:
+		return err
+	case <-told.Done():
+	}
+	unwatch() // from here on a second Ctrl+C ends the program at once
+	fmt.Println("Stopping. The pages that are open will reconnect.")
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	return stop(ctx)
+}
+
+// address returns where a browser finds the server: at the name it was told to
+// listen on, and the port it got.
+func address(asked string, got net.Addr) string {
+	host, _, _ := net.SplitHostPort(asked) // it was good enough to listen on
+	_, port, _ := net.SplitHostPort(got.String())
+	return "http://" + net.JoinHostPort(cmp.Or(host, "localhost"), port)
+}
+
+func exitIf(err error) {
+	if err != nil {
+		slog.Error("stopped", "err", err)
+		os.Exit(1)
+	}
+}
+
+// Quiet reports whether the log is better off without the requests for a path: a
+// page asks for such by the dozen.
+func Quiet(path string) bool {
+	return strings.HasPrefix(path, "/socket.io/") || strings.HasPrefix(path, "/assets/") || path == "/healthz"
+}
