@@ -28,6 +28,7 @@ func TestDemo(t *testing.T) {
 	require.NodePackages(t, clientDir)
 	for _, framework := range []string{"gin", "echo", "fiber"} {
 		t.Run(framework, func(t *testing.T) {
+			t.Parallel()
 			program := build(t, framework)
 			t.Run("client from npm", func(t *testing.T) {
 				a := newApp(t, framework, program, filepath.Join(clientDir, "node_modules/socket.io-client/dist"))
