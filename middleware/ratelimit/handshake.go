@@ -2,8 +2,6 @@ package ratelimit
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -20,24 +18,35 @@ import (
 //		ratelimit.Handshakes(60, time.Minute),
 //	}})
 //
-// Of the options, Burst, In, MaxKeys, IPv6Prefix, Name and Observe apply.
+// Of the options, Burst, In, MaxKeys, IPv6Prefix, Name, Observe and Logger apply.
 func Handshakes(n int, per time.Duration, opts ...Option) func(h http.Header, r *sio.Request) error {
-	o := newOptions("handshakes", opts)
-	rate := o.rate(n, per)
+	g := newGuard("handshakes", opts)
+	rate := g.rate(n, per)
 	return func(h http.Header, r *sio.Request) error {
-		if r.Query.Get("sid") != "" || r.Method == http.MethodOptions {
+		if !opens(r) {
 			return nil
 		}
-		key := o.address(r.ClientIP)
-		v, err := o.limiter.Take(context.Background(), o.prefix+key, rate, 1, 0)
-		if err != nil {
-			return fmt.Errorf("ratelimit: asking the limiter: %w", err)
-		}
-		if v.OK {
+		key := g.address(r.ClientIP)
+		v, err := g.limiter.Take(context.Background(), g.bucket(key), rate, 1, 0)
+		switch {
+		case err != nil:
+			err = g.failed(err)
+			g.tell(Refusal{Limit: g.name, Key: key, Err: err})
+			return &sio.HTTPError{Status: http.StatusServiceUnavailable, Err: err}
+		case v.OK:
 			return nil
 		}
-		o.tell(Refusal{Limit: o.name, Key: key, RetryAfter: v.Wait})
-		h.Set("Retry-After", strconv.Itoa(int(math.Ceil(v.Wait.Seconds()))))
+		g.tell(Refusal{Limit: g.name, Key: key, RetryAfter: v.Wait})
+		if v.Wait > 0 {
+			h.Set("Retry-After", strconv.FormatInt(int64((v.Wait+time.Second-1)/time.Second), 10))
+		}
 		return &sio.HTTPError{Status: http.StatusTooManyRequests}
 	}
+}
+
+// opens reports whether a request is for a new connection. If it has several
+// session ids, the server goes by the last one.
+func opens(r *sio.Request) bool {
+	ids := r.Query["sid"]
+	return (len(ids) == 0 || ids[len(ids)-1] == "") && r.Method != http.MethodOptions
 }
