@@ -74,7 +74,7 @@ func (c *client) Message(binary bool, p []byte) {
 	}
 	c.decoder.Space = nil
 	if err != nil { // SIO-BAD-1, SIO-BAD-3
-		c.server.log().Debug("client broke the protocol", slog.String("address", c.session.Request().ClientIP), errAttr(err))
+		c.server.log().Debug("client broke the protocol", slog.String("address", c.session.ClientIP()), errAttr(err))
 		c.session.Close(err)
 	}
 }

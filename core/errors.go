@@ -49,6 +49,11 @@ type wireError struct {
 	Data    any    `json:"data,omitempty"`
 }
 
+// A failure is the ack of an event whose handler failed.
+type failure struct {
+	Error wireError `json:"error"`
+}
+
 // toWire decides what a client may know of err. meant is false for errors that
 // are none of its business.
 func toWire(err error) (w wireError, meant bool) {

@@ -29,6 +29,10 @@ type Handshake struct {
 // Handshake returns how the client came.
 func (s *Socket) Handshake() *Handshake { return s.client.handshake(s.auth) }
 
+// Address returns the address of the client, as [Handshake] has it. It allocates
+// nothing, so it is for what has to know the address for every event.
+func (s *Socket) Address() string { return s.client.session.ClientIP() }
+
 func (c *client) handshake(auth []byte) *Handshake {
 	r := c.session.Request()
 	return &Handshake{

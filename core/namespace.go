@@ -132,8 +132,8 @@ func (n *Namespace) fail(c *Ctx, err error) {
 	w, _ := toWire(err)
 	// If the client still waits afterwards, Error.Data could not be encoded.
 	// Other errors mean that there is nobody to answer to.
-	if err := c.Ack(map[string]wireError{"error": w}); err != nil && c.WantsAck() {
+	if err := c.Ack(failure{w}); err != nil && c.WantsAck() {
 		c.logFailure("encoding Error.Data failed", c.Event(), err)
-		_ = c.Ack(map[string]wireError{"error": internalError()})
+		_ = c.Ack(failure{internalError()})
 	}
 }

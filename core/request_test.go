@@ -205,3 +205,21 @@ func TestTrailingSlash(t *testing.T) {
 		})
 	}
 }
+
+func TestAddressIsThatOfTheHandshake(t *testing.T) {
+	for _, address := range []string{"192.0.2.1:80", "[2001:db8::1]:80", "[fe80::1%eth0]:80"} {
+		srv := newServer(t, nil)
+		d := siotest.Loopback(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.RemoteAddr = address
+			srv.ServeHTTP(w, r)
+		}))
+		t.Cleanup(func() { shutdown(t, srv) })
+		d.Header = http.Header{"X-First": {"a"}, "X-Second": {"b"}}
+		srv.On("where", func(c *sio.Ctx) error { return c.Ack(c.Address(), c.Handshake().Address) })
+		var got, want string
+		d.Connect(t, "/", nil).Ask("where").Bind(&got, &want)
+		if got != want || got == "" {
+			t.Errorf("%s: Address is %q, in the handshake it is %q", address, got, want)
+		}
+	}
+}

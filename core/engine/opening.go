@@ -75,6 +75,15 @@ func (o *opening) request() *Request {
 	return r
 }
 
+// clientIP returns the request's, without parsing the rest.
+func (o *opening) clientIP() (ip string) {
+	rest := o.text
+	for range 5 { // see newOpening for the order
+		ip, rest = cutText(rest)
+	}
+	return ip
+}
+
 func (o *opening) parse() *Request {
 	r, rest, kind := &Request{Header: make(http.Header)}, o.text, ""
 	for _, s := range []*string{&r.Method, &r.Path, &r.URI, &r.Host, &r.ClientIP, &kind} {

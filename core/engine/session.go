@@ -88,6 +88,9 @@ func (s *Session) ID() string { return s.id }
 // not be changed.
 func (s *Session) Request() *Request { return s.opening.request() }
 
+// ClientIP returns the ClientIP of [Session.Request], and allocates nothing.
+func (s *Session) ClientIP() string { return s.opening.clientIP() }
+
 // Values returns a context with the values of the request that opened the
 // session. It is never canceled.
 func (s *Session) Values() context.Context { return context.WithoutCancel(s.values) }
