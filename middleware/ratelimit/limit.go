@@ -22,7 +22,7 @@ func PerEvent(n int, per time.Duration, opts ...Option) sio.Middleware {
 // PerIP allows the clients of each address together n events, or connects, in the
 // given time.
 func PerIP(n int, per time.Duration, opts ...Option) sio.Middleware {
-	return newLimit("ip", n, per, opts, func(c *sio.Ctx, o *options) string { return o.address(c.Handshake().Address) })
+	return newLimit("ip", n, per, opts, func(c *sio.Ctx, o *options) string { return o.address(c.Address()) })
 }
 
 // PerUser allows the clients of each user together n events in the given time;

@@ -177,7 +177,7 @@ func (o *options) userOrAddress(user func(*sio.Socket) string, s *sio.Socket) st
 	if u := user(s); u != "" {
 		return "u:" + u
 	}
-	return "a:" + o.address(s.Handshake().Address)
+	return "a:" + o.address(s.Address())
 }
 
 // misuse ends the program at startup, when what it asks for can only be wrong.

@@ -13,7 +13,7 @@ import (
 // options, IPv6Prefix, Name, Observe and Logger apply.
 func MaxPerIP(n int, opts ...Option) sio.Middleware {
 	return newMost("sockets per ip", n, opts, func(s *sio.Socket, o *options) string {
-		return o.address(s.Handshake().Address)
+		return o.address(s.Address())
 	})
 }
 
@@ -62,12 +62,7 @@ func (m *most) middleware(next sio.Handler) sio.Handler {
 		if err := m.admit(c); err != nil {
 			return err
 		}
-		c.OnAccept(func(c *sio.Ctx) error {
-			if !c.Recovered() {
-				return nil
-			}
-			return m.admit(c) // the connect chain may have been skipped
-		})
+		c.OnRecover(m.admit)
 		return next(c)
 	}
 }
@@ -88,8 +83,8 @@ func (m *most) admit(c *sio.Ctx) error {
 }
 
 // take returns a place, or nil if there is none. A socket that recovers a session
-// has the values of its former one, which has ended, but may be about to leave its
-// place.
+// has the values of its former one, which has ended, but may not have left its
+// place yet.
 func (m *most) take(key string, s *sio.Socket) *place {
 	m.mu.Lock()
 	defer m.mu.Unlock()
