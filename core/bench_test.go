@@ -1,10 +1,12 @@
 package sio_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -71,6 +73,46 @@ func BenchmarkDispatch(b *testing.B) {
 		if n%batch == 0 {
 			exchange(b, conn, out, in)
 		}
+	}
+}
+
+// BenchmarkEcho is an event and one like it in answer. The client sends many
+// before it waits, so that system calls do not count.
+func BenchmarkEcho(b *testing.B) {
+	const batch = 100
+	type order struct {
+		ID    string   `json:"id"`
+		Items []string `json:"items"`
+		Total float64  `json:"total"`
+	}
+	for _, tt := range []struct {
+		name   string
+		packet []string
+	}{
+		{"short", []string{`42["string","hello"]`}},
+		{"string", []string{`42["string","` + strings.Repeat("x", 100) + `"]`}},
+		{"binary", []string{`451-["binary",{"_placeholder":true,"num":0}]`, strings.Repeat("x", 1024)}},
+		{"struct", []string{`42["struct",{"id":"7","items":["a","b","c"],"total":12.5}]`}},
+	} {
+		b.Run(tt.name, func(b *testing.B) {
+			srv, address := benchServer(b)
+			srv.On("string", sio.Bind(func(c *sio.Ctx, s string) error { return c.Emit("string", s) }))
+			srv.On("binary", sio.Bind(func(c *sio.Ctx, p []byte) error { return c.Emit("binary", p) }))
+			srv.On("struct", sio.Bind(func(c *sio.Ctx, o order) error { return c.Emit("struct", o) }))
+			conn := join(b, address)
+			one := frame(tt.packet[0])
+			if len(tt.packet) > 1 {
+				one = append(one, ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame([]byte(tt.packet[1]))))...)
+			}
+			out := bytes.Repeat(one, batch)
+			in := make([]byte, len(out)-4*len(tt.packet)*batch) // without masks
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				if n%batch == 0 {
+					exchange(b, conn, out, in)
+				}
+			}
+		})
 	}
 }
 
