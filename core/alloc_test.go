@@ -4,33 +4,42 @@ package sio_test
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// An echo of a short string, from the bytes that come to the bytes that go: the
+// An echo, from the bytes that come to the bytes that go. Of a short string: the
 // Ctx with the packet's text, the string that the handler gets, and the string's
-// place in Emit's list of anything. An ack needs no more than the first.
+// place in Emit's list of anything. The string of a larger packet shares its
+// memory. An ack needs no more than the Ctx. Binary data has a packet that waits
+// for it, and lists of what is attached.
 func TestAllocationsOfAnEcho(t *testing.T) {
 	srv, address := benchServer(t)
 	srv.On("echo", sio.Bind(func(c *sio.Ctx, s string) error { return c.Emit("echo", s) }))
 	srv.On("ack", sio.Reply(func(*sio.Ctx, struct{}) (bool, error) { return true, nil }))
+	srv.On("binary", sio.Bind(func(c *sio.Ctx, p []byte) error { return c.Emit("binary", p) }))
 	conn := join(t, address)
+	large := `42["echo","` + strings.Repeat("x", 100) + `"]`
+	binary, data := `451-["binary",{"_placeholder":true,"num":0}]`, strings.Repeat("x", 100)
 	for _, tt := range []struct {
-		out, in string
-		most    float64
+		out  []byte
+		in   string
+		most float64
 	}{
-		{`42["echo","hello"]`, `42["echo","hello"]`, 3},
-		{`421["ack"]`, `431[true]`, 1},
+		{frame(`42["echo","hello"]`), "\x81\x12" + `42["echo","hello"]`, 3},
+		{frame(large), "\x81" + string(rune(len(large))) + large, 3},
+		{frame(`421["ack"]`), "\x81\x09431[true]", 1},
+		{append(frame(binary), binaryFrame(data)...), "\x81\x2c" + binary + "\x82\x64" + data, 5},
 	} {
-		out, in := frame(tt.out), make([]byte, 2+len(tt.in))
-		allocs := testing.AllocsPerRun(1000, func() { exchange(t, conn, out, in) })
-		if got := string(in[2:]); got != tt.in {
-			t.Errorf("got %s", got)
+		in := make([]byte, len(tt.in))
+		allocs := testing.AllocsPerRun(1000, func() { exchange(t, conn, tt.out, in) })
+		if got := string(in); got != tt.in {
+			t.Errorf("got %q, want %q", got, tt.in)
 		}
 		if allocs > tt.most {
-			t.Errorf("%s: %.0f allocations, want at most %.0f", tt.out, allocs, tt.most)
+			t.Errorf("%s: %.0f allocations, want at most %.0f", tt.in, allocs, tt.most)
 		}
 	}
 }

@@ -25,8 +25,9 @@ var (
 type client struct {
 	server  *Server
 	session *engine.Session
-	decoder decoder // only used by Message, whose calls do not overlap
-	opened  int64   // when the session opened, in Unix milliseconds
+	decoder decoder  // only used by Message, whose calls do not overlap
+	partial *inbound // likewise: of a packet that is not complete
+	opened  int64    // when the session opened, in Unix milliseconds
 
 	mu      sync.Mutex
 	sockets []*Socket // few
@@ -66,13 +67,18 @@ func (c *client) joined() {
 
 // Message implements [engine.Handler].
 func (c *client) Message(binary bool, p []byte) {
-	in := new(inbound)
-	c.decoder.Space = in.space[:]
+	in := c.partial
+	if in == nil {
+		in, c.decoder.Space = newInbound(len(p))
+	}
 	pkt, complete, err := c.decoder.decode(binary, p)
 	if err == nil && complete {
 		err = c.handle(pkt, in)
 	}
-	c.decoder.Space = nil
+	c.decoder.Space, c.partial = nil, nil
+	if !complete {
+		c.partial = in
+	}
 	if err != nil { // SIO-BAD-1, SIO-BAD-3
 		c.server.log().Debug("client broke the protocol", slog.String("address", c.session.ClientIP()), errAttr(err))
 		c.session.Close(err)
@@ -120,7 +126,7 @@ func (c *client) connect(p packet.Packet) error {
 	}
 	in := new(inbound)
 	in.init(s, taskConnect)
-	in.event, in.auth = eventConnect, p.Data
+	in.event = eventConnect
 	idle, err := s.queue.Push(queued{in})
 	s.runIf(idle)
 	return err

@@ -32,15 +32,31 @@ type inbound struct {
 	task    taskKind
 	handler Handler
 	event   string
-	auth    []byte // of a CONNECT: its payload, or nil
 	ackID   uint64
 	acks    bool // the client waits for an ack
 	acked   atomic.Bool
-	space   [inlineArgs]byte // for a small event's name and args, to save another allocation
 }
 
-// inlineArgs makes an inbound as large as the allocator's next size, 256 bytes.
-const inlineArgs = 80
+// A roomy inbound has space for a small event's name and arguments, to save
+// another allocation.
+type roomy struct {
+	inbound
+
+	space [inlineArgs]byte
+}
+
+// inlineArgs makes an inbound as large as one of the allocator's sizes, 240 bytes.
+const inlineArgs = 96
+
+// newInbound returns an inbound for a message of that size, and the space that it
+// has for what is in it.
+func newInbound(size int) (*inbound, []byte) {
+	if size > inlineArgs {
+		return new(inbound), nil
+	}
+	r := new(roomy)
+	return &r.inbound, r.space[:0]
+}
 
 type taskKind uint8
 
@@ -102,7 +118,12 @@ func (c *Ctx) Len() int {
 
 // Size returns how many bytes the arguments have, binary data included: about
 // what the client had to send.
-func (c *Ctx) Size() int { return c.args.Size() + len(c.in.auth) }
+func (c *Ctx) Size() int {
+	if c.in.task == taskConnect {
+		return len(c.auth)
+	}
+	return c.args.Size()
+}
 
 // OnAccept has h run once the client has been accepted, before the handlers of
 // [Namespace.OnConnect], and again each time that the client recovers its
@@ -144,7 +165,7 @@ type hook struct {
 func (c *Ctx) Bind(dst ...any) error {
 	var err error
 	if c.in.task == taskConnect {
-		err = bindAuth(c.wire().codec, c.in.auth, dst)
+		err = bindAuth(c.wire().codec, c.auth, dst)
 	} else {
 		err = c.args.Decode(c.wire().codec, dst...)
 	}

@@ -48,7 +48,7 @@ func (w *wire) event(slot *frame.Slot, h packet.Header, name string, args []any)
 	if err != nil {
 		return nil, fmt.Errorf("encoding %q: %w", name, err)
 	}
-	return appendFrames(slot.Text(buf), attachments), nil
+	return slot.Text(buf, attachments), nil
 }
 
 func reservedEvent(name string) error { return fmt.Errorf("%w: %q", ErrReservedEvent, name) }
@@ -73,7 +73,7 @@ func (w *wire) ack(h packet.Header, args []any) ([]*frame.Frame, error) {
 		if err != nil {
 			return nil, err
 		}
-		return appendFrames(slot.Text(buf), attachments), nil
+		return slot.Text(buf, attachments), nil
 	}
 	c, err := w.ackContent(args)
 	if err != nil {
@@ -149,10 +149,7 @@ func (w *wire) parse(p *parser.Packet) ([]*frame.Frame, error) {
 
 // frames returns those of a text packet and its attachments, which are copied.
 func frames(text []byte, attachments [][]byte) []*frame.Frame {
-	return appendFrames([]*frame.Frame{frame.Text(text)}, attachments)
-}
-
-func appendFrames(fs []*frame.Frame, attachments [][]byte) []*frame.Frame {
+	fs := []*frame.Frame{frame.Text(text)}
 	for _, p := range attachments {
 		fs = append(fs, frame.Binary(append(frame.Buffer(len(p)), p...)))
 	}

@@ -72,7 +72,7 @@ func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {
 	s, r := c.Socket, n.routes.Load()
-	s.prepare(c.in.auth)
+	s.prepare()
 	deciding := []Handler{r.connect}
 	if s.skipsMiddlewares() {
 		deciding = s.hooked(true)

@@ -103,24 +103,24 @@ var errReplaced = errors.New("the client has connected again")
 // prepare gives the socket a private id: a new one, or that of the session which
 // the client wants to continue. It is part of the socket's first task, so that
 // whoever knows the id, from an earlier socket or from this one, can find it.
-func (s *Socket) prepare(auth []byte) {
+func (s *Socket) prepare() {
 	if s.ns.log == nil || s.client.old() {
 		return
 	}
 	s.recovery = &recovery{pid: engine.NewID(), done: make(chan struct{})}
-	if !s.claim(auth) {
+	if !s.claim() {
 		s.ns.byPID.Store(s.recovery.pid, s)
 	}
 }
 
 // claim looks for the session that the client wants to continue (SIO-CSR-5), and
 // reports whether the socket has it now.
-func (s *Socket) claim(auth []byte) bool {
+func (s *Socket) claim() bool {
 	var want struct {
 		PID    string `json:"pid"`
 		Offset string `json:"offset"`
 	}
-	if json.Unmarshal(auth, &want) != nil || want.PID == "" || want.Offset == "" {
+	if json.Unmarshal(s.auth, &want) != nil || want.PID == "" || want.Offset == "" {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), claimTimeout)

@@ -2,20 +2,26 @@ package frame
 
 import "sync"
 
-// slotSize is how many bytes a slot has room for: those of a small packet.
-const slotSize = 160
+const (
+	// slotSize is how many bytes a slot has room for from the start: those of a
+	// small packet.
+	slotSize = 160
 
-// A Slot is the memory for one text frame, the list that it is alone in, and its
-// payload if that is small: one allocation instead of three, or none if the slot
-// has been used before. It is only worth it for what has not more than one text
-// frame to send.
+	// keepSize is the largest buffer that a slot keeps for its next frame.
+	keepSize = 4 << 10
+)
+
+// A Slot is the memory for one frame, its payload, and a list of it and one more:
+// one allocation instead of three, or none if the slot has been used before.
 type Slot struct {
-	frame Frame
-	list  [1]*Frame
-	space [Headroom + slotSize]byte
+	frame  Frame
+	list   [2]*Frame // an event has one attachment or none, mostly
+	single bool
+	grown  []byte // the larger buffer that an earlier frame needed, or nil
+	space  [Headroom + slotSize]byte
 }
 
-var slots = sync.Pool{New: func() any { return new(Slot) }} //nolint:gochecknoglobals // a pool of buffers
+var slots = sync.Pool{New: func() any { return &Slot{single: true} }} //nolint:gochecknoglobals // a pool of buffers
 
 // Shared returns a slot for a frame that may have many receivers. It is not used
 // again.
@@ -32,14 +38,34 @@ func Single() *Slot {
 
 // Buffer returns the slot's empty payload buffer, to be appended to and then
 // given to [Slot.Text].
-func (s *Slot) Buffer() []byte { return s.space[:Headroom] }
+func (s *Slot) Buffer() []byte {
+	if s.grown != nil {
+		return s.grown[:Headroom]
+	}
+	return s.space[:Headroom]
+}
 
 // Text is like the function [Text] for a slice that began as [Slot.Buffer]. It
-// returns a list of that frame alone.
-func (s *Slot) Text(buf []byte) []*Frame {
+// returns a list of that frame and of others that carry these attachments, which
+// are copied, for the same receivers.
+func (s *Slot) Text(buf []byte, attachments [][]byte) []*Frame {
 	s.frame.init(buf, opText)
 	s.list[0] = &s.frame
-	return s.list[:]
+	list := s.list[:1]
+	for _, p := range attachments {
+		list = append(list, s.binary(p))
+	}
+	return list
+}
+
+// binary returns a frame for the same receivers as the slot's.
+func (s *Slot) binary(p []byte) *Frame {
+	if !s.single {
+		return Binary(append(Buffer(len(p)), p...))
+	}
+	b := Single()
+	b.frame.init(append(b.Buffer(), p...), opBinary)
+	return &b.frame
 }
 
 // Release gives the frame's memory back if it has only one receiver, who must
@@ -49,7 +75,11 @@ func (f *Frame) Release() {
 	if s == nil {
 		return
 	}
+	if n := cap(f.buf); n > len(s.space) && n <= keepSize {
+		s.grown = f.buf[:0]
+	}
 	s.frame.home, s.frame.buf, s.frame.plain = nil, nil, false
 	s.frame.compressed.Store(nil)
+	clear(s.list[:])
 	slots.Put(s)
 }

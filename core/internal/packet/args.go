@@ -1,10 +1,12 @@
 package packet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
 	"slices"
+	"unsafe"
 
 	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
@@ -32,6 +34,7 @@ type Args struct {
 	raw         []byte // the values as on the wire, with commas between them
 	n           int
 	attachments [][]byte
+	lent        bool // raw is in memory that has other uses, too: see Decoder.Space
 }
 
 // NewArgs returns the arguments in the JSON array data, with their attachments,
@@ -132,16 +135,49 @@ func (a Args) Decode(codec Codec, dst ...any) error {
 }
 
 // DecodeSimple decodes the first value into dst, which does not escape, if it is
-// there and both are simple: strings, numbers, booleans, raw JSON.
+// there and both are simple: strings, numbers, booleans, raw JSON, attachments.
 func (a Args) DecodeSimple(dst any) bool {
 	if a.n == 0 {
 		return false
 	}
-	return decodeSimple(a.next(&rawjson.Cursor{P: a.raw}, 0), dst)
+	return a.decodeSimple(a.next(&rawjson.Cursor{P: a.raw}, 0), dst)
+}
+
+// decodeSimple decodes one of the values if that takes no codec, and reports
+// whether it did.
+func (a Args) decodeSimple(raw []byte, dst any) bool {
+	switch d := dst.(type) {
+	case *string:
+		if d == nil || raw[0] != '"' {
+			return false
+		}
+		*d = a.text(raw[1 : len(raw)-1])
+		return true
+	case *[]byte:
+		if d == nil || raw[0] != '{' {
+			return false
+		}
+		i, ok := rawjson.PlaceholderIndex(raw, len(a.attachments))
+		if ok {
+			*d = a.attachments[i]
+		}
+		return ok
+	}
+	return decodeSimple(raw, dst)
+}
+
+// text returns the text of a string among the values. One that is most of them
+// shares their memory, which never changes: so a large string is copied once on
+// its way from the connection, and a small one keeps nothing large.
+func (a Args) text(p []byte) string {
+	if !a.lent && len(p) > len(a.raw)/2 && bytes.IndexByte(p, '\\') < 0 {
+		return unsafe.String(&p[0], len(p)) //nolint:gosec // see above
+	}
+	return rawjson.DecodeString(p)
 }
 
 func (a Args) decode(codec Codec, raw []byte, dst any) error {
-	if dst == nil || decodeSimple(raw, dst) {
+	if dst == nil || a.decodeSimple(raw, dst) {
 		return nil
 	}
 	if len(a.attachments) > 0 {

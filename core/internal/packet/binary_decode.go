@@ -42,12 +42,6 @@ func newBinaryDecoder(named bool) *binaryDecoder {
 
 // decodeBinary decodes a value with placeholders in it.
 func decodeBinary(raw []byte, attachments [][]byte, dst any) error {
-	if b, ok := dst.(*[]byte); ok && b != nil {
-		if i, ok := rawjson.PlaceholderIndex(raw, len(attachments)); ok {
-			*b = attachments[i]
-			return nil
-		}
-	}
 	named := infoOf(reflect.TypeOf(dst)).traits&holdsNamed != 0
 	decoders := &binaryDecoders[pool(named)]
 	d := decoders.Get().(*binaryDecoder) //nolint:forcetypeassert,errcheck // nothing else is in there

@@ -44,8 +44,9 @@ type Decoder struct {
 // pending is a packet whose attachments have not all arrived.
 type pending struct {
 	packet Packet
-	want   int // attachments altogether
-	bytes  int // in the attachments so far
+	want   int       // attachments altogether
+	bytes  int       // in the attachments so far
+	first  [1][]byte // room for the list of attachments, which has one in most packets
 }
 
 // Text decodes a text message. It reports whether a packet is complete; if not,
@@ -80,6 +81,7 @@ func (d *Decoder) Text(p []byte) (Packet, bool, error) {
 	}
 	if want > 0 {
 		d.pending = &pending{packet: pkt, want: want}
+		d.pending.packet.Args.attachments = d.pending.first[:0]
 		return Packet{}, false, nil
 	}
 	return pkt, true, nil
@@ -255,12 +257,17 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 		return false
 	}
 	var buf []byte
+	lent := false
 	if quoted && bytes.IndexByte(name, '\\') >= 0 {
 		buf = append(make([]byte, 0, len(p)+size), p...)
 		unescaped := rawjson.AppendUnescaped(buf, name[1:size-1])
 		k.Name = unescaped[len(p):]
 	} else {
-		buf = copyTo(space, p)
+		if lent = len(p) <= cap(space); lent {
+			buf = append(space[:0:len(p)], p...)
+		} else {
+			buf = bytes.Clone(p)
+		}
 		k.Name = buf[:size:size]
 		if quoted {
 			k.Name = buf[1 : size-1 : size-1]
@@ -268,15 +275,7 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 	}
 	if n > 0 {
 		comma := rawjson.SkipSpace(buf, size)
-		k.Args = Args{raw: buf[comma+1:], n: n}
+		k.Args = Args{raw: buf[comma+1:], n: n, lent: lent}
 	}
 	return !quoted || !reserved(k.Name)
-}
-
-// copyTo returns a copy of p, in space if that has room.
-func copyTo(space, p []byte) []byte {
-	if cap(space) < len(p) {
-		return bytes.Clone(p)
-	}
-	return append(space[:0:len(p)], p...)
 }

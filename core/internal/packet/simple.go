@@ -104,12 +104,6 @@ func appendFloat(dst []byte, f float64, size int) ([]byte, bool, error) {
 // destination do not fit; the codec then finds the right words for that.
 func decodeSimple(raw []byte, dst any) bool {
 	switch d := dst.(type) {
-	case *string:
-		if d == nil || raw[0] != '"' {
-			return false
-		}
-		*d = rawjson.DecodeString(raw[1 : len(raw)-1])
-		return true
 	case *bool:
 		if d == nil || raw[0] != 't' && raw[0] != 'f' {
 			return false

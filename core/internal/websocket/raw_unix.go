@@ -120,10 +120,13 @@ func getRawWriter() *rawWriter {
 // the kernel takes no more. It reports whether the call is over; if not, the
 // runtime calls it again when there is room.
 func (w *rawWriter) write(fd uintptr) bool {
-	buf := getBuffer()
-	defer putBuffer(buf)
+	var buf *buffer
+	defer func() { putBuffer(buf) }()
 	for !w.batch.empty() {
-		p := w.batch.next(buf[:])
+		if buf == nil && w.batch.many() {
+			buf = getBuffer()
+		}
+		p := w.batch.next(buf)
 		n, err := retry(syscall.Write, fd, p)
 		if err == syscall.EAGAIN { //nolint:errorlint // system calls return plain errors
 			return !w.wait

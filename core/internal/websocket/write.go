@@ -70,7 +70,7 @@ func (c *Conn) Drain() error {
 func (c *Conn) drainBuffered() error {
 	for !c.out.empty() {
 		b := getBuffer()
-		n, err := c.nc.Write(c.out.next(b[:]))
+		n, err := c.nc.Write(c.out.next(b))
 		putBuffer(b)
 		if err != nil {
 			return err
@@ -89,10 +89,13 @@ type batch struct {
 
 func (b *batch) empty() bool { return len(b.head) == 0 && len(b.frames) == 0 }
 
+// many reports whether there is more than one piece.
+func (b *batch) many() bool { return len(b.frames) > 1 || len(b.frames) == 1 && len(b.head) > 0 }
+
 // next returns bytes to write, from the beginning of what remains; it must not
-// be empty. Small pieces are gathered in buf; one that fills buf alone, or is
-// the last, is returned where it stands.
-func (b *batch) next(buf []byte) []byte {
+// be empty. Small pieces are gathered in buf, which is not needed for a single
+// one; one that fills buf alone, or is the last, is returned where it stands.
+func (b *batch) next(buf *buffer) []byte {
 	first, others := b.head, b.frames
 	if len(first) == 0 {
 		first, others = b.frames[0].Wire()[b.off:], b.frames[1:]
@@ -100,7 +103,7 @@ func (b *batch) next(buf []byte) []byte {
 	if len(others) == 0 || len(first) >= len(buf) {
 		return first
 	}
-	n := copy(buf, first)
+	n := copy(buf[:], first)
 	for _, f := range others {
 		if n == len(buf) {
 			break
