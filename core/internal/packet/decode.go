@@ -263,11 +263,7 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 		unescaped := rawjson.AppendUnescaped(buf, name[1:size-1])
 		k.Name = unescaped[len(p):]
 	} else {
-		if lent = len(p) <= cap(space); lent {
-			buf = append(space[:0:len(p)], p...)
-		} else {
-			buf = bytes.Clone(p)
-		}
+		buf, lent = copyTo(space, p)
 		k.Name = buf[:size:size]
 		if quoted {
 			k.Name = buf[1 : size-1 : size-1]
@@ -278,4 +274,12 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 		k.Args = Args{raw: buf[comma+1:], n: n, lent: lent}
 	}
 	return !quoted || !reserved(k.Name)
+}
+
+// copyTo returns a copy of p, and whether it is in space because that has room.
+func copyTo(space, p []byte) (q []byte, there bool) {
+	if cap(space) < len(p) {
+		return bytes.Clone(p), false
+	}
+	return append(space[:0:len(p)], p...), true
 }
