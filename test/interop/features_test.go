@@ -76,6 +76,8 @@ type news struct {
 // visits is for clients that lose their connection and come back.
 func visits(ns *sio.Namespace, n *notes) {
 	ns.On("sync", acknowledge)
+	ns.On("disconnect me", func(c *sio.Ctx) error { return c.Disconnect() })
+	ns.On("close my connection", func(c *sio.Ctx) error { return c.Close() })
 	ns.OnConnect(func(c *sio.Ctx) error {
 		before, _ := visit.Get(c.Socket)
 		visit.Set(c.Socket, before+1)
@@ -303,6 +305,9 @@ func children(srv *sio.Server, n *notes) {
 			return times, nil
 		}))
 	}
+	numbered.On("announce to all children", sio.Reply(func(_ *sio.Ctx, a announcement) (bool, error) {
+		return true, numbered.To(a.To...).Emit("said", a.Text)
+	}))
 	numbered.UseConnect(sio.Guard(func(c *sio.Ctx) error {
 		var auth struct{ Unwelcome bool }
 		if err := c.Bind(&auth); err != nil || !auth.Unwelcome {

@@ -107,7 +107,9 @@ func everywhere(ns *sio.Namespace, n *notes) {
 	ns.On("disconnect me", func(c *sio.Ctx) error { return c.Disconnect() })
 	ns.On("close my connection", func(c *sio.Ctx) error { return c.Close() })
 	ns.OnDisconnect(func(s *sio.Socket, reason sio.Reason) {
-		n.make("leaving of "+s.ID(), string(reason))
+		if !s.Recovered() { // otherwise it has left under this id before
+			n.make("leaving of "+s.ID(), string(reason))
+		}
 	})
 }
 
@@ -437,14 +439,14 @@ func rooms(ns *sio.Namespace) {
 	ns.On("say to others", sio.Reply(func(c *sio.Ctx, text string) (bool, error) {
 		return true, c.Broadcast().Emit("said", text)
 	}))
-	ns.On("announce", sio.Reply(func(_ *sio.Ctx, a announcement) (bool, error) {
-		return true, ns.To(a.To...).Except(a.Except...).Emit("said", a.Text)
+	ns.On("announce", sio.Reply(func(c *sio.Ctx, a announcement) (bool, error) {
+		return true, c.Namespace().To(a.To...).Except(a.Except...).Emit("said", a.Text)
 	}))
 	ns.On("announce alternately", sio.Reply(func(c *sio.Ctx, a announcement) (bool, error) {
 		for n := range a.Count {
 			var err error
 			if n%2 == 0 {
-				err = ns.To(a.To...).Emit("said", n)
+				err = c.Namespace().To(a.To...).Emit("said", n)
 			} else {
 				err = c.Emit("said", n)
 			}
