@@ -24,6 +24,7 @@ func features(srv *sio.Server, n *notes) {
 	compressible(srv.Of("/compressible"))
 	floods(srv.Of("/floods"))
 	children(srv, n)
+	unhurried(srv.Of("/unhurried"))
 	for i := range 10 {
 		places(srv.Of(fmt.Sprintf("/ten/%d", i)), n)
 	}
@@ -288,10 +289,12 @@ func floods(ns *sio.Namespace) {
 // children are namespaces that clients bring about: "/child-1" and so on, and those
 // that a client proves to know the name of.
 func children(srv *sio.Server, n *notes) {
-	var born sync.Map // how often, by name
+	var mu sync.Mutex
+	born := map[string]int{} // how often, by name
 	srv.OnNewNamespace(func(ns *sio.Namespace) {
-		times, _ := born.LoadOrStore(ns.Name(), 0)
-		born.Store(ns.Name(), times.(int)+1)
+		mu.Lock()
+		defer mu.Unlock()
+		born[ns.Name()]++
 	})
 	numbered := srv.OfRegexp(regexp.MustCompile(`^/child-\d+$`))
 	secret := srv.OfFunc(func(name string, h *sio.Handshake) bool {
@@ -300,9 +303,10 @@ func children(srv *sio.Server, n *notes) {
 	})
 	for _, parent := range []*sio.Namespace{numbered, secret} {
 		places(parent, n)
-		parent.On("born", sio.Reply(func(c *sio.Ctx, _ struct{}) (any, error) {
-			times, _ := born.Load(c.Namespace().Name())
-			return times, nil
+		parent.On("born", sio.Reply(func(c *sio.Ctx, _ struct{}) (int, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return born[c.Namespace().Name()], nil
 		}))
 	}
 	numbered.On("announce to all children", sio.Reply(func(_ *sio.Ctx, a announcement) (bool, error) {

@@ -4,7 +4,7 @@
 //
 //	go test ./test/interop -v -run 'TestInterop/rooms/upgrade'
 //
-// The server they talk to is in server_test.go.
+// The server they talk to is in server_test.go, and the files that it calls on.
 package interop_test
 
 import (

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,11 +49,18 @@ func options(subject string) sio.Options {
 	case "versions":
 		return sio.Options{AllowEIO3: true}
 	case "recovery":
-		return sio.Options{ConnectionStateRecovery: recovery()}
+		// A client whose connection is cut between its last poll and its move to
+		// WebSocket has nothing but the heartbeat to tell it.
+		return sio.Options{
+			ConnectionStateRecovery: recovery(),
+			PingInterval:            3 * time.Second, PingTimeout: 4 * time.Second,
+		}
 	case "compress":
 		return sio.Options{PerMessageDeflate: &sio.PerMessageDeflate{}}
 	case "children":
 		return sio.Options{CleanupEmptyChildNamespaces: true}
+	case "timeout":
+		return sio.Options{ConnectTimeout: 2 * time.Second}
 	default:
 		return sio.Options{}
 	}
@@ -126,6 +132,14 @@ type picture struct {
 func echoes(ns *sio.Namespace) {
 	ns.On("echo", sio.Bind(func(c *sio.Ctx, v any) error { return c.Emit("echo", v) }))
 	ns.On("message", sio.Bind(func(c *sio.Ctx, text string) error { return c.Emit("message", text) }))
+	ns.On("emit", func(c *sio.Ctx) error {
+		var event string
+		var v any
+		if err := c.Bind(&event, &v); err != nil {
+			return err
+		}
+		return errors.Join(c.Emit(event, v), c.Ack())
+	})
 	ns.On("no argument", func(c *sio.Ctx) error { return c.Emit("no argument") })
 	ns.On("swap", func(c *sio.Ctx) error {
 		var text string
@@ -332,135 +346,3 @@ func count(s *sio.Socket, encode func(int) any, release <-chan struct{}) {
 }
 
 func toBytes(n int) any { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
-
-// name is what a client called itself when it connected.
-var name = sio.NewKey[string]("name")
-
-// names greets its clients, who may say their names in the auth payload.
-func names(ns *sio.Namespace) {
-	ns.UseConnect(sio.Guard(func(c *sio.Ctx) error {
-		var auth struct{ Name string }
-		if err := c.Bind(&auth); err != nil {
-			return err
-		}
-		name.Set(c.Socket, auth.Name)
-		return nil
-	}))
-	ns.OnConnect(func(c *sio.Ctx) error { return c.Emit("welcome", ns.Name()) })
-	ns.On("name", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
-		n, _ := name.Get(c.Socket)
-		return n, nil
-	}))
-}
-
-// token is what a member connected with.
-var token = sio.NewKey[string]("token")
-
-// members accepts nobody without a good token.
-func members(ns *sio.Namespace) {
-	ns.UseConnect(sio.Guard(func(c *sio.Ctx) error {
-		var auth struct{ Token string }
-		if err := c.Bind(&auth); err != nil {
-			return err
-		}
-		token.Set(c.Socket, auth.Token)
-		switch auth.Token {
-		case "good", "banned":
-			return nil
-		case "":
-			return &sio.Error{Message: "no token"}
-		case "expired":
-			return fmt.Errorf("checking the token: %w", &sio.Error{Message: "token expired"})
-		case "database down":
-			return errors.New("dial tcp: connection refused")
-		case "panic":
-			panic("a bug in the middleware")
-		default:
-			return &sio.Error{
-				Message: "not authorized",
-				Data:    map[string]any{"code": "E001", "retry": false},
-			}
-		}
-	}))
-	ns.OnConnect(func(c *sio.Ctx) error {
-		if t, _ := token.Get(c.Socket); t == "banned" {
-			return errors.New("this member is banned")
-		}
-		return nil
-	})
-	ns.On("secret", sio.Reply(func(*sio.Ctx, struct{}) (string, error) { return "for members only", nil }))
-}
-
-// failures has a handler for each way to fail.
-func failures(ns *sio.Namespace) {
-	ns.On("double", sio.Reply(double))
-	ns.On("fail for the client", func(*sio.Ctx) error {
-		return &sio.Error{
-			Message: "out of stock",
-			Data:    map[string]any{"left": 0, "image": []byte("sad")},
-			Err:     errors.New("a cause that stays here"),
-		}
-	})
-	ns.On("fail wrapped", func(*sio.Ctx) error {
-		return fmt.Errorf("ordering: %w", &sio.Error{Message: "out of stock"})
-	})
-	ns.On("fail inside", func(*sio.Ctx) error { return errors.New("no space left on device") })
-	ns.On("panic", func(*sio.Ctx) error { panic("a bug in a handler") })
-	ns.On("never", acknowledge, sio.Guard(func(*sio.Ctx) error {
-		return &sio.Error{Message: "not today"}
-	}))
-}
-
-// An announcement goes to everybody in one of its rooms who is in none of the others.
-type announcement struct {
-	To     []string `json:"to"`
-	Except []string `json:"except"`
-	Text   any      `json:"text"`
-	Count  int      `json:"count"`
-}
-
-// rooms lets clients join rooms and speak to them.
-func rooms(ns *sio.Namespace) {
-	ns.On("sync", acknowledge)
-	ns.On("join", sio.Reply(func(c *sio.Ctx, rooms []string) (bool, error) {
-		return true, c.Join(rooms...)
-	}))
-	ns.On("leave", sio.Reply(func(c *sio.Ctx, rooms []string) (bool, error) {
-		return true, c.Leave(rooms...)
-	}))
-	ns.On("rooms", sio.Reply(func(c *sio.Ctx, _ struct{}) ([]string, error) {
-		return slices.Sorted(slices.Values(c.Rooms())), nil
-	}))
-
-	// A socket's broadcasts leave the socket itself out; the namespace's do not.
-	ns.On("say", sio.Reply(func(c *sio.Ctx, a announcement) (bool, error) {
-		return true, c.To(a.To...).Except(a.Except...).Emit("said", a.Text)
-	}))
-	ns.On("say to others", sio.Reply(func(c *sio.Ctx, text string) (bool, error) {
-		return true, c.Broadcast().Emit("said", text)
-	}))
-	ns.On("announce", sio.Reply(func(c *sio.Ctx, a announcement) (bool, error) {
-		return true, c.Namespace().To(a.To...).Except(a.Except...).Emit("said", a.Text)
-	}))
-	ns.On("announce alternately", sio.Reply(func(c *sio.Ctx, a announcement) (bool, error) {
-		for n := range a.Count {
-			var err error
-			if n%2 == 0 {
-				err = c.Namespace().To(a.To...).Emit("said", n)
-			} else {
-				err = c.Emit("said", n)
-			}
-			if err != nil {
-				return false, err
-			}
-		}
-		return true, nil
-	}))
-
-	// The socket is still in its rooms here.
-	ns.OnDisconnect(func(s *sio.Socket, reason sio.Reason) {
-		if err := s.To(s.Rooms()...).Emit("gone", s.ID(), reason); err != nil {
-			slog.Error("saying goodbye", "err", err) //nolint:sloglint // a test
-		}
-	})
-}

@@ -35,7 +35,7 @@ async function interrupt(net, socket, meanwhile = () => {}, fail = net.cut) {
   const gone = next(socket, "disconnect");
   fail();
   const [reason] = await gone;
-  assert.match(reason, /^transport (close|error)$/);
+  assert.match(reason, /^(transport (close|error)|ping timeout)$/);
   await meanwhile();
   const back = next(socket, "connect");
   net.mend();

@@ -78,3 +78,18 @@ test("SIO-CN-17 events emitted before the connection is there arrive after it", 
   assert.deepEqual(await echo, ["early"]);
   assert.equal(await ask(socket, "double", 1), 2);
 });
+
+test("half of a surrogate pair, which UTF-8 does not have, becomes a replacement character", async (t) => {
+  const socket = await connect(t);
+  const echo = next(socket, "echo");
+  socket.emit("echo", "a\ud800b");
+  assert.deepEqual(await echo, ["a\ufffdb"]);
+});
+
+test("SIO-EM-17 names may be in any script", async (t) => {
+  const socket = await connect(t);
+  const events = [];
+  socket.onAny((name, ...args) => events.push([name, ...args]));
+  await ask(socket, "emit", "Žluťoučký 🐎", "kůň");
+  assert.deepEqual(events, [["Žluťoučký 🐎", "kůň"]]);
+});
