@@ -1,10 +1,14 @@
 // Package redislimit keeps the buckets of package ratelimit in Redis, so that the
 // servers of a cluster share them:
 //
-//	shared := redislimit.New(redis.NewClient(&redis.Options{
-//		Addr: "localhost:6379", ContextTimeoutEnabled: true,
-//	}), nil)
+//	client := redis.NewClient(&redis.Options{Addr: "localhost:6379", ContextTimeoutEnabled: true})
+//	shared := redislimit.New(client, nil)
 //	chat.UseEvents(ratelimit.PerUser(auth.Subject, 100, time.Second, ratelimit.In(shared, "events")))
+//
+// A limit asks Redis once for each event, by a script that takes one key, so that
+// no two servers can take the same token, and that any kind of Redis from version 5
+// on can run. What Redis refuses is not asked again for up to a second, unless
+// tokens come back before: a flood does not get as far as Redis.
 //
 // It is a package of its own so that nobody links a Redis client who does not use
 // one.
@@ -13,8 +17,11 @@ package redislimit
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -29,9 +36,8 @@ type Options struct {
 	// default.
 	Prefix string
 
-	// Timeout is how long Redis may take to answer, 100 ms by default. The
-	// client has to have ContextTimeoutEnabled for that; otherwise its own
-	// timeouts count.
+	// Timeout is how long Redis may take to answer, 100 ms by default. An event
+	// waits as long at most, and its socket with it.
 	Timeout time.Duration
 
 	// Down decides while Redis does not answer. By default that is this
@@ -60,18 +66,24 @@ type Limiter struct {
 	client redis.Scripter
 	script *redis.Script
 	opts   Options
+	denied denials
 	start  time.Time
 	retry  atomic.Int64 // when to try again, in nanoseconds since start; 0 while Redis answers
 }
 
-// New returns a limiter on a client, which may be one of a cluster. opts may be
-// nil.
+// New returns a limiter on a client, which may be one of a cluster. The client has
+// to have the option ContextTimeoutEnabled, without which it would not give up when
+// the time is up. opts may be nil.
 func New(client redis.Scripter, opts *Options) *Limiter {
-	l := &Limiter{client: client, script: redis.NewScript(take), start: time.Now()}
+	mustGiveUp(client)
+	l := &Limiter{client: client, script: redis.NewScript(take), denied: newDenials(), start: time.Now()}
 	if opts != nil {
 		l.opts = *opts
 	}
 	o := &l.opts
+	if o.Timeout < 0 || o.Retry < 0 {
+		misuse("Options.Timeout or Options.Retry is negative: leave it 0 for the default")
+	}
 	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
 	o.Retry = cmp.Or(o.Retry, defaultRetry)
@@ -82,20 +94,49 @@ func New(client redis.Scripter, opts *Options) *Limiter {
 	return l
 }
 
+// mustGiveUp panics if a client would wait longer than it is told to.
+func mustGiveUp(client redis.Scripter) {
+	ok := client != nil
+	switch c := client.(type) {
+	case *redis.Client:
+		ok = c.Options().ContextTimeoutEnabled
+	case *redis.ClusterClient:
+		ok = c.Options().ContextTimeoutEnabled
+	case *redis.Ring:
+		ok = c.Options().ContextTimeoutEnabled
+	}
+	if !ok {
+		misuse("New needs a client with the option ContextTimeoutEnabled: " +
+			"without it, events would wait for as long as a Redis that hangs")
+	}
+}
+
+// misuse ends the program at startup, when what it asks for can only be wrong.
+func misuse(msg string) {
+	panic("redislimit: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
+}
+
 // take does for one key what [ratelimit.Memory] does, in one step and by the clock
-// of Redis. Times are in microseconds. A key ends when its bucket is full.
+// of Redis, whose times are in microseconds; all others are in nanoseconds. The
+// value of a key is when it was written and how long its bucket then took to fill,
+// and it ends when that is over. A clock that was set back takes no tokens away.
 const take = `
-local cost, burst, patience = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local cost, full, patience = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-local full = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
-local wait = full + cost - now - burst
+local lacks = 0
+local kept = redis.call('GET', KEYS[1])
+if kept then
+	local at, lacked = string.match(kept, '^(%d+) (%d+)$')
+	lacks = math.max(0, lacked - math.max(0, now - at) * 1000)
+end
+local wait = lacks + cost - full
 if wait > patience then
 	return {0, wait}
 end
 if cost > 0 then
-	local life = math.ceil((full + cost - now) / 1000)
-	redis.call('SET', KEYS[1], string.format('%.0f', full + cost), 'PX', string.format('%.0f', life))
+	lacks = lacks + cost
+	redis.call('SET', KEYS[1], string.format('%.0f %.0f', now, lacks), 'PX', string.format('%.0f', math.ceil(lacks / 1000000)))
 end
 return {1, math.max(wait, 0)}
 `
@@ -107,35 +148,65 @@ func (l *Limiter) Take(
 	if cost > r.Burst {
 		return ratelimit.Verdict{Wait: ratelimit.Never}, nil
 	}
+	q := question{key, r, cost, patience}
+	if wait, denied := l.denied.find(q, l.now()); denied {
+		return ratelimit.Verdict{Wait: wait}, nil
+	}
 	if !l.mayAsk() {
 		return l.opts.Down.Take(ctx, key, r, cost, patience)
 	}
-	v, err := l.ask(ctx, key, r, cost, patience)
-	if err == nil {
-		l.answered()
-		return v, nil
-	}
-	if ctx.Err() == nil { // otherwise it was not Redis that gave up
+	v, err := l.ask(ctx, q)
+	if err != nil {
 		l.failed(err)
+		return l.opts.Down.Take(ctx, key, r, cost, patience)
 	}
-	return l.opts.Down.Take(ctx, key, r, cost, patience)
+	l.answered()
+	if v.OK {
+		l.denied.forget(key)
+	} else {
+		l.denied.add(q, l.now(), v.Wait)
+	}
+	return v, nil
 }
 
-func (l *Limiter) ask(
-	ctx context.Context, key string, r ratelimit.Rate, cost int, patience time.Duration,
-) (ratelimit.Verdict, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.opts.Timeout)
+// A question is what a limiter is asked.
+type question struct {
+	key      string
+	rate     ratelimit.Rate
+	cost     int
+	patience time.Duration
+}
+
+// ask asks Redis. A client that leaves meanwhile does not end that: it would look
+// as if Redis did not answer.
+func (l *Limiter) ask(ctx context.Context, q question) (ratelimit.Verdict, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.opts.Timeout)
 	defer cancel()
-	answer, err := l.script.Run(ctx, l.client, []string{l.opts.Prefix + key},
-		max(r.Time(cost).Microseconds(), int64(min(cost, 1))), r.Time(r.Burst).Microseconds(), patience.Microseconds()).Int64Slice()
+	answer, err := l.script.Run(ctx, l.client, []string{l.redisKey(q.key)},
+		q.rate.Time(q.cost).Nanoseconds(), q.rate.Time(q.rate.Burst).Nanoseconds(), q.patience.Nanoseconds()).Int64Slice()
 	if err != nil {
 		return ratelimit.Verdict{}, err
 	}
 	if len(answer) != 2 { //nolint:mnd // as the script returns
 		return ratelimit.Verdict{}, fmt.Errorf("script returned %v", answer)
 	}
-	return ratelimit.Verdict{OK: answer[0] == 1, Wait: time.Duration(answer[1]) * time.Microsecond}, nil
+	return ratelimit.Verdict{OK: answer[0] == 1, Wait: time.Duration(answer[1])}, nil
 }
+
+// maxKey is how long a key may be to be kept as it is.
+const maxKey = 128
+
+// redisKey returns the name of a key in Redis. Clients may choose parts of keys: one
+// that is long, or whose braces say which server of a cluster has it, is hashed.
+func (l *Limiter) redisKey(key string) string {
+	if len(key) > maxKey || strings.Contains(key, "{") {
+		hash := sha256.Sum256([]byte(key))
+		key = "#" + base64.RawURLEncoding.EncodeToString(hash[:])
+	}
+	return l.opts.Prefix + key
+}
+
+func (l *Limiter) now() time.Duration { return time.Since(l.start) }
 
 // mayAsk reports whether Redis answers, as far as is known; or whether it is time
 // to find out, which is up to the one that asks first.
@@ -144,7 +215,7 @@ func (l *Limiter) mayAsk() bool {
 	if at == 0 {
 		return true
 	}
-	now := time.Since(l.start)
+	now := l.now()
 	return now >= time.Duration(at) && l.retry.CompareAndSwap(at, int64(now+l.opts.Retry))
 }
 
@@ -155,7 +226,7 @@ func (l *Limiter) answered() {
 }
 
 func (l *Limiter) failed(err error) {
-	if l.retry.Swap(int64(time.Since(l.start)+l.opts.Retry)) == 0 {
+	if l.retry.Swap(int64(l.now()+l.opts.Retry)) == 0 {
 		l.opts.Logger.Error("rate limits are not in Redis for now", slog.Any("err", err))
 	}
 }

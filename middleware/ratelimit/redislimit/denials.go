@@ -1,0 +1,74 @@
+package redislimit
+
+import (
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"github.com/sioplug/sioplug/middleware/ratelimit"
+)
+
+const (
+	// maxDenials bounds a generation of denials.
+	maxDenials = 1 << 14
+
+	// recheck is how long a denial counts, should somebody delete keys in Redis.
+	recheck = time.Second
+)
+
+// Denials remember what Redis has refused. Tokens come back with time only, so what
+// is refused now is refused again until then, whatever other servers do; by what
+// they take, it may become longer than known here. Times are since the limiter's
+// start.
+type denials struct {
+	seed maphash.Seed
+
+	mu         sync.Mutex
+	young, old map[uint64]denial // by the hash of the key
+}
+
+type denial struct {
+	rate   ratelimit.Rate
+	cost   int
+	at     time.Duration // when it would not have to wait
+	counts time.Duration // until then
+}
+
+func newDenials() denials {
+	return denials{seed: maphash.MakeSeed(), young: make(map[uint64]denial)}
+}
+
+// find returns how long what is asked for has to wait, if that is known to be too
+// long.
+func (d *denials) find(q question, now time.Duration) (wait time.Duration, denied bool) {
+	hash := maphash.String(d.seed, q.key)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known, ok := d.young[hash]
+	if !ok {
+		known, ok = d.old[hash]
+	}
+	wait = known.at - now + q.rate.Time(q.cost) - q.rate.Time(known.cost)
+	return wait, ok && known.rate == q.rate && q.cost >= known.cost && wait > q.patience && now < known.counts
+}
+
+// add notes that what was asked for has to wait.
+func (d *denials) add(q question, now, wait time.Duration) {
+	hash := maphash.String(d.seed, q.key)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.young) >= maxDenials {
+		d.old, d.young = d.young, make(map[uint64]denial)
+	}
+	d.young[hash] = denial{rate: q.rate, cost: q.cost, at: now + wait, counts: now + recheck}
+}
+
+// forget is for a key of which something was allowed, so that what is known is not
+// true any more.
+func (d *denials) forget(key string) {
+	hash := maphash.String(d.seed, key)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.young, hash)
+	delete(d.old, hash)
+}

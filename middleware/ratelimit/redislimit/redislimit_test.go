@@ -1,0 +1,587 @@
+package redislimit_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/middleware/ratelimit"
+	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
+	"github.com/sioplug/sioplug/test/redistest"
+)
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{}) // it complains of what the tests do to servers
+	goleak.VerifyTestMain(m)
+}
+
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+// patience is how long a test waits for what has to happen before it fails. A
+// machine may be so busy that Redis needs more than its 100 ms, so the limiters of
+// tests wait longer, too.
+const patience = time.Minute
+
+// A logbook keeps what is logged.
+type logbook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logbook) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), what)
+}
+
+func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func dial(t *testing.T, s *redistest.Server) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, ContextTimeoutEnabled: true})
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func newLimiter(t *testing.T, s *redistest.Server, opts redislimit.Options) *redislimit.Limiter {
+	t.Helper()
+	if opts.Timeout == 0 {
+		opts.Timeout = patience
+	}
+	if opts.Logger == nil { // for a test in which Redis is there all the time
+		log := new(logbook)
+		opts.Logger = log.logger()
+		t.Cleanup(func() {
+			if log.count("level=") > 0 {
+				t.Errorf("it was logged that Redis does not answer:\n%s", log.text.String())
+			}
+		})
+	}
+	return redislimit.New(dial(t, s), &opts)
+}
+
+func take(t *testing.T, l ratelimit.Limiter, key string, r ratelimit.Rate, cost int, patience time.Duration) ratelimit.Verdict {
+	t.Helper()
+	v, err := l.Take(t.Context(), key, r, cost, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// eventually looks again and again whether something is so.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// daily rates do not change while a test runs.
+func daily(n int) ratelimit.Rate { return ratelimit.Rate{N: n, Per: 24 * time.Hour, Burst: n} }
+
+func TestDecidesLikeMemory(t *testing.T) {
+	t.Parallel()
+	l, m := newLimiter(t, redistest.Start(t), redislimit.Options{}), ratelimit.NewMemory(0)
+	rnd := rand.New(rand.NewPCG(1, 1))
+	const slack = 4 * time.Minute // that the test may take; no decision below hangs by less
+	for i := range 2000 {
+		r := ratelimit.Rate{N: 1 + i%7, Per: 24 * time.Hour, Burst: 1 + i%11}
+		key := fmt.Sprint("key", i%77) // always with the same rate
+		cost, patience := rnd.IntN(r.Burst+2), time.Duration(max(0, rnd.IntN(48)-24))*time.Hour+30*time.Minute
+		got, want := take(t, l, key, r, cost, patience), take(t, m, key, r, cost, patience)
+		if got.OK != want.OK || (got.Wait-want.Wait).Abs() > slack || (got.Wait == ratelimit.Never) != (want.Wait == ratelimit.Never) {
+			t.Fatalf("step %d: %+v, %d tokens with patience %v: %+v, in memory %+v", i, r, cost, patience, got, want)
+		}
+	}
+}
+
+func TestAtTheLimitAndOnePast(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, redistest.Start(t), redislimit.Options{})
+	for _, n := range []int{1, 3, 1000} {
+		r := daily(n)
+		for i := range n {
+			if v := take(t, l, fmt.Sprint(n), r, 1, 0); !v.OK || v.Wait != 0 {
+				t.Fatalf("%d of %d: %+v", i, n, v)
+			}
+		}
+		if v := take(t, l, fmt.Sprint(n), r, 1, 0); v.OK || v.Wait <= 0 || v.Wait > r.Time(1) {
+			t.Errorf("one past %d: %+v", n, v)
+		}
+		if v := take(t, l, fmt.Sprint(n), r, 0, 0); !v.OK {
+			t.Errorf("what is free: %+v", v)
+		}
+		if v := take(t, l, fmt.Sprint(n, "other"), r, n+1, 0); v.OK || v.Wait != ratelimit.Never {
+			t.Errorf("more than a full bucket: %+v", v)
+		}
+	}
+}
+
+func TestTokensComeBackWhenTold(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, redistest.Start(t), redislimit.Options{})
+	r := ratelimit.Rate{N: 1, Per: 30 * time.Millisecond, Burst: 1}
+	for allowed, tries := 0, 0; allowed < 20; tries++ {
+		v := take(t, l, "a", r, 1, 0)
+		if v.OK {
+			allowed++
+			continue
+		}
+		if v.Wait <= 0 || v.Wait > r.Per {
+			t.Fatalf("told to wait for %v", v.Wait)
+		}
+		<-time.After(v.Wait)
+		if tries > 1000 {
+			t.Fatal("they do not")
+		}
+	}
+}
+
+func TestPatienceBorrowsFromTheFuture(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, redistest.Start(t), redislimit.Options{})
+	r := ratelimit.Rate{N: 24, Per: 24 * time.Hour, Burst: 1} // one an hour
+	for i := range 3 {
+		if v := take(t, l, "a", r, 1, 150*time.Minute); !v.OK || v.Wait.Round(time.Hour) != time.Duration(i)*time.Hour {
+			t.Errorf("%d: %+v", i, v)
+		}
+	}
+	if v := take(t, l, "a", r, 1, 150*time.Minute); v.OK || v.Wait.Round(time.Hour) != 3*time.Hour {
+		t.Errorf("one past: %+v", v)
+	}
+}
+
+func TestServersShareBuckets(t *testing.T) {
+	t.Parallel()
+	shared := redistest.Start(t)
+	server := func(log *slog.Logger) siotest.Dialer {
+		srv := sio.New(&sio.Options{Logger: log})
+		l := newLimiter(t, shared, redislimit.Options{})
+		user := func(*sio.Socket) string { return "ann" }
+		srv.On("post", sio.Reply(func(*sio.Ctx, struct{}) (string, error) { return "ok", nil }),
+			ratelimit.PerUser(user, 7, 24*time.Hour, ratelimit.In(l, "posts")))
+		srv.UseConnect(ratelimit.PerIP(3, 24*time.Hour, ratelimit.In(l, "connects")))
+		d := siotest.Loopback(t, srv)
+		t.Cleanup(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if err := srv.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+		return d
+	}
+	log := slog.New(slog.DiscardHandler)
+	a, b := server(log), server(log)
+	peers := []*siotest.Peer{a.Connect(t, "/", nil), b.Connect(t, "/", nil), a.Connect(t, "/", nil)}
+	if _, err := b.TryConnect(t, "/", nil); err == nil {
+		t.Error("a fourth connect was allowed")
+	}
+	allowed := 0
+	for range 5 {
+		for _, p := range peers {
+			if p.Ask("post").Err() == nil {
+				allowed++
+			}
+		}
+	}
+	if allowed != 7 {
+		t.Errorf("%d events allowed, want 7", allowed)
+	}
+}
+
+func TestNoMoreThanTheLimitUnderConcurrency(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	limiters := []*redislimit.Limiter{newLimiter(t, s, redislimit.Options{}), newLimiter(t, s, redislimit.Options{})}
+	const keys = 5
+	var got [keys]atomic.Int64
+	var wg sync.WaitGroup
+	for w := range 10 {
+		wg.Go(func() {
+			for i := range 500 {
+				v, err := limiters[w%2].Take(t.Context(), strconv.Itoa(i%keys), daily(100), 1, 0)
+				if err != nil {
+					t.Error(err)
+				}
+				if v.OK {
+					got[i%keys].Add(1)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for k := range got {
+		if n := got[k].Load(); n != 100 {
+			t.Errorf("key %d: %d allowed, want 100", k, n)
+		}
+	}
+}
+
+func TestKeysExpire(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	l, c := newLimiter(t, s, redislimit.Options{Prefix: "test:"}), dial(t, s)
+	take(t, l, "long", ratelimit.Rate{N: 10, Per: 10 * time.Hour, Burst: 10}, 3, 0)
+	if ttl := c.PTTL(t.Context(), "test:long").Val(); ttl <= 2*time.Hour || ttl > 3*time.Hour {
+		t.Errorf("the bucket is full in three hours and ends in %v", ttl)
+	}
+	take(t, l, "short", ratelimit.Rate{N: 1, Per: time.Millisecond, Burst: 1}, 1, 0)
+	take(t, l, "very short", ratelimit.Rate{N: 1 << 40, Per: time.Second, Burst: 1}, 1, 0)
+	take(t, l, "free", daily(1), 0, 0)
+	eventually(t, "only one key is left", func() bool {
+		return c.DBSize(t.Context()).Val() == 1 && c.Exists(t.Context(), "test:long").Val() == 1
+	})
+}
+
+func TestKeysThatClientsChooseAreOfBoundedLength(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	l, c := newLimiter(t, s, redislimit.Options{}), dial(t, s)
+	long := strings.Repeat("x", 1<<20)
+	for _, key := range []string{"limit:" + long, "limit:" + long + "y", "limit:{a}", "limit:{b}", "limit:", "limit:ok"} {
+		if !take(t, l, key, daily(1), 1, 0).OK || take(t, l, key, daily(1), 1, 0).OK {
+			t.Errorf("key %.20q has no bucket of its own", key)
+		}
+	}
+	keys := c.Keys(t.Context(), "*").Val()
+	for _, k := range keys {
+		if len(k) > 150 || strings.Contains(k, "{") || !strings.HasPrefix(k, "ratelimit:") {
+			t.Errorf("key %.200q", k)
+		}
+	}
+	if len(keys) != 6 {
+		t.Errorf("%d keys, want 6", len(keys))
+	}
+}
+
+// down kills Redis, and looks who decides then; then it starts it again.
+func down(t *testing.T, choice ratelimit.Limiter, decides func(t *testing.T, l ratelimit.Limiter)) {
+	t.Helper()
+	t.Parallel()
+	s, log := redistest.Start(t), new(logbook)
+	l := newLimiter(t, s, redislimit.Options{Down: choice, Logger: log.logger(), Retry: 50 * time.Millisecond})
+	for range 2 {
+		if v := take(t, l, "before", daily(1), 1, 0); !v.OK {
+			t.Fatalf("at first: %+v", v)
+		}
+		if v := take(t, l, "before", daily(1), 1, 0); v.OK {
+			t.Fatalf("Redis does not decide: %+v", v)
+		}
+		s.Kill()
+		decides(t, l)
+		if n := log.count("level=ERROR"); n != 1 {
+			t.Errorf("logged %d times that Redis does not answer, want once", n)
+		}
+		s.Restart() // empty, and without the script
+		eventually(t, "Redis decides again", func() bool {
+			take(t, l, "after", daily(1), 0, 0)
+			return log.count("level=INFO") == 1
+		})
+		if v := take(t, l, "after", daily(1), 1, 0); !v.OK {
+			t.Fatalf("after that: %+v", v)
+		}
+		if v := take(t, l, "after", daily(1), 1, 0); v.OK {
+			t.Fatalf("after that: %+v", v)
+		}
+		log.mu.Lock()
+		log.text.Reset()
+		log.mu.Unlock()
+	}
+}
+
+func TestRedisGoneDecidesInMemory(t *testing.T) {
+	round := 0
+	down(t, nil, func(t *testing.T, l ratelimit.Limiter) {
+		t.Helper()
+		round++
+		for i := range 20 {
+			if v := take(t, l, fmt.Sprint("meanwhile", round), daily(3), 1, 0); v.OK != (i < 3) {
+				t.Errorf("event %d: %+v", i, v)
+			}
+		}
+	})
+}
+
+func TestRedisGoneOpen(t *testing.T) {
+	down(t, ratelimit.Open(), func(t *testing.T, l ratelimit.Limiter) {
+		t.Helper()
+		for i := range 20 {
+			if v := take(t, l, "meanwhile", daily(3), 1, 0); !v.OK {
+				t.Errorf("event %d: %+v", i, v)
+			}
+		}
+	})
+}
+
+func TestRedisGoneClosed(t *testing.T) {
+	down(t, ratelimit.Closed(), func(t *testing.T, l ratelimit.Limiter) {
+		t.Helper()
+		for i := range 20 {
+			if v := take(t, l, "meanwhile", daily(3), 1, 0); v.OK || v.Wait != time.Second {
+				t.Errorf("event %d: %+v", i, v)
+			}
+		}
+	})
+}
+
+// failing is a limiter that does not know either.
+type failing struct{}
+
+func (failing) Take(context.Context, string, ratelimit.Rate, int, time.Duration) (ratelimit.Verdict, error) {
+	return ratelimit.Verdict{}, io.ErrUnexpectedEOF
+}
+
+func TestRedisGoneAndTheOtherLimiterFails(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	l := newLimiter(t, s, redislimit.Options{Down: failing{}, Logger: slog.New(slog.DiscardHandler)})
+	s.Kill()
+	if v, err := l.Take(t.Context(), "a", daily(1), 1, 0); v.OK || err == nil {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+func TestRedisThatHangsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	s, log := redistest.Start(t), new(logbook)
+	l := newLimiter(t, s, redislimit.Options{
+		Down: ratelimit.Open(), Logger: log.logger(), Timeout: 200 * time.Millisecond, Retry: 10 * time.Millisecond,
+	})
+	goOn := s.Hang()
+	var wg sync.WaitGroup
+	for range 50 { // all at once, and again and again while it hangs
+		wg.Go(func() {
+			for range 5 {
+				if v, err := l.Take(context.Background(), "a", daily(1), 1, 0); err != nil || !v.OK {
+					t.Errorf("%+v, %v", v, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := log.count("level=ERROR"); n != 1 {
+		t.Errorf("logged %d times that Redis does not answer, want once", n)
+	}
+	goOn()
+	eventually(t, "Redis decides again", func() bool { return !take(t, l, "b", daily(1), 1, 0).OK })
+}
+
+func TestScriptIsLoadedAgain(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	l, c := newLimiter(t, s, redislimit.Options{}), dial(t, s)
+	for i := range 5 {
+		if v := take(t, l, "a", daily(3), 1, 0); v.OK != (i < 3) {
+			t.Errorf("event %d: %+v", i, v)
+		}
+		if err := c.ScriptFlush(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestWhatIsNotOursIsNotTouched(t *testing.T) {
+	t.Parallel()
+	s, log := redistest.Start(t), new(logbook)
+	l, c := newLimiter(t, s, redislimit.Options{Logger: log.logger(), Down: ratelimit.Closed()}), dial(t, s)
+	ctx := t.Context()
+	if err := c.Set(ctx, "ratelimit:text", "somebody's", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if v := take(t, l, "text", daily(1), 1, 0); v.OK {
+		t.Errorf("%+v", v)
+	}
+	if got := c.Get(ctx, "ratelimit:text").Val(); got != "somebody's" {
+		t.Errorf("it is %q now", got)
+	}
+	if log.count("level=ERROR") != 1 {
+		t.Error("not logged")
+	}
+}
+
+// A client that leaves while its event is with Redis must not look like a Redis that
+// does not answer.
+func TestClientThatLeavesIsNoFailure(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, redistest.Start(t), redislimit.Options{Down: ratelimit.Closed()})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if v, err := l.Take(ctx, "a", daily(1), 1, 0); err != nil || !v.OK {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
+// calls returns how often Redis was asked to run a script.
+func calls(t *testing.T, c *redis.Client) (n int) {
+	t.Helper()
+	info := c.Info(t.Context(), "commandstats").Val()
+	for _, m := range regexp.MustCompile(`cmdstat_eval(?:sha)?:calls=(\d+)`).FindAllStringSubmatch(info, -1) {
+		k, err := strconv.Atoi(m[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += k
+	}
+	return n
+}
+
+func TestFloodDoesNotGetAsFarAsRedis(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	l, c := newLimiter(t, s, redislimit.Options{}), dial(t, s)
+	start := time.Now()
+	const events = 20_000
+	for i := range events {
+		if v := take(t, l, "flood", daily(10), 1, 0); v.OK != (i < 10) {
+			t.Fatalf("event %d: %+v", i, v)
+		}
+	}
+	// Once for each that was allowed, and then once a second, however long it took.
+	most := 10 + 2 + int(time.Since(start)/time.Second) + 1 // and once to load the script
+	if n := calls(t, c); n < 11 || n > most {
+		t.Errorf("Redis was asked %d times for %d events, want 11 to %d", n, events, most)
+	}
+}
+
+func TestDenialIsForWhatWasAskedOnly(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(t, redistest.Start(t), redislimit.Options{})
+	r := ratelimit.Rate{N: 24, Per: 24 * time.Hour, Burst: 10}
+	take(t, l, "a", r, 6, 0)
+	refused := take(t, l, "a", r, 5, 0)
+	if refused.OK || refused.Wait.Round(time.Hour) != time.Hour {
+		t.Errorf("5 of 4: %+v", refused)
+	}
+	if v := take(t, l, "a", r, 7, 0); v.OK || v.Wait.Round(time.Hour) != 3*time.Hour {
+		t.Errorf("7 of 4: %+v", v)
+	}
+	if v := take(t, l, "b", r, 5, 0); !v.OK {
+		t.Errorf("another key: %+v", v)
+	}
+	if v := take(t, l, "a", r, 4, 0); !v.OK {
+		t.Errorf("4 of 4: %+v", v)
+	}
+	if v := take(t, l, "a", r, 5, 6*time.Hour); !v.OK || v.Wait.Round(time.Hour) != 5*time.Hour {
+		t.Errorf("with patience: %+v", v)
+	}
+	if v := take(t, l, "a", ratelimit.Rate{N: 24, Per: 24 * time.Hour, Burst: 100}, 5, 0); !v.OK {
+		t.Errorf("another rate: %+v", v)
+	}
+}
+
+func TestDenialsOfManyKeysAreBounded(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = client.Close() })
+	l := redislimit.New(client, nil)
+	for i := range 10 * redislimit.MaxDenials {
+		redislimit.Deny(l, strconv.Itoa(i), daily(1), time.Hour)
+		if n := redislimit.Denials(l); n > 2*redislimit.MaxDenials {
+			t.Fatalf("%d denials are kept", n)
+		}
+	}
+	// The last ones are known still, without Redis, which is not there.
+	if v := take(t, l, strconv.Itoa(10*redislimit.MaxDenials-1), daily(1), 1, 0); v.OK || v.Wait > time.Hour {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestDeletedKeyIsNoticed(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	l, c := newLimiter(t, s, redislimit.Options{}), dial(t, s)
+	take(t, l, "a", daily(1), 1, 0)
+	if take(t, l, "a", daily(1), 1, 0).OK {
+		t.Fatal("allowed")
+	}
+	c.Del(t.Context(), "ratelimit:a")
+	eventually(t, "it is allowed again", func() bool { return take(t, l, "a", daily(1), 1, 0).OK })
+}
+
+// A cluster of one server is as strict about keys as one of many.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--cluster-enabled", "yes")
+	one := dial(t, s)
+	if err := one.Do(t.Context(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the cluster is ready", func() bool {
+		return strings.Contains(one.ClusterInfo(t.Context()).Val(), "cluster_state:ok")
+	})
+	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}, ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = c.Close() })
+	log := new(logbook)
+	l := redislimit.New(c, &redislimit.Options{Down: ratelimit.Closed(), Timeout: patience, Logger: log.logger()})
+	for i := range 100 {
+		key := fmt.Sprint(i)
+		if !take(t, l, key, daily(1), 1, 0).OK || take(t, l, key, daily(1), 1, 0).OK {
+			t.Errorf("key %s has no bucket of its own", key)
+		}
+	}
+	if log.count("level=") > 0 {
+		t.Error(log.text.String())
+	}
+}
+
+func TestMisusePanicsAndNamesTheFix(t *testing.T) {
+	t.Parallel()
+	good := redis.NewClient(&redis.Options{ContextTimeoutEnabled: true})
+	t.Cleanup(func() { _ = good.Close() })
+	for name, tt := range map[string]struct {
+		client redis.Scripter
+		opts   *redislimit.Options
+		want   string
+	}{
+		"no client": {nil, nil, "ContextTimeoutEnabled"},
+		"client":    {redis.NewClient(&redis.Options{}), nil, "ContextTimeoutEnabled"},
+		"cluster":   {redis.NewClusterClient(&redis.ClusterOptions{}), nil, "ContextTimeoutEnabled"},
+		"ring":      {redis.NewRing(&redis.RingOptions{}), nil, "ContextTimeoutEnabled"},
+		"timeout":   {good, &redislimit.Options{Timeout: -1}, "leave it 0"},
+		"retry":     {good, &redislimit.Options{Retry: -1}, "leave it 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			defer func() {
+				if s := fmt.Sprint(recover()); !strings.HasPrefix(s, "redislimit: ") || !strings.Contains(s, tt.want) {
+					t.Errorf("panic %q, want %q in it", s, tt.want)
+				}
+				if c, ok := tt.client.(io.Closer); ok && tt.client != good {
+					_ = c.Close()
+				}
+			}()
+			redislimit.New(tt.client, tt.opts)
+		})
+	}
+}
