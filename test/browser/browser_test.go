@@ -22,6 +22,7 @@ import (
 const enough = 3 * time.Minute
 
 func TestDemo(t *testing.T) {
+	t.Parallel()
 	node := require.Tool(t, "node")
 	chromium := require.Tool(t, "chromium")
 	require.NodePackages(t, ".")

@@ -27,20 +27,23 @@ type app struct {
 	control *httptest.Server
 	notes   *notes
 
-	t    *testing.T
-	log  *slog.Logger
-	opts sio.Options
+	t     *testing.T
+	mount mount
+	log   *slog.Logger
+	opts  sio.Options
 
-	mu   sync.Mutex // a scenario stops and starts while others look
-	addr string
-	http *http.Server
-	sio  *sio.Server
+	mu     sync.Mutex // a scenario stops and starts while others look
+	addr   string
+	web    backend
+	served chan error
+	sio    *sio.Server
 }
 
-func newApp(t *testing.T, opts sio.Options) *app {
+func newApp(t *testing.T, m mount, opts sio.Options) *app {
 	t.Helper()
 	a := &app{
 		t:     t,
+		mount: m,
 		log:   slog.New(slog.NewTextHandler(t.Output(), nil)),
 		notes: newNotes(t),
 		addr:  "127.0.0.1:0",
@@ -77,9 +80,13 @@ func (a *app) start() error {
 		return err
 	}
 	a.addr = ln.Addr().String()
-	a.sio = newServer(a.log, a.notes, a.opts)
-	a.http = &http.Server{Handler: newRouter(a.sio), ReadHeaderTimeout: stopTimeout}
-	go a.http.Serve(ln) //nolint:errcheck // it ends with http.ErrServerClosed
+	a.sio = newServer(a.mount, a.log, a.notes, a.opts)
+	a.web = a.mount.backend(a.sio)
+	a.served = make(chan error, 1)
+	go func(web backend, served chan<- error) {
+		served <- web.Serve(ln)
+		close(served) // for a second stop
+	}(a.web, a.served)
 	return nil
 }
 
@@ -89,7 +96,13 @@ func (a *app) stop() error {
 	defer cancel()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return errors.Join(a.sio.Shutdown(ctx), a.http.Shutdown(ctx))
+	if err := errors.Join(a.sio.Shutdown(ctx), a.web.Shutdown(ctx)); err != nil {
+		return err
+	}
+	if err := <-a.served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 // listen opens addr. The port of a server that has just stopped can be in use for a

@@ -1,10 +1,15 @@
-// Package interop_test lets the official JavaScript client talk to sioplug behind
-// Gin. Each file in scenarios is about one subject and runs in Node once per way to
-// connect, against a server of its own; each of its tests becomes a Go subtest:
+// Package interop_test lets the official JavaScript client talk to sioplug. Each file
+// in scenarios is about one subject and runs in Node once per way to connect, behind
+// Gin and against a server of its own; each of its tests becomes a Go subtest:
 //
 //	go test ./test/interop -v -run 'TestInterop/rooms/upgrade'
 //
-// The server they talk to is in server_test.go, and the files that it calls on.
+// Those that can tell one mount from another run behind all other frameworks, too:
+//
+//	go test ./test/interop -v -run 'TestMounts/fiber/upgrade'
+//
+// The server they talk to is in server_test.go, and the files that it calls on; its
+// mounts are in mounts_test.go.
 package interop_test
 
 import (
@@ -22,10 +27,11 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.uber.org/goleak"
 
+	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/test/require"
 )
 
-// scenarioTimeout ends a scenario that hangs. The slowest takes a few seconds.
+// scenarioTimeout ends scenarios that hang. The slowest take half a minute.
 const scenarioTimeout = 2 * time.Minute
 
 // maxLine bounds a line of a scenario's output; failures may quote large values.
@@ -33,13 +39,17 @@ const maxLine = 16 << 20
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m,
+		// fasthttp's own, which sleep for seconds before they see that they are done.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+	)
 }
 
 func TestInterop(t *testing.T) {
 	node := require.Tool(t, "node")
 	require.NodePackages(t, ".")
-	files, err := filepath.Glob("scenarios/*.test.js")
+	files, err := filepath.Glob(scenario("*"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scenarios found (%v)", err)
 	}
@@ -49,12 +59,43 @@ func TestInterop(t *testing.T) {
 			for _, mode := range modes(subject) {
 				t.Run(mode, func(t *testing.T) {
 					t.Parallel()
-					runScenario(t, node, file, mode, newApp(t, options(subject)))
+					app := newApp(t, onGin(), options(subject))
+					runScenarios(t, node, mode, app, app.listenTLS(t), file)
 				})
 			}
 		})
 	}
 }
+
+// TestMounts runs the scenarios in which requests, connections and the framework
+// matter. To save time, those of one mount and mode share a server and a process.
+func TestMounts(t *testing.T) {
+	node := require.Tool(t, "node")
+	require.NodePackages(t, ".")
+	var files []string
+	for _, subject := range []string{
+		"mount", "bundle", "transport", "text", "binary", "acks", "errors", "namespaces", "refusal", "rooms", "large", "order",
+		"disconnect", "restart",
+	} {
+		files = append(files, scenario(subject))
+	}
+	for _, m := range mounts() {
+		if m.name == onGin().name {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			for _, mode := range modes("") {
+				t.Run(mode, func(t *testing.T) {
+					t.Parallel()
+					runScenarios(t, node, mode, newApp(t, m, sio.Options{}), nil, files...)
+				})
+			}
+		})
+	}
+}
+
+// scenario returns the file that is about a subject.
+func scenario(subject string) string { return filepath.Join("scenarios", subject+".test.js") }
 
 // modes returns the ways to connect that make a difference to the subject.
 func modes(subject string) []string {
@@ -70,27 +111,28 @@ func modes(subject string) []string {
 
 // A result is a line of support/reporter.js: how one JavaScript test ended.
 type result struct {
-	Test         string
+	File, Test   string
 	Pass, Skip   bool
 	Milliseconds float64
 	Error        string
 }
 
-// runScenario runs file in Node and makes each of its tests a subtest of t.
-func runScenario(t *testing.T, node, file, mode string, app *app) {
+// runScenarios runs files in Node and makes each of their tests a subtest of t.
+func runScenarios(t *testing.T, node, mode string, app *app, env []string, files ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), scenarioTimeout)
 	defer cancel()
 
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, node, "--test-reporter=./support/reporter.js", file)
+	args := append([]string{"--test-reporter=./support/reporter.js", "support/scenarios.js"}, files...)
+	cmd := exec.CommandContext(ctx, node, args...)
 	cmd.Stderr = &stderr
 	cmd.Env = append(os.Environ(),
 		"INTEROP_URL="+app.url,
 		"INTEROP_CONTROL_URL="+app.control.URL,
 		"INTEROP_MODE="+mode,
 	)
-	cmd.Env = append(cmd.Env, app.listenTLS(t)...)
+	cmd.Env = append(cmd.Env, env...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -109,14 +151,18 @@ func runScenario(t *testing.T, node, file, mode string, app *app) {
 			continue
 		}
 		tests++
-		t.Run(r.Test, r.report)
+		name := r.Test
+		if len(files) > 1 {
+			name = strings.TrimSuffix(filepath.Base(r.File), ".test.js") + "/" + name
+		}
+		t.Run(name, r.report)
 	}
 	if err := lines.Err(); err != nil {
 		t.Errorf("reading the output of Node: %v", err)
 	}
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		t.Errorf("the scenario did not end within %v", scenarioTimeout)
+		t.Errorf("the scenarios did not end within %v", scenarioTimeout)
 	}
 	if (err != nil && !t.Failed()) || tests == 0 {
 		t.Errorf("Node ran %d tests and ended with %v", tests, err)

@@ -6,38 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
 )
-
-// newRouter returns a Gin application that has routes and middleware of its own, and
-// the Socket.IO server mounted twice: at the root and under a parameter.
-func newRouter(srv *sio.Server) *gin.Engine {
-	r := gin.New()
-	r.Use(func(c *gin.Context) {
-		user, _ := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
-		c.Set("user", user)
-	})
-	r.GET("/hello", func(c *gin.Context) { c.String(http.StatusOK, "hello") })
-	siogin.Mount(r, srv)
-
-	tenants := r.Group("/t/:tenant", func(c *gin.Context) {
-		if c.Param("tenant") == "closed" {
-			c.AbortWithStatus(http.StatusForbidden)
-		}
-	})
-	siogin.Mount(tenants, srv)
-	return r
-}
 
 // options returns what the server has to be set to for a subject.
 func options(subject string) sio.Options {
@@ -67,7 +44,7 @@ func options(subject string) sio.Options {
 }
 
 // newServer returns the Socket.IO server that the scenarios talk to.
-func newServer(log *slog.Logger, n *notes, opts sio.Options) *sio.Server {
+func newServer(m mount, log *slog.Logger, n *notes, opts sio.Options) *sio.Server {
 	opts.ClientFS = os.DirFS("node_modules/socket.io-client/dist")
 	opts.Logger = log
 	if opts.CleanupEmptyChildNamespaces {
@@ -79,7 +56,7 @@ func newServer(log *slog.Logger, n *notes, opts sio.Options) *sio.Server {
 	echoes(root)
 	acks(root)
 	questions(root, n)
-	values(root)
+	values(root, m)
 	sizes(root)
 	volatile(root)
 
@@ -225,18 +202,18 @@ func ending(err error) string {
 	}
 }
 
-// values reads what Gin's middleware and router knew about the request.
-func values(ns *sio.Namespace) {
+// values reads what the framework's middleware and router knew about the request.
+func values(ns *sio.Namespace, m mount) {
 	type identity struct {
 		User   string `json:"user"`
 		Tenant string `json:"tenant"`
 	}
-	ns.On("whoami", sio.Reply(func(c *sio.Ctx, _ struct{}) (identity, error) {
-		request := siogin.Context(c.Socket)
-		return identity{User: request.GetString("user"), Tenant: request.Param("tenant")}, nil
+	ns.On("whoami", sio.Reply(func(c *sio.Ctx, _ struct{}) (who identity, err error) {
+		who.User, who.Tenant = m.identify(c.Socket)
+		return who, nil
 	}))
 	ns.On("protocol", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
-		return siogin.Context(c.Socket).Request.Proto, nil
+		return siogin.Context(c.Socket).Request.Proto, nil // it is asked for only there
 	}))
 }
 

@@ -11,7 +11,7 @@ import (
 func (a *app) listenTLS(t *testing.T) (env []string) {
 	t.Helper()
 	a.mu.Lock()
-	web := httptest.NewUnstartedServer(newRouter(a.sio))
+	web := httptest.NewUnstartedServer(newGin(a.sio))
 	a.mu.Unlock()
 	web.EnableHTTP2 = true
 	web.StartTLS()

@@ -10,6 +10,7 @@ export default async function* reporter(events) {
     }
     const error = data.details.error;
     yield JSON.stringify({
+      file: data.file,
       test: data.name,
       pass: type === "test:pass",
       skip: data.skip !== undefined || data.todo !== undefined,
