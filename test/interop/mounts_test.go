@@ -82,6 +82,7 @@ type fiberV3Backend struct{ app *fiberv3.App }
 func (b fiberV3Backend) Serve(ln net.Listener) error {
 	return b.app.Listener(ln, fiberv3.ListenConfig{DisableStartupMessage: true})
 }
+
 func (b fiberV3Backend) Shutdown(ctx context.Context) error { return b.app.ShutdownWithContext(ctx) }
 
 func bearer(authorization string) string {
