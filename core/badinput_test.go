@@ -46,7 +46,7 @@ func broken() map[string][]string {
 	return cases
 }
 
-func TestSIO_BAD_1_BAD_3_BrokenPacketsEndTheSessionOfTheOffenderAlone(t *testing.T) {
+func TestSIO_BAD_1_BAD_3_DC_5_DC_6_BrokenPacketsEndTheSessionOfTheOffenderAlone(t *testing.T) {
 	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {

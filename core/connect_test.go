@@ -63,7 +63,7 @@ func TestSIO_CN_1_ConnectTimeoutIsExact(t *testing.T) {
 	}
 }
 
-func TestSIO_BAD_5_ConnectTimeoutEndsAChainThatTakesTooLong(t *testing.T) {
+func TestSIO_BAD_5_MW_7_ConnectTimeoutEndsAChainThatTakesTooLong(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var s story
 		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
@@ -147,7 +147,7 @@ func TestSIO_CN_3_UnknownNamespace(t *testing.T) {
 	})
 }
 
-func TestSIO_CN_5_SocketBeforeItIsConnected(t *testing.T) {
+func TestSIO_CN_5_MW_5_SocketBeforeItIsConnected(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var id string
 		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
@@ -165,7 +165,7 @@ func TestSIO_CN_5_SocketBeforeItIsConnected(t *testing.T) {
 	})
 }
 
-func TestSIO_CN_6_ConnectMiddlewareInOrder(t *testing.T) {
+func TestSIO_CN_6_MW_1_MW_2_NS_5_ConnectMiddlewareInOrder(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var s story
 		srv.UseConnect(step(&s, "one"), step(&s, "two"))
@@ -182,7 +182,24 @@ func TestSIO_CN_6_ConnectMiddlewareInOrder(t *testing.T) {
 	})
 }
 
-func TestSIO_CN_7_RefusedMayTryAgain(t *testing.T) {
+func TestSIO_MW_4_MiddlewareIsThatOfTheBeginning(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		var s story
+		srv.UseConnect(sio.Guard(func(*sio.Ctx) error {
+			srv.UseConnect(step(&s, "later"))
+			return nil
+		}))
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		synctest.Wait()
+		s.want(t)
+		d.WebSocket(t).Connect("/", "")
+		synctest.Wait()
+		s.want(t, "later")
+	})
+}
+
+func TestSIO_CN_7_MW_3_RefusedMayTryAgain(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var s story
 		refuse := true
@@ -214,7 +231,7 @@ func TestSIO_CN_7_RefusedMayTryAgain(t *testing.T) {
 	})
 }
 
-func TestSIO_CN_8_GoneWhileTheChainRuns(t *testing.T) {
+func TestSIO_CN_8_MW_6_GoneWhileTheChainRuns(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var s story
 		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
@@ -232,7 +249,7 @@ func TestSIO_CN_8_GoneWhileTheChainRuns(t *testing.T) {
 	})
 }
 
-func TestSIO_CN_9_Connected(t *testing.T) {
+func TestSIO_CN_9_MW_5_Connected(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		srv.OnConnect(func(c *sio.Ctx) error {
 			if !c.Connected() || !slices.Equal(c.Rooms(), []string{c.ID()}) {
@@ -246,7 +263,7 @@ func TestSIO_CN_9_Connected(t *testing.T) {
 	})
 }
 
-func TestSIO_CN_10_OnConnectBeforeTheFirstEvent(t *testing.T) {
+func TestSIO_CN_10_CN_17_OnConnectBeforeTheFirstEvent(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var s story
 		srv.OnConnect(func(c *sio.Ctx) error {
@@ -267,7 +284,7 @@ func TestSIO_CN_10_OnConnectBeforeTheFirstEvent(t *testing.T) {
 
 // The reference writes what middleware emits before the answer and lets it
 // join rooms. Here both is an error, so that a refusal leaves nothing behind.
-func TestSIO_CN_11_CN_12_NothingIsSentOrJoinedBeforeAcceptance(t *testing.T) {
+func TestSIO_CN_11_CN_12_EM_18_NothingIsSentOrJoinedBeforeAcceptance(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
 			_, ask := c.EmitWithAck(c.Context(), "x")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -81,7 +82,7 @@ func TestSIO_DC_3_ClientDisconnects(t *testing.T) {
 	})
 }
 
-func TestSIO_DC_4_TheSessionEnds(t *testing.T) {
+func TestSIO_DC_4_DC_5_DC_15_TheSessionEnds(t *testing.T) {
 	for want, end := range map[sio.Reason]func(c *siotest.Client){
 		sio.ReasonTransportClose: (*siotest.Client).Abort,
 		sio.ReasonParseError:     func(c *siotest.Client) { c.Send("x") },
@@ -102,6 +103,27 @@ func TestSIO_DC_4_TheSessionEnds(t *testing.T) {
 				if n := srv.ClientsCount(); n != 0 {
 					t.Errorf("%d clients left", n)
 				}
+			})
+		})
+	}
+}
+
+func TestSIO_DC_17_WhatIsBehindTheReason(t *testing.T) {
+	for want, end := range map[string]func(c *siotest.Client){
+		"sio: disconnected: transport close: EOF":              (*siotest.Client).Abort,
+		"sio: disconnected: forced close: unknown packet type": func(c *siotest.Client) { c.Send("4abc") },
+		"sio: disconnected: client namespace disconnect":       func(c *siotest.Client) { c.Send("41") },
+		"sio: disconnected: ping timeout":                      func(*siotest.Client) {},
+	} {
+		t.Run(want, func(t *testing.T) {
+			withSocket(t, nil, func(t *testing.T, _ *sio.Server, s *sio.Socket, c *siotest.Client) {
+				end(c)
+				<-s.Context().Done()
+				why, ok := errors.AsType[*sio.DisconnectError](context.Cause(s.Context()))
+				if !ok || !strings.HasPrefix(why.Error(), want) || (why.Err != nil) != (strings.Count(want, ":") > 2) {
+					t.Errorf("%v, want %s", why, want)
+				}
+				c.Abort()
 			})
 		})
 	}
@@ -189,7 +211,7 @@ func TestSIO_DC_11_OnlyOnce(t *testing.T) {
 	})
 }
 
-func TestSIO_DC_12_DC_13_NothingIsSentAfterDisconnect(t *testing.T) {
+func TestSIO_DC_12_DC_13_EM_18_NothingIsSentAfterDisconnect(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		srv.On("event", func(c *sio.Ctx) error {
 			must(t, c.Disconnect())

@@ -266,7 +266,7 @@ func TestSIO_EM_16_EM_17_TextIsIntact(t *testing.T) {
 	})
 }
 
-func TestEmitOfWhatHasNoJSON(t *testing.T) {
+func TestSIO_EM_3_ENC_9_EmitOfWhatHasNoJSON(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		type ring struct{ Next *ring }
 		circle := &ring{}

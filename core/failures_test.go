@@ -91,7 +91,7 @@ func TestErrorsInTheConnectChain(t *testing.T) {
 	}
 }
 
-func TestErrorsOfEvents(t *testing.T) {
+func TestSIO_BAD_7_ErrorsOfEvents(t *testing.T) {
 	for name, f := range failures() {
 		for where, register := range map[string]func(*sio.Server, sio.Handler){
 			"handler":    func(srv *sio.Server, h sio.Handler) { srv.On("event", h) },

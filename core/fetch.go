@@ -61,19 +61,15 @@ func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 // describe returns this server's clients in the target.
 func (n *Namespace) describe(t adapter.Target) []adapter.Socket {
 	all := []adapter.Socket{}
-	for _, s := range n.index.List(target(t)) {
+	n.forEach(t, func(s *Socket) {
 		data, err := s.dataJSON()
-		if err != nil {
+		handshake, bad := json.Marshal(s.Handshake().toWire())
+		if err := errors.Join(err, bad); err != nil {
 			s.logFailure("describing a socket failed", "", err)
-			continue
-		}
-		handshake, err := json.Marshal(s.Handshake().toWire())
-		if err != nil {
-			s.logFailure("describing a socket failed", "", err)
-			continue
+			return
 		}
 		all = append(all, adapter.Socket{ID: s.id, Rooms: s.Rooms(), Data: data, Handshake: handshake})
-	}
+	})
 	return all
 }
 

@@ -22,7 +22,7 @@ func around(s *story, name string) sio.Middleware {
 	}
 }
 
-func TestMiddlewareOrder(t *testing.T) {
+func TestSIO_PM_1_MiddlewareOrder(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var s story
 		srv.On("event", sio.Reply(func(_ *sio.Ctx, n int) (int, error) {
@@ -41,7 +41,7 @@ func TestMiddlewareOrder(t *testing.T) {
 	})
 }
 
-func TestMiddlewareMayRefuse(t *testing.T) {
+func TestSIO_PM_2_MiddlewareMayRefuse(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		var s story
 		srv.On("event", func(*sio.Ctx) error { s.add("handler"); return nil },

@@ -10,11 +10,11 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
-// EIO-RT-5 and EIO-UP-17: what else a mux serves, another Socket.IO server
+// EIO-RT-5, EIO-UP-17 and SIO-SV-3: what else a mux serves, another Socket.IO server
 // included, is not disturbed, not even while a client upgrades.
 func TestServersBesideEachOther(t *testing.T) {
 	t.Parallel()
-	t.Run("EIO-RT-5, EIO-UP-17 two servers and a route on one mux", func(t *testing.T) {
+	t.Run("EIO-RT-5, EIO-UP-17, SIO-SV-3 two servers and a route on one mux", func(t *testing.T) {
 		t.Parallel()
 		first, second := newServer(t, nil), newServer(t, nil)
 		for name, srv := range map[string]*sio.Server{"first": first, "second": second} {

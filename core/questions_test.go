@@ -143,6 +143,24 @@ func TestSIO_EM_10_DeadlineIsExactAndLateAnswersAreIgnored(t *testing.T) {
 	})
 }
 
+// The reference counts from 0.
+func TestSIO_EM_7_IDsAreCountedByNamespace(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		root, chat := newCrowd(t, srv, d, "/", "a", "b"), newCrowd(t, srv, d, "/chat", "c")
+		ask(t.Context(), root.sockets["a"])
+		root.clients["a"].Want(`421["question",1]`)
+		ask(t.Context(), root.sockets["b"])
+		root.clients["b"].Want(`422["question",1]`)
+		go func() {
+			for range sio.BroadcastWithAck[int](t.Context(), srv.To("a"), "question", 1) {
+			}
+		}()
+		root.clients["a"].Want(`423["question",1]`)
+		ask(t.Context(), chat.sockets["c"])
+		chat.clients["c"].Want(`42/chat,1["question",1]`)
+	})
+}
+
 func TestSIO_EM_12_BAD_6_AnswersAreMatchedByIDAndSocket(t *testing.T) {
 	withSocket(t, nil, func(t *testing.T, srv *sio.Server, s *sio.Socket, c *siotest.Client) {
 		first := ask(t.Context(), s)

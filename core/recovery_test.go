@@ -256,6 +256,21 @@ func TestSIO_CSR_5_WhoCannotRecover(t *testing.T) {
 	}
 }
 
+func TestSIO_CN_4_OnlyStringsName(t *testing.T) {
+	for _, auth := range []string{`{"pid":1,"offset":%[2]q}`, `{"pid":%[1]q,"offset":1}`, `{"pid":%[1]q}`, `{"pid":[%[1]q],"offset":[%[2]q]}`} {
+		bubble(t, recovering, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+			v := arrive(t, srv, d.WebSocket(t))
+			v.Abort()
+			synctest.Wait()
+			c := d.WebSocket(t)
+			c.Send("40" + fmt.Sprintf(auth+"%[3]s", v.pid, v.offset, ""))
+			if p := c.Next(); !strings.HasPrefix(p, `40{"sid":`) || strings.Contains(p, v.id) || strings.Contains(p, v.pid) {
+				t.Errorf("%s: %s", auth, p)
+			}
+		})
+	}
+}
+
 func TestSIO_CSR_10_WithoutTheOption(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		srv.OnConnect(func(c *sio.Ctx) error { return c.Emit("recovered", c.Recovered()) })

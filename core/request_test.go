@@ -139,7 +139,7 @@ func TestRequestOptions(t *testing.T) {
 		t.Errorf("EIO-HC-1: %v", h)
 	}
 	if got, _ := fetch(t, d, http.MethodGet, d.Endpoint("teapot", ""), nil); got != "418 I'm a teapot" {
-		t.Errorf("EIO-MW-2: %s", got)
+		t.Errorf("EIO-MW-2, SIO-MW-8: %s", got)
 	}
 	fetch(t, d, http.MethodGet, d.URL, nil)
 	if err := await(t, "the refusal", refused); err.Code != 0 || len(refused) > 0 {

@@ -64,7 +64,7 @@ func (cr *crowd) want(t *testing.T, what string, send func() error, names ...str
 	}
 }
 
-func TestSIO_BC_2_BC_3_BC_4_Targets(t *testing.T) {
+func TestSIO_BC_2_BC_3_BC_4_BC_5_BC_8_Targets(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		cr := newCrowd(t, srv, d, "/", "a", "b", "ab", "abc", "c")
 		id := func(name string) string { return cr.sockets[name].ID() }
@@ -208,7 +208,7 @@ func TestSIO_BC_1_BroadcastsAreValues(t *testing.T) {
 
 // Modifiers are not kept on a shared socket, as with some, so that two
 // goroutines cannot get in each other's way.
-func TestSIO_BC_1_ConcurrentEmitsWithModifiers(t *testing.T) {
+func TestSIO_BC_1_EM_15_ConcurrentEmitsWithModifiers(t *testing.T) {
 	const n = 100
 	srv, d := loopback(t, nil)
 	cr := newCrowd(t, srv, d, "/", "a", "b", "ab")

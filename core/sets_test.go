@@ -76,7 +76,7 @@ func TestSIO_CU_1_SIO_CU_2_Fetch(t *testing.T) {
 	})
 }
 
-func TestSIO_CU_3_SIO_CU_4_SetsOfSockets(t *testing.T) {
+func TestSIO_CU_3_CU_4_NS_6_SetsOfSockets(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		left := reasons(srv.Namespace)
 		cr := newCrowd(t, srv, d, "/", "a", "ab", "b", "c")
@@ -360,7 +360,7 @@ func (upperCodec) Unmarshal(data []byte, v any) error {
 	return json.Unmarshal([]byte(strings.ToUpper(string(data))), v)
 }
 
-func TestJSONCodecIsUsedEverywhere(t *testing.T) {
+func TestSIO_ENC_10_JSONCodecIsUsedEverywhere(t *testing.T) {
 	type value struct{ V string }
 	bubble(t, &sio.Options{JSON: upperCodec{}}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {

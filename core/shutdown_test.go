@@ -12,7 +12,7 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
-func TestSIO_DC_7_CL_1_Shutdown(t *testing.T) {
+func TestSIO_DC_7_CL_1_CL_5_Shutdown(t *testing.T) {
 	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {

@@ -214,7 +214,7 @@ func mustText(t *testing.T, d *packet.Decoder, text string, complete bool) {
 	}
 }
 
-func TestMaxAttachments(t *testing.T) {
+func TestSIO_BIN_7_ENC_10_MaxAttachments(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ set, limit int }{
 		{0, packet.DefaultMaxAttachments}, {1, 1}, {2, 2}, {100, 100}, {-1, 0}, {math.MaxInt, math.MaxInt32},

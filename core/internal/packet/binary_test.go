@@ -108,8 +108,7 @@ func TestAppendBinaryHeader(t *testing.T) {
 	}
 }
 
-// SIO-ENC-7, 13.15.26.
-func TestEncodingLeavesArgumentsAlone(t *testing.T) {
+func TestSIO_ENC_7_EncodingLeavesArgumentsAlone(t *testing.T) {
 	t.Parallel()
 	build := func() []any {
 		return []any{map[string]any{"a": []byte{1}, "b": []any{[]byte{2}, "x"}}, &file{Data: []byte{3}, Any: []byte{4}}}

@@ -154,6 +154,27 @@ func (x *Index[M]) Rooms(m *Member[M]) []string {
 	return names
 }
 
+// Member returns the member of that id.
+func (x *Index[M]) Member(id string) (value M, ok bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	m, ok := x.ids[id]
+	if ok {
+		value = m.value
+	}
+	return value, ok
+}
+
+// EachRoom calls f for every room that has members, but not for those that ids
+// are. f must neither block nor call the index.
+func (x *Index[M]) EachRoom(f func(name string)) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for name := range x.rooms {
+		f(name)
+	}
+}
+
 // Len returns the number of members.
 func (x *Index[M]) Len() int {
 	x.mu.RLock()

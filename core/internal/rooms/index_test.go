@@ -81,6 +81,32 @@ func TestRoomsOfAMember(t *testing.T) {
 	}
 }
 
+func TestMembersAndRoomsThatThereAre(t *testing.T) {
+	t.Parallel()
+	x := rooms.NewIndex[string]()
+	a := add(x, "a", "red", "blue", "b")
+	add(x, "b", "red")
+	want := func(want ...string) {
+		t.Helper()
+		var got []string
+		x.EachRoom(func(name string) { got = append(got, name) })
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("rooms %v, want %v", got, want)
+		}
+	}
+	want("b", "blue", "red")
+	if v, ok := x.Member("a"); v != "a" || !ok {
+		t.Errorf("member %q, %v", v, ok)
+	}
+	x.Remove(a)
+	want("red")
+	for _, id := range []string{"a", "red"} {
+		if v, ok := x.Member(id); v != "" || ok {
+			t.Errorf("%s: member %q", id, v)
+		}
+	}
+}
+
 func TestPinnedMembersStay(t *testing.T) {
 	t.Parallel()
 	x := rooms.NewIndex[string]()

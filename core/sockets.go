@@ -1,0 +1,82 @@
+package sio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/sioplug/sioplug/core/adapter"
+)
+
+// Socket returns the socket of that id, nil if no such client is connected to
+// this server. A client of another server of the cluster has no Socket here; to
+// do something to it, use its id as a room: [Namespace.To].
+func (n *Namespace) Socket(id string) *Socket {
+	for _, n := range n.members() {
+		if s, ok := n.index.Member(id); ok && s.Connected() {
+			return s
+		}
+	}
+	return nil
+}
+
+// Rooms returns the names of the rooms that clients of this server have joined,
+// sorted. The ids of sockets, which are rooms as well, are not among them.
+func (n *Namespace) Rooms() []string {
+	names := make(map[string]bool)
+	for _, n := range n.members() {
+		n.index.EachRoom(func(name string) { names[name] = true })
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// Sockets returns the clients in the set that are connected to this server, in
+// no particular order. For those of a whole cluster, see [Broadcast.Fetch].
+func (b Broadcast) Sockets() []*Socket {
+	var list []*Socket
+	b.each(func(s *Socket) { list = append(list, s) })
+	return list
+}
+
+// Count returns the number of clients in the set. On this server that costs
+// nothing but a look at each of them; other servers of a cluster are asked,
+// unless the set is [Broadcast.Local]. If some do not answer in time, it returns
+// what there is and an error.
+func (b Broadcast) Count(ctx context.Context) (int, error) {
+	count := 0
+	b.each(func(*Socket) { count++ })
+	if b.local {
+		return count, nil
+	}
+	q := newQuestion(ctx, nil)
+	m := b.message(adapter.Fetch, content{})
+	for _, n := range b.ns.members() {
+		q.putToOthers(n, m)
+	}
+	var errs []error
+	for r, err := range q.all() {
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		count += len(r.Sockets)
+	}
+	if err := ctx.Err(); err != nil {
+		errs = append(errs, fmt.Errorf("sio: counting sockets: %w", err))
+	}
+	return count, errors.Join(errs...)
+}
+
+// each calls f for every connected client of this server in the set, while the
+// index is held.
+func (b Broadcast) each(f func(*Socket)) {
+	for _, n := range b.ns.members() {
+		n.index.Each(target(b.target()), func(s *Socket) {
+			if s.Connected() {
+				f(s)
+			}
+		})
+	}
+}
