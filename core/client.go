@@ -79,10 +79,16 @@ func (c *client) Message(binary bool, p []byte) {
 	if !complete {
 		c.partial = in
 	}
-	if err != nil { // SIO-BAD-1, SIO-BAD-3
-		c.server.log().Debug("client broke the protocol", slog.String("address", c.session.ClientIP()), errAttr(err))
-		c.session.Close(err)
+	if err != nil {
+		c.cutOff(err)
 	}
+}
+
+// cutOff ends the connection of a client that broke the protocol (SIO-BAD-1,
+// SIO-BAD-3).
+func (c *client) cutOff(err error) {
+	c.server.debug("client broke the protocol", slog.String("address", c.session.ClientIP()), errAttr(err))
+	c.session.Close(err)
 }
 
 // handle handles a packet. If it is for a handler, in carries it there.
@@ -119,7 +125,7 @@ func (c *client) connect(p packet.Packet) error {
 		}
 		return err
 	}
-	s := newSocket(c, ns, c.newID(ns), p.Data)
+	s := newSocket(c, ns, p.Data)
 	if err := c.add(s); err != nil {
 		ns.leave()
 		return err
@@ -128,11 +134,13 @@ func (c *client) connect(p packet.Packet) error {
 	in.init(s, taskConnect)
 	in.event = eventConnect
 	idle, err := s.queue.Push(queued{in})
-	s.runIf(idle)
+	if idle {
+		c.hasWork(s)
+	}
 	return err
 }
 
-// Work implements [engine.Worker]: it handles events.
+// Work implements [engine.Worker]: it handles packets.
 func (c *client) Work() {
 	for {
 		c.mu.Lock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/sioplug/sioplug/core/internal/rescue"
 )
@@ -100,6 +101,14 @@ func (s *Socket) causedByClient(err error) bool {
 }
 
 func (s *Server) log() *slog.Logger { return s.opts.Logger }
+
+// debug logs what happens to every client. It asks first, because a call of the
+// logger needs much stack, whether there is anything to log or not.
+func (s *Server) debug(msg string, attrs ...slog.Attr) {
+	if ctx := context.Background(); s.opts.Logger.Enabled(ctx, slog.LevelDebug) {
+		s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, msg, slices.Clone(attrs)...)
+	}
+}
 
 // misuse ends the program at startup, when a registration can only be wrong.
 func misuse(msg string) {

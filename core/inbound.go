@@ -14,9 +14,9 @@ func (s *Socket) event(p packet.Packet, in *inbound) {
 	}
 }
 
-// runIf starts a goroutine for the socket's tasks if nobody runs them. Events
-// do not need one (see [client.Work]); what comes once in a socket's life does,
-// so that the stack of the reading goroutine stays small.
+// runIf starts a goroutine for the last of the socket's tasks if nobody runs them:
+// it does not come from what the client sent (see [client.Work]), and whoever
+// ended the socket must not wait for handlers.
 func (s *Socket) runIf(idle bool) {
 	if idle {
 		go s.queue.Run() // Shutdown waits for the last task

@@ -72,6 +72,7 @@ func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {
 	s, r := c.Socket, n.routes.Load()
+	s.id = s.client.newID(n)
 	s.prepare()
 	deciding := []Handler{r.connect}
 	if s.skipsMiddlewares() {
@@ -86,7 +87,7 @@ func (n *Namespace) connect(c *Ctx) {
 	if !s.accept() {
 		return // it has gone meanwhile
 	}
-	n.server.log().Debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
+	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
 	for _, h := range slices.Concat(s.hooked(false), r.onConnect) {
 		if err := rescue.Call(func() error { return h(c) }); err != nil {
 			s.logFailure("OnConnect failed", eventConnect, err)
@@ -99,7 +100,7 @@ func (n *Namespace) connect(c *Ctx) {
 // disconnected runs the last functions of a socket, on its queue.
 func (n *Namespace) disconnected(s *Socket) {
 	why := s.whyEnded()
-	n.server.log().Debug("socket disconnected",
+	n.server.debug("socket disconnected",
 		slog.String("ns", n.name), slog.String("sid", s.id), slog.String("reason", string(why.Reason)))
 	for _, f := range n.routes.Load().onLeave {
 		err := rescue.Call(func() error { f(s, why.Reason); return nil })

@@ -18,7 +18,7 @@ import (
 // those belong to the [Namespace]. All methods are safe for concurrent use,
 // and none blocks unless it takes a context.
 type Socket struct {
-	id     string
+	id     string // set by the first task
 	ns     *Namespace
 	client *client
 	auth   []byte // the payload of the CONNECT packet
@@ -46,8 +46,8 @@ const (
 	stateDisconnected               // the last functions may still run
 )
 
-func newSocket(c *client, ns *Namespace, id string, auth []byte) *Socket {
-	return &Socket{id: id, ns: ns, client: c, auth: auth}
+func newSocket(c *client, ns *Namespace, auth []byte) *Socket {
+	return &Socket{ns: ns, client: c, auth: auth}
 }
 
 // ID returns the socket's id, which is also a room with this socket in it. It is

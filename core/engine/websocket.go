@@ -80,15 +80,20 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 		return l.run
 	})
 	if err != nil {
-		e.once(&e.cannotUpgrade, e.opts.Logger.Error)("WebSocket upgrade failed: something between the HTTP server and "+
-			"sioplug keeps the connection from being taken over (a timeout or compression middleware, or HTTP/2); "+
-			"clients stay with polling (further failures are logged at Debug)", slog.Any("err", err))
-		e.reportRefusal(x, badRequest("TRANSPORT_HANDSHAKE_ERROR", "error", err)) // EIO-VF-11
-		respond(x, Response{
-			Status: http.StatusInternalServerError,
-			Body:   []byte("WebSocket upgrade failed: see the server's log"),
-		})
+		e.upgradeFailed(x, err)
 	}
+}
+
+// upgradeFailed answers when the connection cannot be taken over (EIO-VF-11).
+func (e *Server) upgradeFailed(x *visit, err error) {
+	e.once(&e.cannotUpgrade, e.opts.Logger.Error)("WebSocket upgrade failed: something between the HTTP server and "+
+		"sioplug keeps the connection from being taken over (a timeout or compression middleware, or HTTP/2); "+
+		"clients stay with polling (further failures are logged at Debug)", slog.Any("err", err))
+	e.reportRefusal(x, badRequest("TRANSPORT_HANDSHAKE_ERROR", "error", err))
+	respond(x, Response{
+		Status: http.StatusInternalServerError,
+		Body:   []byte("WebSocket upgrade failed: see the server's log"),
+	})
 }
 
 // shuttingDown is the answer to whoever wants to open a session when the server

@@ -154,9 +154,7 @@ func (x *Exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	if err := conn.SetDeadline(time.Time{}); err != nil { // the server's timeouts were for requests
 		return errors.Join(fmt.Errorf("clearing deadlines: %w", err), conn.Close())
 	}
-	h := x.w.Header() // middleware may have set some
-	merge(h, header)
-	run := open(engine.Upgraded{Conn: conn, Ahead: buffered(buf.Reader), Head: switchingProtocols(h)})
+	run := open(engine.Upgraded{Conn: conn, Ahead: buffered(buf.Reader), Head: x.switchingProtocols(header)})
 	go run() // a fresh goroutine has a small stack; the engine's Shutdown waits for it
 	return nil
 }
@@ -202,7 +200,9 @@ func buffered(r *bufio.Reader) []byte {
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ") //nolint:gochecknoglobals // immutable
 
 // switchingProtocols is the head of the 101 answer.
-func switchingProtocols(header http.Header) []byte {
+func (x *Exchange) switchingProtocols(own http.Header) []byte {
+	header := x.w.Header() // middleware may have set some
+	merge(header, own)
 	head := append(make([]byte, 0, 256), "HTTP/1.1 101 Switching Protocols\r\n"...)
 	for k, vs := range header {
 		for _, v := range vs {
