@@ -29,6 +29,10 @@ type Handshake struct {
 // Handshake returns how the client came.
 func (s *Socket) Handshake() *Handshake { return s.client.handshake(s.auth) }
 
+// Transport returns how the client is connected at the moment: "polling" or
+// "websocket". A client that upgrades changes from one to the other.
+func (s *Socket) Transport() string { return s.client.session.Transport() }
+
 // Address returns the address of the client, as [Handshake] has it. It allocates
 // nothing, so it is for what has to know the address for every event.
 func (s *Socket) Address() string { return s.client.session.ClientIP() }

@@ -223,3 +223,16 @@ func TestAddressIsThatOfTheHandshake(t *testing.T) {
 		}
 	}
 }
+
+func TestTransportIsTheOneOfTheMoment(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		srv.On("how", func(c *sio.Ctx) error { return c.Ack(c.Transport()) })
+		c := d.Polling(t)
+		c.Connect("/", "")
+		c.Send(`421["how"]`)
+		c.Want(`431["polling"]`)
+		c.Upgrade()
+		c.Send(`422["how"]`)
+		c.Want(`432["websocket"]`)
+	})
+}
