@@ -59,7 +59,11 @@ func TestInterop(t *testing.T) {
 			for _, mode := range modes(subject) {
 				t.Run(mode, func(t *testing.T) {
 					t.Parallel()
-					app := newApp(t, onGin(), options(subject))
+					m := onGin()
+					if subject == "msgpack" {
+						m = twoParsers(t)
+					}
+					app := newApp(t, m, options(subject))
 					runScenarios(t, node, mode, app, app.listenTLS(t), file)
 				})
 			}
