@@ -125,35 +125,6 @@ func (c *Ctx) Size() int {
 	return c.args.Size()
 }
 
-// OnAccept has h run once the client has been accepted, before the handlers of
-// [Namespace.OnConnect], and again each time that the client recovers its
-// session, which skips the connect chain. It is for middleware of
-// [Namespace.UseConnect] that has to join rooms, or watch over the socket for as
-// long as it is connected; elsewhere it panics. An error disconnects the client.
-func (c *Ctx) OnAccept(h Handler) { c.addHook("OnAccept", hook{run: h}) }
-
-// OnRecover has check run when the client recovers its session, which skips the
-// connect chain: before the client is sent anything, and in the order of these
-// calls. An error refuses the client. It is for middleware of
-// [Namespace.UseConnect] whose question has to be asked each time that a client
-// comes; elsewhere it panics. See [Recovery].
-func (c *Ctx) OnRecover(check Handler) { c.addHook("OnRecover", hook{run: check, decides: true}) }
-
-func (c *Ctx) addHook(method string, h hook) {
-	if c.in.task != taskConnect || c.state.Load() == stateConnected {
-		misuse("Ctx." + method + " outside of the connect chain: use it in the middleware of UseConnect")
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hooks = append(c.hooks, h)
-}
-
-// A hook is what middleware of the connect chain has left for later.
-type hook struct {
-	run     Handler
-	decides bool // whether a client may recover its session, rather than to run for one that was accepted
-}
-
 // Bind decodes the arguments into dst, by position; each is a pointer as for
 // [encoding/json.Unmarshal], or nil for an argument that is of no interest.
 // Binary data arrives in a []byte, at any depth. Surplus arguments are

@@ -67,10 +67,11 @@
 // # Rooms
 //
 // Sockets join and leave rooms by [Socket.Join] and [Socket.Leave], and leave
-// all when they disconnect. [Namespace.To] and [Namespace.Except] make a
-// [Broadcast], a set of sockets to emit to; [Socket.To] and [Socket.Broadcast]
-// make one without that socket. A Broadcast is a value: refining it makes
-// another one. The id of a socket is a room with that socket in it.
+// all when they disconnect; they cannot leave those that [Socket.Pin] put them in.
+// [Namespace.To] and [Namespace.Except] make a [Broadcast], a set of sockets to
+// emit to; [Socket.To] and [Socket.Broadcast] make one without that socket. A
+// Broadcast is a value: refining it makes another one. The id of a socket is a
+// room with that socket in it.
 //
 // Beside Emit, a Broadcast can put all its sockets into rooms or take them out,
 // disconnect them, or describe them: [Broadcast.Join], [Broadcast.Leave],

@@ -56,5 +56,6 @@ func (s *Socket) finish() {
 	rooms := s.Rooms()
 	s.ns.index.Remove(&s.member)
 	s.ns.tell()
+	s.runEnd()
 	s.release(s.whyEnded(), rooms)
 }

@@ -76,7 +76,7 @@ func (n *Namespace) connect(c *Ctx) {
 	s.prepare()
 	deciding := []Handler{r.connect}
 	if s.skipsMiddlewares() {
-		deciding = s.hooked(true)
+		deciding = s.hooked(onRecover)
 	}
 	for _, h := range deciding {
 		if err := rescue.Call(func() error { return h(c) }); err != nil {
@@ -88,7 +88,7 @@ func (n *Namespace) connect(c *Ctx) {
 		return // it has gone meanwhile
 	}
 	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
-	for _, h := range slices.Concat(s.hooked(false), r.onConnect) {
+	for _, h := range slices.Concat(s.hooked(onAccept), r.onConnect) {
 		if err := rescue.Call(func() error { return h(c) }); err != nil {
 			s.logFailure("OnConnect failed", eventConnect, err)
 			_ = s.Disconnect() // it cannot fail but for being done already

@@ -168,7 +168,7 @@ func (s *Socket) restoreValues(session *adapter.Session) {
 	if kept, ok := session.Local.(*keepsake); ok {
 		s.values = maps.Clone(kept.values)
 		if s.skipsMiddlewares() {
-			s.hooks = kept.hooks
+			s.hooks = append(s.hooks, kept.hooks...)
 		}
 		return
 	}
@@ -227,7 +227,7 @@ func (s *Socket) snapshot(rooms []string) (*adapter.Session, error) {
 	defer s.mu.Unlock()
 	return &adapter.Session{
 		ID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data,
-		Local: &keepsake{maps.Clone(s.values), s.hooks},
+		Local: &keepsake{maps.Clone(s.values), s.lasting()},
 	}, err
 }
 
@@ -247,23 +247,6 @@ func (s *Socket) skipsMiddlewares() bool {
 	}
 	_, here := s.recovery.session.Local.(*keepsake)
 	return here
-}
-
-// hooked returns what the connect chain wants to be run now: to decide about a
-// client that recovers its session, or when a client was accepted. Without a log
-// nobody will need it again after that.
-func (s *Socket) hooked(decides bool) (hs []Handler) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, h := range s.hooks {
-		if h.decides == decides {
-			hs = append(hs, h.run)
-		}
-	}
-	if s.recovery == nil {
-		s.hooks = nil
-	}
-	return hs
 }
 
 // recoverable reports whether a client may come back after this.

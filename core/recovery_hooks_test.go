@@ -3,6 +3,7 @@ package sio_test
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -115,5 +116,54 @@ func TestHooksAreForTheConnectChain(t *testing.T) {
 		c.Connect("/", "")
 		c.Send(`420["accept"]`, `421["recover"]`)
 		c.Want(`430[{"error":{"message":"internal error"}}]`, `431[{"error":{"message":"internal error"}}]`)
+	})
+}
+
+func TestOnEnd(t *testing.T) {
+	log := new(logbook)
+	opts := &sio.Options{Logger: slog.New(log), ConnectionStateRecovery: &sio.Recovery{}}
+	bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		var happened story
+		sockets := make(chan *sio.Socket, 1)
+		banned := true
+		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+			c.OnEnd(func() { happened.add("end, %d rooms", len(c.Rooms())) })
+			c.OnAccept(func(c *sio.Ctx) error {
+				c.OnEnd(func() { happened.add("end of an accepted one") })
+				return nil
+			})
+			sockets <- c.Socket
+			if banned {
+				return &sio.Error{Message: "banned"}
+			}
+			return nil
+		}))
+		srv.OnDisconnect(func(*sio.Socket, sio.Reason) { happened.add("disconnect") })
+		c := d.WebSocket(t)
+		c.Send("40")
+		c.Want(`44{"message":"banned"}`)
+		synctest.Wait()
+		happened.want(t, "end, 0 rooms")
+		if s := <-sockets; s.OnEnd(func() { t.Error("called") }) {
+			t.Error("it came too late, and nobody said so")
+		}
+
+		banned = false
+		v := arrive(t, srv, c)
+		s := <-sockets
+		s.OnEnd(func() { panic("a bug") })
+		s.OnEnd(func() { happened.add("end once more") })
+		v.Abort()
+		synctest.Wait()
+		want := []string{"end, 0 rooms", "disconnect", "end, 0 rooms", "end of an accepted one", "end once more"}
+		happened.want(t, want...)
+		if lines := log.above(); len(lines) != 1 || !strings.HasPrefix(lines[0], "ERROR function of OnEnd failed") {
+			t.Errorf("logged %q", lines)
+		}
+
+		v.connect(t, d.WebSocket(t)) // what was left on the first socket is not the second one's
+		v.Abort()
+		synctest.Wait()
+		happened.want(t, append(want, "disconnect", "end of an accepted one")...)
 	})
 }

@@ -27,6 +27,7 @@ type Socket struct {
 	state  atomic.Uint32
 
 	accepted bool      // only for tasks of the queue: the connect chain accepted the client
+	ended    bool      // guarded by mu: the hooks for the end have run
 	recovery *recovery // set by the first task; nil if the namespace has no log
 
 	mu     sync.Mutex

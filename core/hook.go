@@ -1,0 +1,99 @@
+package sio
+
+import (
+	"slices"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
+)
+
+// A hook is what somebody wants to be run at a certain moment of a socket's life.
+type hook struct {
+	when hookTime
+	run  Handler // for onAccept and onRecover
+	end  func()  // for onEnd
+}
+
+type hookTime uint8
+
+const (
+	onAccept  hookTime = iota // when the client has been accepted
+	onRecover                 // to decide about a client that skips the connect chain
+	onEnd                     // when the socket has ended
+)
+
+// OnAccept has h run once the client has been accepted, before the handlers of
+// [Namespace.OnConnect], and again each time that the client recovers its
+// session, which skips the connect chain. It is for middleware of
+// [Namespace.UseConnect] that has to join rooms, or watch over the socket for as
+// long as it is connected; elsewhere it panics. An error disconnects the client.
+func (c *Ctx) OnAccept(h Handler) { c.inChain("OnAccept", hook{when: onAccept, run: h}) }
+
+// OnRecover has check run when the client recovers its session, which skips the
+// connect chain: before the client is sent anything, and in the order of these
+// calls. An error refuses the client. It is for middleware of
+// [Namespace.UseConnect] whose question has to be asked each time that a client
+// comes; elsewhere it panics. See [Recovery].
+func (c *Ctx) OnRecover(check Handler) { c.inChain("OnRecover", hook{when: onRecover, run: check}) }
+
+func (c *Ctx) inChain(method string, h hook) {
+	if c.in.task != taskConnect || c.state.Load() == stateConnected {
+		misuse("Ctx." + method + " outside of the connect chain: use it in the middleware of UseConnect")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hooks = append(c.hooks, h)
+}
+
+// OnEnd has f run when the socket has ended, whether its client was accepted or
+// not: after its last handler, and after the functions of
+// [Namespace.OnDisconnect]. It is for what belongs to one socket, such as a timer,
+// and costs less than [context.AfterFunc]. If that was before, OnEnd does nothing
+// and returns false.
+func (s *Socket) OnEnd(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.hooks = append(s.hooks, hook{when: onEnd, end: f})
+	}
+	return !s.ended
+}
+
+// hooked returns what is to be run now. Without a log, nobody needs the hooks of
+// the connect chain again after that.
+func (s *Socket) hooked(when hookTime) (hs []Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.hooks {
+		if h.when == when {
+			hs = append(hs, h.run)
+		}
+	}
+	if s.recovery == nil {
+		s.hooks = slices.DeleteFunc(s.hooks, func(h hook) bool { return h.when != onEnd })
+		if len(s.hooks) == 0 {
+			s.hooks = nil // there are many sockets
+		}
+	}
+	return hs
+}
+
+// lasting returns the hooks that a socket leaves to the one that continues it.
+func (s *Socket) lasting() []hook {
+	return slices.DeleteFunc(slices.Clone(s.hooks), func(h hook) bool { return h.when == onEnd })
+}
+
+// runEnd runs what was left for the end.
+func (s *Socket) runEnd() {
+	s.mu.Lock()
+	s.ended = true
+	hooks := s.hooks
+	s.mu.Unlock()
+	for _, h := range hooks {
+		if h.when != onEnd {
+			continue
+		}
+		if err := rescue.Call(func() error { h.end(); return nil }); err != nil {
+			s.logFailure("function of OnEnd failed", eventDisconnect, err)
+		}
+	}
+}
