@@ -10,6 +10,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/test/exampletb"
 )
 
 // A server is an http.Handler.
@@ -25,8 +26,9 @@ func Example() {
 	web := httptest.NewServer(mux) // in an application, http.ListenAndServe
 
 	// The rest is a client, packet by packet.
-	tb := new(exampleTB)
-	defer tb.end(srv, web)
+	tb := exampletb.New()
+	defer web.Close()
+	defer tb.End(srv)
 	client := siotest.Dialer{URL: web.URL + "/socket.io/"}.WebSocket(tb)
 	client.Connect("/", "")
 	client.Send(`42["post","hello"]`)
@@ -190,9 +192,9 @@ func talk(srv *sio.Server, packets ...string) {
 }
 
 func converse(srv *sio.Server, packets ...string) {
-	tb := new(exampleTB)
+	tb := exampletb.New()
+	defer tb.End(srv)
 	client := siotest.Pipes(tb, srv).WebSocket(tb)
-	defer tb.end(srv, nil)
 	for _, p := range packets {
 		client.Send(p)
 		answer := client.Next()
