@@ -1,12 +1,15 @@
 package auth
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/x509"
 	"fmt"
+	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -16,7 +19,8 @@ const minRSA = 2048
 
 // HS256 returns a verifier for tokens that are signed by HMAC with SHA-256. The
 // secret has 32 bytes or more (RFC 7518 section 3.2); HS256 panics if it is
-// shorter, as it is where an environment variable was forgotten. Whoever can
+// shorter, as it is where an environment variable was forgotten, or if it is one
+// that others know: zeros, or a public key. Whoever can
 // verify such tokens can also make them: for tokens of others, prefer [JWKS].
 func HS256[C any, P claimsOf[C]](secret []byte, opts ...VerifyOption) Verifier[C] {
 	return hmac[C, P]("HS256", 32, secret, opts)
@@ -87,22 +91,54 @@ func EdDSA[C any, P claimsOf[C]](key ed25519.PublicKey, opts ...VerifyOption) Ve
 	if len(key) != ed25519.PublicKeySize {
 		misuse(fmt.Sprintf("EdDSA got a key of %d bytes: it has to have %d", len(key), ed25519.PublicKeySize))
 	}
-	return pinned[C, P]("EdDSA", key, opts)
+	if uniform(key) {
+		misuse("EdDSA got a key whose bytes are all the same: nobody has filled it in")
+	}
+	return pinned[C, P]("EdDSA", slices.Clone(key), opts)
 }
 
 func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []VerifyOption) Verifier[C] {
-	if len(secret) < minimum {
-		misuse(fmt.Sprintf("%s got a secret of %d bytes: it has to have %d or more, such as `openssl rand -base64 %d` makes",
-			alg, len(secret), minimum, minimum))
+	advice := fmt.Sprintf("use what `openssl rand -base64 %d` makes", minimum)
+	switch {
+	case len(secret) < minimum:
+		misuse(fmt.Sprintf("%s got a secret of %d bytes: it has to have %d or more: %s", alg, len(secret), minimum, advice))
+	case uniform(secret):
+		misuse(fmt.Sprintf("%s got a secret whose bytes are all the same: %s", alg, advice))
+	case public(secret):
+		misuse(fmt.Sprintf("%s got a key as its secret, which others have, too: use RS256 or the like with it, or %s", alg, advice))
 	}
-	return pinned[C, P](alg, append([]byte(nil), secret...), opts)
+	return pinned[C, P](alg, bytes.Clone(secret), opts)
+}
+
+// uniform reports whether all bytes are the same.
+func uniform(secret []byte) bool {
+	return !slices.ContainsFunc(secret, func(b byte) bool { return b != secret[0] })
+}
+
+// public reports whether the secret is a key in one of the formats in which those
+// are published: whoever has it could make tokens.
+func public(secret []byte) bool {
+	if bytes.Contains(secret, []byte("-----BEGIN ")) || bytes.HasPrefix(secret, []byte("ssh-")) {
+		return true
+	}
+	_, err := x509.ParsePKIXPublicKey(secret)
+	if err != nil {
+		_, err = x509.ParsePKCS1PublicKey(secret)
+	}
+	return err == nil
 }
 
 func rsaKey[C any, P claimsOf[C]](alg string, key *rsa.PublicKey, opts []VerifyOption) Verifier[C] {
-	if key == nil || key.N.BitLen() < minRSA {
+	if !strongRSA(key) {
 		misuse(fmt.Sprintf("%s needs an RSA key of %d bits or more", alg, minRSA))
 	}
 	return pinned[C, P](alg, key, opts)
+}
+
+// strongRSA reports whether signatures by the key mean anything: with the exponent
+// 1, everything is its own signature.
+func strongRSA(key *rsa.PublicKey) bool {
+	return key != nil && key.N != nil && key.N.BitLen() >= minRSA && key.E > 1 && key.E%2 == 1
 }
 
 func ecdsaKey[C any, P claimsOf[C]](

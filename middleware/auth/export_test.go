@@ -2,6 +2,7 @@ package auth
 
 // For tests.
 var (
-	StaysSecure = staysSecure //nolint:gochecknoglobals // a function
-	RoomField   = roomField   //nolint:gochecknoglobals // likewise
+	StaysSecure = staysSecure
+	RoomsIn     = roomsIn
+	TokenIn     = tokenIn
 )

@@ -2,13 +2,12 @@ package auth
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	sio "github.com/sioplug/sioplug/core"
 )
 
 // An Identity has the claims that many issuers use: embed it in your own, or use
@@ -41,35 +40,85 @@ func (l *List) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(l))
 }
 
-// A bearer is whom a socket speaks for.
-type bearer struct {
-	claims  any // a *C
-	subject string
-	tokenID string
-	expires time.Time // zero for never
+// As returns what a framework's middleware has left as claims, for [From]: v is a
+// *C or a C, or the JWT library's token that has one of these, as the JWT
+// middleware of Echo and Fiber leaves it. With nil there is nobody. Anything else
+// is an error of the server.
+func As[C any](v any) (*C, error) {
+	if t, ok := v.(*jwt.Token); ok && t != nil {
+		if !t.Valid {
+			return nil, &tokenError{ErrInvalid, "nobody has verified it"}
+		}
+		v = t.Claims
+	}
+	switch c := v.(type) {
+	case nil:
+		return nil, nil //nolint:nilnil // there is nobody, and nothing wrong
+	case *jwt.Token: // likewise
+		return nil, nil //nolint:nilnil // likewise
+	case *C:
+		return c, nil
+	case C:
+		return &c, nil
+	default:
+		return nil, fmt.Errorf("auth: As is for %T, but the middleware has left %T", new(C), v)
+	}
 }
 
-// newBearer reads what claims say about themselves, as far as they do.
-func newBearer(claims any, grace time.Duration) bearer {
-	b := bearer{claims: claims}
+// An identity tells whose a socket is. The zero value is nobody's.
+type identity struct {
+	Known   bool   `json:"known"` // there is somebody, even if the other fields are empty
+	Issuer  string `json:"iss,omitempty"`
+	Subject string `json:"sub,omitempty"`
+}
+
+// A Token is what the claims of a token say about it, as far as they do. Others
+// than those of the JWT library say it by the same methods.
+type Token struct {
+	Issuer   string
+	Subject  string
+	ID       string // the claim jti
+	IssuedAt time.Time
+	Expires  time.Time // without any leeway
+}
+
+func describe(claims any) Token {
+	t := Token{Issuer: issuer(claims), ID: tokenID(claims)}
+	// Getters fail for claims of the wrong type. Those that matter were verified.
 	if c, ok := claims.(interface{ GetSubject() (string, error) }); ok {
-		b.subject, _ = c.GetSubject() // none, if it cannot be read
+		t.Subject, _ = c.GetSubject()
 	}
-	b.tokenID = tokenID(claims)
-	c, ok := claims.(interface {
-		GetExpirationTime() (*jwt.NumericDate, error)
-	})
+	type date = *jwt.NumericDate
+	if c, ok := claims.(interface{ GetIssuedAt() (date, error) }); ok {
+		t.IssuedAt = moment(c.GetIssuedAt())
+	}
+	if c, ok := claims.(interface{ GetExpirationTime() (date, error) }); ok {
+		t.Expires = moment(c.GetExpirationTime())
+	}
+	return t
+}
+
+func issuer(claims any) string {
+	c, ok := claims.(interface{ GetIssuer() (string, error) })
 	if !ok {
-		return b
+		return ""
 	}
-	if exp, err := c.GetExpirationTime(); err == nil && exp != nil {
-		b.expires = exp.Add(grace)
+	iss, _ := c.GetIssuer() // likewise
+	return iss
+}
+
+func moment(d *jwt.NumericDate, err error) time.Time {
+	if err != nil || d == nil {
+		return time.Time{}
 	}
-	return b
+	return d.Time
 }
 
 // tokenID returns the claim jti. The JWT library's interface has no method for it.
 func tokenID(claims any) string {
+	if _, ok := claims.(jwt.Claims); !ok {
+		return "" // a user, not a token
+	}
 	var t struct {
 		ID string `json:"jti"`
 	}
@@ -80,7 +129,32 @@ func tokenID(claims any) string {
 	return t.ID
 }
 
-// rooms returns the private rooms by which the bearer can be found.
+// A bearer is whom a socket speaks for. The zero value is nobody.
+type bearer struct {
+	claims  any // a *C
+	subject string
+	tokenID string
+	expires time.Time // zero for never
+}
+
+func newBearer(claims any, t Token, grace time.Duration) bearer {
+	b := bearer{claims: claims, subject: t.Subject, tokenID: t.ID}
+	if !t.Expires.IsZero() {
+		b.expires = t.Expires.Add(grace)
+	}
+	return b
+}
+
+func (b *bearer) identity() identity {
+	if b.claims == nil {
+		return identity{}
+	}
+	return identity{true, issuer(b.claims), b.subject}
+}
+
+func (b *bearer) expired() bool { return !b.expires.IsZero() && !time.Now().Before(b.expires) }
+
+// rooms returns the rooms by which the bearer can be found.
 func (b *bearer) rooms() []string {
 	var rooms []string
 	if b.subject != "" {
@@ -92,24 +166,14 @@ func (b *bearer) rooms() []string {
 	return rooms
 }
 
-func (b *bearer) expired() bool { return !b.expires.IsZero() && !time.Now().Before(b.expires) }
+const (
+	roomOfSubject = "auth:sub:"
+	roomOfJTI     = "auth:jti:"
+)
 
-func subjectRoom(subject string) string { return "auth:sub:" + subject }
-func tokenRoom(id string) string        { return "auth:jti:" + id }
+func subjectRoom(subject string) string { return roomOfSubject + subject }
+func tokenRoom(id string) string        { return roomOfJTI + id }
 
-// RevokeSubject disconnects all sockets of a namespace, on all servers of its
-// cluster, that connected as this subject (the claim sub), after telling them by
-// [EventRevoked]. It does not keep them from coming back: for that the verifier
-// has to refuse their tokens, see [With].
-func RevokeSubject(ns *sio.Namespace, subject string) error { return revoke(ns, subjectRoom(subject)) }
-
-// RevokeToken is like [RevokeSubject] for the sockets that connected with the
-// token of this id (the claim jti).
-func RevokeToken(ns *sio.Namespace, id string) error { return revoke(ns, tokenRoom(id)) }
-
-func revoke(ns *sio.Namespace, room string) error {
-	if err := ns.To(room).Emit(EventRevoked, refusal{CodeRevoked}); err != nil {
-		return err
-	}
-	return ns.To(room).Disconnect()
+func ours(room string) bool {
+	return strings.HasPrefix(room, roomOfSubject) || strings.HasPrefix(room, roomOfJTI)
 }

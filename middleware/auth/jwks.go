@@ -31,7 +31,8 @@ type KeySetOptions struct {
 	Algorithms []string
 
 	// Refresh is the age at which keys are fetched again in the background, 15
-	// minutes by default.
+	// minutes by default. If no token came for another as long, the first one
+	// waits for that, since its key may have been withdrawn meanwhile.
 	Refresh time.Duration
 
 	// MinInterval is the time between two attempts to fetch, 10 seconds by
@@ -67,6 +68,7 @@ type KeySet struct {
 	keys    []key
 	loaded  time.Time     // when keys were fetched; zero for never
 	tried   time.Time     // when that was tried last
+	failed  bool          // so did that
 	pending chan struct{} // closed when the attempt under way has ended; nil if there is none
 }
 
@@ -90,7 +92,7 @@ func (k *KeySet) find(ctx context.Context, kid, alg string) (jwt.VerificationKey
 		select {
 		case <-fetching:
 		case <-ctx.Done():
-			return jwt.VerificationKeySet{}, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+			return jwt.VerificationKeySet{}, &tokenError{ErrUnavailable, ctx.Err().Error()}
 		}
 	}
 }
@@ -110,19 +112,22 @@ func (k *KeySet) look(kid, alg string) (found jwt.VerificationKeySet, fetching <
 			}
 		}
 	}
-	if len(found.Keys) > 0 {
-		if age >= k.opts.Refresh {
-			k.refresh(now)
-		}
+	if len(found.Keys) > 0 && age < k.opts.Refresh {
 		return found, nil, nil
 	}
-	if fetching := k.refresh(now); fetching != nil {
+	fetching = k.refresh(now)
+	switch {
+	case len(found.Keys) > 0 && (age < 2*k.opts.Refresh || k.failed):
+		return found, nil, nil // nobody waits for what is to be expected, or for an issuer that is down
+	case fetching != nil || len(found.Keys) > 0:
 		return found, fetching, nil
+	case !usable:
+		return found, nil, &tokenError{ErrUnavailable, "there is no current key set"}
+	case k.failed:
+		return found, nil, &tokenError{ErrUnavailable, "its key is not in the set, which could not be fetched again"}
+	default:
+		return found, nil, &tokenError{ErrInvalid, "its key is not in the set"}
 	}
-	if !usable {
-		return found, nil, fmt.Errorf("%w: there is no current key set", ErrUnavailable)
-	}
-	return found, nil, fmt.Errorf("%w: its key is not in the set", ErrInvalid)
 }
 
 // refresh has the keys fetched, unless it is too soon. It returns what ends with
@@ -149,7 +154,7 @@ func (k *KeySet) load() {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if err == nil {
+	if k.failed = err != nil; !k.failed {
 		k.keys, k.loaded = keys, time.Now()
 	}
 	close(k.pending)

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"crypto"
 	"encoding/json"
 	"errors"
@@ -148,6 +149,89 @@ func TestKeySetIsRefreshedInTheBackground(t *testing.T) {
 	})
 }
 
+// An issuer withdraws a key while no tokens come: the first one after that must not
+// be accepted on the strength of what was known before.
+func TestWithdrawnKeyAfterAQuietTime(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{set: set(jwk(t, &k.rsa.PublicKey, "old", "RS256", "sig"))}
+		verify := auth.JWKS[auth.Identity](i.keys(auth.KeySetOptions{}))
+		tok := sign(t, jwt.SigningMethodRS256, k.rsa, ann(claims{"exp": time.Now().Add(100 * time.Hour).Unix()}), "kid", "old")
+		want := func(what string, want error) {
+			t.Helper()
+			if _, err := verify(t.Context(), tok); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+		}
+		want("first", nil)
+		i.change(func(i *issuer) { i.set = set(jwk(t, &k.p256.PublicKey, "new", "ES256", "sig")) })
+		time.Sleep(30*time.Minute - time.Second)
+		want("within bounds", nil) // and fetched in the background
+		synctest.Wait()
+		want("withdrawn", auth.ErrInvalid)
+
+		i.change(func(i *issuer) { i.set = set(jwk(t, &k.rsa.PublicKey, "old", "RS256", "sig")) })
+		time.Sleep(time.Hour)
+		want("back", nil)
+		i.change(func(i *issuer) { i.set = set(jwk(t, &k.p256.PublicKey, "new", "ES256", "sig")) })
+		time.Sleep(time.Hour)
+		want("withdrawn in the night", auth.ErrInvalid)
+		i.wantFetches(t, 4)
+	})
+}
+
+// While an issuer is down nobody waits for it again and again, as long as there are
+// keys; and whose key is not among them is not told to sign in again.
+func TestIssuerThatIsDown(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{set: set(jwk(t, &k.rsa.PublicKey, "a", "RS256", "sig"))}
+		verify := auth.JWKS[auth.Identity](i.keys(auth.KeySetOptions{}))
+		later := claims{"exp": time.Now().Add(100 * time.Hour).Unix()}
+		known := sign(t, jwt.SigningMethodRS256, k.rsa, ann(later), "kid", "a")
+		unknown := sign(t, jwt.SigningMethodRS256, k.rsa, ann(later), "kid", "b")
+		if _, err := verify(t.Context(), known); err != nil {
+			t.Fatal(err)
+		}
+		i.change(func(i *issuer) { i.err, i.delay = errors.New("no route to host"), 9*time.Second })
+		time.Sleep(10 * time.Second)
+		start := time.Now()
+		if _, err := verify(t.Context(), unknown); !errors.Is(err, auth.ErrUnavailable) || time.Since(start) != 9*time.Second {
+			t.Errorf("unknown key: %v after %v", err, time.Since(start))
+		}
+		for range 100 {
+			time.Sleep(10 * time.Minute)
+			start := time.Now()
+			if _, err := verify(t.Context(), known); err != nil || time.Since(start) != 0 {
+				t.Errorf("known key: %v after %v", err, time.Since(start))
+			}
+		}
+		time.Sleep(time.Minute)
+	})
+}
+
+// Who does not want to wait any longer does not keep others from it.
+func TestContextThatEndsWhileAKeySetIsFetched(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{set: set(jwk(t, &k.rsa.PublicKey, "a", "RS256", "sig")), delay: 5 * time.Second}
+		verify := auth.JWKS[auth.Identity](i.keys(auth.KeySetOptions{}))
+		tok := sign(t, jwt.SigningMethodRS256, k.rsa, ann(nil), "kid", "a")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := verify(ctx, tok); !errors.Is(err, auth.ErrUnavailable) {
+			t.Errorf("got %v, want ErrUnavailable", err)
+		}
+		if _, err := verify(t.Context(), tok); err != nil {
+			t.Error(err)
+		}
+		i.wantFetches(t, 1)
+	})
+}
+
 func TestKeySetThatCannotBeFetched(t *testing.T) {
 	t.Parallel()
 	k := keys()
@@ -253,6 +337,9 @@ func TestWhichKeysOfASetAreUsed(t *testing.T) {
 		{"only secrets", set(hmacKey), auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrUnavailable},
 		{"broken key beside a good one", set(`{"kty":"RSA","kid":"a","n":"!","e":"AQAB"}`, `7`, jwk(t, rs, "a", "", "")), auth.KeySetOptions{}, rsToken("kid", "a"), nil},
 		{"private key in the set", set(jwk(t, k.rsa, "a", "RS256", "sig")), auth.KeySetOptions{}, rsToken("kid", "a"), nil},
+		{"weak key beside a good one", set(`{"kty":"RSA","kid":"a","n":"`+strings.Repeat("_", 340)+`","e":"AQ"}`, `{"kty":"OKP","crv":"Ed25519","kid":"a","x":"`+strings.Repeat("A", 43)+`"}`, jwk(t, rs, "a", "", "")), auth.KeySetOptions{}, rsToken("kid", "a"), nil},
+		{"key that nobody has filled in", set(`{"kty":"OKP","crv":"Ed25519","kid":"a","x":"` + strings.Repeat("A", 43) + `"}`), auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrUnavailable},
+		{"RSA exponent of 1", set(`{"kty":"RSA","kid":"a","n":"` + strings.Repeat("_", 342) + `","e":"AQ"}`), auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrUnavailable},
 		{"no JSON", "<html>", auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrUnavailable},
 		{"too large", set(jwk(t, rs, "a", "", "")) + strings.Repeat(" ", 1<<20), auth.KeySetOptions{}, rsToken("kid", "a"), auth.ErrUnavailable},
 	}

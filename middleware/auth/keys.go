@@ -174,13 +174,15 @@ func parseKeys(data []byte) ([]key, error) {
 func (k *key) family() string {
 	switch p := k.public.(type) {
 	case *rsa.PublicKey:
-		if p.N.BitLen() >= minRSA {
+		if strongRSA(p) {
 			return "RS PS"
 		}
 	case *ecdsa.PublicKey:
 		return fmt.Sprintf("ES%d", map[int]int{256: 256, 384: 384, 521: 512}[p.Curve.Params().BitSize])
 	case ed25519.PublicKey:
-		return "EdDSA"
+		if !uniform(p) {
+			return "EdDSA"
+		}
 	}
 	return ""
 }

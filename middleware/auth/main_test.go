@@ -7,7 +7,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"fmt"
 	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -34,13 +39,14 @@ var keys = sync.OnceValue(func() (k struct {
 	p384    *ecdsa.PrivateKey
 	p521    *ecdsa.PrivateKey
 	ed25519 ed25519.PrivateKey
+	edwards ed25519.PublicKey
 },
 ) {
 	k.rsa, _ = rsa.GenerateKey(rand.Reader, 2048)
 	k.p256, _ = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	k.p384, _ = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	k.p521, _ = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	_, k.ed25519, _ = ed25519.GenerateKey(rand.Reader)
+	k.edwards, k.ed25519, _ = ed25519.GenerateKey(rand.Reader)
 	return k
 })
 
@@ -60,11 +66,19 @@ func ann(changes claims) jwt.MapClaims {
 	return c
 }
 
+// merge returns claims with changes.
+func merge(c, changes claims) claims {
+	c = maps.Clone(c)
+	maps.Copy(c, changes)
+	return c
+}
+
 func sign(tb testing.TB, method jwt.SigningMethod, key any, c jwt.MapClaims, header ...any) string {
 	tb.Helper()
 	t := jwt.NewWithClaims(method, c)
 	for i := 0; i+1 < len(header); i += 2 {
-		t.Header[header[i].(string)] = header[i+1]
+		name, _ := header[i].(string)
+		t.Header[name] = header[i+1]
 	}
 	s, err := t.SignedString(key)
 	if err != nil {
@@ -101,6 +115,18 @@ func (l *logbook) String() string {
 	return l.text.String()
 }
 
+// levelOf returns the level of the first line about a namespace.
+func (l *logbook) levelOf(ns string) string {
+	for line := range strings.SplitSeq(l.String(), "\n") {
+		if strings.Contains(line, " ns="+ns+" ") {
+			_, level, _ := strings.Cut(line, "level=")
+			level, _, _ = strings.Cut(level, " ")
+			return level
+		}
+	}
+	return ""
+}
+
 func (l *logbook) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
@@ -129,4 +155,68 @@ func bubble(t *testing.T, opts *sio.Options, f func(t *testing.T, srv *sio.Serve
 		})
 		f(t, srv, d)
 	})
+}
+
+// enter connects by the packet API with a token, in a bubble.
+func enter(t *testing.T, d siotest.Dialer, token string) *siotest.Client {
+	t.Helper()
+	c := d.WebSocket(t)
+	c.Connect("/", fmt.Sprintf(`{"token":%q}`, token))
+	synctest.Wait() // until all is done that follows the answer
+	return c
+}
+
+// who answers with the subject.
+func who(srv *sio.Server) {
+	srv.On("who", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
+		if id := auth.Claims[auth.Identity](c.Socket); id != nil {
+			return id.Subject + " " + auth.Subject(c.Socket), nil
+		}
+		return "nobody", nil
+	}))
+}
+
+// An audit keeps what observers are told, a line each.
+type audit struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (a *audit) observe() auth.Option {
+	return auth.Observe(func(e auth.Event) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		line := fmt.Sprint(e.Kind, " ", e.Subject, " ", e.Name, " ", e.Code)
+		a.lines = append(a.lines, strings.Join(strings.Fields(line), " "))
+	})
+}
+
+// want fails unless this is all, after everything that goes on in the bubble.
+func (a *audit) want(t *testing.T, lines ...string) {
+	t.Helper()
+	synctest.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !slices.Equal(a.lines, lines) {
+		t.Errorf("observed %q\nwant     %q", a.lines, lines)
+	}
+}
+
+func writeFile(t *testing.T, content string) (name string) {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(name, []byte(content), 0o600))
+	return name
+}
+
+// quiet are options of a key set that is expected to fail.
+func quiet() *auth.KeySetOptions {
+	return &auth.KeySetOptions{Logger: slog.New(slog.DiscardHandler)}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

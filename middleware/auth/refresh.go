@@ -2,7 +2,9 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -15,21 +17,25 @@ import (
 //
 //	chat.On("authenticate", auth.Refresh(verify))
 //
-// The new token has to be for the same subject, so that the rooms of one user
-// never become another's; but an anonymous socket ([AllowAnonymous]) signs in.
-// If the new token is refused, the old one stays good as long as it is.
-func Refresh[C any](verify Verifier[C], opts ...Option) sio.Handler {
+// The namespace has to have [Require] or [From], whose options apply. The new token
+// has to be for the same subject, so that the rooms of one user never become
+// another's, and to meet what [Scope] and its like demanded at connect time. An
+// anonymous socket ([AllowAnonymous]) signs in. If the new token is refused, the
+// old one stays good as long as it is.
+func Refresh[C any](verify Verifier[C]) sio.Handler {
 	if verify == nil {
 		misuse("Refresh needs a verifier, such as HS256")
 	}
-	o := newOptions(opts)
 	return func(c *sio.Ctx) error {
-		s, err := refresh(c, verify, o)
-		if err = refuse(err); err != nil {
-			o.tellRefused(c.Socket, err)
+		s := sessionOf(c.Socket)
+		if s == nil {
+			return errNoGuard
+		}
+		if err := refuse(refresh(c, s, verify)); err != nil {
+			s.opts.tellRefused(c.Socket, err)
 			return err
 		}
-		o.tell(Event{Kind: Refreshed, Socket: c.Socket, Subject: s.subject()})
+		s.opts.tell(Event{Kind: Refreshed, Socket: c.Socket, Subject: s.subject()})
 		if !c.WantsAck() {
 			return nil
 		}
@@ -37,25 +43,21 @@ func Refresh[C any](verify Verifier[C], opts ...Option) sio.Handler {
 	}
 }
 
-func refresh[C any](c *sio.Ctx, verify Verifier[C], o *options) (*session, error) {
+var errNoGuard = errors.New("auth: the namespace has nothing to refresh: give it auth.Require, with AllowAnonymous perhaps")
+
+func refresh[C any](c *sio.Ctx, s *session, verify Verifier[C]) error {
 	token, err := tokenArgument(c)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	b, err := verified(c, verify, token)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := sessionOf(c.Socket)
-	if s == nil {
-		s = newSession(c.Socket, b, o)
-		sessionKey.Set(c.Socket, s)
-		return s, s.begin()
+	if now, err := s.current(); err == nil && reflect.TypeOf(now) != reflect.TypeOf(b.claims) {
+		return fmt.Errorf("auth: Refresh is for %T, but the socket has %T", b.claims, now)
 	}
-	if !s.sameSubject(b) {
-		return nil, errOtherSubject
-	}
-	return s, s.replace(b)
+	return s.replace(c, b)
 }
 
 // tokenArgument returns the token in an event.
@@ -64,13 +66,18 @@ func tokenArgument(c *sio.Ctx) (string, error) {
 	if c.Len() == 0 || c.Bind(&raw) != nil {
 		return "", ErrMissing
 	}
-	var token string
+	return tokenIn(raw)
+}
+
+// tokenIn returns the token that an argument is, or that an object has: that of an
+// event, or of the auth payload.
+func tokenIn(raw []byte) (token string, err error) {
 	if json.Unmarshal(raw, &token) != nil {
 		var object struct {
 			Token string `json:"token"`
 		}
 		if json.Unmarshal(raw, &object) != nil {
-			return "", fmt.Errorf("%w: it is no string", ErrInvalid)
+			return "", &tokenError{ErrInvalid, "it is no string"}
 		}
 		token = object.Token
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"runtime/debug"
@@ -9,13 +10,14 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// An Option changes what [Require], [From] and [Refresh] do.
+// An Option changes what [Require] and [From] do, and [Refresh] behind them.
 type Option func(o *options)
 
 type options struct {
 	sources   []source
 	anonymous bool
 	warn      time.Duration
+	revoked   func(context.Context, Token) (bool, error)
 	observe   func(Event)
 	log       *slog.Logger
 }
@@ -34,7 +36,12 @@ func newOptions(opts []Option) *options {
 // WarnBefore is how long before the end of its token a socket is sent
 // [EventExpiring], a minute by default; 0 means never. A socket whose token is
 // good for less is warned at half of that.
-func WarnBefore(d time.Duration) Option { return func(o *options) { o.warn = d } }
+func WarnBefore(d time.Duration) Option {
+	if d < 0 {
+		misuse("WarnBefore is negative: use 0 for no warning")
+	}
+	return func(o *options) { o.warn = d }
+}
 
 // AllowAnonymous also lets clients in that send no token. A token that is no good
 // is refused nevertheless. See [SignedIn].
@@ -42,19 +49,30 @@ func AllowAnonymous() Option { return func(o *options) { o.anonymous = true } }
 
 // Observe has f told of every decision, for metrics or an audit log. It is called
 // where the decision is made, so it must not wait.
-func Observe(f func(Event)) Option { return func(o *options) { o.observe = f } }
+func Observe(f func(Event)) Option {
+	if f == nil {
+		misuse("Observe got a nil function")
+	}
+	return func(o *options) { o.observe = f }
+}
 
 // Logger has what is not an answer to a packet logged to l: that sockets are
 // disconnected because their token has expired, at Debug. The default is
 // slog.Default(). Refusals are in the log of the server, also at Debug.
-func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
+func Logger(l *slog.Logger) Option {
+	if l == nil {
+		misuse("Logger got nil: leave it out for slog.Default()")
+	}
+	return func(o *options) { o.log = l }
+}
 
 // An Event is what [Observe] is told.
 type Event struct {
 	Kind    Kind
 	Socket  *sio.Socket
-	Subject string // of the token, "" if it is not known
-	Code    Code   // of a refusal; "" if the server failed
+	Subject string // of the socket's token, "" if it is not known
+	Name    string // of the event that was denied
+	Code    Code   // of a refusal; "" if it has none of ours
 	Err     error  // the cause of a refusal
 }
 
@@ -63,8 +81,9 @@ type Kind string
 
 // The kinds of events.
 const (
-	Accepted  Kind = "accepted"
+	Accepted  Kind = "accepted"  // connected, anonymous sockets included
 	Refused   Kind = "refused"   // at connect, or the new token of a refresh
+	Denied    Kind = "denied"    // an event, by Scope and the like
 	Refreshed Kind = "refreshed" // see Refresh
 	Expired   Kind = "expired"   // disconnected at the end of the token
 )
@@ -82,8 +101,20 @@ func (o *options) tell(e Event) {
 }
 
 func (o *options) tellRefused(s *sio.Socket, err error) {
-	o.tell(Event{Kind: Refused, Socket: s, Code: codeOf(err), Err: err})
+	o.tell(Event{Kind: Refused, Socket: s, Subject: Subject(s), Code: codeOf(err), Err: err})
 }
+
+// tellDenied is for an event, or for a connect that was refused by a demand.
+func (o *options) tellDenied(c *sio.Ctx, subject string, err error) {
+	e := Event{Kind: Denied, Socket: c.Socket, Subject: subject, Name: c.Event(), Code: codeOf(err), Err: err}
+	if e.Name == connectEvent {
+		e.Kind, e.Name = Refused, ""
+	}
+	o.tell(e)
+}
+
+// connectEvent is the name of the event in the connect chain.
+const connectEvent = "connect"
 
 // Require returns middleware for [sio.Namespace.UseConnect] that accepts only
 // clients with a token that verify accepts. Afterwards [Claims] has its claims,
@@ -91,8 +122,8 @@ func (o *options) tellRefused(s *sio.Socket, err error) {
 //
 // A namespace has one Require or From; [AnyOf] is for tokens of different kinds.
 // A client that recovers its session ([sio.Recovery]) is asked for its token
-// again, which has to be one for the same subject. What it missed has been sent
-// by then, unless the server has [sio.Recovery.RunMiddlewares] set.
+// again, before it gets what it missed. That has to be a token for the same
+// subject, of the same issuer.
 func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 	if verify == nil {
 		misuse("Require needs a verifier, such as HS256")
@@ -110,12 +141,11 @@ func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 
 // From is like [Require] for clients that somebody else has authenticated: f
 // returns what the framework's own middleware left about the request that opened
-// the connection. It may be called more than once for a socket. Nil without an
-// error means that there is nobody.
+// the connection. [As] makes claims of it. It may be called more than once for a
+// socket. Nil without an error means that there is nobody.
 //
 //	chat.UseConnect(auth.From(func(s *sio.Socket) (*User, error) {
-//		user, _ := siogin.Context(s).Value("user").(*User)
-//		return user, nil
+//		return auth.As[User](siogin.Context(s).Value("user"))
 //	}))
 //
 // If a *C has the methods GetSubject and GetExpirationTime of the JWT library's
@@ -132,7 +162,7 @@ func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middlewa
 		if claims == nil {
 			return bearer{}, ErrMissing
 		}
-		return newBearer(claims, 0), nil
+		return newBearer(claims, describe(claims), 0), nil
 	}}
 	return g.middleware
 }
@@ -147,7 +177,7 @@ func verified[C any](c *sio.Ctx, verify Verifier[C], token string) (bearer, erro
 	case claims == nil:
 		return bearer{}, errors.New("auth: verifier returned neither claims nor an error")
 	}
-	return newBearer(claims, *grace), nil
+	return newBearer(claims, describe(claims), *grace), nil
 }
 
 // A guard decides who may enter.
@@ -160,9 +190,10 @@ var errNotConnect = errors.New("auth: Require and From are for UseConnect: see S
 
 func (g *guard) middleware(next sio.Handler) sio.Handler {
 	return func(c *sio.Ctx) error {
-		if c.Event() != "connect" {
+		if c.Event() != connectEvent {
 			return errNotConnect
 		}
+		c.OnRecover(g.admit) // or who has recovered a session would not be asked
 		if err := g.admit(c); err != nil {
 			return err
 		}
@@ -173,14 +204,7 @@ func (g *guard) middleware(next sio.Handler) sio.Handler {
 
 // admit finds out who connects and keeps that on the socket.
 func (g *guard) admit(c *sio.Ctx) error {
-	b, err := g.find(c)
-	if g.opts.anonymous && errors.Is(err, ErrMissing) {
-		sessionKey.Set(c.Socket, nil)
-		return nil
-	}
-	if old := sessionOf(c.Socket); err == nil && old != nil && !old.sameSubject(b) {
-		err = errOtherSubject
-	}
+	b, err := g.identify(c)
 	if err = refuse(err); err != nil {
 		g.opts.tellRefused(c.Socket, err)
 		return err
@@ -189,20 +213,32 @@ func (g *guard) admit(c *sio.Ctx) error {
 	return nil
 }
 
-// enter runs when the client has been accepted. If it was because it recovered
-// its session, the connect chain has not run for this socket.
+// identify returns who connects, nobody if that is allowed.
+func (g *guard) identify(c *sio.Ctx) (bearer, error) {
+	b, err := g.find(c)
+	if g.opts.anonymous && errors.Is(err, ErrMissing) {
+		b, err = bearer{}, nil
+	}
+	if err != nil {
+		return b, err
+	}
+	if b.expired() { // it is not our verifier that let it pass
+		return b, ErrExpired
+	}
+	if old := sessionOf(c.Socket); c.Recovered() && old != nil && !old.mayBecome(&b) {
+		return b, errOtherSubject
+	}
+	if b.claims == nil {
+		return b, nil
+	}
+	return b, g.opts.checkRevoked(c.Context(), b.claims)
+}
+
+// enter runs when the client has been accepted.
 func (g *guard) enter(c *sio.Ctx) error {
-	if s := sessionOf(c.Socket); s == nil || s.socket != c.Socket {
-		if err := g.admit(c); err != nil {
-			_ = c.Emit(EventExpired, refusal{codeOf(err)}) // it is about to be disconnected
-			return err
-		}
-	}
 	s := sessionOf(c.Socket)
-	if s == nil {
-		return nil // anonymous
-	}
-	if err := s.begin(); err != nil {
+	if err := refuse(s.begin(c)); err != nil {
+		g.opts.tellRefused(c.Socket, err)
 		return err
 	}
 	g.opts.tell(Event{Kind: Accepted, Socket: c.Socket, Subject: s.subject()})

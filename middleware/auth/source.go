@@ -1,8 +1,8 @@
 package auth
 
 import (
+	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -14,9 +14,11 @@ import (
 type source func(c *sio.Ctx) (string, error)
 
 // FromCookie also takes the token from the cookie of this name, after the auth
-// payload, the Authorization header, and what options before this one name. Browsers send cookies with the requests
-// of any page, so leave [sio.Options.CORS] closed to pages that you do not trust.
+// payload, the Authorization header, and what options before this one name.
+// Browsers send cookies with the requests of any page, so leave
+// [sio.Options.CORS] closed to pages that you do not trust.
 func FromCookie(name string) Option {
+	mustSay("FromCookie", name)
 	return func(o *options) {
 		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
 			r := http.Request{Header: c.Handshake().Header}
@@ -30,9 +32,11 @@ func FromCookie(name string) Option {
 }
 
 // FromQuery also takes the token from the URL, where it has this name, after the
-// auth payload, the Authorization header, and what options before this one name. URLs end up in logs of servers and proxies, so it is for clients
-// that can send nothing else, and for tokens that are good for a short time.
+// auth payload, the Authorization header, and what options before this one name.
+// URLs end up in logs of servers and proxies, so it is for clients that can send
+// nothing else, and for tokens that are good for a short time.
 func FromQuery(name string) Option {
+	mustSay("FromQuery", name)
 	return func(o *options) {
 		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
 			return c.Handshake().Query.Get(name), nil
@@ -40,18 +44,17 @@ func FromQuery(name string) Option {
 	}
 }
 
-// fromPayload returns the field "token" of the auth payload.
+// fromPayload returns the field "token" of the auth payload, which is an object.
 func fromPayload(c *sio.Ctx) (string, error) {
-	var auth struct {
-		Token *string `json:"token"`
+	var raw json.RawMessage
+	if err := c.Bind(&raw); err != nil {
+		return "", &tokenError{ErrInvalid, "the auth payload cannot be decoded"}
 	}
-	if err := c.Bind(&auth); err != nil {
-		return "", fmt.Errorf("%w: the auth payload is %w", ErrInvalid, errors.Unwrap(err))
+	token, err := tokenIn(raw)
+	if errors.Is(err, ErrMissing) {
+		err = nil // there are other places to look at
 	}
-	if auth.Token == nil {
-		return "", nil
-	}
-	return *auth.Token, nil
+	return token, err
 }
 
 // fromHeader returns the token of an Authorization header (RFC 6750 section 2.1).

@@ -20,30 +20,34 @@ import (
 type Verifier[C any] func(ctx context.Context, token string) (*C, error)
 
 // AnyOf returns a verifier that takes what any of the verifiers takes: those of
-// an old and a new secret, for example. If none does, the error is that of a
-// token that has expired, or else the last one.
+// an old and a new secret, for example. If none does, the error is the one that
+// tells most: that of a verifier which knows the token, but that it has expired,
+// rather than that of one which does not.
 func AnyOf[C any](verifiers ...Verifier[C]) Verifier[C] {
-	if len(verifiers) == 0 {
-		misuse("AnyOf needs a verifier")
+	if len(verifiers) == 0 || slices.ContainsFunc(verifiers, func(v Verifier[C]) bool { return v == nil }) {
+		misuse("AnyOf needs verifiers")
 	}
 	return func(ctx context.Context, token string) (*C, error) {
-		var last error
+		var worst error
 		for _, v := range verifiers {
 			claims, err := v(ctx, token)
 			if err == nil {
 				return claims, nil
 			}
-			if !errors.Is(last, ErrExpired) {
-				last = err
+			if worst == nil || errors.Is(worst, ErrInvalid) || errors.Is(err, ErrExpired) {
+				worst = err
 			}
 		}
-		return nil, last
+		return nil, worst
 	}
 }
 
 // With returns a verifier that also asks check about claims that verify accepts:
 // whether the token has been revoked, for example. An error refuses the token.
 func With[C any](verify Verifier[C], check func(ctx context.Context, claims *C) error) Verifier[C] {
+	if verify == nil || check == nil {
+		misuse("With needs a verifier and a function")
+	}
 	return func(ctx context.Context, token string) (*C, error) {
 		claims, err := verify(ctx, token)
 		if err == nil {
@@ -70,25 +74,45 @@ type verifyOptions struct {
 	endless  bool
 }
 
-// Issuer has the iss claim be this one.
-func Issuer(iss string) VerifyOption { return func(o *verifyOptions) { o.issuer = iss } }
+// Issuer has the iss claim be this one. It panics if that is empty, as it is where
+// an environment variable was forgotten; so do the options below.
+func Issuer(iss string) VerifyOption {
+	mustSay("Issuer", iss)
+	return func(o *verifyOptions) { o.issuer = iss }
+}
 
 // Audience has the aud claim contain one of these.
 func Audience(aud ...string) VerifyOption {
+	mustSay("Audience", aud...)
 	return func(o *verifyOptions) { o.audience = append(o.audience, aud...) }
 }
 
 // Type has the token's header say that it is of this type, "at+jwt" for example,
 // so that tokens which the same issuer made for something else are refused.
-func Type(typ string) VerifyOption { return func(o *verifyOptions) { o.typ = typ } }
+func Type(typ string) VerifyOption {
+	mustSay("Type", typ)
+	return func(o *verifyOptions) { o.typ = typ }
+}
 
 // Leeway is how far the issuer's clock may be from ours, 0 by default. Sockets
 // may stay that much longer than their tokens.
-func Leeway(d time.Duration) VerifyOption { return func(o *verifyOptions) { o.leeway = d } }
+func Leeway(d time.Duration) VerifyOption {
+	if d < 0 {
+		misuse("Leeway is negative")
+	}
+	return func(o *verifyOptions) { o.leeway = d }
+}
 
 // RequireClaims has these claims be there, whatever their values.
 func RequireClaims(names ...string) VerifyOption {
+	mustSay("RequireClaims", names...)
 	return func(o *verifyOptions) { o.claims = append(o.claims, names...) }
+}
+
+func mustSay(option string, values ...string) {
+	if len(values) == 0 || slices.Contains(values, "") {
+		misuse(option + " says nothing: find out why its value is empty, or leave it out")
+	}
 }
 
 // InsecureNoExpiry accepts tokens without an exp claim, which are good for ever.
@@ -115,6 +139,9 @@ type verification struct {
 func newVerifier[C any, P claimsOf[C]](
 	algorithms []string, key func(context.Context, *jwt.Token) (any, error), opts []VerifyOption,
 ) Verifier[C] {
+	if !readable(P(new(C))) {
+		misuse(fmt.Sprintf("%T cannot be read before it has been decoded: embed jwt.RegisteredClaims itself, not a pointer", new(C)))
+	}
 	v := &verification{key: key}
 	for _, o := range opts {
 		o(&v.opts)
@@ -128,6 +155,13 @@ func newVerifier[C any, P claimsOf[C]](
 		grant(ctx, v.opts.leeway)
 		return claims, nil
 	}
+}
+
+// readable reports whether claims without any value can be asked for one.
+func readable(claims jwt.Claims) (ok bool) {
+	defer func() { ok = recover() == nil }()
+	_, _ = claims.GetExpirationTime() // there is none
+	return true
 }
 
 func (o *verifyOptions) parser(algorithms []string) []jwt.ParserOption {
@@ -148,7 +182,7 @@ func (o *verifyOptions) parser(algorithms []string) []jwt.ParserOption {
 
 func (v *verification) verify(ctx context.Context, token string, claims jwt.Claims) error {
 	if len(token) > maxToken {
-		return fmt.Errorf("%w: it has %d bytes", ErrInvalid, len(token))
+		return &tokenError{ErrInvalid, fmt.Sprintf("it has %d bytes", len(token))}
 	}
 	_, err := v.parser.ParseWithClaims(token, claims, func(t *jwt.Token) (any, error) {
 		if err := v.checkHeader(t.Header); err != nil {
@@ -166,11 +200,11 @@ func (v *verification) verify(ctx context.Context, token string, claims jwt.Clai
 // 7515 section 4.1.11), and tokens of another type.
 func (v *verification) checkHeader(header map[string]any) error {
 	if _, ok := header["crit"]; ok {
-		return errors.New("header has crit")
+		return &tokenError{ErrInvalid, "header has crit"}
 	}
 	typ, _ := header["typ"].(string)
 	if v.opts.typ != "" && !strings.EqualFold(strings.TrimPrefix(strings.ToLower(typ), "application/"), v.opts.typ) {
-		return errors.New("header has another typ")
+		return &tokenError{ErrInvalid, "header has another typ"}
 	}
 	return nil
 }
@@ -180,17 +214,16 @@ func (v *verification) checkClaims(token string) error {
 	if len(v.opts.claims) == 0 {
 		return nil
 	}
-	payload, err := v.parser.DecodeSegment(strings.Split(token, ".")[1])
-	if err != nil {
-		return &tokenError{ErrInvalid, err}
-	}
+	_, payload, _ := strings.Cut(token, ".")
+	payload, _, _ = strings.Cut(payload, ".")
 	var claims map[string]json.RawMessage
-	if err := json.Unmarshal(payload, &claims); err != nil {
-		return &tokenError{ErrInvalid, err}
+	data, err := v.parser.DecodeSegment(payload)
+	if err != nil || json.Unmarshal(data, &claims) != nil {
+		return &tokenError{ErrInvalid, "claims are no object"}
 	}
 	missing := func(name string) bool { return claims[name] == nil || string(claims[name]) == "null" }
 	if i := slices.IndexFunc(v.opts.claims, missing); i >= 0 {
-		return fmt.Errorf("%w: it has no claim %q", ErrInvalid, v.opts.claims[i])
+		return &tokenError{ErrInvalid, fmt.Sprintf("it has no claim %q", v.opts.claims[i])}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -41,7 +42,7 @@ func TestEveryAlgorithmTakesItsOwnTokensOnly(t *testing.T) {
 		{jwt.SigningMethodES256, k.p256, auth.ES256[auth.Identity](&k.p256.PublicKey)},
 		{jwt.SigningMethodES384, k.p384, auth.ES384[auth.Identity](&k.p384.PublicKey)},
 		{jwt.SigningMethodES512, k.p521, auth.ES512[auth.Identity](&k.p521.PublicKey)},
-		{jwt.SigningMethodEdDSA, k.ed25519, auth.EdDSA[auth.Identity](k.ed25519.Public().(ed25519.PublicKey))},
+		{jwt.SigningMethodEdDSA, k.ed25519, auth.EdDSA[auth.Identity](k.edwards)},
 	}
 	for _, from := range all {
 		signed := sign(t, from.method, from.sign, ann(nil))
@@ -124,21 +125,14 @@ func TestAlgorithmConfusion(t *testing.T) {
 
 func TestVerify(t *testing.T) {
 	t.Parallel()
+	another := []byte("fedcba9876543210fedcba9876543210")
 	now := time.Now()
 	good := token(t, nil)
 	parts := strings.Split(good, ".")
 	other := strings.Split(token(t, claims{"sub": "bob"}), ".")
 	strict := hs256(auth.Issuer("me"), auth.Audience("chat", "mail"), auth.RequireClaims("tenant"))
 	full := claims{"iss": "me", "aud": []string{"x", "mail"}, "tenant": "t1"}
-	with := func(changes claims) string {
-		c := claims{}
-		for _, m := range []claims{full, changes} {
-			for name, v := range m {
-				c[name] = v
-			}
-		}
-		return token(t, c)
-	}
+	with := func(changes claims) string { return token(t, merge(full, changes)) }
 	tests := []struct {
 		name   string
 		verify auth.Verifier[auth.Identity]
@@ -177,9 +171,9 @@ func TestVerify(t *testing.T) {
 		{"too large", hs256(), padded(t, 16<<10+1), auth.ErrInvalid},
 		{"type", hs256(auth.Type("at+jwt")), sign(t, jwt.SigningMethodHS256, secret, ann(nil), "typ", "application/AT+jwt"), nil},
 		{"another type", hs256(auth.Type("at+jwt")), good, auth.ErrInvalid},
-		{"any of", auth.AnyOf(auth.HS256[auth.Identity]([]byte(strings.Repeat("x", 32))), hs256()), good, nil},
+		{"any of", auth.AnyOf(auth.HS256[auth.Identity](another), hs256()), good, nil},
 		{
-			"none of, one says expired", auth.AnyOf(hs256(), auth.HS256[auth.Identity]([]byte(strings.Repeat("x", 32)))),
+			"none of, one says expired", auth.AnyOf(hs256(), auth.HS256[auth.Identity](another)),
 			token(t, claims{"exp": now.Add(-time.Second).Unix()}), auth.ErrExpired,
 		},
 		{"also asked", auth.With(hs256(), func(context.Context, *auth.Identity) error { return auth.ErrForbidden }), good, auth.ErrForbidden},
@@ -227,12 +221,12 @@ func lastBits(t *testing.T, token string) string {
 }
 
 // sealed signs any payload.
-func sealed(t *testing.T, payload string) string {
-	t.Helper()
+func sealed(tb testing.TB, payload string) string {
+	tb.Helper()
 	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"HS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
 	sig, err := jwt.SigningMethodHS256.Sign(text, secret)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text + "." + base64.RawURLEncoding.EncodeToString(sig)
 }
@@ -260,10 +254,13 @@ func padded(t *testing.T, size int) string {
 	return ""
 }
 
+// pointing has its claims behind a pointer, which a token can leave nil.
+type pointing struct{ *jwt.RegisteredClaims }
+
 func TestWrongRegistrationPanics(t *testing.T) {
 	t.Parallel()
 	k := keys()
-	small, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that is the point
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,10 +268,40 @@ func TestWrongRegistrationPanics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	der, err := x509.MarshalPKIXPublicKey(&k.rsa.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicPEM := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 	tests := map[string]func(){
 		"no secret":               func() { auth.HS256[auth.Identity](nil) },
 		"short secret":            func() { auth.HS256[auth.Identity](secret[:31]) },
 		"short secret for HS512":  func() { auth.HS512[auth.Identity](secret) },
+		"secret of zeros":         func() { auth.HS256[auth.Identity](make([]byte, 32)) },
+		"secret of invalid UTF-8": func() { auth.HS256[auth.Identity](bytes.Repeat([]byte{0xff}, 64)) },
+		"public key as secret":    func() { auth.HS256[auth.Identity](publicPEM) },
+		"the same in DER":         func() { auth.HS256[auth.Identity](der) },
+		"the same in PKCS #1":     func() { auth.HS256[auth.Identity](x509.MarshalPKCS1PublicKey(&k.rsa.PublicKey)) },
+		"the same for SSH":        func() { auth.HS256[auth.Identity]([]byte("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGNv")) },
+		"RSA exponent of 1":       func() { auth.RS256[auth.Identity](&rsa.PublicKey{N: k.rsa.N, E: 1}) },
+		"RSA key without modulus": func() { auth.RS256[auth.Identity](&rsa.PublicKey{E: 65537}) },
+		"Ed25519 key of zeros":    func() { auth.EdDSA[auth.Identity](make(ed25519.PublicKey, ed25519.PublicKeySize)) },
+		"empty issuer":            func() { auth.Issuer("") },
+		"no audience":             func() { auth.Audience() },
+		"empty audience":          func() { auth.Audience("chat", "") },
+		"empty type":              func() { auth.Type("") },
+		"no claim required":       func() { auth.RequireClaims() },
+		"negative leeway":         func() { auth.Leeway(-time.Second) },
+		"claims behind a pointer": func() { auth.HS256[pointing](secret) },
+		"negative warning":        func() { auth.WarnBefore(-time.Second) },
+		"nobody to ask":           func() { auth.Revoked(nil) },
+		"no cookie name":          func() { auth.FromCookie("") },
+		"no query name":           func() { auth.FromQuery("") },
+		"no logger":               func() { auth.Logger(nil) },
+		"no check":                func() { auth.Check[auth.Identity](nil) },
+		"no check of rooms":       func() { auth.Join[auth.Identity](nil) },
+		"nil verifier to choose":  func() { auth.AnyOf(hs256(), nil) },
+		"nothing to check with":   func() { auth.With(hs256(), nil) },
 		"no RSA key":              func() { auth.RS256[auth.Identity](nil) },
 		"small RSA key":           func() { auth.PS256[auth.Identity](&small.PublicKey) },
 		"key of another curve":    func() { auth.ES256[auth.Identity](&k.p384.PublicKey) },
