@@ -1,35 +1,200 @@
-// Package readme_test keeps the code in README.md compiling.
+// Package readme_test keeps the code in README.md and in docs compiling.
 package readme_test
 
 import (
+	"fmt"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
-// program matches a complete Go program in a Markdown file.
-var program = regexp.MustCompile("(?s)```go\n(package main\n.*?)```")
+// code matches a block of Go in a Markdown file.
+var code = regexp.MustCompile("(?s)```go\n(.*?)```")
 
-func TestProgramsInREADMECompile(t *testing.T) {
+func TestCodeInDocumentsCompiles(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../README.md")
+	docs, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	programs := program.FindAllSubmatch(text, -1)
-	if len(programs) == 0 {
-		t.Fatal("README.md has no program")
-	}
-	for _, p := range programs {
-		file := filepath.Join(t.TempDir(), "main.go")
-		if err := os.WriteFile(file, p[1], 0o600); err != nil {
+	for _, doc := range append(docs, "../../README.md") {
+		text, err := os.ReadFile(doc)
+		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput()
-		if err != nil {
-			t.Errorf("%v\n%s\n%s", err, out, p[1])
+		blocks := code.FindAllSubmatch(text, -1)
+		if doc == "../../README.md" && len(blocks) == 0 {
+			t.Fatal("README.md has no code")
+		}
+		t.Run(filepath.Base(doc), func(t *testing.T) {
+			t.Parallel()
+			var together []string // statements, which do not get in each other's way
+			for _, b := range blocks {
+				block := string(b[1])
+				if strings.HasPrefix(block, "package main\n") {
+					vet(t, block, block)
+				} else if f, ok := function(block); ok {
+					together = append(together, f)
+				} else {
+					file := complete(t, block)
+					vet(t, block, file, preamble(t, names(parse(t, file))))
+				}
+			}
+			if len(together) > 0 {
+				all := strings.Join(together, "\n")
+				vet(t, all, complete(t, all), preamble(t, nil))
+			}
+		})
+	}
+}
+
+// vet compiles files, each a whole one of the same package.
+func vet(t *testing.T, block string, files ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	args := []string{"vet"}
+	for i, f := range files {
+		name := filepath.Join(dir, fmt.Sprintf("%d.go", i))
+		if err := os.WriteFile(name, []byte(f), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, name)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s\n%s", err, out, block)
+	}
+}
+
+func parse(t *testing.T, file string) *ast.File {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "", file, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, file)
+	}
+	return f
+}
+
+// function makes a declaration of statements, if they are some. Their variables
+// count as used.
+func function(block string) (declaration string, ok bool) {
+	f, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+block+"\n}", 0)
+	if err != nil {
+		return "", false
+	}
+	body, ok := f.Decls[0].(*ast.FuncDecl)
+	if !ok {
+		return "", false
+	}
+	var used strings.Builder
+	for _, s := range body.Body.List {
+		if a, ok := s.(*ast.AssignStmt); ok && a.Tok == token.DEFINE {
+			for _, left := range a.Lhs {
+				fmt.Fprintf(&used, "_ = %s\n", left)
+			}
 		}
 	}
+	return "func _() {\n" + block + used.String() + "}\n", true
+}
+
+// imports are the packages that documents can use without saying so.
+func imports() map[string]string {
+	return map[string]string{
+		"ecdsa": "crypto/ecdsa", "ed25519": "crypto/ed25519", "rsa": "crypto/rsa",
+		"context": "context", "errors": "errors", "fmt": "fmt", "http": "net/http", "log": "log", "strings": "strings", "time": "time",
+		"gin": "github.com/gin-gonic/gin", "echo": "github.com/labstack/echo/v4", "fiber": "github.com/gofiber/fiber/v2",
+		"jwt": "github.com/golang-jwt/jwt/v5", "redis": "github.com/redis/go-redis/v9",
+		"sio":     "github.com/sioplug/sioplug/core",
+		"siotest": "github.com/sioplug/sioplug/core/siotest",
+		"engine":  "github.com/sioplug/sioplug/core/engine",
+		"siogin":  "github.com/sioplug/sioplug/integrations/gin", "sioecho": "github.com/sioplug/sioplug/integrations/echo",
+		"siofiber": "github.com/sioplug/sioplug/integrations/fiber",
+		"auth":     "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
+		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
+	}
+}
+
+// complete makes a file of declarations: it imports what they use.
+func complete(t *testing.T, declarations string) string {
+	t.Helper()
+	var file strings.Builder
+	file.WriteString("package snippets\n")
+	known := imports()
+	ast.Inspect(parse(t, "package snippets\n"+declarations), func(n ast.Node) bool {
+		s, ok := n.(*ast.SelectorExpr)
+		if !ok {
+			return true
+		}
+		if x, ok := s.X.(*ast.Ident); ok && known[x.Name] != "" {
+			fmt.Fprintf(&file, "import %s %q\n", x.Name, known[x.Name])
+			delete(known, x.Name)
+		}
+		return true
+	})
+	file.WriteString(declarations)
+	return file.String()
+}
+
+// names are those that a file declares.
+func names(f *ast.File) (names []string) {
+	for _, d := range f.Decls {
+		switch d := d.(type) {
+		case *ast.FuncDecl:
+			names = append(names, d.Name.Name)
+		case *ast.GenDecl:
+			for _, s := range d.Specs {
+				names = append(names, specNames(s)...)
+			}
+		}
+	}
+	return names
+}
+
+func specNames(s ast.Spec) (names []string) {
+	switch s := s.(type) {
+	case *ast.TypeSpec:
+		return []string{s.Name.Name}
+	case *ast.ValueSpec:
+		for _, n := range s.Names {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// preamble returns what documents take for granted, without these names, which one
+// declares itself.
+func preamble(t *testing.T, without []string) string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/preamble.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := parse(t, string(text))
+	declared := func(names []string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return slices.Contains(without, n) })
+	}
+	f.Decls = slices.DeleteFunc(f.Decls, func(d ast.Decl) bool {
+		g, ok := d.(*ast.GenDecl)
+		if !ok {
+			return declared(names(&ast.File{Decls: []ast.Decl{d}}))
+		}
+		g.Specs = slices.DeleteFunc(g.Specs, func(s ast.Spec) bool { return declared(specNames(s)) })
+		return g.Tok == token.IMPORT || len(g.Specs) == 0
+	})
+	var declarations strings.Builder
+	for _, d := range f.Decls {
+		if err := format.Node(&declarations, token.NewFileSet(), d); err != nil {
+			t.Fatal(err)
+		}
+		declarations.WriteString("\n")
+	}
+	return complete(t, declarations.String())
 }
