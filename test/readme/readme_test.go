@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// code matches a block of Go in a Markdown file.
-var code = regexp.MustCompile("(?s)```go\n(.*?)```")
+// goBlock matches a block of Go in a Markdown file.
+var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
 func TestCodeInDocumentsCompiles(t *testing.T) {
 	t.Parallel()
@@ -30,7 +30,7 @@ func TestCodeInDocumentsCompiles(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		blocks := code.FindAllSubmatch(text, -1)
+		blocks := goBlock.FindAllSubmatch(text, -1)
 		if doc == "../../README.md" && len(blocks) == 0 {
 			t.Fatal("README.md has no code")
 		}
@@ -41,7 +41,7 @@ func TestCodeInDocumentsCompiles(t *testing.T) {
 				block := string(b[1])
 				if strings.HasPrefix(block, "package main\n") {
 					vet(t, block, block)
-				} else if f, ok := function(block); ok {
+				} else if f, ok := enclose(block); ok {
 					together = append(together, f)
 				} else {
 					file := complete(t, block)
@@ -82,26 +82,12 @@ func parse(t *testing.T, file string) *ast.File {
 	return f
 }
 
-// function makes a declaration of statements, if they are some. Their variables
-// count as used.
-func function(block string) (declaration string, ok bool) {
-	f, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+block+"\n}", 0)
-	if err != nil {
-		return "", false
-	}
-	body, ok := f.Decls[0].(*ast.FuncDecl)
-	if !ok {
-		return "", false
-	}
-	var used strings.Builder
-	for _, s := range body.Body.List {
-		if a, ok := s.(*ast.AssignStmt); ok && a.Tok == token.DEFINE {
-			for _, left := range a.Lhs {
-				fmt.Fprintf(&used, "_ = %s\n", left)
-			}
-		}
-	}
-	return "func _() {\n" + block + used.String() + "}\n", true
+// enclose makes a function of statements, if they are some. Their variables count
+// as used.
+func enclose(block string) (declaration string, ok bool) {
+	declaration = "func _() {\n" + block + used("\n"+block) + "\n}\n"
+	_, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+declaration, 0)
+	return declaration, err == nil
 }
 
 // imports are the packages that documents can use without saying so.
