@@ -106,7 +106,7 @@ func (s *Server) log() *slog.Logger { return s.opts.Logger }
 // logger needs much stack, whether there is anything to log or not.
 func (s *Server) debug(msg string, attrs ...slog.Attr) {
 	if ctx := context.Background(); s.opts.Logger.Enabled(ctx, slog.LevelDebug) {
-		s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, msg, slices.Clone(attrs)...)
+		s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, msg, slices.Clone(attrs)...) //nolint:sloglint // its callers have constants
 	}
 }
 
