@@ -64,6 +64,7 @@ func (c *compressors) compress(req *Request, res *Response) {
 	}
 	if body != nil {
 		res.Body = body
+		res.Header = editable(res.Header)
 		res.Header.Set("Content-Encoding", encoding)
 	}
 }

@@ -163,22 +163,30 @@ func (s *Session) noop(p *poll) {
 }
 
 func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
-	body, contentType := s.payload(frames)
+	body, header := s.payload(frames)
 	x.plain = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Plain() })
 	for _, f := range frames {
 		f.Release()
 	}
-	if err := x.Respond(pollingResponse(contentType, body)); err != nil {
+	if err := x.Respond(Response{Status: http.StatusOK, Header: header, Body: body}); err != nil {
 		s.end(TransportError, err, farewell{discard: true})
 	}
 }
 
-func pollingResponse(contentType string, body []byte) Response {
-	return Response{
-		Status: http.StatusOK,
-		Header: http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}},
-		Body:   body,
-	}
+// The headers of answers to polls, and to POSTs. Whoever has something to add
+// takes a copy: see [visit.complete].
+//
+//nolint:gochecknoglobals // immutable
+var (
+	textHeader  = pollingHeader(textContent)
+	octetHeader = pollingHeader(octetContent)
+	postHeader  = pollingHeader("text/html")
+
+	posted = []byte("ok")
+)
+
+func pollingHeader(contentType string) http.Header {
+	return http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}}
 }
 
 // servePost reads a payload and hands its packets over.
@@ -223,7 +231,7 @@ func (s *Session) servePost(x *visit) {
 		s.end(ParseError, err, farewell{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
 	default:
-		respond(x, pollingResponse("text/html", []byte("ok")))
+		respond(x, Response{Status: http.StatusOK, Header: postHeader, Body: posted})
 	}
 }
 
@@ -256,6 +264,9 @@ func (s *Session) endPost() {
 	s.posting = nil
 }
 
+// smallBody is up to which size a body gets the memory that it asks for at once.
+const smallBody = 4 << 10
+
 var errTooLarge = errors.New("body is larger than maxHttpBufferSize")
 
 // readBody reads at most limit bytes. It does not trust the announced length
@@ -268,6 +279,9 @@ func readBody(req *Request, limit int) ([]byte, error) {
 		return nil, nil
 	}
 	var buf bytes.Buffer
+	if n := int(req.ContentLength); n > 0 && n <= smallBody {
+		buf.Grow(n + bytes.MinRead) // for the read that finds the end, too
+	}
 	n, err := buf.ReadFrom(io.LimitReader(req.Body, int64(limit)+1))
 	if n > int64(limit) {
 		return nil, errTooLarge

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -117,13 +118,13 @@ const (
 	octetContent = "application/octet-stream"
 )
 
-// payload returns the frames as the body of the answer to a poll.
-func (s *Session) payload(frames []*frame.Frame) (body []byte, contentType string) {
-	body, contentType = make([]byte, 0, size(frames)), textContent
+// payload returns the frames as the body of the answer to a poll, and its header.
+func (s *Session) payload(frames []*frame.Frame) (body []byte, header http.Header) {
+	body, header = make([]byte, 0, size(frames)), textHeader
 	if s.dialect.has(revision3) {
 		var octets bool
 		if body, octets = payload.AppendV3(body, frames); octets { // EIO-V3-5
-			contentType = octetContent
+			header = octetHeader
 		}
 	} else {
 		body = payload.Append(body, frames)
@@ -131,7 +132,7 @@ func (s *Session) payload(frames []*frame.Frame) (body []byte, contentType strin
 	if s.dialect.has(jsonp) {
 		body = script(last(s.Request().Query, "j"), body)
 	}
-	return body, contentType
+	return body, header
 }
 
 // A packetReader splits a payload into its packets.

@@ -59,7 +59,7 @@ func (v *visit) Respond(res Response) error {
 		if !v.plain {
 			v.server.compressors.compress(v.Request(), &res)
 		}
-		v.dress(res.Header)
+		res.Header = v.dress(res.Header)
 	}
 	return v.Exchange.Respond(res)
 }
@@ -71,12 +71,14 @@ func (v *visit) Upgrade(header http.Header, open func(Upgraded) (run func())) er
 	return v.Exchange.Upgrade(header, open)
 }
 
-// complete adds what CORS and middleware set to the engine's own header, which
-// wins where both have a say. What the answer depends on adds up.
+// complete returns the engine's own header, which is not changed, with what CORS
+// and middleware set. The engine's wins where both have a say. What the answer
+// depends on adds up.
 func (v *visit) complete(own http.Header) http.Header {
-	if own == nil {
-		own = make(http.Header)
+	if len(v.header) == 0 {
+		return own
 	}
+	own = editable(own)
 	for k, vs := range v.header {
 		if _, ok := own[k]; !ok || k == "Vary" {
 			own[k] = append(own[k], vs...)
@@ -85,16 +87,33 @@ func (v *visit) complete(own http.Header) http.Header {
 	return own
 }
 
-// dress adds what only the answers of polling have (EIO section 8.1).
-func (v *visit) dress(h http.Header) {
-	if agent := v.Request().Header.Get("User-Agent"); strings.Contains(agent, ";MSIE") ||
-		strings.Contains(agent, "Trident/") {
+// editable returns a copy of a header that may be nil.
+func editable(h http.Header) http.Header {
+	if h == nil {
+		return make(http.Header)
+	}
+	return h.Clone()
+}
+
+// dress returns a header with what only the answers of polling have (EIO section
+// 8.1).
+func (v *visit) dress(h http.Header) http.Header {
+	agent := v.Request().Header.Get("User-Agent")
+	explorer := strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/")
+	opts := &v.server.opts
+	cookie := opts.Cookie != nil && v.sid != ""
+	if !explorer && !cookie && opts.OnInitialHeaders == nil && opts.OnHeaders == nil {
+		return h
+	}
+	h = editable(h)
+	if explorer {
 		h.Set("X-XSS-Protection", "0") // EIO-HD-2: their filter mistakes payloads for an attack
 	}
-	if c := v.server.opts.Cookie; c != nil && v.sid != "" {
-		h.Add("Set-Cookie", c.header(v.sid))
+	if cookie {
+		h.Add("Set-Cookie", opts.Cookie.header(v.sid))
 	}
 	v.tell(h)
+	return h
 }
 
 // tell calls the hooks for an answer that is about to be sent.
