@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,7 @@ type Server struct {
 	farewells   *deadline.List[*Session]
 	partings    *deadline.List[*Session]
 	upgrades    *deadline.List[*link]
-	turns       *deadline.List[*link]
+	turns       []*deadline.List[*link] // one for each processor, because every message goes through one
 	writers     *flush.Workers[*Session]
 	loops       gate.Gate // the read loops that run
 	shards      atomic.Uint32
@@ -81,7 +82,10 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.farewells = deadline.NewList(epoch, closeTimeout, (*Session).cut)
 	e.partings = deadline.NewList(epoch, partingTimeout, (*Session).cut)
 	e.upgrades = deadline.NewList(epoch, e.opts.UpgradeTimeout, (*link).abandon)
-	e.turns = deadline.NewList(epoch, patience, (*link).handOver)
+	e.turns = make([]*deadline.List[*link], runtime.GOMAXPROCS(0))
+	for i := range e.turns {
+		e.turns[i] = deadline.NewList(epoch, patience, (*link).handOver)
+	}
 	e.writers = flush.NewWorkers((*Session).flush)
 	return e
 }

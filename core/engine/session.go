@@ -36,7 +36,7 @@ type Session struct {
 	opening opening
 	values  context.Context //nolint:containedctx // the handshake's values live as long as the session
 	handler Handler
-	shard   uint32 // which flush worker writes
+	shard   uint32 // which flush worker writes, and which list its turns are in
 	dialect dialect
 
 	// pinged is set while a pong is awaited. It is written under mu, and read

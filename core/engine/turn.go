@@ -64,7 +64,8 @@ func (l *link) beginWork() (number uint32, first bool) {
 	l.turn.working = true
 	s.out.corked = true
 	last := l.turn.last
-	s.server.turns.Set(&l.wait, l)
+	turns := s.server.turns
+	turns[s.shard%uint32(len(turns))].Set(&l.wait, l) //nolint:gosec // the number of processors fits
 	l.turn.last = l.wait.At()
 	return l.turn.number, last == 0 || l.turn.last-last > seldom
 }
