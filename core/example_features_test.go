@@ -10,6 +10,8 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/test/exampletb"
 )
 
 // The jury votes, and the last one's silence does not spoil it.
@@ -170,13 +172,19 @@ func ExampleRecovery() {
 		ConnectionStateRecovery: &sio.Recovery{MaxDisconnectionDuration: time.Minute},
 	})
 	srv.OnConnect(func(c *sio.Ctx) error {
-		if c.Recovered() { // it still is in its rooms, and has got what it missed
-			return nil
+		if c.Recovered() { // it is in its rooms, and has got what it missed
+			return c.Emit("welcome back")
 		}
-		return c.Join("news")
+		return errors.Join(c.Join("news"), c.Emit("welcome"))
 	})
-	fmt.Println(srv.ClientsCount())
-	// Output: 0
+
+	interrupted(srv, func() { _ = srv.To("news").Emit("news", "you missed this") })
+	// Output:
+	// < 42["welcome","<offset>"]
+	// the connection is lost, and made again
+	// < 42["news","you missed this","<offset>"]
+	// < 40{"sid":"<the same id>"}
+	// < 42["welcome back","<offset>"]
 }
 
 // Two servers in one process; in production there is a broker between them.
@@ -193,4 +201,31 @@ func ExampleNamespace_ServerSideEmit() {
 	}
 	_ = errors.Join(one.Shutdown(context.Background()), two.Shutdown(context.Background()))
 	// Output: 0 <nil>
+}
+
+// interrupted connects a client that has its session recovered after meanwhile,
+// and prints what it gets. The server has to emit something when it connects.
+func interrupted(srv *sio.Server, meanwhile func()) {
+	tb := exampletb.New()
+	defer tb.End(srv)
+	d := siotest.Pipes(tb, srv)
+	client := d.WebSocket(tb)
+	client.Send("40")
+	pid := regexp.MustCompile(`"pid":"(.+?)"`).FindStringSubmatch(client.Next())[1]
+	offset := regexp.MustCompile(`"([^"]+)"]$`)
+	show := func(packet string) {
+		packet = offset.ReplaceAllString(packet, `"<offset>"]`)
+		fmt.Println("<", regexp.MustCompile(`"sid":.*`).ReplaceAllString(packet, `"sid":"<the same id>"}`))
+	}
+	last := client.Next()
+	show(last)
+	client.Abort()
+	eventually(tb, "the server knows", func() bool { return srv.ClientsCount() == 0 })
+	meanwhile()
+	fmt.Println("the connection is lost, and made again")
+	client = d.WebSocket(tb)
+	client.Send(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, pid, offset.FindStringSubmatch(last)[1]))
+	for range 3 {
+		show(client.Next())
+	}
 }
