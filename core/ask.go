@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/packet"
@@ -84,6 +85,7 @@ type question struct {
 	fails   chan error
 	left    chan struct{}      // closed when nobody wants answers any more
 	pending map[respondent]int // who has not answered, and how many of that name
+	silent  atomic.Bool        // other servers may have more to say, but time is over
 }
 
 // A respondent is somebody who was asked.
@@ -113,8 +115,12 @@ func (q *question) putToOthers(n *Namespace, m *adapter.Message) {
 	}
 	q.asked.Go(func() { // ends with the question
 		err := n.adapter.Ask(q.ctx, m, q.reply)
-		if err == nil || q.ctx.Err() != nil {
-			return // who is missing is known, or will be told by the context
+		if err == nil || n.over(err) {
+			return
+		}
+		if q.ctx.Err() != nil {
+			q.silent.Store(true)
+			return
 		}
 		select {
 		case q.fails <- err:
@@ -188,6 +194,9 @@ func (q *question) answers(ctx context.Context, yield func(Ack[Args]) bool) {
 				return
 			}
 		}
+	}
+	if len(q.pending) == 0 && q.silent.Load() { // nobody knows who it is
+		yield(Ack[Args]{Err: late})
 	}
 }
 

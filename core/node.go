@@ -2,6 +2,7 @@ package sio
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -36,11 +37,28 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 // spread does what m says on this server and, unless local, on all others. If
 // they cannot be told, this server's clients do not suffer.
 func (n *Namespace) spread(m *adapter.Message, local bool) (err error) {
-	if n.adapter != nil && !local {
-		err = n.adapter.Publish(m)
+	if !local {
+		err = n.publish(m)
 	}
 	n.receive(m)
 	return err
+}
+
+// publish tells the other servers, if there are any.
+func (n *Namespace) publish(m *adapter.Message) error {
+	if n.adapter == nil {
+		return nil
+	}
+	if err := n.adapter.Publish(m); !n.over(err) {
+		return err
+	}
+	return nil
+}
+
+// over reports whether an adapter's error only means that a child namespace has just
+// ended, with its last client, which is no failure of what its parent does.
+func (n *Namespace) over(err error) bool {
+	return n.parent != nil && errors.Is(err, adapter.ErrClosed)
 }
 
 // receive does what m says on this server.

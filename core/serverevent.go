@@ -45,10 +45,7 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 		if err != nil {
 			return err
 		}
-		if n.adapter == nil {
-			continue
-		}
-		if err := n.adapter.Publish(m); err != nil {
+		if err := n.publish(m); err != nil {
 			return err
 		}
 	}

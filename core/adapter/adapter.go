@@ -10,8 +10,12 @@ package adapter
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
+
+// ErrClosed is returned by the methods of an [Adapter] that was closed.
+var ErrClosed = errors.New("adapter: closed")
 
 // A Cluster connects servers. It must be safe for concurrent use.
 type Cluster interface {
@@ -32,14 +36,18 @@ type Adapter interface {
 	// queued. It must not change m, which it may keep.
 	Publish(m *Message) error
 
-	// Ask is Publish for a message that is answered. It calls reply for every
-	// reply, one at a time, until all servers have answered in full or have
-	// left; then it returns nil. If ctx ends before, it returns an error that
-	// matches the context's; if some servers' answers are known not to come, one
-	// that says how many are missing.
+	// Ask is Publish for a message that is answered: it keeps its place among
+	// those that are published. It calls reply for every reply, one at a time,
+	// until all servers have answered in full or have left; then it returns nil.
+	// If ctx ends before, it returns an error that matches the context's; if some
+	// servers' answers are known not to come, one that says how many are missing.
 	Ask(ctx context.Context, m *Message, reply func(*Reply)) error
 
-	// Close leaves the cluster. Afterwards neither node nor reply is called.
+	// Close leaves the cluster, and may be called more than once. It waits for
+	// calls of Receive that have begun. Afterwards neither node nor reply is
+	// called any more, and the other methods return [ErrClosed], also those that
+	// are still running. Answers that have begun may go on: nobody wants them,
+	// which their contexts tell.
 	Close() error
 }
 
@@ -53,7 +61,9 @@ type Node interface {
 	Receive(m *Message)
 
 	// Answer does what m says and calls reply, one call at a time, until there
-	// is nothing more to say or ctx ends; then it returns.
+	// is nothing more to say or ctx ends; then it returns. It is called, on a
+	// goroutine of its own, when what the same server published before has been
+	// received.
 	Answer(ctx context.Context, m *Message, reply func(*Reply))
 }
 

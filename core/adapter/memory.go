@@ -26,14 +26,20 @@ type member struct {
 	node      Node
 	ctx       context.Context //nolint:containedctx // ends when the member leaves
 	leave     context.CancelFunc
-	calls     sync.WaitGroup // of node and reply; Add is called with mu held
+	calls     sync.WaitGroup // of node.Receive; Add is called with mu held
 
 	mu     sync.Mutex
 	closed bool
 
-	publishing sync.Mutex
-	outbox     []*Message // published, not handed over yet
-	busy       bool       // somebody hands over
+	telling sync.Mutex
+	outbox  []errand // of nobody yet
+	busy    bool     // somebody runs errands
+}
+
+// An errand is something to be done for every other member.
+type errand struct {
+	do   func(o *member)
+	done func()
 }
 
 // Join implements [Cluster].
@@ -52,76 +58,133 @@ func (m *member) others() []*member {
 	return slices.DeleteFunc(slices.Clone(m.cluster.namespaces[m.namespace]), func(o *member) bool { return o == m })
 }
 
-// enter reports whether the member is still there. If so, calls.Done must
-// follow.
-func (m *member) enter() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.closed {
-		return false
-	}
-	m.calls.Add(1)
-	return true
-}
-
-// Publish implements [Adapter]. What comes while another call hands messages
-// over is handed over by that one, so everybody gets them in the same order and
+// tell runs an errand after those of before. What comes while another call runs
+// errands is left to that one, so everybody hears everything in the same order and
 // a node that publishes in Receive does not wait for itself.
-func (m *member) Publish(msg *Message) error {
-	m.publishing.Lock()
-	defer m.publishing.Unlock()
-	m.outbox = append(m.outbox, msg)
+func (m *member) tell(e errand) {
+	m.telling.Lock()
+	defer m.telling.Unlock()
+	m.outbox = append(m.outbox, e)
 	if m.busy {
-		return nil
+		return
 	}
 	m.busy = true
 	for len(m.outbox) > 0 {
 		next := m.outbox[0]
 		m.outbox = m.outbox[1:]
-		m.publishing.Unlock()
+		m.telling.Unlock()
 		for _, o := range m.others() {
-			if o.enter() {
-				o.node.Receive(next)
-				o.calls.Done()
-			}
+			next.do(o)
 		}
-		m.publishing.Lock()
+		next.done()
+		m.telling.Lock()
 	}
 	m.outbox, m.busy = nil, false
+}
+
+// enter reports whether the member is still there. If so, calls.Done must follow.
+func (m *member) enter() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.calls.Add(1)
+	}
+	return !m.closed
+}
+
+// Publish implements [Adapter].
+func (m *member) Publish(msg *Message) error {
+	if m.ctx.Err() != nil {
+		return ErrClosed
+	}
+	m.tell(errand{
+		do: func(o *member) {
+			if o.enter() {
+				defer o.calls.Done()
+				o.node.Receive(msg)
+			}
+		},
+		done: func() {},
+	})
 	return nil
 }
 
-// Ask implements [Adapter].
+// Ask implements [Adapter]. It does not wait for answers that nobody wants any
+// more, even if a node goes on with them.
 func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) error {
-	if !m.enter() {
-		return context.Canceled
+	if m.ctx.Err() != nil {
+		return ErrClosed
 	}
-	defer m.calls.Done()
-	ctx, cancel := context.WithCancel(ctx)
+	wanted, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // it says when the member leaves
-	var asked sync.WaitGroup
-	var one sync.Mutex
-	for _, o := range m.others() {
-		if !o.enter() {
-			continue
-		}
-		asked.Go(func() { // ends with ctx at the latest
-			defer o.calls.Done()
-			ctx, cancel := context.WithCancel(ctx)
-			defer cancel()
-			defer context.AfterFunc(o.ctx, cancel)() //nolint:contextcheck // who leaves is not waited for
-			o.node.Answer(ctx, msg, func(r *Reply) {
-				one.Lock()
-				defer one.Unlock()
-				c := *r
-				c.Server = o.name
-				reply(&c)
-			})
-		})
+	q := &question{asker: m, ctx: wanted, reply: reply}
+	defer q.forget()
+	q.missing.Add(1)                                                            // until all have been asked
+	m.tell(errand{do: func(o *member) { q.put(o, msg) }, done: q.missing.Done}) //nolint:contextcheck // the question has it
+	all := make(chan struct{})
+	go func() { // ends when those who were asked have answered or left
+		q.missing.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+		return nil
+	case <-wanted.Done():
 	}
-	asked.Wait()
-	return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return ErrClosed
+}
+
+// A question is a call of Ask.
+type question struct {
+	asker   *member
+	ctx     context.Context //nolint:containedctx // ends when nobody wants answers any more
+	missing sync.WaitGroup
+
+	mu    sync.Mutex
+	reply func(*Reply) // nil when nobody wants answers any more
+}
+
+// put has a member answer. One that leaves is not waited for.
+func (q *question) put(o *member, msg *Message) {
+	if o.ctx.Err() != nil {
+		return
+	}
+	q.missing.Add(1)
+	answered := sync.OnceFunc(q.missing.Done)
+	ctx, cancel := context.WithCancel(q.ctx)
+	stay := context.AfterFunc(o.ctx, func() {
+		cancel()
+		answered()
+	})
+	go func() { // ends with the answer, and the context asks for that
+		defer answered()
+		defer cancel()
+		defer stay()
+		o.node.Answer(ctx, msg, func(r *Reply) { q.take(o, r) })
+	}()
+}
+
+// take hands over a reply, one at a time.
+func (q *question) take(from *member, r *Reply) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.reply == nil || q.asker.ctx.Err() != nil {
+		return
+	}
+	c := *r
+	c.Server = from.name
+	q.reply(&c)
+}
+
+// forget has no reply be called any more, and waits for one that is.
+func (q *question) forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reply = nil
 }
 
 // Close implements [Adapter].

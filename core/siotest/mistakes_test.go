@@ -14,17 +14,19 @@ const mistakeVar = "SIOTEST_MISTAKE"
 // mistake returns the mistake that a test is to make, if any.
 func mistake() string { return os.Getenv(mistakeVar) }
 
-// mustBeFound runs a test in a process of its own for each mistake.
-func mustBeFound(t *testing.T, test string, mistakes ...string) {
+// mustBeFound runs, for each mistake, the test that has to find it, in a process of
+// its own.
+func mustBeFound(t *testing.T, mistakes map[string]string) {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range mistakes {
+	for m, test := range mistakes {
 		t.Run(m, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), program, "-test.run", "^"+test+"$")
+			pattern := "^" + strings.ReplaceAll(test, "/", "$/^") + "$"
+			cmd := exec.CommandContext(t.Context(), program, "-test.run", pattern)
 			cmd.Env = append(os.Environ(), mistakeVar+"="+m)
 			out, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(out), "--- FAIL") {

@@ -15,8 +15,15 @@ func TestStandardParser(t *testing.T) { siotest.TestParser(t, standard{mistake()
 
 func TestMistakesOfParsersAreFound(t *testing.T) {
 	t.Parallel()
-	mustBeFound(t, "TestStandardParser",
-		"no ids", "messages share memory", "packets share memory", "one packet for all", "limitless", "boundless", "panics")
+	mustBeFound(t, map[string]string{
+		"no ids":                "TestStandardParser/packets",
+		"messages share memory": "TestStandardParser/memory",
+		"packets share memory":  "TestStandardParser/memory",
+		"one packet for all":    "TestStandardParser/memory",
+		"limitless":             "TestStandardParser/attachments",
+		"boundless":             "TestStandardParser/bytes",
+		"panics":                "TestStandardParser/broken_messages",
+	})
 }
 
 // standard is the protocol's own encoding as a parser, with a mistake if that is
