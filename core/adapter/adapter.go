@@ -3,7 +3,8 @@
 // reach too. Only those who connect a broker need it; everybody else sets
 // [Options.Adapter] to one that there is.
 //
-// It also has the event log that connection state recovery needs.
+// It also has the event log that connection state recovery needs. Whoever implements
+// a [Cluster] or a [Log] finds the tests for that in package siotest.
 //
 // [Options.Adapter]: https://pkg.go.dev/github.com/sioplug/sioplug/core#Options
 package adapter

@@ -65,7 +65,9 @@
 // # Suites
 //
 // [Run] is the suite that every way of mounting a server into an HTTP framework has
-// to pass, and [TestParser] the one of parsers for [sio.Options.Parser].
+// to pass. [TestCluster] is that of adapters for [sio.Options.Adapter], [TestLog] that
+// of logs for [sio.Recovery.Log], and [TestParser] that of parsers for
+// [sio.Options.Parser].
 //
 // [synctest.Wait]: https://pkg.go.dev/testing/synctest#Wait
 package siotest
