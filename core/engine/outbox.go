@@ -106,6 +106,11 @@ func (s *Session) enqueue(frames ...*frame.Frame) bool {
 func (s *Session) flush() {
 	s.mu.Lock()
 	s.out.dirty = false
+	s.flushNow()
+}
+
+// flushNow is flush with mu held, which it gives up.
+func (s *Session) flushNow() {
 	switch {
 	case s.link == nil:
 		if s.poll != nil && len(s.out.frames) > 0 {

@@ -42,7 +42,8 @@ func (l *link) Flush() (goOn bool) {
 	}
 	s := l.session
 	if s.worker() == nil {
-		s.flushPending()
+		s.mu.Lock()
+		s.flushRest()
 		return true
 	}
 	number, first := l.beginWork()
@@ -80,8 +81,7 @@ func (l *link) endWork(number uint32) bool {
 		l.turn.working = false
 		s.out.corked = false
 	}
-	s.mu.Unlock()
-	s.flushPending()
+	s.flushRest()
 	return mine
 }
 
@@ -98,9 +98,8 @@ func (l *link) handOver() {
 	l.turn.number++
 	l.turn.working = false
 	s.out.corked = false
-	s.mu.Unlock()
 	go l.takeTurn() // ends with the connection, or with the next handing over
-	s.flushPending()
+	s.flushRest()
 }
 
 // takeTurn works on what the last turn left, and reads.
@@ -136,12 +135,12 @@ func (s *Session) work() {
 	}
 }
 
-// flushPending writes what no flush worker has been told of.
-func (s *Session) flushPending() {
-	s.mu.Lock()
-	pending := len(s.out.frames) > 0 && !s.out.dirty && !s.out.corked
-	s.mu.Unlock()
-	if pending {
-		s.flush()
+// flushRest writes what no flush worker has been told of. It is called with mu
+// held, and gives it up.
+func (s *Session) flushRest() {
+	if len(s.out.frames) == 0 || s.out.dirty || s.out.corked {
+		s.mu.Unlock()
+		return
 	}
+	s.flushNow()
 }
