@@ -22,10 +22,12 @@ demo: ## serve the chat at http://localhost:3000
 
 test: $(NPM) ## run all tests: Go, the official client in Node, the demo in a browser
 	go vet ./...
+	go vet -C test/frameworks ./...
 	./scripts/test.sh
 
 lint: $(LINT) ## check the code with golangci-lint, which is built into .bin
 	$(LINT) run
+	cd test/frameworks && ../../$(LINT) run
 
 bench: ## run the benchmarks, or those that BENCH=regexp names
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
@@ -35,9 +37,11 @@ fuzz: ## fuzz every decoder for FUZZTIME=30s each
 
 fmt: $(LINT) ## format the Go code
 	$(LINT) fmt
+	cd test/frameworks && ../../$(LINT) fmt
 
 tidy: ## bring go.mod and go.sum in line with the code
 	go mod tidy
+	go -C test/frameworks mod tidy
 
 # Without npm the tests that need it say so themselves.
 %/node_modules/.package-lock.json: %/package-lock.json

@@ -4,11 +4,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# run runs tests of the module in a folder.
 run() {
+  local module=$1
+  shift
   if [[ ",${SIOPLUG_REQUIRE:-}," == *,all,* ]]; then
-    go test -json "$@" | go run ./scripts/noskip
+    go test -C "$module" -json "$@" | go run ./scripts/noskip
   else
-    go test "$@"
+    go test -C "$module" "$@"
   fi
 }
 
@@ -17,7 +20,8 @@ run() {
 bounded=$(find . -name alloc_test.go -exec dirname {} \; | sort -u)
 if [[ -n $bounded ]]; then
   # shellcheck disable=SC2086 # one argument for each folder
-  run -run Allocations $bounded
+  run . -run Allocations $bounded
 fi
 
-run -race -shuffle=on -timeout 5m "$@" ./...
+run . -race -shuffle=on -timeout 5m "$@" ./...
+run test/frameworks -race -shuffle=on -timeout 5m "$@" ./...

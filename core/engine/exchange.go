@@ -47,7 +47,7 @@ type Upgraded struct {
 }
 
 // An Exchange is one HTTP request waiting for its answer. The engine calls
-// exactly one of Respond and Upgrade, once, unless the client has gone. See
+// exactly one of Respond and Upgrade, once, also if the client has gone. See
 // [Aborter] for what it may be able to do beyond that.
 type Exchange interface {
 	Request() *Request

@@ -39,7 +39,7 @@ func FuzzServe(f *testing.F) {
 	} {
 		f.Add([]byte(script))
 	}
-	allowed := []int{0, 101, 200, 204, 400, 403, 405, 413}
+	allowed := []int{0, 101, 200, 204, 400, 403, 405, 413, 499}
 	f.Fuzz(func(t *testing.T, script []byte) {
 		k := enginetest.New(t, engine.Options{
 			MaxHTTPBufferSize: 1000, MaxSendBuffer: 10_000, UpgradeTimeout: time.Minute, AllowEIO3: true,

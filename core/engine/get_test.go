@@ -82,6 +82,7 @@ func TestPollingGet(t *testing.T) {
 		end := p.End()
 		same(t, "reason", end.Reason, engine.TransportError)
 		same(t, "error", end.Err.Error(), "poll connection closed prematurely")
+		same(t, "answer, for logs and caches", poll.Wait().String(), "499")
 		same(t, "next", p.Get(), unknownSession)
 		same(t, "sessions", k.ClientsCount(), 0)
 	})

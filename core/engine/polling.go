@@ -22,6 +22,11 @@ const noopDelay = 100 * time.Millisecond
 // held up, and one that never upgrades does not poll in a tight loop.
 const firstNoopDelay = 5 * time.Millisecond
 
+// statusClientGone is what nginx has in its log for requests that nobody waits
+// for any more. Ours is for the logs and caches around us, which would take no
+// answer for 200.
+const statusClientGone = 499
+
 // A poll is a parked GET request. It is answered once, by whoever takes it out
 // of its session, under the session's mu.
 type poll struct {
@@ -61,6 +66,7 @@ func (s *Session) servePoll(ctx context.Context, x *visit) {
 		x.park()
 		if frames = s.wait(ctx, parked); frames == nil { // EIO-GET-6
 			s.end(TransportError, errPollAborted, farewell{discard: true})
+			respond(x, Response{Status: statusClientGone})
 			return
 		}
 	}
@@ -283,7 +289,8 @@ func readBody(req *Request, limit int) ([]byte, error) {
 		buf.Grow(n + bytes.MinRead) // for the read that finds the end, too
 	}
 	n, err := buf.ReadFrom(io.LimitReader(req.Body, int64(limit)+1))
-	if n > int64(limit) {
+	var lower *http.MaxBytesError // a limit of the application's middleware
+	if n > int64(limit) || errors.As(err, &lower) {
 		return nil, errTooLarge
 	}
 	return buf.Bytes(), err

@@ -43,6 +43,15 @@ func TestPollingPost(t *testing.T) {
 			heard(t, p.Peer, "x")
 		})
 	}
+	story(t, "EIO-POST-4 a lower limit of middleware", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		a := k.Do(enginetest.Request{
+			Method: http.MethodPost, Query: p.Query(), Body: http.MaxBytesReader(nil, io.NopCloser(strings.NewReader("4abc")), 3),
+		})
+		same(t, "answer", a.String(), "413")
+		same(t, "the session lives on", p.Post("4x"), "200 ok")
+		heard(t, p.Peer, "x")
+	})
 	story(t, "EIO-POST-12 a pong that nobody waits for", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		time.Sleep(10 * time.Second)

@@ -74,7 +74,7 @@ func (x *Exchange) Respond(res engine.Response) error {
 		h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
 	if x.parked {
-		_ = x.control().SetWriteDeadline(time.Now().Add(x.writeTimeout())) // if that fails, Park has said so
+		_ = x.deadlines().SetWriteDeadline(time.Now().Add(x.writeTimeout())) // if that fails, Park has said so
 	}
 	x.w.WriteHeader(res.Status)
 	if x.r.Method == http.MethodHead {
@@ -91,7 +91,7 @@ func (x *Exchange) Park() error {
 		return nil
 	}
 	x.parked = true
-	return x.control().SetWriteDeadline(time.Time{})
+	return x.deadlines().SetWriteDeadline(time.Time{})
 }
 
 func (x *Exchange) writeTimeout() time.Duration {
@@ -101,12 +101,23 @@ func (x *Exchange) writeTimeout() time.Duration {
 	return 0
 }
 
-func (x *Exchange) control() *http.ResponseController { return http.NewResponseController(x.w) }
+// deadlines returns what sets those of the connection, or of the stream that
+// takes its place. Middleware that embeds a writer without a thought of that is
+// in use, so it is looked for below.
+func (x *Exchange) deadlines() *http.ResponseController {
+	type deadliner interface{ SetWriteDeadline(d time.Time) error }
+	for w := x.w; w != nil; w = Unwrap(w) {
+		if _, ok := w.(deadliner); ok {
+			return http.NewResponseController(w)
+		}
+	}
+	return http.NewResponseController(x.w)
+}
 
 // CancelRead implements [engine.Aborter].
 func (x *Exchange) CancelRead() {
 	// A writer without deadlines leaves the read to the server's timeouts.
-	_ = x.control().SetReadDeadline(time.Unix(1, 0))
+	_ = x.deadlines().SetReadDeadline(time.Unix(1, 0))
 }
 
 // HangUp implements [engine.Aborter]. Middleware that recovers from panics
@@ -118,7 +129,7 @@ func (x *Exchange) HangUp() {
 		x.w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if conn, _, err := x.control().Hijack(); err == nil {
+	if conn, _, err := hijack(x.w); err == nil {
 		_ = conn.Close() // nobody is there to be told
 	}
 }
@@ -157,33 +168,6 @@ func (x *Exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	run := open(engine.Upgraded{Conn: conn, Ahead: buffered(buf.Reader), Head: x.switchingProtocols(header)})
 	go run() // a fresh goroutine has a small stack; the engine's Shutdown waits for it
 	return nil
-}
-
-// hijack takes the connection from w, or says which of the writers around it
-// does not let it go.
-func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
-	if t := unable(w); t != "" {
-		return nil, nil, fmt.Errorf("nethttp: %s is no http.Hijacker: mount sioplug outside of the middleware "+
-			"that wraps the response writer, or serve WebSocket over HTTP/1.1", t)
-	}
-	return http.NewResponseController(w).Hijack()
-}
-
-// unable names the innermost writer if it cannot be hijacked. Asking first is
-// necessary because writers that wrap others, such as gin's, have the method in
-// any case and panic.
-func unable(w http.ResponseWriter) string {
-	for {
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		w = u.Unwrap()
-	}
-	if _, ok := w.(http.Hijacker); ok {
-		return ""
-	}
-	return fmt.Sprintf("%T", w)
 }
 
 // buffered returns what the server read beyond the request.

@@ -85,15 +85,43 @@ func TestWriteTimeoutHoldsForTheAnswerToAPoll(t *testing.T) {
 	})
 }
 
-// A writer that cannot be unwrapped keeps the timeouts from being lifted.
-func TestTimeoutsThatCannotBeLiftedAreAnErrorThatNamesTheFix(t *testing.T) {
+// Middleware wraps writers, mostly by embedding, often without a thought of
+// deadlines.
+func TestWriteTimeoutIsLiftedBelowOtherWriters(t *testing.T) {
+	type embedding struct{ http.ResponseWriter }
+	inFakeTime(t, failing{t}, func(srv *sio.Server) *http.Server {
+		return &http.Server{
+			WriteTimeout: 5 * time.Second, ReadHeaderTimeout: time.Second,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				srv.ServeHTTP(&embedding{embedding{w}}, r)
+			}),
+		}
+	}, func(t *testing.T, d siotest.Dialer) {
+		c := d.Polling(t)
+		c.Connect("/", "")
+		late := time.AfterFunc(time.Minute, func() {
+			if err := c.TrySend(`42["echo","late"]`); err != nil {
+				t.Error(err)
+			}
+		})
+		defer late.Stop()
+		c.Want(`42["echo","late"]`)
+	})
+}
+
+// hiding is a writer that cannot be unwrapped.
+type hiding struct{ w http.ResponseWriter }
+
+func (h hiding) Header() http.Header         { return h.w.Header() }
+func (h hiding) WriteHeader(status int)      { h.w.WriteHeader(status) }
+func (h hiding) Write(p []byte) (int, error) { return h.w.Write(p) }
+
+func TestWriteTimeoutThatCannotBeLiftedIsAnErrorThatNamesTheFix(t *testing.T) {
 	var log strings.Builder
 	inFakeTime(t, slog.NewTextHandler(&log, nil), func(srv *sio.Server) *http.Server {
 		return &http.Server{
 			WriteTimeout: 5 * time.Second, ReadHeaderTimeout: time.Second,
-			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				srv.ServeHTTP(struct{ http.ResponseWriter }{w}, r)
-			}),
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { srv.ServeHTTP(hiding{w}, r) }),
 		}
 	}, func(t *testing.T, d siotest.Dialer) {
 		c := d.Polling(t)

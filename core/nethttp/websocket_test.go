@@ -172,20 +172,30 @@ func TestCloseIsAnswered(t *testing.T) {
 // A writer that hides the connection is the operator's doing, and the log says
 // whose it is.
 func TestNoHijacker(t *testing.T) {
-	type wrapped struct{ http.ResponseWriter } // as middleware does it
 	t.Run("EIO-VF-11", func(t *testing.T) {
 		k := enginetest.New(t, engine.Options{})
 		web := k.ListenTo(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			k.ServeHTTP(wrapped{w}, r)
+			k.ServeHTTP(hiding{w}, r)
 		}))
 		w := dial(t, k, web)
 		got := w.do(handshake("")+"\nConnection: Upgrade", "")
 		same(t, "answer", got, "500 WebSocket upgrade failed: see the server's log")
 		w.do(handshake("")+"\nConnection: Upgrade", "") // once is enough to know, however many clients come
 		loud := k.Log.Loud()
-		if len(loud) != 1 || !strings.Contains(loud[0], "nethttp_test.wrapped is no http.Hijacker") {
+		if len(loud) != 1 || !strings.Contains(loud[0], "nethttp_test.hiding is no http.Hijacker") {
 			t.Errorf("logged: %q", loud)
 		}
 		same(t, "sessions", k.ClientsCount(), 0)
 	})
+}
+
+// What middleware has wrapped without a thought of WebSockets can be upgraded.
+func TestHijackBelowOtherWriters(t *testing.T) {
+	type embedding struct{ http.ResponseWriter }
+	k := enginetest.New(t, engine.Options{})
+	web := k.ListenTo(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k.ServeHTTP(&embedding{embedding{w}}, r)
+	}))
+	c := dial(t, k, web).upgrade(k, "", "Upgrade", nil)
+	opened(t, c)
 }

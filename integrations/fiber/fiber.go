@@ -45,7 +45,11 @@ func Handler(srv *sio.Server) fiber.Handler {
 	if fiber.IsChild() {
 		fasthttpx.RefusePrefork("siofiber", srv)
 	}
+	var timeout timeoutCheck
 	return func(c *fiber.Ctx) error {
+		if timeout.refuses(srv) {
+			return c.Status(fiber.StatusInternalServerError).SendString("timeout middleware: see the server's log")
+		}
 		fasthttpx.Serve(srv, c.Context(), fasthttpx.Framework{
 			IP:      cmp.Or(c.IP(), c.Context().RemoteIP().String()), // Fiber knows none if a proxy named none
 			Context: c.UserContext(),

@@ -39,7 +39,11 @@ func Mount(r gin.IRoutes, srv *sio.Server) {
 // ask for the path they were given with a slash behind it, and for the files of
 // the JavaScript client below it, if [sio.Options] says that there are any.
 func Handler(srv *sio.Server) gin.HandlerFunc {
+	var timeout timeoutCheck
 	return func(c *gin.Context) {
+		if timeout.refuses(c, srv) {
+			return
+		}
 		x := &exchange{nethttp.New(c.Writer, c.Request), c}
 		x.Request().ClientIP = c.ClientIP()
 		srv.Serve(c.Request.Context(), x)

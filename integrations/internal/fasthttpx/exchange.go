@@ -133,4 +133,7 @@ func (x *exchange) CancelRead() {
 }
 
 // HangUp implements [engine.Aborter].
-func (x *exchange) HangUp() { x.hijack(func(c *hijacked) { _ = c.Close() }) }
+func (x *exchange) HangUp() {
+	x.ctx.SetStatusCode(http.StatusBadRequest) // for middleware that logs it
+	x.hijack(func(c *hijacked) { _ = c.Close() })
+}

@@ -20,7 +20,8 @@ import (
 func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()) error {
 	kept := x.values() // later there is nothing of the framework left to copy
 	x.values = func() context.Context { return kept }
-	x.ctx.SetStatusCode(http.StatusSwitchingProtocols) // for middleware that logs it
+	x.ctx.SetStatusCode(http.StatusSwitchingProtocols)     // for middleware that logs it
+	x.ctx.Response.Header.Set("Cache-Control", "no-store") // and for such that would keep it
 	x.hijack(func(c *hijacked) {
 		up, mine, err := c.take()
 		if err != nil {
