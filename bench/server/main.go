@@ -1,10 +1,9 @@
-// Command server is sioplug as the performance harness wants to see it: a
-// Socket.IO server with default options whose handlers answer the harness's
-// events. Every mount runs the same handlers.
+// Command server is sioplug as the benchmark wants to see it: a Socket.IO server
+// with default options whose handlers answer the events that bench/README.md
+// lists. Every mount runs the same handlers.
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,10 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	_ "net/http/pprof" //nolint:gosec // profiles are what the program is for; it listens on loopback
 	"os"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +21,7 @@ import (
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/labstack/echo/v4"
 
+	"github.com/sioplug/sioplug/bench/internal/app"
 	sio "github.com/sioplug/sioplug/core"
 	sioecho "github.com/sioplug/sioplug/integrations/echo"
 	siofiber "github.com/sioplug/sioplug/integrations/fiber"
@@ -41,7 +38,7 @@ func main() {
 	}
 }
 
-// mounts have, by name, what serves srv, the profiles and [collect] on a listener.
+// mounts have, by name, what serves srv, and [app.Control], on a listener.
 var mounts = map[string]func(srv *sio.Server, l net.Listener) error{ //nolint:gochecknoglobals // immutable
 	"nethttp": func(srv *sio.Server, l net.Listener) error { return serve(srv, l) },
 	"gin": func(srv *sio.Server, l net.Listener) error {
@@ -56,11 +53,13 @@ var mounts = map[string]func(srv *sio.Server, l net.Listener) error{ //nolint:go
 		return serve(e, l)
 	},
 	"fiber": func(srv *sio.Server, l net.Listener) error {
-		app := fiber.New(fiber.Config{DisableStartupMessage: true})
-		siofiber.Mount(app, srv)
-		app.Get("/bench/gc", adaptor.HTTPHandlerFunc(collect))
-		app.Get("/debug/pprof/*", adaptor.HTTPHandler(http.DefaultServeMux))
-		return app.Listener(l)
+		f := fiber.New(fiber.Config{DisableStartupMessage: true})
+		siofiber.Mount(f, srv)
+		mux := http.NewServeMux()
+		app.Control(mux)
+		f.Get("/bench/gc", adaptor.HTTPHandler(mux))
+		f.Get("/debug/pprof/*", adaptor.HTTPHandler(mux))
+		return f.Listener(l)
 	},
 }
 
@@ -71,7 +70,7 @@ func run(mount string, port int) error {
 	}
 	srv := sio.New(nil)
 	register(srv)
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	l, err := app.Listen(port)
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
@@ -79,41 +78,18 @@ func run(mount string, port int) error {
 }
 
 // serve serves an application of net/http.
-func serve(app http.Handler, l net.Listener) error {
+func serve(h http.Handler, l net.Listener) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/bench/gc", collect)
-	mux.Handle("/debug/pprof/", http.DefaultServeMux)
-	mux.Handle("/", app)
+	app.Control(mux)
+	mux.Handle("/", h)
 	return (&http.Server{Handler: mux}).Serve(l) //nolint:gosec // no timeouts: long polls are part of the measurement
-}
-
-// An Order is the harness's JSON document, about 1 KiB.
-type Order struct {
-	ID       string            `json:"id"`
-	UserID   int64             `json:"userId"`
-	Created  string            `json:"createdAt"`
-	Paid     bool              `json:"paid"`
-	Total    float64           `json:"total"`
-	Note     string            `json:"note"`
-	Address  map[string]string `json:"address"`
-	Items    []Item            `json:"items"`
-	Position []float64         `json:"position"`
-}
-
-// An Item is a part of an [Order].
-type Item struct {
-	SKU   string   `json:"sku"`
-	Name  string   `json:"name"`
-	Qty   int      `json:"qty"`
-	Price float64  `json:"price"`
-	Tags  []string `json:"tags"`
 }
 
 func register(srv *sio.Server) {
 	srv.On("echo", sio.Bind(func(c *sio.Ctx, s string) error { return c.Emit("echo", s) }))
 	srv.On("echoAck", sio.Reply(func(_ *sio.Ctx, s string) (string, error) { return s, nil }))
 	srv.On("bin", sio.Bind(func(c *sio.Ctx, b []byte) error { return c.Emit("bin", b) }))
-	srv.On("json", sio.Bind(func(c *sio.Ctx, o Order) error { return c.Emit("json", o) }))
+	srv.On("json", sio.Bind(func(c *sio.Ctx, o app.Order) error { return c.Emit("json", o) }))
 	srv.On("join", sio.Bind(func(c *sio.Ctx, room string) error {
 		if err := c.Join(room); err != nil {
 			return err
@@ -145,18 +121,4 @@ func burst(to sio.Broadcast, n, size int) error {
 		}
 	}
 	return nil
-}
-
-// collect frees what it can and tells what is left.
-func collect(w http.ResponseWriter, _ *http.Request) {
-	runtime.GC()
-	debug.FreeOSMemory()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]uint64{ // the harness notices if it gets nothing
-		"goroutines": uint64(runtime.NumGoroutine()), //nolint:gosec // not negative
-		"heap":       m.HeapAlloc,
-		"stacks":     m.StackInuse,
-	})
 }

@@ -1,0 +1,134 @@
+// Command load is the load generator of the benchmark: the clients of one
+// scenario, in one process, against a server on loopback. It compares everything
+// that it receives with what the server had to send, and in which order, and
+// fails at the first difference. What it measures it prints as a JSON object.
+//
+// The server's CPU time and memory come from /proc, so it runs on Linux only.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+// What a run may take, however the flags are set.
+const (
+	maxClients = 50_000
+	maxTime    = 3 * time.Minute
+)
+
+// options say what to do.
+type options struct {
+	addr     string        // of the server
+	pid      int           // of the server
+	clients  int           // connections; for cycles, how many at the same time
+	inFlight int           // messages of each client that wait for an answer
+	rate     int           // messages a second of all clients together
+	size     int           // bytes of payload
+	burst    int           // messages of each broadcast
+	rooms    int           // rooms of each client
+	warm     time.Duration // before measuring
+	dur      time.Duration // of measuring
+	settle   time.Duration // after connecting, before memory is measured
+	patience time.Duration // with what the server has to do at once
+}
+
+// A scenario keeps the clients busy and measures.
+type scenario func(ctx context.Context, r *run) error
+
+func scenarios() map[string]scenario {
+	return map[string]scenario{
+		"idle":    idle,
+		"echo":    echo(textScript),
+		"ack":     echo(ackScript),
+		"binary":  echo(binaryScript),
+		"json":    echo(jsonScript),
+		"polling": pollingEcho,
+		"rate":    echoAtRate,
+		"bcast":   broadcastToAll,
+		"rooms":   broadcastToRooms,
+		"connect": connectCycles,
+		"upgrade": upgradeCycles,
+	}
+}
+
+func main() {
+	var o options
+	name := flag.String("scenario", "echo", "what the clients do")
+	flag.StringVar(&o.addr, "addr", "127.0.0.1:3000", "address of the server, on loopback")
+	flag.IntVar(&o.pid, "pid", 0, "process id of the server")
+	flag.IntVar(&o.clients, "clients", 100, "connections, or cycles at the same time")
+	flag.IntVar(&o.inFlight, "inflight", 1, "messages of each client that wait for an answer")
+	flag.IntVar(&o.rate, "rate", 1000, "rate: messages a second of all clients together")
+	flag.IntVar(&o.size, "size", 100, "bytes of payload")
+	flag.IntVar(&o.burst, "burst", 1, "bcast, rooms: messages of each broadcast")
+	flag.IntVar(&o.rooms, "rooms", 1, "rooms: rooms of each client")
+	flag.DurationVar(&o.warm, "warm", time.Second, "time before measuring")
+	flag.DurationVar(&o.dur, "dur", 3*time.Second, "time of measuring")
+	flag.DurationVar(&o.settle, "settle", 5*time.Second, "idle: time between connecting and measuring")
+	flag.DurationVar(&o.patience, "patience", time.Minute, "time in which all must be connected, answered, delivered")
+	flag.Parse()
+
+	runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2)) // the rest is for the server
+	debug.SetGCPercent(400)
+	values, err := measure(context.Background(), *name, o)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(values)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+// measure runs one scenario and returns what it measured, by name.
+func measure(ctx context.Context, name string, o options) (map[string]float64, error) {
+	work, ok := scenarios()[name]
+	if !ok {
+		return nil, fmt.Errorf("no scenario is called %q", name)
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, errors.New("the run took too long"))
+	defer cancel()
+	ctx, fail := context.WithCancelCause(ctx)
+	r := &run{options: o, fail: fail, values: map[string]float64{"clients": float64(o.clients)}}
+	err := work(ctx, r)
+	if first := context.Cause(ctx); first != nil {
+		err = first // of a client, perhaps, which is why work failed too
+	}
+	fail(errEnd) // closes what is still open
+	r.clientsEnd.Wait()
+	return r.values, err
+}
+
+var errEnd = errors.New("the run is over")
+
+func (o options) check() error {
+	host, _, err := net.SplitHostPort(o.addr)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("%s is not on loopback", o.addr)
+	}
+	if o.clients < 1 || o.clients > maxClients {
+		return fmt.Errorf("-clients must be from 1 to %d", maxClients)
+	}
+	if o.inFlight < 1 || o.rate < 1 || o.size < 1 || o.burst < 1 || o.rooms < 1 {
+		return errors.New("-inflight, -rate, -size, -burst and -rooms must be positive")
+	}
+	if o.warm+o.dur+o.settle > maxTime {
+		return fmt.Errorf("-warm, -dur and -settle must end within %s", maxTime)
+	}
+	return nil
+}
