@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,14 +21,14 @@ type broadcast struct {
 	due      atomic.Int64 // deliveries to each client, by the end of this round
 	missing  atomic.Int64 // deliveries to all clients, in this round
 	complete chan struct{}
-	leaving  atomic.Bool // the clients close, and may be closed
+	leaving  atomic.Bool // the clients close, and will be closed
 }
 
 func newBroadcast(r *run) *broadcast {
 	b := &broadcast{run: r, complete: make(chan struct{}, 1)}
 	pad := strings.Repeat("x", r.size)
 	for i := range r.burst {
-		b.messages = append(b.messages, []byte(`42["b",`+strconv.Itoa(i)+`,"`+pad+`"]`))
+		b.messages = append(b.messages, fmt.Appendf(nil, `42["b",%d,"%s"]`, i, pad))
 	}
 	return b
 }
@@ -55,62 +54,42 @@ func (b *broadcast) receive(_ int, c *wsClient) error {
 
 // rounds triggers rounds, and measures them after a while. A trigger is told the
 // number of the round.
-func (b *broadcast) rounds(ctx context.Context, trigger func(n int) error) error {
+func (b *broadcast) rounds(ctx context.Context, trigger func(n int) error) {
 	var last times
 	n := 0
-	during := func(d time.Duration) error {
-		for end := time.Now().Add(d); time.Now().Before(end); n++ {
-			took, err := b.round(ctx, n, trigger)
-			if err != nil {
-				return err
-			}
-			last.add(took)
+	during := func(d time.Duration) {
+		for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; n++ {
+			last.add(b.round(ctx, func() error { return trigger(n) }))
 		}
-		return nil
 	}
-	if err := during(b.warm); err != nil {
-		return err
-	}
+	during(b.warm)
 	last.take()
-	from, err := b.sample()
-	if err != nil {
-		return err
-	}
-	if err := during(b.dur); err != nil {
-		return err
-	}
-	if err := b.since(from); err != nil {
-		return err
-	}
+	from := b.sample()
+	during(b.dur)
+	b.since(from)
 	b.values["p50_us"], b.values["p99_us"] = last.take()
-	return wait(ctx, 50*time.Millisecond) // for what is too much
+	wait(ctx, 50*time.Millisecond) // for what is too much
 }
 
-func (b *broadcast) round(ctx context.Context, n int, trigger func(n int) error) (time.Duration, error) {
+func (b *broadcast) round(ctx context.Context, trigger func() error) time.Duration {
 	defer b.within("a round")()
 	b.due.Add(int64(len(b.messages)))
 	b.missing.Store(int64(len(b.messages) * b.clients))
 	start := time.Now()
-	if err := trigger(n); err != nil {
-		return 0, err
-	}
+	b.check(trigger())
 	select {
 	case <-b.complete:
-		return time.Since(start), nil
 	case <-ctx.Done():
-		return 0, context.Cause(ctx)
 	}
+	return time.Since(start)
 }
 
 // broadcastToAll is a scenario in which the first client has the server send to
 // all of them.
-func broadcastToAll(ctx context.Context, r *run) error {
+func broadcastToAll(ctx context.Context, r *run) {
 	b := newBroadcast(r)
-	clients, err := open(ctx, r, r.connect, b.receive)
-	if err != nil {
-		return err
-	}
-	return b.rounds(ctx, func(int) error {
+	clients := open(ctx, r, r.connect, b.receive)
+	b.rounds(ctx, func(int) error {
 		return clients[0].post(ws.OpText, fmt.Appendf(nil, `42["bcast",%d,%d]`, r.burst, r.size))
 	})
 }
@@ -125,41 +104,44 @@ func roomName(client, n int) string {
 // broadcastToRooms is a scenario in which one client of each ten has the server
 // send to a room of the ten. Before that, the costs of joining are measured, and
 // after it those of leaving.
-func broadcastToRooms(ctx context.Context, r *run) error {
+func broadcastToRooms(ctx context.Context, r *run) {
 	if r.clients%roomSize != 0 {
-		return fmt.Errorf("-clients must be a multiple of %d", roomSize)
+		r.fail(fmt.Errorf("-clients must be a multiple of %d", roomSize))
+		return
 	}
 	b := newBroadcast(r)
 	start := make(chan struct{})
-	var joined sync.WaitGroup
-	joined.Add(r.clients)
-	clients, err := open(ctx, r, r.connect, func(id int, c *wsClient) error {
+	joined := make(chan struct{}, r.clients)
+	clients := open(ctx, r, r.connect, func(id int, c *wsClient) error {
+		d := dialogue{script: textScript(r.size), peer: c, client: id}
+		d.ask() // what a client's first event takes is not for its rooms
+		if err := d.hear(); err != nil {
+			return err
+		}
 		<-start
-		err := joinRooms(id, c, r.rooms)
-		joined.Done()
-		if err == nil {
-			err = b.receive(id, c)
+		if err := joinRooms(id, c, r.rooms); err != nil {
+			return fmt.Errorf("joining: %w", err)
+		}
+		joined <- struct{}{}
+		return b.receive(id, c)
+	})
+	b.memberships(ctx, func() {
+		close(start)
+		for range clients {
+			select {
+			case <-joined:
+			case <-ctx.Done():
+			}
+		}
+	})
+	b.rounds(ctx, func(n int) error {
+		var err error
+		for id := 0; id < len(clients) && err == nil; id += roomSize {
+			err = clients[id].post(ws.OpText, fmt.Appendf(nil, `42["room",%q,%d,%d]`, roomName(id, n%r.rooms), r.burst, r.size))
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	if err := r.memberships(ctx, func() { close(start); joined.Wait() }); err != nil {
-		return err
-	}
-	if err := b.rounds(ctx, func(n int) error {
-		for i := 0; i < len(clients); i += roomSize {
-			room := roomName(i, n%r.rooms)
-			if err := clients[i].post(ws.OpText, fmt.Appendf(nil, `42["room",%q,%d,%d]`, room, r.burst, r.size)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	return b.leave(ctx, clients)
+	b.leave(ctx, clients)
 }
 
 // joinRooms joins a client to its rooms, and has a few joins in flight.
@@ -171,58 +153,35 @@ func joinRooms(id int, c *wsClient, n int) error {
 			c.send(ws.OpText, fmt.Appendf(nil, `42%d["join",%q]`, asked, roomName(id, asked)))
 		}
 		if err := expect(c, ws.OpText, fmt.Appendf(nil, `43%d[]`, answered)); err != nil {
-			return fmt.Errorf("joining: %w", err)
+			return err
 		}
 	}
 	return nil
 }
 
 // memberships measures what it costs that every client joins its rooms.
-func (r *run) memberships(ctx context.Context, joinAll func()) error {
-	before, err := r.collected(ctx)
-	if err != nil {
-		return err
-	}
-	from, err := r.sample()
-	if err != nil {
-		return err
-	}
-	done := r.within("joining")
+func (b *broadcast) memberships(ctx context.Context, joinAll func()) {
+	defer b.within("joining")()
+	before, from := b.collected(ctx), b.sample()
 	joinAll()
-	done()
-	if err := context.Cause(ctx); err != nil {
-		return err
-	}
-	to, err := r.sample()
-	if err != nil {
-		return err
-	}
-	after, err := r.collected(ctx)
-	n := float64(r.clients * r.rooms)
-	r.values["join_cpu_us"] = micros(to.server-from.server) / n
-	r.values["bytes_membership"] = (after - before) / n
-	return err
+	to, after := b.sample(), b.collected(ctx)
+	n := float64(b.clients * b.rooms)
+	b.values["join_cpu_us"] = micros(to.server-from.server) / n
+	b.values["bytes_membership"] = (after - before) / n
 }
 
 // leave closes all clients at once, and measures what it costs that they leave
 // their rooms.
-func (b *broadcast) leave(ctx context.Context, clients []*wsClient) error {
-	defer b.within("leaving")()
-	from, err := cpuTime(b.pid)
-	if err != nil {
-		return err
+func (b *broadcast) leave(ctx context.Context, clients []*wsClient) {
+	if ctx.Err() != nil {
+		return // not all are open
 	}
+	defer b.within("leaving")()
+	before := b.quiet(ctx)
 	b.leaving.Store(true)
 	for _, c := range clients {
-		if err := c.post(ws.OpClose, goingAway()); err != nil {
-			return err
-		}
+		b.check(c.post(ws.OpClose, goingAway()))
 	}
 	b.clientsEnd.Wait()
-	if err := b.quiet(ctx); err != nil {
-		return err
-	}
-	to, err := cpuTime(b.pid)
-	b.values["leave_cpu_us"] = micros(to-from) / float64(b.clients*b.rooms)
-	return err
+	b.values["leave_cpu_us"] = micros(b.quiet(ctx)-before) / float64(b.clients*b.rooms)
 }

@@ -9,7 +9,7 @@ import (
 
 // cycles is a scenario in which so many clients at the same time come and go, over
 // and over.
-func (r *run) cycles(ctx context.Context, cycle func(ctx context.Context, id int) error) error {
+func (r *run) cycles(ctx context.Context, cycle func(ctx context.Context, id int) error) {
 	for worker := range r.clients {
 		r.clientsEnd.Go(func() {
 			for id := worker; !r.stop.Load(); id += r.clients {
@@ -21,10 +21,10 @@ func (r *run) cycles(ctx context.Context, cycle func(ctx context.Context, id int
 			}
 		})
 	}
-	return r.finish(ctx)
+	r.finish(ctx)
 }
 
-func connectCycles(ctx context.Context, r *run) error { return r.cycles(ctx, r.connectCycle) }
+func connectCycles(ctx context.Context, r *run) { r.cycles(ctx, r.connectCycle) }
 
 // connectCycle connects, joins the root namespace and closes.
 func (r *run) connectCycle(ctx context.Context, id int) error {
@@ -35,7 +35,7 @@ func (r *run) connectCycle(ctx context.Context, id int) error {
 	return c.close()
 }
 
-func upgradeCycles(ctx context.Context, r *run) error { return r.cycles(ctx, r.upgradeCycle) }
+func upgradeCycles(ctx context.Context, r *run) { r.cycles(ctx, r.upgradeCycle) }
 
 // upgradeCycle opens a session as the JavaScript client does: by polling, and with
 // a WebSocket as soon as it can be had. An echo shows that the new transport works.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,27 +12,20 @@ import (
 // echo is a scenario in which every client has a number of messages in flight, and
 // sends another one for each that is answered.
 func echo(newScript func(size int) script) scenario {
-	return func(ctx context.Context, r *run) error {
-		return exchanges(ctx, r, r.connect, newScript(r.size))
-	}
+	return func(ctx context.Context, r *run) { exchanges(ctx, r, r.connect, newScript(r.size)) }
 }
 
 // pollingEcho is that over polling.
-func pollingEcho(ctx context.Context, r *run) error {
-	return exchanges(ctx, r, r.poll, textScript(r.size))
-}
+func pollingEcho(ctx context.Context, r *run) { exchanges(ctx, r, r.poll, textScript(r.size)) }
 
-func exchanges[P peer](ctx context.Context, r *run, connect func(context.Context, int) (P, error), s script) error {
+func exchanges[P peer](ctx context.Context, r *run, connect func(context.Context, int) (P, error), s script) {
 	start := make(chan struct{})
-	_, err := open(ctx, r, connect, func(id int, p P) error {
+	open(ctx, r, connect, func(id int, p P) error {
 		<-start
 		return r.exchange(p, id, s)
 	})
 	close(start)
-	if err != nil {
-		return err
-	}
-	return r.finish(ctx)
+	r.finish(ctx)
 }
 
 func (r *run) exchange(p peer, id int, s script) error {
@@ -90,79 +84,68 @@ const backlog = 64
 // echoAtRate sends so many messages a second, however long the answers take, and
 // measures how long that is. A message's time begins when it is due, so that what
 // delays the sending of others is not lost.
-func echoAtRate(ctx context.Context, r *run) error {
+func echoAtRate(ctx context.Context, r *run) {
 	s := textScript(r.size)
 	var latency times
 	due := make([]chan time.Time, r.clients)
 	for i := range due {
 		due[i] = make(chan time.Time, backlog)
 	}
-	clients, err := open(ctx, r, r.connect, func(id int, c *wsClient) error {
+	clients := open(ctx, r, r.connect, func(id int, c *wsClient) error {
 		d := dialogue{script: s, peer: c, client: id}
 		for {
 			if err := d.hear(); err != nil {
 				return err
 			}
-			latency.add(time.Since(<-due[id]))
-			r.units.Add(1)
+			select {
+			case at := <-due[id]:
+				latency.add(time.Since(at))
+				r.units.Add(1)
+			default:
+				return errors.New("an answer to nothing")
+			}
 		}
 	})
-	if err != nil {
-		return err
-	}
-	sent := 0
-	send := func(at time.Time) error {
-		id, seq := sent%r.clients, sent/r.clients
+	var sent int64
+	send := func(at time.Time) {
+		id, seq := int(sent)%r.clients, int(sent)/r.clients
 		sent++
 		select {
 		case due[id] <- at:
-			return clients[id].post(ws.OpText, s.request(nil, id, seq))
+			r.check(clients[id].post(ws.OpText, s.request(nil, id, seq)))
 		default:
-			return fmt.Errorf("client %d waits for %d answers", id, backlog)
+			r.fail(fmt.Errorf("client %d waits for %d answers", id, backlog))
 		}
 	}
-	if err := r.atRate(ctx, r.warm, send); err != nil {
-		return err
-	}
+	r.atRate(ctx, r.warm, send)
 	latency.take()
-	from, err := r.sample()
-	if err != nil {
-		return err
-	}
-	if err := r.atRate(ctx, r.dur, send); err != nil {
-		return err
-	}
-	if err := r.since(from); err != nil {
-		return err
-	}
+	from := r.sample()
+	r.atRate(ctx, r.dur, send)
+	r.since(from)
 	r.values["p50_us"], r.values["p99_us"] = latency.take()
 	defer r.within("the last answers")()
-	for err == nil && r.units.Load() < int64(sent) {
-		err = wait(ctx, time.Millisecond)
+	for r.units.Load() < sent && ctx.Err() == nil {
+		wait(ctx, time.Millisecond)
 	}
-	return err
 }
 
 // atRate calls send so often that the rate is kept, in steps of a millisecond.
-func (r *run) atRate(ctx context.Context, d time.Duration, send func(due time.Time) error) error {
+func (r *run) atRate(ctx context.Context, d time.Duration, send func(due time.Time)) {
 	const step = time.Millisecond
 	ticker := time.NewTicker(step)
 	defer ticker.Stop()
+	start := time.Now()
 	sent := 0
-	for at, end := time.Now(), time.Now().Add(d); at.Before(end); {
+	for due := step; due <= d; {
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return
 		case <-ticker.C:
 		}
-		for ; time.Since(at) >= step; at = at.Add(step) { // steps that were missed, too
-			target := int(float64(r.rate) * (d - end.Sub(at.Add(step))).Seconds())
-			for ; sent < target; sent++ {
-				if err := send(at.Add(step)); err != nil {
-					return err
-				}
+		for ; due <= min(d, time.Since(start)); due += step { // steps that were missed, too
+			for ; sent < int(float64(r.rate)*due.Seconds()) && ctx.Err() == nil; sent++ {
+				send(start.Add(due))
 			}
 		}
 	}
-	return nil
 }

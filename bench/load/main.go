@@ -25,24 +25,18 @@ const (
 	maxTime    = 3 * time.Minute
 )
 
-// options say what to do.
 type options struct {
-	addr     string        // of the server
-	pid      int           // of the server
-	clients  int           // connections; for cycles, how many at the same time
-	inFlight int           // messages of each client that wait for an answer
-	rate     int           // messages a second of all clients together
-	size     int           // bytes of payload
-	burst    int           // messages of each broadcast
-	rooms    int           // rooms of each client
-	warm     time.Duration // before measuring
-	dur      time.Duration // of measuring
-	settle   time.Duration // after connecting, before memory is measured
-	patience time.Duration // with what the server has to do at once
+	addr                string
+	pid, clients, rooms int
+	inFlight, rate      int
+	size, burst         int
+	warm, dur           time.Duration
+	settle, patience    time.Duration
 }
 
-// A scenario keeps the clients busy and measures.
-type scenario func(ctx context.Context, r *run) error
+// A scenario keeps the clients busy and measures. A failure, of whatever part of
+// it, ends the run, and then nobody asks for what it measured.
+type scenario func(ctx context.Context, r *run)
 
 func scenarios() map[string]scenario {
 	return map[string]scenario{
@@ -66,11 +60,11 @@ func main() {
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:3000", "address of the server, on loopback")
 	flag.IntVar(&o.pid, "pid", 0, "process id of the server")
 	flag.IntVar(&o.clients, "clients", 100, "connections, or cycles at the same time")
+	flag.IntVar(&o.rooms, "rooms", 1, "rooms: rooms of each client")
 	flag.IntVar(&o.inFlight, "inflight", 1, "messages of each client that wait for an answer")
 	flag.IntVar(&o.rate, "rate", 1000, "rate: messages a second of all clients together")
 	flag.IntVar(&o.size, "size", 100, "bytes of payload")
 	flag.IntVar(&o.burst, "burst", 1, "bcast, rooms: messages of each broadcast")
-	flag.IntVar(&o.rooms, "rooms", 1, "rooms: rooms of each client")
 	flag.DurationVar(&o.warm, "warm", time.Second, "time before measuring")
 	flag.DurationVar(&o.dur, "dur", 3*time.Second, "time of measuring")
 	flag.DurationVar(&o.settle, "settle", 5*time.Second, "idle: time between connecting and measuring")
@@ -102,16 +96,12 @@ func measure(ctx context.Context, name string, o options) (map[string]float64, e
 	defer cancel()
 	ctx, fail := context.WithCancelCause(ctx)
 	r := &run{options: o, fail: fail, values: map[string]float64{"clients": float64(o.clients)}}
-	err := work(ctx, r)
-	if first := context.Cause(ctx); first != nil {
-		err = first // of a client, perhaps, which is why work failed too
-	}
-	fail(errEnd) // closes what is still open
+	work(ctx, r)
+	err := context.Cause(ctx)
+	fail(errors.New("the run is over")) // closes what is still open
 	r.clientsEnd.Wait()
 	return r.values, err
 }
-
-var errEnd = errors.New("the run is over")
 
 func (o options) check() error {
 	host, _, err := net.SplitHostPort(o.addr)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,6 +24,19 @@ type run struct {
 	values     map[string]float64
 }
 
+// check ends the run if there is an error.
+func (r *run) check(err error) {
+	if err != nil {
+		r.fail(err)
+	}
+}
+
+// within ends the run unless the function that it returns is called in time.
+func (r *run) within(what string) (done func()) {
+	t := time.AfterFunc(r.patience, func() { r.fail(fmt.Errorf("%s took longer than %s", what, r.patience)) })
+	return func() { t.Stop() }
+}
+
 // handshakes is how many clients connect at the same time.
 const handshakes = 64
 
@@ -30,7 +44,7 @@ const handshakes = 64
 // own. An error of any of them ends the run.
 func open[P peer](ctx context.Context, r *run, connect func(ctx context.Context, id int) (P, error),
 	work func(id int, p P) error,
-) ([]P, error) {
+) []P {
 	defer r.within("connecting")()
 	var ready sync.WaitGroup
 	ready.Add(r.clients)
@@ -52,35 +66,19 @@ func open[P peer](ctx context.Context, r *run, connect func(ctx context.Context,
 		})
 	}
 	ready.Wait()
-	return peers, context.Cause(ctx)
-}
-
-// within ends the run unless the function that it returns is called soon enough.
-func (r *run) within(what string) (done func()) {
-	t := time.AfterFunc(r.patience, func() { r.fail(fmt.Errorf("%s took longer than %s", what, r.patience)) })
-	return func() { t.Stop() }
+	return peers
 }
 
 // finish measures clients that work until r.stop, and sees to it that they get all
 // that they wait for.
-func (r *run) finish(ctx context.Context) error {
-	if err := wait(ctx, r.warm); err != nil {
-		return err
-	}
-	from, err := r.sample()
-	if err != nil {
-		return err
-	}
-	if err := wait(ctx, r.dur); err != nil {
-		return err
-	}
-	if err := r.since(from); err != nil {
-		return err
-	}
+func (r *run) finish(ctx context.Context) {
+	wait(ctx, r.warm)
+	from := r.sample()
+	wait(ctx, r.dur)
+	r.since(from)
 	r.stop.Store(true)
 	defer r.within("the last answers")()
 	r.clientsEnd.Wait()
-	return context.Cause(ctx)
 }
 
 // A sample is the state of what is counted at one time.
@@ -90,24 +88,17 @@ type sample struct {
 	units                 int64
 }
 
-func (r *run) sample() (s sample, err error) {
-	if s.server, err = cpuTime(r.pid); err != nil {
-		return s, err
-	}
-	if s.load, err = cpuTime(os.Getpid()); err != nil {
-		return s, err
-	}
-	s.machine, err = machineTime()
-	s.at, s.units = time.Now(), r.units.Load()
-	return s, err
+func (r *run) sample() sample {
+	server, err1 := cpuTime(r.pid)
+	load, err2 := cpuTime(os.Getpid())
+	machine, err3 := machineTime()
+	r.check(errors.Join(err1, err2, err3))
+	return sample{time.Now(), server, load, machine, r.units.Load()}
 }
 
 // since takes the values that most scenarios have, for the time since a sample.
-func (r *run) since(from sample) error {
-	to, err := r.sample()
-	if err != nil {
-		return err
-	}
+func (r *run) since(from sample) {
+	to := r.sample()
 	wall := to.at.Sub(from.at).Seconds()
 	server, load := to.server-from.server, to.load-from.load
 	if units := float64(to.units - from.units); units > 0 {
@@ -116,7 +107,61 @@ func (r *run) since(from sample) error {
 	}
 	r.values["load_cores"] = load.Seconds() / wall
 	r.values["other_cores"] = max(0, (to.machine-from.machine-server-load).Seconds()/wall)
-	return nil
+}
+
+func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// wait waits, or until the run ends.
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// quiet waits until the server has nothing left to do, and returns its CPU time.
+func (r *run) quiet(ctx context.Context) time.Duration {
+	for last := time.Duration(0); ; wait(ctx, 20*jiffy) {
+		now, err := cpuTime(r.pid)
+		r.check(err)
+		if now-last <= 2*jiffy || ctx.Err() != nil {
+			return now
+		}
+		last = now
+	}
+}
+
+// resident returns how much memory the server occupies.
+func (r *run) resident() float64 {
+	n, err := residentBytes(r.pid)
+	r.check(err)
+	return n
+}
+
+// collected is that after the server has freed what it can.
+func (r *run) collected(ctx context.Context) float64 {
+	r.check(r.collect(ctx))
+	return r.resident()
+}
+
+func (r *run) collect(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr+"/bench/gc", http.NoBody)
+	if err != nil {
+		return err
+	}
+	req.Close = true // leaves no connection behind
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err == nil && (res.StatusCode != http.StatusOK || len(b) == 0) {
+		err = fmt.Errorf("/bench/gc answered %s with %d bytes", res.Status, len(b))
+	}
+	return err
 }
 
 // times are durations that were measured.
@@ -142,56 +187,4 @@ func (t *times) take() (p50, p99 float64) {
 	p50, p99 = micros(t.all[len(t.all)/2]), micros(t.all[len(t.all)*99/100])
 	t.all = t.all[:0]
 	return p50, p99
-}
-
-func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-// wait waits, unless the run ends before.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// quiet waits until the server has nothing left to do.
-func (r *run) quiet(ctx context.Context) error {
-	const period, few = 200 * time.Millisecond, 2 * tick
-	last, err := cpuTime(r.pid)
-	for err == nil {
-		if err = wait(ctx, period); err != nil {
-			return err
-		}
-		before := last
-		if last, err = cpuTime(r.pid); last-before <= few {
-			return err
-		}
-	}
-	return err
-}
-
-// collected has the server free what it can, and returns what it occupies then.
-func (r *run) collected(ctx context.Context) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr+"/bench/gc", http.NoBody)
-	if err != nil {
-		return 0, err
-	}
-	req.Close = true // no connection of ours stays open
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return 0, err
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err == nil && (res.StatusCode != http.StatusOK || len(b) == 0) {
-		err = fmt.Errorf("/bench/gc answered %s with %d bytes", res.Status, len(b))
-	}
-	if err != nil {
-		return 0, err
-	}
-	return residentBytes(r.pid)
 }

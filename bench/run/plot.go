@@ -24,7 +24,7 @@ const (
 // ratio is on a logarithmic axis.
 type plot struct {
 	Width, Height, RowMiddle float64
-	Left, Right, Top, Bottom float64 // of the axis
+	Top, Bottom              float64 // of the axis
 	Ticks, Legend, Rows      []label
 	Marks                    []mark
 }
@@ -43,7 +43,7 @@ type mark struct {
 
 func (s *session) plot() plot {
 	scs, srvs := s.present(comparison())
-	p := plot{Width: plotRight + 30, Top: plotTop, Left: plotLeft, Right: plotRight, Bottom: plotTop}
+	p := plot{Width: plotRight + 30, Top: plotTop, Bottom: plotTop}
 	for i, srv := range srvs {
 		if srv.name != baseline {
 			p.Legend = append(p.Legend, label{X: 16 + legendGap*float64(i), Y: 26, Text: srv.title, Class: class(srv)})

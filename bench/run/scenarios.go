@@ -52,15 +52,15 @@ type scenario struct {
 
 func cpuPer(what string) metric { return metric{"cpu_us", "CPU time per " + what, "µs"} }
 
-func perSecond(what string) metric { return metric{"per_s", what + "s a second", ""} }
+func perSecond(what string) metric { return metric{"per_s", what + " a second", ""} }
 
 func lastDelivery(p string) metric { return metric{p + "_us", "last delivery, " + p, "µs"} }
 
 // comparison has the scenarios that all servers are compared in.
 func comparison() []scenario {
-	perMessage := []metric{cpuPer("message"), perSecond("message")}
-	perDelivery := []metric{cpuPer("delivery"), lastDelivery("p99"), perSecond("delivery")}
-	perCycle := []metric{cpuPer("cycle"), perSecond("cycle")}
+	perMessage := []metric{cpuPer("message"), perSecond("messages")}
+	perDelivery := []metric{cpuPer("delivery"), lastDelivery("p99"), perSecond("deliveries")}
+	perCycle := []metric{cpuPer("cycle"), perSecond("cycles")}
 	return []scenario{
 		{
 			name: "idle", title: "{n} idle clients", load: "idle", clients: 10_000, metrics: idleMetrics(), headline: 2,

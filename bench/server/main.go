@@ -1,6 +1,5 @@
 // Command server is sioplug as the benchmark wants to see it: a Socket.IO server
-// with default options whose handlers answer the events that bench/README.md
-// lists. Every mount runs the same handlers.
+// with default options and the handlers of the benchmark, under any of the mounts.
 package main
 
 import (
@@ -22,6 +21,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/sioplug/sioplug/bench/internal/app"
+	"github.com/sioplug/sioplug/bench/internal/handlers"
 	sio "github.com/sioplug/sioplug/core"
 	sioecho "github.com/sioplug/sioplug/integrations/echo"
 	siofiber "github.com/sioplug/sioplug/integrations/fiber"
@@ -69,7 +69,7 @@ func run(mount string, port int) error {
 		return errors.New("unknown -mount " + strconv.Quote(mount))
 	}
 	srv := sio.New(nil)
-	register(srv)
+	handlers.Register(srv)
 	l, err := app.Listen(port)
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
@@ -83,42 +83,4 @@ func serve(h http.Handler, l net.Listener) error {
 	app.Control(mux)
 	mux.Handle("/", h)
 	return (&http.Server{Handler: mux}).Serve(l) //nolint:gosec // no timeouts: long polls are part of the measurement
-}
-
-func register(srv *sio.Server) {
-	srv.On("echo", sio.Bind(func(c *sio.Ctx, s string) error { return c.Emit("echo", s) }))
-	srv.On("echoAck", sio.Reply(func(_ *sio.Ctx, s string) (string, error) { return s, nil }))
-	srv.On("bin", sio.Bind(func(c *sio.Ctx, b []byte) error { return c.Emit("bin", b) }))
-	srv.On("json", sio.Bind(func(c *sio.Ctx, o app.Order) error { return c.Emit("json", o) }))
-	srv.On("join", sio.Bind(func(c *sio.Ctx, room string) error {
-		if err := c.Join(room); err != nil {
-			return err
-		}
-		return c.Ack()
-	}))
-	srv.On("bcast", func(c *sio.Ctx) error {
-		var n, size int
-		if err := c.Bind(&n, &size); err != nil {
-			return err
-		}
-		return burst(srv.To(), n, size)
-	})
-	srv.On("room", func(c *sio.Ctx) error {
-		var room string
-		var n, size int
-		if err := c.Bind(&room, &n, &size); err != nil {
-			return err
-		}
-		return burst(srv.To(room), n, size)
-	})
-}
-
-func burst(to sio.Broadcast, n, size int) error {
-	pad := strings.Repeat("x", size)
-	for i := range n {
-		if err := to.Emit("b", i, pad); err != nil {
-			return err
-		}
-	}
-	return nil
 }

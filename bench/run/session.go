@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// A session is what was measured in one go.
+type session struct {
+	Growth        bool
+	Command, Date string
+	Rounds        int
+	Processor     string
+	Cores         int
+	Go, Node      string
+	Results       []result
+}
+
+func newSession(ctx context.Context, o options) *session {
+	node, err := exec.CommandContext(ctx, "node", "--version").Output()
+	if err != nil {
+		node = []byte("absent")
+	}
+	return &session{
+		Growth: o.growth, Command: o.command, Date: time.Now().Format(time.DateOnly), Rounds: o.rounds,
+		Processor: after("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(),
+		Go: runtime.Version(), Node: strings.TrimSpace(string(node)),
+	}
+}
+
+func (s *session) kind() string {
+	if s.Growth {
+		return "growth"
+	}
+	return "comparison"
+}
+
+func (s *session) failures() error {
+	var failed []error
+	for _, r := range s.Results {
+		if r.Error != "" {
+			failed = append(failed, fmt.Errorf("%s, %s: %s", r.Scenario, r.Server, r.Error))
+		}
+	}
+	return errors.Join(failed...)
+}
+
+func (s *session) save(name string) error {
+	b, err := json.MarshalIndent(s, "", " ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+		return err
+	}
+	return os.WriteFile(name, append(b, '\n'), 0o600)
+}
+
+// load returns nil if there is no such session.
+func load(name string) (*session, error) {
+	b, err := os.ReadFile(name) //nolint:gosec // the user says where
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // documented
+	}
+	if err != nil {
+		return nil, err
+	}
+	var s session
+	return &s, json.Unmarshal(b, &s)
+}
+
+// descriptors returns how many files a process may have open.
+func descriptors() int {
+	var n int
+	if _, err := fmt.Sscan(after("/proc/self/limits", "Max open files"), &n); err != nil {
+		return math.MaxInt // unlimited
+	}
+	return n
+}
+
+// after returns what follows a word at the beginning of a line.
+func after(file, word string) string {
+	b, err := os.ReadFile(file) //nolint:gosec // one of two constants
+	if err != nil {
+		return ""
+	}
+	_, rest, _ := strings.Cut("\n"+string(b), "\n"+word)
+	line, _, _ := strings.Cut(rest, "\n")
+	return strings.TrimLeft(line, " \t:")
+}
