@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -63,39 +62,51 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	if o.reportOnly {
+		return report(o)
+	}
 	if runtime.GOOS != "linux" {
 		return errors.New("the benchmark reads the servers' costs from /proc, which only Linux has")
 	}
-	var failed error
-	if !o.reportOnly {
-		s, err := measure(ctx, o)
-		if err != nil {
-			return err
-		}
-		failed = s.failures()
-		if err := s.save(filepath.Join(o.results, s.kind()+".json")); err != nil {
-			return err
-		}
-	}
-	compared, err := load(filepath.Join(o.results, "comparison.json"))
+	bin, err := os.MkdirTemp("", "sioplug-bench-")
 	if err != nil {
 		return err
 	}
-	grown, err := load(filepath.Join(o.results, "growth.json"))
+	defer func() { _ = os.RemoveAll(bin) }()
+	if err := build(ctx, bin); err != nil {
+		return err
+	}
+	return runPrograms(ctx, o, bin)
+}
+
+// runPrograms measures and writes the report, with the programs in a folder.
+func runPrograms(ctx context.Context, o options, bin string) error {
+	s, err := measure(ctx, o, bin)
 	if err != nil {
 		return err
 	}
-	return errors.Join(failed, write(o.out, compared, grown))
+	if err := s.save(o.results); err != nil {
+		return err
+	}
+	return errors.Join(report(o), s.failures())
+}
+
+// report writes what the last comparison and the last growing have found.
+func report(o options) error {
+	compared, err := load(o.results, comparisonFile)
+	if err != nil {
+		return err
+	}
+	grown, err := load(o.results, growthFile)
+	if err != nil {
+		return err
+	}
+	return write(o.out, compared, grown)
 }
 
 // measure does what the options ask for.
-func measure(ctx context.Context, o options) (*session, error) {
-	bin, err := os.MkdirTemp("", "sioplug-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(bin) }()
-	root, err := build(ctx, bin)
+func measure(ctx context.Context, o options, bin string) (*session, error) {
+	root, err := moduleRoot(ctx)
 	if err != nil {
 		return nil, err
 	}

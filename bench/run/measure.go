@@ -35,17 +35,23 @@ type plan struct {
 	bin        string // folder of the programs
 }
 
-// build builds the programs, and returns the folder of this module.
-func build(ctx context.Context, bin string) (root string, err error) {
-	const module = "github.com/sioplug/sioplug"
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
-		return "", fmt.Errorf("finding the module: %w", err)
-	}
-	bench := module + "/bench/"
+const module = "github.com/sioplug/sioplug"
+
+// build builds the programs.
+func build(ctx context.Context, bin string) error {
+	const bench = module + "/bench/"
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin+"/", bench+"server", bench+"baseline", bench+"load") //nolint:gosec // a folder of ours
 	cmd.Stderr = os.Stderr
-	return strings.TrimSpace(string(out)), cmd.Run()
+	return cmd.Run()
+}
+
+// moduleRoot returns the folder that the module is in.
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		return "", fmt.Errorf("finding %s: %w", module, err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 // measure runs the scenarios against the servers, one at a time and by turns, so

@@ -76,7 +76,7 @@ func (s *session) present(all []scenario) ([]scenario, []server) {
 	for _, sc := range all {
 		for _, r := range s.Results {
 			if r.Scenario == sc.name {
-				n := strings.NewReplacer("{n}", number(r.Values["clients"]))
+				n := strings.NewReplacer("{n}", count(r.Values["clients"]))
 				sc.title, sc.about = n.Replace(sc.title), n.Replace(sc.about)
 				scs = append(scs, sc)
 				break
@@ -159,10 +159,7 @@ func (s *session) details() []table {
 	for _, sc := range scs {
 		t := table{Title: sc.title, About: sc.about, Head: []string{""}}
 		for i, m := range sc.metrics {
-			t.Head = append(t.Head, m.title)
-			if m.unit != "" {
-				t.Head[len(t.Head)-1] += ", " + m.unit
-			}
+			t.Head = append(t.Head, m.heading())
 			if i == 0 {
 				t.Head = append(t.Head, "×")
 			}
@@ -214,7 +211,7 @@ func (s *session) growing() []table {
 			continue
 		}
 		for _, m := range members[0].metrics {
-			t := table{Title: family.title + ": " + m.title, Head: []string{""}}
+			t := table{Title: family.title + ": " + m.heading(), Head: []string{""}}
 			for _, sc := range members {
 				t.Head = append(t.Head, sc.title)
 			}

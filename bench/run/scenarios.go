@@ -147,7 +147,7 @@ func growth(descriptors int) []scenario {
 	}
 	for _, n := range []int{1, 10, 1000} {
 		ss = append(ss, scenario{
-			name: fmt.Sprintf("rooms-%d", n), title: number(float64(n)), load: "rooms", clients: 1000,
+			name: fmt.Sprintf("rooms-%d", n), title: strconv.Itoa(n), load: "rooms", clients: 1000,
 			args: []string{"-rooms", strconv.Itoa(n)}, growth: "rooms", metrics: []metric{
 				{"join_cpu_us", "CPU time per join", "µs"},
 				cpuPer("delivery"),

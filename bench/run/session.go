@@ -38,13 +38,6 @@ func newSession(ctx context.Context, o options) *session {
 	}
 }
 
-func (s *session) kind() string {
-	if s.Growth {
-		return "growth"
-	}
-	return "comparison"
-}
-
 func (s *session) failures() error {
 	var failed []error
 	for _, r := range s.Results {
@@ -55,20 +48,30 @@ func (s *session) failures() error {
 	return errors.Join(failed...)
 }
 
-func (s *session) save(name string) error {
+// Files of the folder for results.
+const (
+	comparisonFile = "comparison.json"
+	growthFile     = "growth.json"
+)
+
+func (s *session) save(dir string) error {
 	b, err := json.MarshalIndent(s, "", " ")
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	return os.WriteFile(name, append(b, '\n'), 0o600)
+	name := comparisonFile
+	if s.Growth {
+		name = growthFile
+	}
+	return os.WriteFile(filepath.Join(dir, name), append(b, '\n'), 0o600)
 }
 
-// load returns nil if there is no such session.
-func load(name string) (*session, error) {
-	b, err := os.ReadFile(name) //nolint:gosec // the user says where
+// load returns nil if nothing was saved.
+func load(dir, name string) (*session, error) {
+	b, err := os.ReadFile(filepath.Join(dir, name)) //nolint:gosec // the user says where
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // documented
 	}

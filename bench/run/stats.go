@@ -65,8 +65,24 @@ func number(x float64) string {
 	return strings.Join(append([]string{digits}, groups...), ",")
 }
 
+// count writes a whole number.
+func count(n float64) string {
+	if n < 100 {
+		return strconv.Itoa(int(n))
+	}
+	return number(n)
+}
+
 // with adds the unit.
 func (m metric) with(x float64) string { return strings.TrimSpace(number(x) + " " + m.unit) }
+
+// heading is for a column of numbers without the unit.
+func (m metric) heading() string {
+	if m.unit == "" {
+		return m.title
+	}
+	return m.title + ", " + m.unit
+}
 
 // String is the median, and the range if there is one.
 func (sp spread) String() string {
