@@ -8,14 +8,15 @@ LINT := .bin/golangci-lint-$(LINT_VERSION)
 LOCKS := $(shell find . -name node_modules -prune -o -name package-lock.json -print)
 NPM := $(LOCKS:package-lock.json=node_modules/.package-lock.json)
 
+ARGS ?=
 BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint linter bench fuzz fmt tidy
+.PHONY: help demo test lint linter bench microbench fuzz fmt tidy
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## serve the chat at http://localhost:3000
 	@./scripts/demo.sh
@@ -29,7 +30,10 @@ lint: $(LINT) ## check the code with golangci-lint, which is built into .bin
 	$(LINT) run
 	cd test/frameworks && ../../$(LINT) run
 
-bench: ## run the benchmarks, or those that BENCH=regexp names
+bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript server, for 25 minutes, and write docs/benchmarks.md
+	go run ./bench/run $(ARGS)
+
+microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 fuzz: ## fuzz every decoder for FUZZTIME=30s each
