@@ -109,13 +109,11 @@ func broadcastToRooms(ctx context.Context, r *run) {
 		r.fail(fmt.Errorf("-clients must be a multiple of %d", roomSize))
 		return
 	}
-	b := newBroadcast(r)
+	b, s := newBroadcast(r), textScript(r.size)
 	start := make(chan struct{})
 	joined := make(chan struct{}, r.clients)
 	clients := open(ctx, r, r.connect, func(id int, c *wsClient) error {
-		d := dialogue{script: textScript(r.size), peer: c, client: id}
-		d.ask() // what a client's first event takes is not for its rooms
-		if err := d.hear(); err != nil {
+		if _, err := begin(c, id, s); err != nil {
 			return err
 		}
 		<-start

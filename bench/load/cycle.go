@@ -61,9 +61,7 @@ func (r *run) upgradeCycle(ctx context.Context, id int) error {
 		return err
 	}
 	c.send(ws.OpText, []byte("5"))
-	d := dialogue{script: textScript(r.size), peer: c, client: id}
-	d.ask()
-	if err := d.hear(); err != nil {
+	if _, err := begin(c, id, textScript(r.size)); err != nil {
 		return err
 	}
 	return c.close()

@@ -21,15 +21,18 @@ func pollingEcho(ctx context.Context, r *run) { exchanges(ctx, r, r.poll, textSc
 func exchanges[P peer](ctx context.Context, r *run, connect func(context.Context, int) (P, error), s script) {
 	start := make(chan struct{})
 	open(ctx, r, connect, func(id int, p P) error {
+		d, err := begin(p, id, s)
+		if err != nil {
+			return err
+		}
 		<-start
-		return r.exchange(p, id, s)
+		return r.exchange(d)
 	})
 	close(start)
 	r.finish(ctx)
 }
 
-func (r *run) exchange(p peer, id int, s script) error {
-	d := dialogue{script: s, peer: p, client: id}
+func (r *run) exchange(d *dialogue) error {
 	for range r.inFlight {
 		d.ask()
 	}
@@ -53,6 +56,14 @@ type dialogue struct {
 	client          int
 	asked, answered int
 	buf             []byte
+}
+
+// begin begins a dialogue with a first message: what a server has to prepare for it
+// is not measured.
+func begin(p peer, client int, s script) (*dialogue, error) {
+	d := &dialogue{script: s, peer: p, client: client}
+	d.ask()
+	return d, d.hear()
 }
 
 // ask sends the next request.

@@ -156,7 +156,7 @@ func TestPage(t *testing.T) {
 	}
 	page := string(b)
 	for _, want := range []string{
-		"2026-01-02", "`make bench`", "2 rounds", "CPU <1>", "2 processors", "go1", "v20", "0.20 of its 2 processors in the median, and 0.30 at most",
+		"2026-01-02", "`make bench`", "Rounds: 2.", "CPU <1>", "2 processors", "go1", "v20", "0.20 of its 2 processors in the median, and 0.30 at most",
 		"(benchmarks.svg)",
 		"\n|  | sioplug, net/http | socket.io, Node.js | baseline |\n|---|---|---|---|\n| echo: CPU time",
 		"\n- echo, CPU time per message: baseline takes 0.67",
