@@ -27,7 +27,6 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.uber.org/goleak"
 
-	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/test/require"
 )
 
@@ -79,7 +78,7 @@ func TestMounts(t *testing.T) {
 	var files []string
 	for _, subject := range []string{
 		"mount", "bundle", "transport", "text", "binary", "acks", "errors", "namespaces", "refusal", "rooms", "large", "order",
-		"disconnect", "restart",
+		"disconnect", "restart", "limits",
 	} {
 		files = append(files, scenario(subject))
 	}
@@ -91,7 +90,7 @@ func TestMounts(t *testing.T) {
 			for _, mode := range modes("") {
 				t.Run(mode, func(t *testing.T) {
 					t.Parallel()
-					runScenarios(t, node, mode, newApp(t, m, sio.Options{}), nil, files...)
+					runScenarios(t, node, mode, newApp(t, m, options("limits")), nil, files...)
 				})
 			}
 		})

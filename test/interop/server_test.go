@@ -38,6 +38,8 @@ func options(subject string) sio.Options {
 		return sio.Options{CleanupEmptyChildNamespaces: true}
 	case "timeout":
 		return sio.Options{ConnectTimeout: 2 * time.Second}
+	case "limits":
+		return sio.Options{UseRequest: limitedHandshakes()}
 	default:
 		return sio.Options{}
 	}
@@ -65,6 +67,7 @@ func newServer(m mount, log *slog.Logger, n *notes, opts sio.Options) *sio.Serve
 	names(chat)
 
 	features(srv, n)
+	limits(srv, n)
 
 	everywhere(srv.Of("/members"), n)
 	members(srv.Of("/members"))
