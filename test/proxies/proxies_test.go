@@ -178,6 +178,7 @@ func opened(t *testing.T, d siotest.Dialer) int {
 }
 
 func TestLimitsByAddressBehindATrustedProxy(t *testing.T) {
+	t.Parallel()
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -198,6 +199,7 @@ func TestLimitsByAddressBehindATrustedProxy(t *testing.T) {
 
 // Without a proxy, the header is what a client makes up.
 func TestLimitsByAddressCannotBeEvadedByAHeader(t *testing.T) {
+	t.Parallel()
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -219,6 +221,7 @@ func TestLimitsByAddressCannotBeEvadedByAHeader(t *testing.T) {
 // Echo go by the last address that is no proxy's. Fiber goes by what is in front:
 // there, the proxy has to overwrite the header.
 func TestWhatAClientPutsInFrontOfTheProxysAddress(t *testing.T) {
+	t.Parallel()
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
