@@ -88,6 +88,10 @@ func (p plan) measure() (err error) {
 	if err != nil {
 		return err
 	}
+	between, err := s.stats(false)
+	if err != nil {
+		return err
+	}
 	stormy, peak, err := p.chat(s, others, attackers)
 	if err != nil {
 		return err
@@ -98,13 +102,14 @@ func (p plan) measure() (err error) {
 	}
 	_, err = fmt.Fprintf(os.Stdout, `policy %s: %d clients send %d events in %v; %d others send %d a second each
 %d events handled and %d refused; of the attackers, %d were disconnected
-others, before: %v
-others, during: %v
+others, before: %v; the server used %v of CPU
+others, during: %v; the server used %v of CPU
 server, before: %v
 server, during: %v
 server, after:  %v
 `, p.policy, p.attackers, p.events, p.phase, p.honest, p.rate, after.Handled-before.Handled, after.Refused, ended(attackers),
-		calm, stormy, before, peak, after)
+		calm, (between.CPU - before.CPU).Round(time.Millisecond), stormy, (peak.CPU - between.CPU).Round(time.Millisecond),
+		before, peak, after)
 	return err
 }
 

@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -20,14 +19,17 @@ import (
 
 // A usage is what the server says of itself.
 type usage struct {
-	RSS     int64 // bytes in memory, 0 where the system does not tell
-	Heap    int64 // bytes of it that are in use
+	RSS     int64         // bytes in memory, 0 where the system does not tell
+	CPU     time.Duration // that it has used so far, likewise
+	Heap    int64         // bytes in use
 	Handled int64
 	Refused int64
 }
 
 func (u usage) max(v usage) usage {
-	return usage{max(u.RSS, v.RSS), max(u.Heap, v.Heap), max(u.Handled, v.Handled), max(u.Refused, v.Refused)}
+	return usage{
+		max(u.RSS, v.RSS), max(u.CPU, v.CPU), max(u.Heap, v.Heap), max(u.Handled, v.Handled), max(u.Refused, v.Refused),
+	}
 }
 
 func (u usage) String() string {
@@ -57,7 +59,8 @@ func serve(policy string) error {
 		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		_ = json.NewEncoder(w).Encode(usage{rss(), int64(m.HeapAlloc), handled.Load(), refused.Load()}) //nolint:gosec // fits
+		rss, cpu := self()
+		_ = json.NewEncoder(w).Encode(usage{rss, cpu, int64(m.HeapAlloc), handled.Load(), refused.Load()}) //nolint:gosec // fits
 	})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -97,18 +100,4 @@ func limitsOf(policy string, observe ratelimit.Option) ([]sio.Middleware, error)
 	}
 	const perSecond = 10
 	return []sio.Middleware{ratelimit.PerSocket(perSecond, time.Second, opts...)}, nil
-}
-
-// rss returns how many bytes the process has in memory, on Linux.
-func rss() int64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	_, line, _ := strings.Cut(string(status), "VmRSS:")
-	var kilo int64
-	if _, err := fmt.Sscan(line, &kilo); err != nil {
-		return 0
-	}
-	return kilo << 10 //nolint:mnd // KiB
 }

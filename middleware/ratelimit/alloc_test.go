@@ -14,11 +14,7 @@ import (
 // A limit that is not reached costs no garbage, or next to none; one that is
 // exceeded no more than the error.
 func TestAllocationsOfALimit(t *testing.T) {
-	n := newNetwork(t, nil, siotest.Loopback)
-	got := make(chan *sio.Ctx, 1)
-	n.srv.On("post", func(c *sio.Ctx) error { got <- c; return nil })
-	n.join(t).Emit("post")
-	c := <-got
+	c := ctxOverLoopback(t)
 	for name, tt := range map[string]struct {
 		mw   sio.Middleware
 		most float64

@@ -39,41 +39,55 @@ func TestMain(m *testing.M) {
 // proxy is where requests come from, as the servers see it.
 const proxy = "127.0.0.1"
 
-// mounts serve a server behind a framework that trusts the proxy, or nobody.
-var mounts = map[string]func(t *testing.T, srv *sio.Server, trusting bool) siotest.Dialer{
-	"gin": func(t *testing.T, srv *sio.Server, trusting bool) siotest.Dialer {
+// What a framework is told about proxies.
+const (
+	nothing    = iota // its default
+	trustNone         // there is none
+	trustProxy        // there is this one
+)
+
+// mounts serve a server behind a framework that is told something about proxies.
+var mounts = map[string]func(t *testing.T, srv *sio.Server, told int) siotest.Dialer{
+	"gin": func(t *testing.T, srv *sio.Server, told int) siotest.Dialer {
 		r := gin.New()
-		var proxies []string
-		if trusting {
-			proxies = append(proxies, proxy)
+		var err error
+		switch told {
+		case trustNone:
+			err = r.SetTrustedProxies(nil)
+		case trustProxy:
+			err = r.SetTrustedProxies([]string{proxy})
 		}
-		if err := r.SetTrustedProxies(proxies); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
 		siogin.Mount(r, srv)
 		return siotest.Loopback(t, r)
 	},
-	"echo": func(t *testing.T, srv *sio.Server, trusting bool) siotest.Dialer {
+	"echo": func(t *testing.T, srv *sio.Server, told int) siotest.Dialer {
 		e := echo.New()
-		e.IPExtractor = echo.ExtractIPDirect()
-		if trusting {
+		switch told {
+		case trustNone:
+			e.IPExtractor = echo.ExtractIPDirect()
+		case trustProxy:
 			e.IPExtractor = echo.ExtractIPFromXFFHeader()
 		}
 		sioecho.Mount(e, srv)
 		return siotest.Loopback(t, e)
 	},
-	"echov5": func(t *testing.T, srv *sio.Server, trusting bool) siotest.Dialer {
+	"echov5": func(t *testing.T, srv *sio.Server, told int) siotest.Dialer {
 		e := echov5.New()
-		e.IPExtractor = echov5.ExtractIPDirect()
-		if trusting {
+		switch told {
+		case trustNone:
+			e.IPExtractor = echov5.ExtractIPDirect()
+		case trustProxy:
 			e.IPExtractor = echov5.ExtractIPFromXFFHeader()
 		}
 		sioechov5.Mount(e, srv)
 		return siotest.Loopback(t, e)
 	},
-	"fiber": func(t *testing.T, srv *sio.Server, trusting bool) siotest.Dialer {
+	"fiber": func(t *testing.T, srv *sio.Server, told int) siotest.Dialer {
 		config := fiber.Config{DisableStartupMessage: true}
-		if trusting {
+		if told == trustProxy {
 			config.EnableTrustedProxyCheck, config.TrustedProxies = true, []string{proxy}
 			config.ProxyHeader = fiber.HeaderXForwardedFor
 		}
@@ -81,9 +95,9 @@ var mounts = map[string]func(t *testing.T, srv *sio.Server, trusting bool) siote
 		siofiber.Mount(app, srv)
 		return serve(t, app.Listener, app.ShutdownWithContext)
 	},
-	"fiberv3": func(t *testing.T, srv *sio.Server, trusting bool) siotest.Dialer {
+	"fiberv3": func(t *testing.T, srv *sio.Server, told int) siotest.Dialer {
 		var config fiberv3.Config
-		if trusting {
+		if told == trustProxy {
 			config.TrustProxy, config.TrustProxyConfig = true, fiberv3.TrustProxyConfig{Proxies: []string{proxy}}
 			config.ProxyHeader = fiberv3.HeaderXForwardedFor
 		}
@@ -182,7 +196,7 @@ func TestLimitsByAddressBehindATrustedProxy(t *testing.T) {
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := mount(t, newServer(t), true)
+			d := mount(t, newServer(t), trustProxy)
 			for _, client := range []string{"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"} {
 				events, connects, handshakes := outcome(t, via(d, client))
 				if events != 1 || connects != 2 || handshakes != 3 {
@@ -203,7 +217,7 @@ func TestLimitsByAddressCannotBeEvadedByAHeader(t *testing.T) {
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := mount(t, newServer(t), false)
+			d := mount(t, newServer(t), trustNone)
 			events, connects, handshakes := outcome(t, via(d, "192.0.2.1"))
 			if events != 1 || connects != 2 || handshakes != 3 {
 				t.Errorf("allowed %d events, %d connects and %d handshakes, want 1, 2 and 3", events, connects, handshakes)
@@ -225,7 +239,7 @@ func TestWhatAClientPutsInFrontOfTheProxysAddress(t *testing.T) {
 	for name, mount := range mounts {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := mount(t, newServer(t), true)
+			d := mount(t, newServer(t), trustProxy)
 			got := 0
 			for _, made := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5"} {
 				got += opened(t, via(d, made+", 192.0.2.1"))
@@ -236,6 +250,25 @@ func TestWhatAClientPutsInFrontOfTheProxysAddress(t *testing.T) {
 			}
 			if got != want {
 				t.Errorf("%d handshakes, want %d", got, want)
+			}
+		})
+	}
+}
+
+// Whoever says nothing about proxies gets the default of the framework.
+func TestDefaultsOfTheFrameworks(t *testing.T) {
+	t.Parallel()
+	believes := map[string]bool{"gin": true, "echo": true, "echov5": false, "fiber": false, "fiberv3": false}
+	for name, mount := range mounts {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := mount(t, newServer(t), nothing)
+			got := 0
+			for _, made := range []string{"203.0.113.1", "203.0.113.2", "203.0.113.3", "203.0.113.4", "203.0.113.5"} {
+				got += opened(t, via(d, made))
+			}
+			if got != 3 && got != 5 || (got == 5) != believes[name] {
+				t.Errorf("%d handshakes; does it believe the header? want %v", got, believes[name])
 			}
 		})
 	}
