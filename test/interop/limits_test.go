@@ -28,6 +28,7 @@ func limits(srv *sio.Server, n *notes) {
 	ok := sio.Reply(func(*sio.Ctx, struct{}) (string, error) { return "ok", nil })
 	twice := func(opts ...ratelimit.Option) sio.Middleware { return ratelimit.PerSocket(2, time.Hour, opts...) }
 	ns.On("refused", ok, twice())
+	ns.On("refused for a moment", ok, ratelimit.PerSocket(1, 100*time.Millisecond))
 	ns.On("dropped", ok, twice(ratelimit.Drop()))
 	ns.On("cut off", ok, twice(ratelimit.DisconnectAfter(3)))
 	ns.On("delayed", sio.Reply(func(_ *sio.Ctx, n int) (int, error) { return n, nil }),

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { ask, collect, connect, connectBeside, mode, next, open, settled, url } from "../support/client.js";
 
@@ -52,6 +53,17 @@ test("a dropped event is not acknowledged, and nothing is said", async (t) => {
   await settled(socket);
   assert.deepEqual(heard, []);
   assert.equal(socket.connected, true);
+});
+
+test("a client that waits as long as it is told gets through", async (t) => {
+  const docs = await readFile(new URL("../../../docs/ratelimit.md", import.meta.url), "utf8");
+  const [, code] = docs.match(/<!-- checked: client -->\n```js\n([^]*?)```/);
+  const { send } = await import("data:text/javascript," + encodeURIComponent(code));
+  const socket = await connect(t, "/limits");
+  for (let i = 0; i < 5; i++) {
+    assert.equal(await send(socket, "refused for a moment"), "ok");
+  }
+  assert.deepEqual(await send(socket, "join"), { error: { message: "invalid payload" } });
 });
 
 test("delayed events are all handled, in order", async (t) => {
