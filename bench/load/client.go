@@ -118,7 +118,7 @@ func (r *run) webSocket(ctx context.Context, id int, sid string) (*wsClient, err
 	}
 	d := ws.Dialer{
 		NetDial: func(context.Context, string, string) (net.Conn, error) { return conn, nil },
-		Header:  ws.HandshakeHeaderString(browser),
+		Header:  ws.HandshakeHeaderString("Origin: http://" + r.addr + "\r\n" + browser),
 	}
 	url := "ws://" + r.addr + "/socket.io/?EIO=4&transport=websocket"
 	if sid != "" {

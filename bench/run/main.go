@@ -41,7 +41,7 @@ func main() {
 	flag.StringVar(&o.servers, "servers", "", "names of servers, with commas between them; all if empty")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each scenario runs with each server")
 	flag.DurationVar(&o.dur, "dur", 3*time.Second, "how long each scenario measures; it warms up for a third of that")
-	flag.IntVar(&o.clients, "clients", 50_000, "no scenario has more clients than that")
+	flag.IntVar(&o.clients, "clients", 50_000, "no scenario has more clients than that, a multiple of 10")
 	flag.BoolVar(&o.growth, "growth", false, "measure with growing numbers of clients and rooms, instead of comparing")
 	flag.BoolVar(&o.reportOnly, "report", false, "measure nothing, only write the report again")
 	flag.StringVar(&o.results, "results", "bench/results", "folder for results")

@@ -49,6 +49,7 @@ func TestRuns(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, bin string){
 		"every scenario once":   everyScenarioOnce,
 		"growth of rooms":       growthOfRooms,
+		"every mount":           everyMount,
 		"JavaScript server":     javaScriptServer,
 		"a failure is reported": failureIsReported,
 	} {
@@ -67,6 +68,13 @@ func everyScenarioOnce(t *testing.T, bin string) {
 		if !strings.Contains(text, title) {
 			t.Errorf("the page lacks %q", title)
 		}
+	}
+}
+
+func everyMount(t *testing.T, bin string) {
+	o := quick(t, "upgrade", "sioplug-gin,sioplug-echo,sioplug-fiber")
+	if err := runPrograms(t.Context(), o, bin); err != nil {
+		t.Fatal(err)
 	}
 }
 
