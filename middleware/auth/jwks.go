@@ -84,8 +84,8 @@ const (
 // find returns the keys that a token may be signed with. If there is none it
 // waits for the set to be fetched, unless that was tried a moment ago.
 func (k *KeySet) find(ctx context.Context, kid, alg string) (jwt.VerificationKeySet, error) {
-	for {
-		found, fetching, err := k.look(kid, alg) //nolint:contextcheck // an attempt to fetch is for all who wait for it
+	for waited := false; ; waited = true {
+		found, fetching, err := k.look(kid, alg, waited) //nolint:contextcheck // an attempt to fetch is for all who wait for it
 		if fetching == nil {
 			return found, err
 		}
@@ -98,8 +98,8 @@ func (k *KeySet) find(ctx context.Context, kid, alg string) (jwt.VerificationKey
 }
 
 // look is find without the wait: fetching is closed when it is worth looking
-// again, and nil if there is nothing to wait for.
-func (k *KeySet) look(kid, alg string) (found jwt.VerificationKeySet, fetching <-chan struct{}, err error) {
+// again, and nil if there is nothing to wait for, or the caller has waited.
+func (k *KeySet) look(kid, alg string, waited bool) (found jwt.VerificationKeySet, fetching <-chan struct{}, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
@@ -115,7 +115,9 @@ func (k *KeySet) look(kid, alg string) (found jwt.VerificationKeySet, fetching <
 	if len(found.Keys) > 0 && age < k.opts.Refresh {
 		return found, nil, nil
 	}
-	fetching = k.refresh(now)
+	if !waited {
+		fetching = k.refresh(now)
+	}
 	switch {
 	case len(found.Keys) > 0 && (age < 2*k.opts.Refresh || k.failed):
 		return found, nil, nil // nobody waits for what is to be expected, or for an issuer that is down

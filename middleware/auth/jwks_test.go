@@ -181,6 +181,23 @@ func TestWithdrawnKeyAfterAQuietTime(t *testing.T) {
 	})
 }
 
+// However little time there has to be between two attempts, a token is worth one.
+func TestUnknownKeyIsLookedForOnce(t *testing.T) {
+	t.Parallel()
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{set: set(jwk(t, &k.rsa.PublicKey, "a", "RS256", "sig")), delay: time.Second}
+		verify := auth.JWKS[auth.Identity](i.keys(auth.KeySetOptions{MinInterval: time.Nanosecond}))
+		for n := range 3 {
+			tok := sign(t, jwt.SigningMethodRS256, k.rsa, ann(nil), "kid", "b")
+			if _, err := verify(t.Context(), tok); !errors.Is(err, auth.ErrInvalid) {
+				t.Errorf("got %v, want ErrInvalid", err)
+			}
+			i.wantFetches(t, n+1)
+		}
+	})
+}
+
 // While an issuer is down nobody waits for it again and again, as long as there are
 // keys; and whose key is not among them is not told to sign in again.
 func TestIssuerThatIsDown(t *testing.T) {

@@ -78,7 +78,7 @@ func TestMounts(t *testing.T) {
 	var files []string
 	for _, subject := range []string{
 		"mount", "bundle", "transport", "text", "binary", "acks", "errors", "namespaces", "refusal", "rooms", "large", "order",
-		"disconnect", "restart", "limits",
+		"disconnect", "from", "restart", "limits",
 	} {
 		files = append(files, scenario(subject))
 	}

@@ -68,6 +68,7 @@ func newServer(m mount, log *slog.Logger, n *notes, opts sio.Options) *sio.Serve
 
 	features(srv, n)
 	limits(srv, n)
+	vaults(srv, m)
 
 	everywhere(srv.Of("/members"), n)
 	members(srv.Of("/members"))
