@@ -8,15 +8,24 @@ import (
 )
 
 // PerSocket allows each socket n events in the given time. A client that connects
-// again has a new socket, unless it recovers its session.
+// again has a new socket, unless it recovers its session; so it is not for connects,
+// where it panics.
 func PerSocket(n int, per time.Duration, opts ...Option) sio.Middleware {
-	return newLimit("socket", n, per, opts, func(c *sio.Ctx, _ *options) string { return c.ID() })
+	return newLimit("socket", n, per, opts, func(c *sio.Ctx, _ *options) string { return socketID(c) })
 }
 
 // PerEvent is like [PerSocket] for each name of an event by itself. As clients can
 // make up names, limit all events, too.
 func PerEvent(n int, per time.Duration, opts ...Option) sio.Middleware {
-	return newLimit("event", n, per, opts, func(c *sio.Ctx, _ *options) string { return c.ID() + " " + c.Event() })
+	return newLimit("event", n, per, opts, func(c *sio.Ctx, _ *options) string { return socketID(c) + " " + c.Event() })
+}
+
+// socketID returns the socket's id, which is a new one for each connect.
+func socketID(c *sio.Ctx) string {
+	if c.Event() == eventConnect {
+		misuse("a limit for each socket would let every connect through: use PerIP or PerUser in UseConnect")
+	}
+	return c.ID()
 }
 
 // PerIP allows the clients of each address together n events, or connects, in the

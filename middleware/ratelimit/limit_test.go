@@ -287,6 +287,24 @@ func TestConnectsPerIP(t *testing.T) {
 	})
 }
 
+// Every connect has a socket of its own, so that such a limit would be none.
+func TestPerSocketIsNotForConnects(t *testing.T) {
+	t.Parallel()
+	for name, mw := range map[string]sio.Middleware{
+		"PerSocket": ratelimit.PerSocket(1, time.Minute), "PerEvent": ratelimit.PerEvent(1, time.Minute),
+	} {
+		c, _ := siotest.NewCtx(t, "connect")
+		func() {
+			defer func() {
+				if s := fmt.Sprint(recover()); !strings.Contains(s, "use PerIP or PerUser") {
+					t.Errorf("%s: panic %q", name, s)
+				}
+			}()
+			_ = mw(func(*sio.Ctx) error { return nil })(c)
+		}()
+	}
+}
+
 func TestRecoveredSocketHasTheBucketThatItHad(t *testing.T) {
 	t.Parallel()
 	bubble(t, &sio.Options{ConnectionStateRecovery: &sio.Recovery{}}, func(t *testing.T, n network) {

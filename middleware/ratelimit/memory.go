@@ -13,8 +13,8 @@ const (
 	defaultMaxKeys = 1 << 20
 
 	// manyShards is how many locks share the work, from enoughKeys on.
-	manyShards = 16
-	enoughKeys = 1 << 10
+	manyShards = 64
+	enoughKeys = 1 << 12
 
 	// minLife is how long a bucket is kept at least, to have fewer generations
 	// than there are short limits.

@@ -337,7 +337,7 @@ func TestNoBucketIsForgottenBeforeItIsFull(t *testing.T) {
 func TestKeysAreBounded(t *testing.T) {
 	t.Parallel()
 	r := ratelimit.Rate{N: 1, Per: time.Hour, Burst: 1}
-	for _, most := range []int{1, 2, 100, 1023, 1024, 5000} {
+	for _, most := range []int{1, 2, 100, 4095, 4096, 5000} {
 		synctest.Test(t, func(t *testing.T) {
 			m := ratelimit.NewMemory(most)
 			for i := range 10 * most {
@@ -358,7 +358,7 @@ func TestKeysAreBounded(t *testing.T) {
 func TestMadeUpKeysDoNotEmptyTheMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const most = 4096
+		const most = 1 << 13
 		m := ratelimit.NewMemory(most)
 		r := ratelimit.Rate{N: 10, Per: time.Hour, Burst: 10}
 		for i := range 100 {

@@ -15,7 +15,11 @@ import (
 // refused: {event, code, retryAfter}.
 const EventLimited = "rate_limited"
 
-// A Refusal is something beyond a limit.
+// eventConnect is what the event of a connect is called.
+const eventConnect = "connect"
+
+// A Refusal is something beyond a limit. Clients can make up keys and events, so
+// count by Limit.
 type Refusal struct {
 	Limit      string // its name: see [Name]
 	Key        string // whose limit
@@ -88,7 +92,7 @@ func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 	g.tell(r)
 	d := data{Code: because, RetryAfter: seconds(r.RetryAfter)}
 	refused := &sio.Error{Message: because.message(), Data: d, Err: r.Err}
-	if r.Event == "connect" {
+	if r.Event == eventConnect {
 		return refused
 	}
 	if g.disconnectAfter == 0 && (g.drop || c.WantsAck()) { // no need to remember anything
