@@ -74,16 +74,18 @@
 // room with that socket in it.
 //
 // Beside Emit, a Broadcast can put all its sockets into rooms or take them out,
-// disconnect them, or describe them: [Broadcast.Join], [Broadcast.Leave],
-// [Broadcast.Disconnect], [Broadcast.Fetch]. [Namespace.OnRoom] tells of rooms
-// that come and go.
+// disconnect, count, or describe them: [Broadcast.Join], [Broadcast.Leave],
+// [Broadcast.Disconnect], [Broadcast.Count], [Broadcast.Fetch]. Those of this
+// server are at hand: [Broadcast.Sockets], [Namespace.Socket], [Namespace.Rooms].
+// [Namespace.OnRoom] tells of rooms that come and go.
 //
 // # Namespaces
 //
 // [Server.Of] makes a namespace, and clients connect to those that there are.
 // [Server.OfFunc] and [Server.OfRegexp] let clients bring namespaces about: what
 // is registered on the parent that they return applies to each of its children,
-// and a broadcast to the parent reaches the clients of all.
+// and a broadcast to the parent reaches the clients of all. In a handler,
+// [Socket.Namespace] is the child.
 //
 // # Recovery
 //
@@ -145,4 +147,9 @@
 // hold up an HTTP server, so it comes first:
 //
 //	err := errors.Join(srv.Shutdown(ctx), httpServer.Shutdown(ctx))
+//
+// # Tests
+//
+// Package siotest has clients in memory, for tests of whole servers, and makes a
+// Ctx for tests of one handler. Both work in the fake time of testing/synctest.
 package sio

@@ -318,17 +318,3 @@ func TestChildrenEndWhileClientsCome(t *testing.T) {
 	}
 	all.Wait()
 }
-
-func TestWrongPatternsPanic(t *testing.T) {
-	srv := newServer(t, nil)
-	for what, f := range map[string]func(){
-		"OfFunc got a nil function":         func() { srv.OfFunc(nil) },
-		"OfRegexp got a nil pattern":        func() { srv.OfRegexp(nil) },
-		"OnNewNamespace got a nil function": func() { srv.OnNewNamespace(nil) },
-		"OnRoom got a nil function":         func() { srv.OnRoom(nil) },
-		"OnAny got a nil function":          func() { srv.OnAny(nil) },
-		"OnAnyOutgoing got a nil function":  func() { srv.OnAnyOutgoing(nil) },
-	} {
-		mustPanic(t, f, what)
-	}
-}

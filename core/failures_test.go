@@ -245,7 +245,7 @@ func TestErrorDataThatCannotBeEncodedIsAnInternalError(t *testing.T) {
 func TestReplyThatCannotBeEncodedIsAnInternalError(t *testing.T) {
 	l := new(logbook)
 	bubble(t, &sio.Options{Logger: slog.New(l)}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
-		srv.On("event", sio.Reply(func(*sio.Ctx, struct{}) (chan int, error) { return make(chan int), nil }))
+		srv.On("event", sio.Reply(func(*sio.Ctx, struct{}) (any, error) { return make(chan int), nil }))
 		c := d.WebSocket(t)
 		c.Connect("/", "")
 		c.Send(`421["event"]`)

@@ -1,6 +1,10 @@
 package sio
 
-import "slices"
+import (
+	"fmt"
+	"reflect"
+	"slices"
+)
 
 // A Handler handles one inbound packet. Its error goes where [Error] says; a
 // panic counts as an error. Handlers of one socket run one at a time, in the
@@ -13,6 +17,9 @@ type Middleware func(next Handler) Handler
 
 // Guard returns a Middleware that continues only if check returns nil.
 func Guard(check func(c *Ctx) error) Middleware {
+	if check == nil {
+		misuse("Guard got a nil function")
+	}
 	return func(next Handler) Handler {
 		return func(c *Ctx) error {
 			if err := check(c); err != nil {
@@ -27,6 +34,10 @@ func Guard(check func(c *Ctx) error) Middleware {
 // with it. An argument that is missing or does not fit is answered with an
 // [Error], "invalid payload". For an event without arguments, In is struct{}.
 func Bind[In any](f func(c *Ctx, in In) error) Handler {
+	if f == nil {
+		misuse("Bind got a nil function")
+	}
+	mustDecode[In]("Bind")
 	return func(c *Ctx) error {
 		in, err := bindFirst[In](c)
 		if err != nil {
@@ -39,6 +50,11 @@ func Bind[In any](f func(c *Ctx, in In) error) Handler {
 // Reply is like [Bind] and acknowledges the event with what f returns, if the
 // client asked for that.
 func Reply[In, Out any](f func(c *Ctx, in In) (Out, error)) Handler {
+	if f == nil {
+		misuse("Reply got a nil function")
+	}
+	mustDecode[In]("Reply")
+	mustEncode[Out]("Reply")
 	return func(c *Ctx) error {
 		in, err := bindFirst[In](c)
 		if err != nil {
@@ -72,7 +88,27 @@ func bindAny[In any](c *Ctx) (in In, err error) {
 // chain composes middleware around h, the first one outermost.
 func chain(h Handler, mw ...Middleware) Handler {
 	for _, m := range slices.Backward(mw) {
-		h = m(h)
+		if h = m(h); h == nil {
+			misuse("a middleware returned a nil handler: return next, or a handler that calls it")
+		}
 	}
 	return h
+}
+
+// mustDecode panics if no argument of a client's could ever be a T.
+func mustDecode[T any](what string) {
+	t := reflect.TypeFor[T]()
+	if t.Kind() == reflect.Interface && t.NumMethod() > 0 {
+		misuse(fmt.Sprintf("%s: nothing can be decoded into a %v: take a type that implements it, or any", what, t))
+	}
+	mustEncode[T](what)
+}
+
+// mustEncode panics if a T could never be sent.
+func mustEncode[T any](what string) {
+	switch t := reflect.TypeFor[T](); t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
+		misuse(fmt.Sprintf("%s: a %v cannot be sent or received: take a type that encoding/json knows", what, t))
+	default:
+	}
 }

@@ -21,8 +21,16 @@ func NewKey[T any](name string) *Key[T] { return &Key[T]{name: name} }
 // NewDataKey returns a new key for values that are part of their socket's data,
 // under that name: other servers of a cluster see them ([RemoteSocket.Data]), and
 // they survive connection state recovery wherever the client comes back to. So T
-// must encode as JSON and back.
-func NewDataKey[T any](name string) *Key[T] { return &Key[T]{name: name, data: true} }
+// must encode as JSON and back; NewDataKey panics if it cannot.
+func NewDataKey[T any](name string) *Key[T] {
+	var none T
+	if _, err := json.Marshal(none); err != nil {
+		if _, never := errors.AsType[*json.UnsupportedTypeError](err); never {
+			misuse(fmt.Sprintf("NewDataKey(%q): %v: use NewKey, whose values stay on this server", name, err))
+		}
+	}
+	return &Key[T]{name: name, data: true}
+}
 
 // String returns the name.
 func (k *Key[T]) String() string { return k.name }

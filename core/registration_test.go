@@ -1,6 +1,7 @@
 package sio_test
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -49,6 +50,38 @@ func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 		"nil middleware":    {func(srv *sio.Server) { srv.On("post", h, nil) }, []string{`On("post")`, "nil middleware"}},
 		"nil for all":       {func(srv *sio.Server) { srv.UseEvents(nil) }, []string{"UseEvents", "nil middleware"}},
 		"nil for a connect": {func(srv *sio.Server) { srv.UseConnect(nil) }, []string{"UseConnect", "nil middleware"}},
+		"nil guard":         {func(srv *sio.Server) { srv.UseEvents(sio.Guard(nil)) }, []string{"Guard", "nil function"}},
+		"nil behind Bind":   {func(srv *sio.Server) { srv.On("post", sio.Bind[int](nil)) }, []string{"Bind", "nil function"}},
+		"nil behind Reply":  {func(srv *sio.Server) { srv.On("post", sio.Reply[int, int](nil)) }, []string{"Reply", "nil function"}},
+		"no next": {func(srv *sio.Server) {
+			srv.On("post", h, func(sio.Handler) sio.Handler { return nil })
+		}, []string{"middleware", "nil handler", "return next"}},
+		"no next for all": {func(srv *sio.Server) {
+			srv.UseEvents(func(sio.Handler) sio.Handler { return nil })
+		}, []string{"middleware", "nil handler", "return next"}},
+		"nil OnAny":          {func(srv *sio.Server) { srv.OnAny(nil) }, []string{"OnAny", "nil function"}},
+		"nil OnAnyOutgoing":  {func(srv *sio.Server) { srv.OnAnyOutgoing(nil) }, []string{"OnAnyOutgoing", "nil function"}},
+		"nil OnRoom":         {func(srv *sio.Server) { srv.OnRoom(nil) }, []string{"OnRoom", "nil function"}},
+		"nil OnNewNamespace": {func(srv *sio.Server) { srv.OnNewNamespace(nil) }, []string{"OnNewNamespace", "nil function"}},
+		"nil OfFunc":         {func(srv *sio.Server) { srv.OfFunc(nil) }, []string{"OfFunc", "nil function"}},
+		"nil OfRegexp":       {func(srv *sio.Server) { srv.OfRegexp(nil) }, []string{"OfRegexp", "nil pattern"}},
+		"nil OnServerEvent":  {func(srv *sio.Server) { srv.OnServerEvent("e", nil) }, []string{`OnServerEvent("e")`, "nil handler"}},
+		"OnServerEvent twice": {func(srv *sio.Server) {
+			srv.OnServerEvent("e", answerNothing)
+			srv.OnServerEvent("e", answerNothing)
+		}, []string{`OnServerEvent("e")`, "already", "into one"}},
+		"OnServerEvent reserved": {func(srv *sio.Server) {
+			srv.OnServerEvent("connection", answerNothing)
+		}, []string{`OnServerEvent("connection")`, "reserved", "another one"}},
+		"channel as argument": {func(srv *sio.Server) {
+			srv.On("post", sio.Bind(func(*sio.Ctx, chan int) error { return nil }))
+		}, []string{"Bind", "chan int", "encoding/json"}},
+		"function as answer": {func(srv *sio.Server) {
+			srv.On("post", sio.Reply(func(*sio.Ctx, int) (func(), error) { return nil, nil }))
+		}, []string{"Reply", "func()", "encoding/json"}},
+		"interface as argument": {func(srv *sio.Server) {
+			srv.On("post", sio.Bind(func(*sio.Ctx, fmt.Stringer) error { return nil }))
+		}, []string{"Bind", "fmt.Stringer", "or any"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := newServer(t, nil)
@@ -56,6 +89,16 @@ func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 			srv.On("after", h) // no lock is left behind
 		})
 	}
+}
+
+func answerNothing(context.Context, sio.Args) (any, error) { return nil, nil }
+
+func TestDataKeysAreForWhatHasJSON(t *testing.T) {
+	mustPanic(t, func() { sio.NewDataKey[chan int]("channel") }, `NewDataKey("channel")`, "chan int", "use NewKey")
+	mustPanic(t, func() { sio.NewDataKey[struct{ F func() }]("deep") }, `NewDataKey("deep")`, "func()", "use NewKey")
+	sio.NewDataKey[any]("any")
+	sio.NewDataKey[*struct{ Text string }]("pointer")
+	sio.NewKey[chan int]("channel")
 }
 
 func TestOneNameInTwoNamespaces(t *testing.T) {

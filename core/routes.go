@@ -146,7 +146,7 @@ func (n *Namespace) OnUnknown(h Handler) {
 	mustHandler("OnUnknown", h)
 	n.register(func(r *routes) {
 		if r.onUnknown != nil {
-			misuse(fmt.Sprintf("OnUnknown: namespace %s has one already", n.name))
+			misuse(fmt.Sprintf("OnUnknown: namespace %s has one already: put what both do into one", n.name))
 		}
 		r.onUnknown = h
 	})
