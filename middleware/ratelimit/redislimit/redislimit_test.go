@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
@@ -24,90 +22,17 @@ import (
 	"github.com/sioplug/sioplug/test/redistest"
 )
 
-func TestMain(m *testing.M) {
-	redis.SetLogger(quiet{}) // it complains of what the tests do to servers
-	goleak.VerifyTestMain(m)
-}
-
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
-
 // patience is how long a test waits for what has to happen before it fails. A
+
 // machine may be so busy that Redis needs more than its 100 ms, so the limiters of
+
 // tests wait longer, too.
-const patience = time.Minute
 
 // A logbook keeps what is logged.
-type logbook struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logbook) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *logbook) count(what string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), what)
-}
-
-func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-func dial(t *testing.T, s *redistest.Server) *redis.Client {
-	t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: s.Addr, ContextTimeoutEnabled: true})
-	t.Cleanup(func() {
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return c
-}
-
-func newLimiter(t *testing.T, s *redistest.Server, opts redislimit.Options) *redislimit.Limiter {
-	t.Helper()
-	if opts.Timeout == 0 {
-		opts.Timeout = patience
-	}
-	if opts.Logger == nil { // for a test in which Redis is there all the time
-		log := new(logbook)
-		opts.Logger = log.logger()
-		t.Cleanup(func() {
-			if log.count("level=") > 0 {
-				t.Errorf("it was logged that Redis does not answer:\n%s", log.text.String())
-			}
-		})
-	}
-	return redislimit.New(dial(t, s), &opts)
-}
-
-func take(t *testing.T, l ratelimit.Limiter, key string, r ratelimit.Rate, cost int, patience time.Duration) ratelimit.Verdict {
-	t.Helper()
-	v, err := l.Take(t.Context(), key, r, cost, patience)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
 
 // eventually looks again and again whether something is so.
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain until %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
 
 // daily rates do not change while a test runs.
-func daily(n int) ratelimit.Rate { return ratelimit.Rate{N: n, Per: 24 * time.Hour, Burst: n} }
 
 func TestDecidesLikeMemory(t *testing.T) {
 	t.Parallel()
@@ -286,116 +211,8 @@ func TestKeysThatClientsChooseAreOfBoundedLength(t *testing.T) {
 }
 
 // down kills Redis, and looks who decides then; then it starts it again.
-func down(t *testing.T, choice ratelimit.Limiter, decides func(t *testing.T, l ratelimit.Limiter)) {
-	t.Helper()
-	t.Parallel()
-	s, log := redistest.Start(t), new(logbook)
-	l := newLimiter(t, s, redislimit.Options{Down: choice, Logger: log.logger(), Retry: 50 * time.Millisecond})
-	for range 2 {
-		if v := take(t, l, "before", daily(1), 1, 0); !v.OK {
-			t.Fatalf("at first: %+v", v)
-		}
-		if v := take(t, l, "before", daily(1), 1, 0); v.OK {
-			t.Fatalf("Redis does not decide: %+v", v)
-		}
-		s.Kill()
-		decides(t, l)
-		if n := log.count("level=ERROR"); n != 1 {
-			t.Errorf("logged %d times that Redis does not answer, want once", n)
-		}
-		s.Restart() // empty, and without the script
-		eventually(t, "Redis decides again", func() bool {
-			take(t, l, "after", daily(1), 0, 0)
-			return log.count("level=INFO") == 1
-		})
-		if v := take(t, l, "after", daily(1), 1, 0); !v.OK {
-			t.Fatalf("after that: %+v", v)
-		}
-		if v := take(t, l, "after", daily(1), 1, 0); v.OK {
-			t.Fatalf("after that: %+v", v)
-		}
-		log.mu.Lock()
-		log.text.Reset()
-		log.mu.Unlock()
-	}
-}
-
-func TestRedisGoneDecidesInMemory(t *testing.T) {
-	round := 0
-	down(t, nil, func(t *testing.T, l ratelimit.Limiter) {
-		t.Helper()
-		round++
-		for i := range 20 {
-			if v := take(t, l, fmt.Sprint("meanwhile", round), daily(3), 1, 0); v.OK != (i < 3) {
-				t.Errorf("event %d: %+v", i, v)
-			}
-		}
-	})
-}
-
-func TestRedisGoneOpen(t *testing.T) {
-	down(t, ratelimit.Open(), func(t *testing.T, l ratelimit.Limiter) {
-		t.Helper()
-		for i := range 20 {
-			if v := take(t, l, "meanwhile", daily(3), 1, 0); !v.OK {
-				t.Errorf("event %d: %+v", i, v)
-			}
-		}
-	})
-}
-
-func TestRedisGoneClosed(t *testing.T) {
-	down(t, ratelimit.Closed(), func(t *testing.T, l ratelimit.Limiter) {
-		t.Helper()
-		for i := range 20 {
-			if v := take(t, l, "meanwhile", daily(3), 1, 0); v.OK || v.Wait != time.Second {
-				t.Errorf("event %d: %+v", i, v)
-			}
-		}
-	})
-}
 
 // failing is a limiter that does not know either.
-type failing struct{}
-
-func (failing) Take(context.Context, string, ratelimit.Rate, int, time.Duration) (ratelimit.Verdict, error) {
-	return ratelimit.Verdict{}, io.ErrUnexpectedEOF
-}
-
-func TestRedisGoneAndTheOtherLimiterFails(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	l := newLimiter(t, s, redislimit.Options{Down: failing{}, Logger: slog.New(slog.DiscardHandler)})
-	s.Kill()
-	if v, err := l.Take(t.Context(), "a", daily(1), 1, 0); v.OK || err == nil {
-		t.Errorf("%+v, %v", v, err)
-	}
-}
-
-func TestRedisThatHangsIsGivenUp(t *testing.T) {
-	t.Parallel()
-	s, log := redistest.Start(t), new(logbook)
-	l := newLimiter(t, s, redislimit.Options{
-		Down: ratelimit.Open(), Logger: log.logger(), Timeout: 200 * time.Millisecond, Retry: 10 * time.Millisecond,
-	})
-	goOn := s.Hang()
-	var wg sync.WaitGroup
-	for range 50 { // all at once, and again and again while it hangs
-		wg.Go(func() {
-			for range 5 {
-				if v, err := l.Take(context.Background(), "a", daily(1), 1, 0); err != nil || !v.OK {
-					t.Errorf("%+v, %v", v, err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if n := log.count("level=ERROR"); n != 1 {
-		t.Errorf("logged %d times that Redis does not answer, want once", n)
-	}
-	goOn()
-	eventually(t, "Redis decides again", func() bool { return !take(t, l, "b", daily(1), 1, 0).OK })
-}
 
 func TestScriptIsLoadedAgain(t *testing.T) {
 	t.Parallel()
@@ -411,125 +228,14 @@ func TestScriptIsLoadedAgain(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotOursIsNotTouched(t *testing.T) {
-	t.Parallel()
-	s, log := redistest.Start(t), new(logbook)
-	l, c := newLimiter(t, s, redislimit.Options{Logger: log.logger(), Down: ratelimit.Closed()}), dial(t, s)
-	ctx := t.Context()
-	if err := c.Set(ctx, "ratelimit:text", "somebody's", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	if v := take(t, l, "text", daily(1), 1, 0); v.OK {
-		t.Errorf("%+v", v)
-	}
-	if got := c.Get(ctx, "ratelimit:text").Val(); got != "somebody's" {
-		t.Errorf("it is %q now", got)
-	}
-	if log.count("level=ERROR") != 1 {
-		t.Error("not logged")
-	}
-}
-
 // A client that leaves while its event is with Redis must not look like a Redis that
+
 // does not answer.
-func TestClientThatLeavesIsNoFailure(t *testing.T) {
-	t.Parallel()
-	l := newLimiter(t, redistest.Start(t), redislimit.Options{Down: ratelimit.Closed()})
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if v, err := l.Take(ctx, "a", daily(1), 1, 0); err != nil || !v.OK {
-		t.Errorf("%+v, %v", v, err)
-	}
-}
 
 // calls returns how often Redis was asked to run a script.
-func calls(t *testing.T, c *redis.Client) (n int) {
-	t.Helper()
-	info := c.Info(t.Context(), "commandstats").Val()
-	for _, m := range regexp.MustCompile(`cmdstat_eval(?:sha)?:calls=(\d+)`).FindAllStringSubmatch(info, -1) {
-		k, err := strconv.Atoi(m[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		n += k
-	}
-	return n
-}
-
-func TestFloodDoesNotGetAsFarAsRedis(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	l, c := newLimiter(t, s, redislimit.Options{}), dial(t, s)
-	start := time.Now()
-	const events = 20_000
-	for i := range events {
-		if v := take(t, l, "flood", daily(10), 1, 0); v.OK != (i < 10) {
-			t.Fatalf("event %d: %+v", i, v)
-		}
-	}
-	// Once for each that was allowed, and then once a second, however long it took.
-	most := 10 + 2 + int(time.Since(start)/time.Second) + 1 // and once to load the script
-	if n := calls(t, c); n < 11 || n > most {
-		t.Errorf("Redis was asked %d times for %d events, want 11 to %d", n, events, most)
-	}
-}
-
-func TestDenialIsForWhatWasAskedOnly(t *testing.T) {
-	t.Parallel()
-	l := newLimiter(t, redistest.Start(t), redislimit.Options{})
-	r := ratelimit.Rate{N: 24, Per: 24 * time.Hour, Burst: 10}
-	take(t, l, "a", r, 6, 0)
-	refused := take(t, l, "a", r, 5, 0)
-	if refused.OK || refused.Wait.Round(time.Hour) != time.Hour {
-		t.Errorf("5 of 4: %+v", refused)
-	}
-	if v := take(t, l, "a", r, 7, 0); v.OK || v.Wait.Round(time.Hour) != 3*time.Hour {
-		t.Errorf("7 of 4: %+v", v)
-	}
-	if v := take(t, l, "b", r, 5, 0); !v.OK {
-		t.Errorf("another key: %+v", v)
-	}
-	if v := take(t, l, "a", r, 4, 0); !v.OK {
-		t.Errorf("4 of 4: %+v", v)
-	}
-	if v := take(t, l, "a", r, 5, 6*time.Hour); !v.OK || v.Wait.Round(time.Hour) != 5*time.Hour {
-		t.Errorf("with patience: %+v", v)
-	}
-	if v := take(t, l, "a", ratelimit.Rate{N: 24, Per: 24 * time.Hour, Burst: 100}, 5, 0); !v.OK {
-		t.Errorf("another rate: %+v", v)
-	}
-}
-
-func TestDenialsOfManyKeysAreBounded(t *testing.T) {
-	t.Parallel()
-	client := redis.NewClient(&redis.Options{ContextTimeoutEnabled: true})
-	t.Cleanup(func() { _ = client.Close() })
-	l := redislimit.New(client, nil)
-	for i := range 10 * redislimit.MaxDenials {
-		redislimit.Deny(l, strconv.Itoa(i), daily(1), time.Hour)
-		if n := redislimit.Denials(l); n > 2*redislimit.MaxDenials {
-			t.Fatalf("%d denials are kept", n)
-		}
-	}
-	// The last ones are known still, without Redis, which is not there.
-	if v := take(t, l, strconv.Itoa(10*redislimit.MaxDenials-1), daily(1), 1, 0); v.OK || v.Wait > time.Hour {
-		t.Errorf("%+v", v)
-	}
-}
-
-func TestDeletedKeyIsNoticed(t *testing.T) {
-	t.Parallel()
-	s := redistest.Start(t)
-	l, c := newLimiter(t, s, redislimit.Options{}), dial(t, s)
-	take(t, l, "a", daily(1), 1, 0)
-	if take(t, l, "a", daily(1), 1, 0).OK {
-		t.Fatal("allowed")
-	}
-	c.Del(t.Context(), "ratelimit:a")
-	eventually(t, "it is allowed again", func() bool { return take(t, l, "a", daily(1), 1, 0).OK })
-}
 
 // A cluster of one server is as strict about keys as one of many.
+
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--cluster-enabled", "yes")

@@ -1,0 +1,96 @@
+package redislimit_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/sioplug/sioplug/middleware/ratelimit"
+	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
+	"github.com/sioplug/sioplug/test/redistest"
+)
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{}) // it complains of what the tests do to servers
+	goleak.VerifyTestMain(m)
+}
+
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
+const patience = time.Minute
+
+type logbook struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logbook) count(what string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.text.String(), what)
+}
+
+func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func dial(t *testing.T, s *redistest.Server) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, ContextTimeoutEnabled: true})
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func newLimiter(t *testing.T, s *redistest.Server, opts redislimit.Options) *redislimit.Limiter {
+	t.Helper()
+	if opts.Timeout == 0 {
+		opts.Timeout = patience
+	}
+	if opts.Logger == nil { // for a test in which Redis is there all the time
+		log := new(logbook)
+		opts.Logger = log.logger()
+		t.Cleanup(func() {
+			if log.count("level=") > 0 {
+				t.Errorf("it was logged that Redis does not answer:\n%s", log.text.String())
+			}
+		})
+	}
+	return redislimit.New(dial(t, s), &opts)
+}
+
+func take(t *testing.T, l ratelimit.Limiter, key string, r ratelimit.Rate, cost int, patience time.Duration) ratelimit.Verdict {
+	t.Helper()
+	v, err := l.Take(t.Context(), key, r, cost, patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !is(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain until %s", what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func daily(n int) ratelimit.Rate { return ratelimit.Rate{N: n, Per: 24 * time.Hour, Burst: n} }
