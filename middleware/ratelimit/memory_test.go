@@ -27,7 +27,6 @@ func take(tb testing.TB, l ratelimit.Limiter, key string, r ratelimit.Rate, cost
 }
 
 // takes counts how many of most are allowed at once.
-
 func takes(tb testing.TB, l ratelimit.Limiter, key string, r ratelimit.Rate, cost, most int) int {
 	tb.Helper()
 	for n := range most {
@@ -156,9 +155,7 @@ func TestPatienceBorrowsFromTheFuture(t *testing.T) {
 }
 
 // What cannot be calculated must neither let everything through nor stop
-
 // everything for good.
-
 func TestExtremes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -189,20 +186,6 @@ func TestExtremes(t *testing.T) {
 		}
 	})
 }
-
-// reference is a limiter of golang.org/x/time/rate, asked in the same way.
-
-// compare asks both limiters the same questions, and wants the same answers, save
-
-// for the nanoseconds that floating point and rounding down may cost.
-
-// Where all is a power of two, nothing is rounded, and each decision has to be the
-
-// same, at the very edge as well.
-
-// At any rate, the decisions are the same, unless they hang by less than floating
-
-// point can tell: so patience is never a whole number of quarters of a token.
 
 func TestBucketsAreForgottenWhenTheyAreFull(t *testing.T) {
 	t.Parallel()
@@ -272,9 +255,7 @@ func TestKeysAreBounded(t *testing.T) {
 }
 
 // Somebody who used up a bucket must not get another one by making up so many keys
-
 // that there is no room for it.
-
 func TestMadeUpKeysDoNotEmptyTheMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -320,7 +301,6 @@ func TestMillionsOfKeysTakeBoundedMemory(t *testing.T) {
 }
 
 // heap returns how many bytes are in use.
-
 func heap() int64 {
 	runtime.GC()
 	var s runtime.MemStats

@@ -15,6 +15,7 @@ import (
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 )
 
+// turn is how long the server may hold answers back, to write them together.
 const turn = time.Millisecond
 
 func TestDelayHoldsTheSocketUpAndNobodyElse(t *testing.T) {

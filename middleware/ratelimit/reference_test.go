@@ -12,6 +12,7 @@ import (
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 )
 
+// reference is a limiter of golang.org/x/time/rate, asked in the same way.
 type reference struct{ *rate.Limiter }
 
 func newReference(r ratelimit.Rate) reference {
@@ -32,6 +33,8 @@ func (l reference) take(cost int, patience time.Duration) ratelimit.Verdict {
 	}
 }
 
+// compare asks both limiters the same questions, and wants the same answers, save
+// for the nanoseconds that floating point and rounding down may cost.
 func compare(t *testing.T, r ratelimit.Rate, next func() (pause time.Duration, cost int, patience time.Duration), steps int) {
 	t.Helper()
 	const slack = time.Microsecond
@@ -48,6 +51,8 @@ func compare(t *testing.T, r ratelimit.Rate, next func() (pause time.Duration, c
 	}
 }
 
+// Where all is a power of two, nothing is rounded, and each decision has to be the
+// same, at the very edge as well.
 func TestDecidesLikeXTimeRateWhereAllIsExact(t *testing.T) {
 	t.Parallel()
 	const tick = time.Second / 512
@@ -63,6 +68,8 @@ func TestDecidesLikeXTimeRateWhereAllIsExact(t *testing.T) {
 	}
 }
 
+// At any rate, the decisions are the same, unless they hang by less than floating
+// point can tell: so patience is never a whole number of quarters of a token.
 func TestDecidesLikeXTimeRateAtAnyRate(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {

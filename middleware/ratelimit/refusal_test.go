@@ -16,7 +16,6 @@ import (
 )
 
 // What clients are told, word for word.
-
 const (
 	limitedFor1s = `{"message":"rate limit exceeded","data":{"code":"rate_limited","retryAfter":1}}`
 	neverAllowed = `{"message":"rate limit exceeded","data":{"code":"rate_limited"}}`
@@ -27,7 +26,6 @@ const (
 )
 
 // broken is a limiter that does not know.
-
 type broken struct{}
 
 func (broken) Take(context.Context, string, ratelimit.Rate, int, time.Duration) (ratelimit.Verdict, error) {
@@ -113,7 +111,6 @@ func TestEveryRefusedConnectAsTheClientSeesIt(t *testing.T) {
 }
 
 // occupied returns middleware of which one place is taken.
-
 func occupied(mw sio.Middleware) sio.Middleware {
 	return func(next sio.Handler) sio.Handler {
 		return mw(func(c *sio.Ctx) error { return mw(next)(c) })
@@ -179,7 +176,6 @@ func TestRetryAfterIsLongEnough(t *testing.T) {
 }
 
 // retryAfter returns how long a refused client is told to wait.
-
 func retryAfter(t *testing.T, err error) time.Duration {
 	t.Helper()
 	e, ok := errors.AsType[*sio.Error](err)
@@ -193,8 +189,6 @@ func retryAfter(t *testing.T, err error) time.Duration {
 	seconds, _ := d["retryAfter"].(float64)
 	return time.Duration(seconds * float64(time.Second))
 }
-
-// turn is how long the server may hold answers back, to write them together.
 
 func TestBrokenLimiterIsLoggedOnceAMinute(t *testing.T) {
 	t.Parallel()
@@ -275,7 +269,6 @@ func TestPanicOfObserveIsLoggedAndHarmsNobody(t *testing.T) {
 }
 
 // Whatever clients do, they cannot fill the log, nor get payloads into it.
-
 func TestRefusalsAreLoggedAtDebugOnly(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(t *testing.T, n network) {

@@ -13,6 +13,7 @@ import (
 	"github.com/sioplug/sioplug/test/redistest"
 )
 
+// calls returns how often Redis was asked to run a script.
 func calls(t *testing.T, c *redis.Client) (n int) {
 	t.Helper()
 	info := c.Info(t.Context(), "commandstats").Val()

@@ -14,6 +14,7 @@ import (
 	"github.com/sioplug/sioplug/test/redistest"
 )
 
+// down kills Redis, and looks who decides then; then it starts it again.
 func down(t *testing.T, choice ratelimit.Limiter, decides func(t *testing.T, l ratelimit.Limiter)) {
 	t.Helper()
 	t.Parallel()
@@ -83,6 +84,7 @@ func TestRedisGoneClosed(t *testing.T) {
 	})
 }
 
+// failing is a limiter that does not know either.
 type failing struct{}
 
 func (failing) Take(context.Context, string, ratelimit.Rate, int, time.Duration) (ratelimit.Verdict, error) {
@@ -143,6 +145,8 @@ func TestWhatIsNotOursIsNotTouched(t *testing.T) {
 	}
 }
 
+// A client that leaves while its event is with Redis must not look like a Redis that
+// does not answer.
 func TestClientThatLeavesIsNoFailure(t *testing.T) {
 	t.Parallel()
 	l := newLimiter(t, redistest.Start(t), redislimit.Options{Down: ratelimit.Closed()})

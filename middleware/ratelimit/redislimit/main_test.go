@@ -25,8 +25,12 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
+// patience is how long a test waits for what has to happen before it fails. A
+// machine may be so busy that Redis needs more than its 100 ms, so the limiters of
+// tests wait longer, too.
 const patience = time.Minute
 
+// A logbook keeps what is logged.
 type logbook struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -83,6 +87,7 @@ func take(t *testing.T, l ratelimit.Limiter, key string, r ratelimit.Rate, cost 
 	return v
 }
 
+// eventually looks again and again whether something is so.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !is(); {
@@ -93,4 +98,5 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
+// daily rates do not change while a test runs.
 func daily(n int) ratelimit.Rate { return ratelimit.Rate{N: n, Per: 24 * time.Hour, Burst: n} }

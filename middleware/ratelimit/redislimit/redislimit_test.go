@@ -22,18 +22,6 @@ import (
 	"github.com/sioplug/sioplug/test/redistest"
 )
 
-// patience is how long a test waits for what has to happen before it fails. A
-
-// machine may be so busy that Redis needs more than its 100 ms, so the limiters of
-
-// tests wait longer, too.
-
-// A logbook keeps what is logged.
-
-// eventually looks again and again whether something is so.
-
-// daily rates do not change while a test runs.
-
 func TestDecidesLikeMemory(t *testing.T) {
 	t.Parallel()
 	l, m := newLimiter(t, redistest.Start(t), redislimit.Options{}), ratelimit.NewMemory(0)
@@ -210,10 +198,6 @@ func TestKeysThatClientsChooseAreOfBoundedLength(t *testing.T) {
 	}
 }
 
-// down kills Redis, and looks who decides then; then it starts it again.
-
-// failing is a limiter that does not know either.
-
 func TestScriptIsLoadedAgain(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
@@ -228,14 +212,7 @@ func TestScriptIsLoadedAgain(t *testing.T) {
 	}
 }
 
-// A client that leaves while its event is with Redis must not look like a Redis that
-
-// does not answer.
-
-// calls returns how often Redis was asked to run a script.
-
 // A cluster of one server is as strict about keys as one of many.
-
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--cluster-enabled", "yes")
