@@ -101,8 +101,8 @@
 //
 // # Encodings
 //
-// [Options.JSON] replaces encoding/json, and [Options.Parser] the protocol's
-// encoding as a whole, by that of package msgpack for example.
+// [Options.JSON] replaces what encodes and decodes values, and [Options.Parser]
+// the protocol's encoding as a whole, by that of package msgpack for example.
 //
 // # Binary data
 //

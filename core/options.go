@@ -145,7 +145,9 @@ type Options struct {
 
 	// JSON, if not nil, encodes and decodes the values that are no strings,
 	// numbers, booleans or raw JSON and hold no binary data: those others have
-	// a direct path. By default that is encoding/json without escapes for HTML.
+	// a direct path. The default does what encoding/json does, without escapes
+	// for HTML, in less time; trees of map[string]any and []any then have a
+	// direct path, too.
 	JSON Codec
 
 	// OnError, if set, is called with the error of an event's handler instead

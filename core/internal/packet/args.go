@@ -180,6 +180,12 @@ func (a Args) decode(codec Codec, raw []byte, dst any) error {
 	if dst == nil || a.decodeSimple(raw, dst) {
 		return nil
 	}
+	if d, ok := dst.(*any); ok && d != nil && codec == nil && !holdsPointer(*d) {
+		if v, err := decodeTree(raw, a.attachments); err == nil {
+			*d = v
+			return nil
+		} // otherwise the codec finds the right words
+	}
 	if len(a.attachments) > 0 {
 		if found, _ := rawjson.FindPlaceholders(raw, len(a.attachments)); found {
 			return decodeBinary(raw, a.attachments, dst)

@@ -5,7 +5,6 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"reflect"
-	"strconv"
 	"sync"
 
 	"github.com/go-json-experiment/json"
@@ -43,7 +42,19 @@ func newBinaryDecoder(named bool) *binaryDecoder {
 // decodeBinary decodes a value with placeholders in it.
 func decodeBinary(raw []byte, attachments [][]byte, dst any) error {
 	named := infoOf(reflect.TypeOf(dst)).traits&holdsNamed != 0
-	decoders := &binaryDecoders[pool(named)]
+	return decodeWith(&binaryDecoders[pool(named)], raw, attachments, dst)
+}
+
+// decodeStandard decodes a value without placeholders. For errors, and for what it
+// does not like, there is encoding/json.
+func decodeStandard(raw []byte, dst any) error {
+	if decodeWith(&binaryDecoders[pool(false)], raw, nil, dst) == nil {
+		return nil
+	}
+	return stdjson.Unmarshal(raw, dst)
+}
+
+func decodeWith(decoders *sync.Pool, raw []byte, attachments [][]byte, dst any) error {
 	d := decoders.Get().(*binaryDecoder) //nolint:forcetypeassert,errcheck // nothing else is in there
 	d.attachments = attachments
 	err := json.Unmarshal(raw, dst, d.options)
@@ -95,69 +106,18 @@ func (d *binaryDecoder) named(dec *jsontext.Decoder, dst any) error {
 
 // any reads what has no type of its own.
 func (d *binaryDecoder) any(dec *jsontext.Decoder, dst *any) error {
-	// encoding/json decodes into what an interface points to.
-	if old := reflect.ValueOf(*dst); old.Kind() == reflect.Pointer && !old.IsNil() {
+	if holdsPointer(*dst) {
 		return errors.ErrUnsupported
 	}
 	raw, err := dec.ReadValue()
 	if err != nil {
 		return err
 	}
-	v, err := d.tree(&rawjson.Cursor{P: raw})
+	v, err := decodeTree(raw, d.attachments)
 	if err == nil {
 		*dst = v
 	}
 	return err
-}
-
-// tree decodes a value in one pass, however deep it is: an object is known to
-// be a placeholder only when it has been read.
-func (d *binaryDecoder) tree(c *rawjson.Cursor) (any, error) {
-	switch c.Peek() {
-	case '{':
-		return d.object(c)
-	case '[':
-		list := []any{}
-		for c.More() {
-			v, err := d.tree(c)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, v)
-		}
-		return list, nil
-	case '"':
-		return rawjson.DecodeString(c.Str()), nil
-	case 'n':
-		c.Scalar()
-		return nil, nil //nolint:nilnil // null
-	case 't', 'f':
-		return c.Scalar()[0] == 't', nil
-	default:
-		return strconv.ParseFloat(string(c.Scalar()), 64)
-	}
-}
-
-func (d *binaryDecoder) object(c *rawjson.Cursor) (any, error) {
-	object := make(map[string]any)
-	var h rawjson.Placeholder
-	for c.More() {
-		name := c.Name()
-		c.Peek()
-		start := c.I
-		v, err := d.tree(c)
-		if err != nil {
-			return nil, err
-		}
-		h.Member(name, c.P[start:c.I])
-		object[rawjson.DecodeString(name)] = v
-	}
-	if h.Is {
-		if i, ok := h.Index(len(d.attachments)); ok {
-			return d.attachments[i], nil
-		}
-	}
-	return object, nil
 }
 
 // unmarshalNumber is the counterpart of marshalNumber.

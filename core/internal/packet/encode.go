@@ -173,7 +173,10 @@ func (e *encoder) mark(attachments int) {
 }
 
 // value writes one argument.
-func (e *encoder) value(v any) error {
+func (e *encoder) value(v any) error { return e.valueIn(v, 0) }
+
+// valueIn writes a value that is in so many arrays and objects.
+func (e *encoder) valueIn(v any, depth int) error {
 	dst, ok, err := appendSimple(e.dst, v)
 	if ok {
 		e.dst = dst
@@ -182,6 +185,11 @@ func (e *encoder) value(v any) error {
 	if b, ok := v.([]byte); ok {
 		e.bytes(b)
 		return nil
+	}
+	if e.codec == nil {
+		if ok, err := e.tree(v, depth); ok {
+			return err
+		}
 	}
 	found, err := attachmentsIn(v)
 	switch {
