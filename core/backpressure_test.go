@@ -197,3 +197,32 @@ func TestEmitToASlowClientSaysSo(t *testing.T) {
 		})
 	}
 }
+
+func TestBufferedTellsWhatWaitsForAClient(t *testing.T) {
+	for name, open := range transports() {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				var s *sio.Socket
+				srv.OnConnect(func(c *sio.Ctx) error { s = c.Socket; return nil })
+				c := open(t, d)
+				c.Connect("/", "")
+				synctest.Wait()
+				if n := s.Buffered(); n != 0 {
+					t.Errorf("%d bytes wait for an idle client", n)
+				}
+				must(t, s.Emit("first", strings.Repeat("x", 1000))) // of which some may be on its way
+				must(t, s.Emit("second", strings.Repeat("x", 1000)))
+				synctest.Wait()
+				if n := s.Buffered(); n < 1000 || n > 3000 {
+					t.Errorf("%d bytes wait", n)
+				}
+				c.Next()
+				c.Next()
+				synctest.Wait()
+				if n := s.Buffered(); n != 0 {
+					t.Errorf("%d bytes wait for a client that has read", n)
+				}
+			})
+		})
+	}
+}

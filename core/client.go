@@ -31,6 +31,7 @@ type client struct {
 
 	mu      sync.Mutex
 	sockets []*Socket // few
+	held    int       // sockets that have not run their last task
 	ready   []*Socket // with events that nobody handles yet
 	wait    deadline.Item[*client]
 	ended   *DisconnectError
@@ -117,13 +118,12 @@ func (c *client) handle(p packet.Packet, in *inbound) error {
 
 // connect begins to connect the client to a namespace (SIO section 3.1).
 func (c *client) connect(p packet.Packet) error {
+	if c.full() {
+		return c.reject(p.Namespace, "too many namespaces")
+	}
 	ns := c.server.admit(p.Namespace, func() *Handshake { return c.handshake(p.Data) })
 	if ns == nil { // SIO-CN-3
-		m, err := c.server.wire.connectError(p.Namespace, wireError{Message: "Invalid namespace"})
-		if err == nil {
-			_ = c.session.Send(m...) // the engine knows if it has gone
-		}
-		return err
+		return c.reject(p.Namespace, "Invalid namespace")
 	}
 	s := newSocket(c, ns, p.Data)
 	if err := c.add(s); err != nil {
@@ -136,6 +136,15 @@ func (c *client) connect(p packet.Packet) error {
 	idle, err := s.queue.Push(queued{in})
 	if idle {
 		c.hasWork(s)
+	}
+	return err
+}
+
+// reject answers a CONNECT for which there is no socket.
+func (c *client) reject(namespace, why string) error {
+	m, err := c.server.wire.connectError(namespace, wireError{Message: why})
+	if err == nil {
+		_ = c.session.Send(m...) // the engine knows if it has gone
 	}
 	return err
 }
@@ -192,7 +201,24 @@ func (c *client) add(s *Socket) error {
 		return &DisconnectError{Reason: ReasonServerShuttingDown}
 	}
 	c.sockets = append(c.sockets, s)
+	c.held++
 	return nil
+}
+
+// full reports whether the client has as many sockets as it may. Those that it
+// has left count until their handlers have returned: otherwise a client could
+// keep any number of them busy.
+func (c *client) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held >= c.server.opts.MaxNamespaces
+}
+
+// over notes that a socket has run its last task.
+func (c *client) over() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held--
 }
 
 func (c *client) socket(namespace string) *Socket {

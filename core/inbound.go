@@ -50,6 +50,7 @@ func (s *Socket) holding(relaxed bool) (over func()) {
 func (s *Socket) finish() {
 	defer s.ns.server.sockets.Leave()
 	defer s.ns.leave()
+	defer s.client.over()
 	if s.accepted {
 		s.ns.disconnected(s)
 	}

@@ -83,3 +83,45 @@ func TestNamespaceThatIsAddedLater(t *testing.T) {
 		c.Want(`42/late,["echo",1]`)
 	})
 }
+
+// A client can neither be in any number of namespaces nor, by leaving them, keep
+// any number of handlers busy.
+func TestNamespacesOfOneClientAreBounded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		opts  sio.Options
+		limit int
+	}{
+		"default": {sio.Options{}, 100},
+		"option":  {sio.Options{MaxNamespaces: 3}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.opts.CleanupEmptyChildNamespaces = true
+			bubble(t, &tt.opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				release := make(chan struct{})
+				made := 0
+				srv.OnNewNamespace(func(*sio.Namespace) { made++ })
+				parent := srv.OfRegexp(dynamic)
+				parent.On("slow", func(*sio.Ctx) error { <-release; return nil })
+				c := d.WebSocket(t)
+				for i := range tt.limit {
+					c.Connect(fmt.Sprint("/dynamic-", i), "")
+				}
+				for _, other := range []string{"/dynamic-1000", "/nowhere"} {
+					c.Send("40" + other + ",")
+					c.Want("44" + other + `,{"message":"too many namespaces"}`)
+				}
+				if made != tt.limit {
+					t.Errorf("%d namespaces were made", made)
+				}
+				c.Send(`42/dynamic-0,["slow"]`, "41/dynamic-0,")
+				synctest.Wait()
+				c.Send("40/dynamic-0,")
+				c.Want(`44/dynamic-0,{"message":"too many namespaces"}`)
+				close(release)
+				synctest.Wait()
+				c.Connect("/dynamic-0", "")
+				d.WebSocket(t).Connect("/dynamic-0", "") // others may
+			})
+		})
+	}
+}

@@ -54,6 +54,11 @@ type Options struct {
 	MaxPendingEvents int
 	MaxPendingBytes  int
 
+	// MaxNamespaces is how many namespaces one client may be in at the same time,
+	// 100 by default. Those that it has left count until their handlers have
+	// returned. It is refused from others with "too many namespaces".
+	MaxNamespaces int
+
 	// Transports are those that clients may use, "polling" and "websocket" by
 	// default. DisableUpgrades keeps clients on the one they began with.
 	Transports      []string
@@ -176,6 +181,7 @@ const (
 	defaultMaxHTTPBufferSize = 1e6
 	defaultMaxPendingEvents  = 256
 	defaultMaxPendingBytes   = 1 << 20
+	defaultMaxNamespaces     = 100
 )
 
 // withDefaults returns a copy with the defaults filled in. It panics on what
@@ -195,6 +201,7 @@ func (o *Options) withDefaults() Options {
 		"MaxSendBuffer":     int64(c.MaxSendBuffer),
 		"MaxPendingEvents":  int64(c.MaxPendingEvents),
 		"MaxPendingBytes":   int64(c.MaxPendingBytes),
+		"MaxNamespaces":     int64(c.MaxNamespaces),
 
 		"HTTPCompressionThreshold": int64(c.HTTPCompressionThreshold),
 	} {
@@ -216,6 +223,7 @@ func (o *Options) withDefaults() Options {
 	c.MaxHTTPBufferSize = cmp.Or(c.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
 	c.MaxPendingEvents = cmp.Or(c.MaxPendingEvents, defaultMaxPendingEvents)
 	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, defaultMaxPendingBytes)
+	c.MaxNamespaces = cmp.Or(c.MaxNamespaces, defaultMaxNamespaces)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
 }

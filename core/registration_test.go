@@ -147,6 +147,7 @@ func TestOptionsThatMakeNoSensePanic(t *testing.T) {
 		"MaxSendBuffer":     {MaxSendBuffer: -1},
 		"MaxPendingEvents":  {MaxPendingEvents: -1},
 		"MaxPendingBytes":   {MaxPendingBytes: -1},
+		"MaxNamespaces":     {MaxNamespaces: -1},
 		"Transports":        {Transports: []string{"polling", "pigeon"}},
 	} {
 		mustPanic(t, func() { sio.New(&o) }, "Options."+name)
@@ -161,7 +162,7 @@ func TestDefaultsOfOptions(t *testing.T) {
 	want := sio.Options{
 		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, UpgradeTimeout: 10 * time.Second,
 		ConnectTimeout: 45 * time.Second, MaxHTTPBufferSize: 1_000_000, MaxAttachments: 10, MaxSendBuffer: 16 << 20,
-		MaxPendingEvents: 256, MaxPendingBytes: 1 << 20, Transports: []string{"polling", "websocket"},
+		MaxPendingEvents: 256, MaxPendingBytes: 1 << 20, MaxNamespaces: 100, Transports: []string{"polling", "websocket"},
 		HTTPCompressionThreshold: 1024, Logger: log,
 	}
 	if diff := cmp.Diff(want, sio.New(&sio.Options{Logger: log}).Options(), cmp.Comparer(func(a, b *slog.Logger) bool { return a == b })); diff != "" {

@@ -112,6 +112,12 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	return nil
 }
 
+// Buffered returns how many bytes wait to be sent to the client, for all of its
+// namespaces: because it reads slowly, or between two polls. At
+// [Options.MaxSendBuffer] it is disconnected; who has more to send than a client
+// may be able to take can wait before that, or send less.
+func (s *Socket) Buffered() int { return s.client.session.Buffered() }
+
 func (s *Socket) wire() *wire { return &s.ns.server.wire }
 
 // send queues an encoded message.

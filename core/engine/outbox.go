@@ -79,6 +79,13 @@ func (s *Session) Send(frames ...*frame.Frame) error {
 	return nil
 }
 
+// Buffered returns how many bytes wait to be written, or to be polled for.
+func (s *Session) Buffered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.bytes
+}
+
 // SendVolatile is like [Session.Send], but drops the message if the client is
 // not ready to receive: its connection is congested, or it has no poll open.
 // It reports whether the message was queued.
