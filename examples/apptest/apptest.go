@@ -5,10 +5,12 @@ package apptest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
@@ -18,12 +20,9 @@ import (
 
 // An Example is one of the applications.
 type Example struct {
-	// UserOf tells who is behind a socket.
-	UserOf func(*sio.Socket) chat.User
-
 	// Serve serves the application until the test ends, and returns its address,
 	// such as "http://127.0.0.1:3000".
-	Serve func(t *testing.T, srv *sio.Server, room *chat.Chat, s signin.Sessions) string
+	Serve func(t *testing.T, srv *sio.Server, room *chat.Chat, s *signin.Sessions) string
 }
 
 const handshake = "/socket.io/?EIO=4&transport=polling"
@@ -36,6 +35,7 @@ func Run(t *testing.T, e Example) {
 		"sign-in":                                signIn,
 		"a name is taken while somebody has it":  taken,
 		"sign-out ends the user's sockets":       signOut,
+		"sockets need tokens of their own":       tokens,
 		"other origins are turned away":          otherOrigins,
 		"announcements are checked":              announcements,
 		"a REST call reaches the room":           restCall,
@@ -50,13 +50,13 @@ func Run(t *testing.T, e Example) {
 // An app is an example that runs.
 type app struct {
 	url      string
-	sessions signin.Sessions
+	sessions *signin.Sessions
 	client   *http.Client // which follows no redirects
 }
 
 func start(t *testing.T, e Example) *app {
 	t.Helper()
-	sessions, err := signin.Open("")
+	sessions, err := signin.Open("", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,8 @@ func start(t *testing.T, e Example) *app {
 		Transport:     new(http.Transport),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
-	a.url = e.Serve(t, srv, chat.Register(srv, e.UserOf), sessions)
+	sessions.Guard(srv.Namespace)
+	a.url = e.Serve(t, srv, chat.Register(srv, signin.UserOf), sessions)
 	t.Cleanup(func() { // before what Serve has cleaned up
 		if err := srv.Shutdown(context.Background()); err != nil {
 			t.Error(err)
@@ -133,9 +134,22 @@ func (a *app) announce(t *testing.T, cookie *http.Cookie, room, body string) ans
 // connect connects somebody who has signed in, and joins a room.
 func (a *app) connect(t *testing.T, cookie *http.Cookie, room string) (socket *siotest.Peer, history []chat.Message) {
 	t.Helper()
-	header := http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}}
-	socket = siotest.Dialer{URL: a.url + "/socket.io/", Header: header}.Connect(t, "/", nil)
+	socket = a.dial(cookie).Connect(t, "/", a.grant(t, cookie))
 	var joined struct{ Messages []chat.Message }
 	socket.Ask("join", map[string]string{"room": room}).Bind(&joined)
 	return socket, joined.Messages
+}
+
+func (a *app) dial(cookie *http.Cookie) siotest.Dialer {
+	return siotest.Dialer{URL: a.url + "/socket.io/", Header: http.Header{"Cookie": {cookie.Name + "=" + cookie.Value}}}
+}
+
+// grant asks for a token for a socket, as the page does.
+func (a *app) grant(t *testing.T, cookie *http.Cookie) (g signin.Grant) {
+	t.Helper()
+	got := a.do(t, http.MethodPost, "/api/token", "", cookie)
+	if err := json.Unmarshal([]byte(got.body), &g); err != nil || got.status != http.StatusOK || g.Token == "" {
+		t.Fatalf("asking for a token: %d %s", got.status, got.body)
+	}
+	return g
 }

@@ -18,13 +18,13 @@ import (
 
 func strangers(t *testing.T, a *app) {
 	ann := chat.User{ID: "1", Name: "Ann"}
-	others, err := signin.Open("")
+	others, err := signin.Open("", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, cookie := range map[string]*http.Cookie{
 		"no session": nil,
-		"expired":    {Name: signin.CookieName, Value: a.sessions.Token(ann, time.Now())},
+		"expired":    {Name: signin.CookieName, Value: a.sessions.Session(ann, time.Now())},
 		"forged":     others.Cookie(ann, false),
 		"garbage":    {Name: signin.CookieName, Value: "x.y"},
 	} {
@@ -35,6 +35,7 @@ func strangers(t *testing.T, a *app) {
 			{http.MethodGet, handshake, http.StatusUnauthorized},
 			{http.MethodGet, "/socket.io/socket.io.min.js", http.StatusUnauthorized},
 			{http.MethodGet, "/api/rooms", http.StatusUnauthorized},
+			{http.MethodPost, "/api/token", http.StatusUnauthorized},
 			{http.MethodPost, "/api/rooms/general/announce", http.StatusUnauthorized},
 			{http.MethodGet, "/", http.StatusSeeOther},
 			{http.MethodGet, "/login", http.StatusOK},
@@ -96,6 +97,7 @@ func signOut(t *testing.T, a *app) {
 	first, _ := a.connect(t, cookie, "general")
 	second, _ := a.connect(t, cookie, "general")
 	other, _ := a.connect(t, a.cookie(t, "Ben"), "general")
+	grant := a.grant(t, cookie)
 	a.do(t, http.MethodPost, "/logout", "", cookie)
 	for _, socket := range []*siotest.Peer{first, second} {
 		if reason := socket.Disconnected(); reason != siotest.ServerDisconnect {
@@ -103,6 +105,35 @@ func signOut(t *testing.T, a *app) {
 		}
 	}
 	other.Ask("join", map[string]string{"room": "general"}).Bind() // Ben was not
+	if _, err := a.dial(a.cookie(t, "Cleo")).TryConnect(t, "/", grant); err == nil {
+		t.Error("a token of Ann's is good after she has signed out")
+	}
+	if got := a.do(t, http.MethodGet, "/api/rooms", "", cookie); got.status != http.StatusUnauthorized {
+		t.Errorf("the rooms, after the sign-out: %d", got.status)
+	}
+}
+
+func tokens(t *testing.T, a *app) {
+	cookie := a.cookie(t, "Ann")
+	for name, payload := range map[string]any{
+		"no token": nil, "the session": map[string]string{"token": cookie.Value}, "garbage": map[string]string{"token": "x.y.z"},
+	} {
+		if _, err := a.dial(cookie).TryConnect(t, "/", payload); err == nil {
+			t.Errorf("%s: let in", name)
+		}
+	}
+	grant := a.do(t, http.MethodPost, "/api/token", "", cookie)
+	if got := grant.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("a token may be cached: %q", got)
+	}
+	socket, _ := a.connect(t, cookie, "general")
+	var fresh struct{ ExpiresIn int }
+	if socket.Ask("authenticate", a.grant(t, cookie).Token).Bind(&fresh); fresh.ExpiresIn <= 0 {
+		t.Errorf("refreshed for %d seconds", fresh.ExpiresIn)
+	}
+	if err := socket.Ask("authenticate", a.grant(t, a.cookie(t, "Ben")).Token).Err(); err == nil {
+		t.Error("Ann goes on as Ben")
+	}
 }
 
 func otherOrigins(t *testing.T, a *app) {

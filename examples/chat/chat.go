@@ -61,13 +61,6 @@ func (c *Chat) Announce(from User, room, text string) (Message, error) {
 	)
 }
 
-// SignOut ends the connections of a user, in all tabs.
-func (c *Chat) SignOut(user User) {
-	for _, socket := range c.state.socketsOf(user.ID) {
-		_ = socket.Disconnect() // one that is gone already is what we want
-	}
-}
-
 // Goodbye tells everyone that the server is about to stop, so that the pages
 // can say so instead of guessing. Call it before the server's Shutdown.
 func (c *Chat) Goodbye() error { return c.srv.Emit("goodbye") }
@@ -82,7 +75,7 @@ func (c *Chat) admit(ctx *sio.Ctx) error {
 	if c.state.taken(user) {
 		return &sio.Error{Message: "This name is in use.", Data: map[string]string{"name": user.Name}}
 	}
-	c.seat.Set(ctx.Socket, &seat{user: user, socket: ctx.Socket})
+	c.seat.Set(ctx.Socket, &seat{user: user})
 	return nil
 }
 

@@ -34,9 +34,8 @@ type state struct {
 
 // A seat is one socket's place. Several seats may belong to one user.
 type seat struct {
-	user   User
-	socket *sio.Socket
-	room   string // guarded by state.mu
+	user User
+	room string // guarded by state.mu
 }
 
 type room struct {
@@ -190,19 +189,6 @@ func (s *state) deliver(room, id string, user User) (Message, bool) {
 	m := e.Message
 	m.DeliveredTo = e.names()
 	return m, true
-}
-
-// socketsOf returns the sockets of one user.
-func (s *state) socketsOf(user string) []*sio.Socket {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var sockets []*sio.Socket
-	for _, st := range s.seats {
-		if st.user.ID == user {
-			sockets = append(sockets, st.socket)
-		}
-	}
-	return sockets
 }
 
 // presence returns who is online and where, each user once.

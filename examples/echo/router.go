@@ -19,11 +19,11 @@ import (
 // app is the application: what its handlers need.
 type app struct {
 	room     *chat.Chat
-	sessions signin.Sessions
+	sessions *signin.Sessions
 	site     chat.Site
 }
 
-func newRouter(srv *sio.Server, room *chat.Chat, s signin.Sessions, localClient bool) *echo.Echo {
+func newRouter(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool) *echo.Echo {
 	a := &app{room: room, sessions: s, site: chat.Site{
 		Framework: "Echo",
 		Setup: []string{
@@ -50,17 +50,11 @@ func newRouter(srv *sio.Server, room *chat.Chat, s signin.Sessions, localClient 
 
 	members := e.Group("", requireUser)
 	members.GET("/api/rooms", a.listRooms)
+	members.POST("/api/token", a.token)
 	members.POST("/api/rooms/:room/announce", a.announce, limitBody)
 	sioecho.Mount(members, srv) // the line this example is about
 
 	return e
-}
-
-// userOf tells the chat who is behind a socket: whom Echo's middleware found when
-// the connection was made.
-func userOf(s *sio.Socket) chat.User {
-	user, _ := sioecho.ContextGet[chat.User](s, "user") // without one: nobody
-	return user
 }
 
 func currentUser(c echo.Context) (chat.User, bool) {
@@ -83,7 +77,7 @@ func sameOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 func (a *app) loadUser(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		if cookie, err := c.Cookie(signin.CookieName); err == nil {
-			if user, ok := a.sessions.User(cookie.Value); ok {
+			if user, ok := a.sessions.User(c.Request().Context(), cookie.Value); ok {
 				c.Set("user", user)
 			}
 		}
@@ -158,7 +152,9 @@ func (a *app) login(c echo.Context) error {
 
 func (a *app) logout(c echo.Context) error {
 	if user, ok := currentUser(c); ok {
-		a.room.SignOut(user)
+		if err := a.sessions.SignOut(user); err != nil {
+			return err
+		}
 	}
 	c.SetCookie(signin.NoCookie(c.IsTLS()))
 	return c.Redirect(http.StatusSeeOther, "/login")
@@ -166,6 +162,13 @@ func (a *app) logout(c echo.Context) error {
 
 func (a *app) listRooms(c echo.Context) error {
 	return c.JSON(http.StatusOK, echo.Map{"rooms": a.room.Rooms()})
+}
+
+// token is for the page's socket, which gets the next one here before it ends.
+func (a *app) token(c echo.Context) error {
+	user, _ := currentUser(c) // requireUser has seen to it
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	return c.JSON(http.StatusOK, a.sessions.Grant(user))
 }
 
 // announce is the other direction: an ordinary REST call that reaches sockets.
@@ -176,7 +179,7 @@ func (a *app) announce(c echo.Context) error {
 	if err := c.Bind(&in); err != nil {
 		return err
 	}
-	user, _ := currentUser(c) // requireUser has seen to it
+	user, _ := currentUser(c) // likewise
 	message, err := a.room.Announce(user, c.Param("room"), in.Text)
 	if err != nil {
 		return err

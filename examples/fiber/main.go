@@ -9,12 +9,14 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/examples/chat"
 	"github.com/sioplug/sioplug/examples/program"
+	"github.com/sioplug/sioplug/examples/signin"
 )
 
 func main() {
 	p := program.Parse()
 	srv := sio.New(&sio.Options{ClientFS: p.Client})
-	room := chat.Register(srv, userOf)
+	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
+	room := chat.Register(srv, signin.UserOf)
 	web := newApp(srv, room, p.Sessions, p.Client != nil)
 
 	// The sockets end first: the web server would wait for their long polls.

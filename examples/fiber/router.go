@@ -26,11 +26,11 @@ const maxForm = 16 << 10
 // app is the application: what its handlers need.
 type app struct {
 	room     *chat.Chat
-	sessions signin.Sessions
+	sessions *signin.Sessions
 	site     chat.Site
 }
 
-func newApp(srv *sio.Server, room *chat.Chat, s signin.Sessions, localClient bool) *fiber.App {
+func newApp(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool) *fiber.App {
 	a := &app{room: room, sessions: s, site: chat.Site{
 		Framework: "Fiber",
 		Setup: []string{
@@ -59,15 +59,12 @@ func newApp(srv *sio.Server, room *chat.Chat, s signin.Sessions, localClient boo
 
 	members := r.Group("/", requireUser)
 	members.Get("/api/rooms", a.listRooms)
+	members.Post("/api/token", a.token)
 	members.Post("/api/rooms/:room/announce", limitBody, a.announce)
 	siofiber.Mount(members, srv) // the line this example is about
 
 	return r
 }
-
-// userOf tells the chat who is behind a socket: whom Fiber's middleware found when
-// the connection was made.
-func userOf(s *sio.Socket) chat.User { return siofiber.Locals[chat.User](s, "user") }
 
 func currentUser(c *fiber.Ctx) (chat.User, bool) {
 	user, ok := c.Locals("user").(chat.User)
@@ -85,7 +82,7 @@ func sameOrigin(c *fiber.Ctx) error {
 // loadUser is what an application does for every request anyway: it reads the
 // session and leaves the user to the handlers.
 func (a *app) loadUser(c *fiber.Ctx) error {
-	if user, ok := a.sessions.User(c.Cookies(signin.CookieName)); ok {
+	if user, ok := a.sessions.User(c.UserContext(), c.Cookies(signin.CookieName)); ok {
 		c.Locals("user", user)
 	}
 	return c.Next()
@@ -153,7 +150,9 @@ func (a *app) login(c *fiber.Ctx) error {
 
 func (a *app) logout(c *fiber.Ctx) error {
 	if user, ok := currentUser(c); ok {
-		a.room.SignOut(user)
+		if err := a.sessions.SignOut(user); err != nil {
+			return err
+		}
 	}
 	setCookie(c, signin.NoCookie(c.Secure()))
 	return c.Redirect("/login", fiber.StatusSeeOther)
@@ -170,6 +169,13 @@ func (a *app) listRooms(c *fiber.Ctx) error {
 	return c.JSON(fiber.Map{"rooms": a.room.Rooms()})
 }
 
+// token is for the page's socket, which gets the next one here before it ends.
+func (a *app) token(c *fiber.Ctx) error {
+	user, _ := currentUser(c) // requireUser has seen to it
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	return c.JSON(a.sessions.Grant(user))
+}
+
 // announce is the other direction: an ordinary REST call that reaches sockets.
 func (a *app) announce(c *fiber.Ctx) error {
 	var in struct {
@@ -178,7 +184,7 @@ func (a *app) announce(c *fiber.Ctx) error {
 	if err := c.BodyParser(&in); err != nil {
 		return fiber.NewError(fiber.StatusBadRequest, err.Error())
 	}
-	user, _ := currentUser(c)                  // requireUser has seen to it
+	user, _ := currentUser(c)                  // likewise
 	room := utils.CopyString(c.Params("room")) // it stays in the history, and Fiber uses its memory again
 	message, err := a.room.Announce(user, room, in.Text)
 	if err != nil {

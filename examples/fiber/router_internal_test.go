@@ -11,10 +11,10 @@ import (
 )
 
 func TestApp(t *testing.T) {
-	apptest.Run(t, apptest.Example{UserOf: userOf, Serve: serve})
+	apptest.Run(t, apptest.Example{Serve: serve})
 }
 
-func serve(t *testing.T, srv *sio.Server, room *chat.Chat, s signin.Sessions) string {
+func serve(t *testing.T, srv *sio.Server, room *chat.Chat, s *signin.Sessions) string {
 	t.Helper()
 	web := newApp(srv, room, s, false)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

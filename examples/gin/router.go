@@ -19,11 +19,11 @@ const maxForm = 16 << 10
 // app is the application: what its handlers need.
 type app struct {
 	room     *chat.Chat
-	sessions signin.Sessions
+	sessions *signin.Sessions
 	site     chat.Site
 }
 
-func newRouter(srv *sio.Server, room *chat.Chat, s signin.Sessions, localClient bool) http.Handler {
+func newRouter(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool) http.Handler {
 	a := &app{room: room, sessions: s, site: chat.Site{
 		Framework: "Gin",
 		Setup: []string{
@@ -48,17 +48,11 @@ func newRouter(srv *sio.Server, room *chat.Chat, s signin.Sessions, localClient 
 
 	members := r.Group("/", requireUser)
 	members.GET("/api/rooms", a.listRooms)
+	members.POST("/api/token", a.token)
 	members.POST("/api/rooms/:room/announce", limitBody, a.announce)
 	siogin.Mount(members, srv) // the line this example is about
 
 	return r
-}
-
-// userOf tells the chat who is behind a socket: whom Gin's middleware found when
-// the connection was made.
-func userOf(s *sio.Socket) chat.User {
-	user, _ := currentUser(siogin.Context(s))
-	return user
 }
 
 func currentUser(c *gin.Context) (chat.User, bool) {
@@ -77,7 +71,7 @@ func sameOrigin(c *gin.Context) {
 // session and leaves the user to the handlers.
 func (a *app) loadUser(c *gin.Context) {
 	if token, err := c.Cookie(signin.CookieName); err == nil {
-		if user, ok := a.sessions.User(token); ok {
+		if user, ok := a.sessions.User(c.Request.Context(), token); ok {
 			c.Set("user", user)
 		}
 	}
@@ -129,7 +123,10 @@ func (a *app) login(c *gin.Context) {
 
 func (a *app) logout(c *gin.Context) {
 	if user, ok := currentUser(c); ok {
-		a.room.SignOut(user)
+		if err := a.sessions.SignOut(user); err != nil {
+			_ = c.AbortWithError(http.StatusInternalServerError, err) // returns what it was given
+			return
+		}
 	}
 	http.SetCookie(c.Writer, signin.NoCookie(c.Request.TLS != nil))
 	c.Redirect(http.StatusSeeOther, "/login")
@@ -137,6 +134,13 @@ func (a *app) logout(c *gin.Context) {
 
 func (a *app) listRooms(c *gin.Context) {
 	c.JSON(http.StatusOK, gin.H{"rooms": a.room.Rooms()})
+}
+
+// token is for the page's socket, which gets the next one here before it ends.
+func (a *app) token(c *gin.Context) {
+	user, _ := currentUser(c) // requireUser has seen to it
+	c.Header("Cache-Control", "no-store")
+	c.JSON(http.StatusOK, a.sessions.Grant(user))
 }
 
 // announce is the other direction: an ordinary REST call that reaches sockets.
@@ -148,7 +152,7 @@ func (a *app) announce(c *gin.Context) {
 		c.JSON(bodyStatus(err), gin.H{"error": err.Error()})
 		return
 	}
-	user, _ := currentUser(c) // requireUser has seen to it
+	user, _ := currentUser(c) // likewise
 	message, err := a.room.Announce(user, c.Param("room"), in.Text)
 	if err != nil {
 		c.JSON(chat.ErrorStatus(err), gin.H{"error": chat.ErrorText(err)})

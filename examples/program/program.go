@@ -29,7 +29,7 @@ type Program struct {
 	// from the CDN.
 	Client fs.FS
 
-	Sessions signin.Sessions
+	Sessions *signin.Sessions
 
 	addr string
 }
@@ -39,9 +39,10 @@ func Parse() *Program {
 	addr := flag.String("addr", "localhost:3000", "`address` to listen on; port 0 takes a free one")
 	client := flag.String("client", "", "`folder` with the Socket.IO client, such as node_modules/socket.io-client/dist; without it the page uses the CDN")
 	key := flag.String("key", "", "`file` with the key that signs sessions, made if absent; without it a restart signs everyone out")
+	token := flag.Duration("token", 5*time.Minute, "`time` that the token of a socket is good for; the page gets a new one before")
 	flag.Parse()
 
-	sessions, err := signin.Open(*key)
+	sessions, err := signin.Open(*key, *token)
 	exitIf(err)
 	return &Program{Client: chat.ClientFS(*client), Sessions: sessions, addr: *addr}
 }

@@ -1,74 +1,142 @@
-// Package signin is how people sign in to the examples: it makes and checks
-// session tokens, and knows no web framework. Your application has its own way.
+// Package signin is how people sign in to the examples. It knows no web framework.
+// Your application has its own way.
+//
+// Whoever signs in gets a session: a token in a cookie, good for a working day, that
+// pages and REST calls need. Sockets need another token, which is good for minutes:
+// the page asks for it with its session, and for the next one before it ends.
 package signin
 
 import (
-	"crypto/hmac"
+	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
+	"sync"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
+
+	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/examples/chat"
+	"github.com/sioplug/sioplug/middleware/auth"
 )
 
 const (
-	// CookieName names the cookie that has the token.
+	// CookieName names the cookie that has the session.
 	CookieName = "session"
 
-	life    = 12 * time.Hour
+	day     = 12 * time.Hour
 	keySize = 32
+
+	// What tokens are for: their audience.
+	forPages   = "pages"
+	forSockets = "sockets"
 )
 
-// Sessions makes and checks tokens: who somebody is and until when, signed, so
-// that they outlive the process.
-type Sessions struct{ key []byte }
+// Sessions makes and checks tokens, signed so that they outlive the process.
+type Sessions struct {
+	key            []byte
+	life           time.Duration // of a socket's token
+	pages, sockets auth.Verifier[Claims]
+	guarded        *sio.Namespace
 
-type claims struct {
-	User    chat.User `json:"user"`
-	Expires int64     `json:"expires"` // seconds since 1970
+	mu   sync.Mutex
+	gone map[string]time.Time // who has signed out, and when
 }
 
+// Claims are what a token says.
+type Claims struct {
+	jwt.RegisteredClaims
+
+	Name string `json:"name"`
+}
+
+func (c *Claims) user() chat.User { return chat.User{ID: c.Subject, Name: c.Name} }
+
 // Open returns sessions that are signed with the key in a file, which it makes if
-// there is none. Without a file the key lives as long as the process.
-func Open(file string) (Sessions, error) {
+// there is none. Without a file the key lives as long as the process. Tokens of
+// sockets are good for the time life.
+func Open(file string, life time.Duration) (*Sessions, error) {
+	key, err := readKey(file)
+	if err != nil {
+		return nil, err
+	}
+	return &Sessions{
+		key:     key,
+		life:    life,
+		pages:   auth.HS256[Claims](key, auth.Audience(forPages)),
+		sockets: auth.HS256[Claims](key, auth.Audience(forSockets)),
+		gone:    make(map[string]time.Time),
+	}, nil
+}
+
+func readKey(file string) ([]byte, error) {
 	key := make([]byte, keySize)
 	_, _ = rand.Read(key) // never fails
 	if file == "" {
-		return Sessions{key}, nil
+		return key, nil
 	}
 	old, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Sessions{key}, os.WriteFile(file, key, 0o600)
-	case err != nil:
-		return Sessions{}, err
-	case len(old) != keySize:
-		return Sessions{}, fmt.Errorf("%s is not a session key: it has %d bytes instead of %d", file, len(old), keySize)
+		return key, os.WriteFile(file, key, 0o600)
+	case err == nil && len(old) != keySize:
+		return nil, fmt.Errorf("%s is not a session key: it has %d bytes instead of %d", file, len(old), keySize)
 	}
-	return Sessions{old}, nil
+	return old, err
 }
 
-// Token returns a token that is good until then.
-func (s Sessions) Token(user chat.User, until time.Time) string {
-	body, err := json.Marshal(claims{User: user, Expires: until.Unix()})
+// Guard asks the sockets of a namespace for tokens, lets them send new ones, and
+// ends them with their sessions.
+func (s *Sessions) Guard(ns *sio.Namespace) {
+	s.guarded = ns
+	ns.UseConnect(auth.Require(s.sockets, auth.Revoked(func(_ context.Context, t auth.Token) (bool, error) {
+		return s.signedOut(t.Subject), nil
+	})))
+	ns.On("authenticate", auth.Refresh(s.sockets))
+}
+
+// UserOf returns who is behind a socket of a guarded namespace.
+func UserOf(s *sio.Socket) chat.User {
+	if c := auth.Claims[Claims](s); c != nil {
+		return c.user()
+	}
+	return chat.User{}
+}
+
+// A Grant is a token for a socket, as the page gets it.
+type Grant struct {
+	Token     string `json:"token"`
+	ExpiresIn int    `json:"expiresIn"` // seconds
+}
+
+// Grant returns a token for a user's sockets.
+func (s *Sessions) Grant(user chat.User) Grant {
+	return Grant{s.token(forSockets, user, time.Now().Add(s.life)), int(s.life.Seconds())}
+}
+
+// Session returns the token of a session that is good until then.
+func (s *Sessions) Session(user chat.User, until time.Time) string {
+	return s.token(forPages, user, until)
+}
+
+func (s *Sessions) token(audience string, user chat.User, until time.Time) string {
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, Claims{jwt.RegisteredClaims{
+		Subject: user.ID, Audience: jwt.ClaimStrings{audience}, ExpiresAt: jwt.NewNumericDate(until),
+	}, user.Name}).SignedString(s.key)
 	if err != nil {
 		panic(err) // strings and a number
 	}
-	return encode(body) + "." + encode(s.sign(body))
+	return token
 }
 
 // Cookie returns the cookie that signs a user in from now on.
-func (s Sessions) Cookie(user chat.User, secure bool) *http.Cookie {
-	return cookie(s.Token(user, time.Now().Add(life)), int(life.Seconds()), secure)
+func (s *Sessions) Cookie(user chat.User, secure bool) *http.Cookie {
+	return cookie(s.Session(user, time.Now().Add(day)), int(day.Seconds()), secure)
 }
 
 // NoCookie returns the cookie that signs out.
@@ -86,29 +154,35 @@ func cookie(token string, maxAge int, secure bool) *http.Cookie {
 	}
 }
 
-// User returns whose token that is. It reports false if it is none of ours, or has
-// expired.
-func (s Sessions) User(token string) (chat.User, bool) {
-	head, tail, _ := strings.Cut(token, ".")
-	body, err1 := base64.RawURLEncoding.DecodeString(head)
-	mac, err2 := base64.RawURLEncoding.DecodeString(tail)
-	if errors.Join(err1, err2) != nil || !hmac.Equal(mac, s.sign(body)) {
+// User returns whose session that is. It reports false if it is none of ours, or
+// has ended.
+func (s *Sessions) User(ctx context.Context, session string) (chat.User, bool) {
+	c, err := s.pages(ctx, session)
+	if err != nil || s.signedOut(c.Subject) {
 		return chat.User{}, false
 	}
-	var c claims
-	if err := json.Unmarshal(body, &c); err != nil || time.Now().Unix() >= c.Expires {
-		return chat.User{}, false
+	return c.user(), true
+}
+
+// SignOut ends a user's session, in all tabs.
+func (s *Sessions) SignOut(user chat.User) error {
+	s.mu.Lock()
+	for id, since := range s.gone {
+		if time.Since(since) > day {
+			delete(s.gone, id) // the session would have ended by itself
+		}
 	}
-	return c.User, true
+	s.gone[user.ID] = time.Now()
+	s.mu.Unlock()
+	return auth.RevokeSubject(s.guarded, user.ID)
 }
 
-func (s Sessions) sign(body []byte) []byte {
-	h := hmac.New(sha256.New, s.key)
-	h.Write(body)
-	return h.Sum(nil)
+func (s *Sessions) signedOut(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, gone := s.gone[id]
+	return gone
 }
-
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // SameOrigin reports whether a request with that Origin header, to that host, may
 // have come from one of our own pages. Those of other pages may carry our cookie:

@@ -14,6 +14,10 @@ import (
 const (
 	examplesDir = "../../examples"
 	clientDir   = examplesDir + "/chat/web"
+
+	// tokenLife is short enough for the script to see what happens at its end, and
+	// long enough for a busy machine: pages have half of it to get a new token.
+	tokenLife = "20s"
 )
 
 // An app is an example as people run it: a program that can be stopped and
@@ -65,7 +69,7 @@ func newApp(t *testing.T, framework, program, client string) *app {
 // start runs the program and returns when it listens.
 func (a *app) start(ctx context.Context, t *testing.T) {
 	t.Helper()
-	a.cmd = exec.CommandContext(ctx, a.program, "-addr", a.addr, "-key", a.key, "-client", a.client)
+	a.cmd = exec.CommandContext(ctx, a.program, "-addr", a.addr, "-key", a.key, "-client", a.client, "-token", tokenLife)
 	a.cmd.Stderr = t.Output()
 	stdout, err := a.cmd.StdoutPipe()
 	if err != nil {

@@ -22,6 +22,20 @@ await step("transport becomes websocket", async () => {
   await shoot(ann, "empty");
 });
 
+await step("tokens are renewed without a new connection", async () => {
+  const timeline = ann.page.locator("#timeline");
+  const until = ann.page.locator("#fact-token");
+  const first = await until.textContent();
+  await ann.sees('#timeline li:has-text("New token, on the same connection")');
+  assert.match(await timeline.textContent(), /Signed in by a token.*The token ends in \d+ seconds.*New token/s);
+  assert.doesNotMatch(await timeline.textContent(), /Disconnected/);
+  assert.notEqual(await until.textContent(), first);
+  await ann.page.locator("#link").click();
+  await ann.page.locator("#connection:popover-open").waitFor();
+  await shoot(ann, "token");
+  await ann.page.keyboard.press("Escape");
+});
+
 await step("they see each other", async () => {
   await ann.sees('#here .person:has-text("Ben Okafor")');
   await ben.sees('#here .person:has-text("Ann Lindqvist")');

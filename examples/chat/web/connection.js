@@ -9,31 +9,66 @@ const LOST = "Connection lost.";
 export function connect({ ready, lost }) {
   const forced = new URLSearchParams(location.search).get("transport");
   const transports = ["polling", "websocket"].includes(forced) ? [forced] : undefined;
+  let expiresIn;
   const socket = io({
+    auth: async (send) => { // asked every time that it connects
+      const granted = await grant();
+      expiresIn = granted.expiresIn;
+      send({ token: granted.token });
+    },
     reconnectionDelay: 500,
     reconnectionDelayMax: 3000,
     ...(transports && { transports }),
   });
   const status = new Status(socket);
+  staySignedIn(socket, status);
 
   socket.io.on("open", () => status.opened());
   socket.on("connect", () => {
     status.connected();
+    status.token(expiresIn);
     ready();
   });
   socket.on("disconnect", (reason) => {
     lost();
-    if (reason === "io server disconnect") location.replace("/login"); // signed out in another tab
-    else status.disconnected(reason);
+    status.disconnected(reason);
   });
   socket.on("goodbye", () => status.goodbye());
   socket.on("connect_error", async (error) => {
     status.failed(error);
-    if (!error.data && (await signedOut())) location.replace("/login");
+    if (await signedOut()) location.replace("/login");
+    else if (error.data?.code?.startsWith("token_")) setTimeout(() => socket.connect(), 1000); // there was none to be had
   });
   socket.io.on("reconnect_attempt", (attempt) => status.note(`Attempt ${attempt} to reconnect`));
   $("banner-retry").addEventListener("click", () => socket.disconnect().connect());
   return { socket, status };
+}
+
+// grant asks for a token, which is good for some minutes. There is none if the
+// server cannot be asked, or knows nobody any more: the socket is refused then.
+async function grant() {
+  try {
+    const answer = await fetch("/api/token", { method: "POST" });
+    return answer.ok ? await answer.json() : {};
+  } catch {
+    return {};
+  }
+}
+
+// staySignedIn sends a new token before the old one ends, and brings the socket back
+// if that came too late.
+function staySignedIn(socket, status) {
+  let expired = false;
+  socket.on("connect", () => (expired = false));
+  socket.on("token_expiring", async ({ expiresIn }) => {
+    status.note(`The token ends in ${plural(expiresIn, "second", "seconds")}`);
+    const { token } = await grant();
+    const answer = token && (await socket.timeout(5000).emitWithAck("authenticate", token).catch(() => null));
+    if (answer?.expiresIn) status.token(answer.expiresIn, "New token, on the same connection");
+  });
+  socket.on("token_expired", () => (expired = true));
+  socket.on("token_revoked", () => location.replace("/login")); // signed out in another tab
+  socket.on("disconnect", () => expired && socket.connect());
 }
 
 // signedOut asks for the page itself: without a session it leads elsewhere.
@@ -43,6 +78,10 @@ async function signedOut() {
   } catch {
     return false; // the server is away, which is another matter
   }
+}
+
+function clock(time) {
+  return new Date(time).toLocaleTimeString([], { hour: "numeric", minute: "2-digit", second: "2-digit" });
 }
 
 class Status {
@@ -115,14 +154,20 @@ class Status {
     if (this.#wasLost) this.#explain();
   }
 
+  // token tells until when the token is good, and why there is a new one.
+  token(expiresIn, news = "Signed in by a token") {
+    const end = clock(Date.now() + expiresIn * 1000);
+    this.note(`${news}, until ${end}`);
+    $("fact-token").textContent = end;
+  }
+
   acknowledged(milliseconds) {
     $("fact-ack").textContent = `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)} ms`;
   }
 
   note(text) {
-    const time = new Date().toLocaleTimeString([], { hour: "numeric", minute: "2-digit", second: "2-digit" });
     const list = $("timeline");
-    list.append(el("li", {}, el("time", { textContent: time }), el("span", { textContent: text })));
+    list.append(el("li", {}, el("time", { textContent: clock(Date.now()) }), el("span", { textContent: text })));
     if (list.children.length > MAX_TIMELINE) list.firstChild.remove();
     this.#showLast();
   }
