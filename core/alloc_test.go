@@ -46,16 +46,35 @@ func TestAllocationsOfAnEcho(t *testing.T) {
 
 // A broadcast is encoded once, and handing it to a receiver allocates nothing.
 func TestSIO_BC_7_AllocationsOfABroadcastDoNotGrowWithReceivers(t *testing.T) {
-	allocs := func(n int) float64 {
-		srv, address := benchServer(t)
-		a := newAudience(t, address, n)
-		emit, size := theNews(srv)
-		return testing.AllocsPerRun(100, func() { a.hear(t, n*size, emit) })
-	}
-	one, many := allocs(1), allocs(300)
-	t.Logf("%.0f allocations for one receiver, %.0f for 300", one, many)
-	if many > one+20 {
-		t.Errorf("%.0f allocations for one receiver, %.0f for 300", one, many)
+	const text = 2 + len(`42["news","hello",1]`)
+	const binary = 2 + len(`451-["news",{"_placeholder":true,"num":0}]`) + 2 + len("hello")
+	for _, tt := range []struct {
+		name string
+		size int // of what a receiver gets, in bytes
+		emit func(srv *sio.Server) error
+	}{
+		{"to all", text, func(srv *sio.Server) error { return srv.Emit("news", "hello", 1) }},
+		{"to a room", text, func(srv *sio.Server) error { return srv.To("a").Emit("news", "hello", 1) }},
+		{"to two rooms but another", text, func(srv *sio.Server) error { return srv.To("a", "b").Except("c").Emit("news", "hello", 1) }},
+		{"binary", binary, func(srv *sio.Server) error { return srv.Emit("news", []byte("hello")) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			allocs := func(n int) float64 {
+				srv, address := benchServer(t)
+				joined := make(chan error, n)
+				srv.OnConnect(func(c *sio.Ctx) error { joined <- c.Join("a", "b"); return nil })
+				a := newAudience(t, address, n)
+				for range n {
+					must(t, await(t, "a client in its rooms", joined))
+				}
+				return testing.AllocsPerRun(100, func() { a.hear(t, n*tt.size, func() error { return tt.emit(srv) }) })
+			}
+			one, many := allocs(1), allocs(300)
+			t.Logf("%.0f allocations for one receiver, %.0f for 300", one, many)
+			if many > one+20 {
+				t.Errorf("%.0f allocations for one receiver, %.0f for 300", one, many)
+			}
+		})
 	}
 }
 

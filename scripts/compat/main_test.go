@@ -36,6 +36,7 @@ func TestWhereIDsAreFound(t *testing.T) {
 		"test('SIO-C-4b x')":                                {"SIO-C-4b"},
 		"func TestSIO_BC_1_Values(t *testing.T) {":          {"SIO-BC-1"},
 		"func TestSIO_BC_1_CSR_2b_EIO_V3_4(t *testing.T) {": {"EIO-V3-4", "SIO-BC-1", "SIO-CSR-2b"},
+		"func TestECO_MP_1_MP_2_Values(t *testing.T) {":     {"ECO-MP-1", "ECO-MP-2"},
 		"func TestSIO_BC_Many(t *testing.T) {":              nil,
 		"func TestOther_BC_1(t *testing.T) {":               nil,
 	} {

@@ -94,3 +94,20 @@ func newServer(t *testing.T) (*sio.Server, siotest.Dialer) {
 	})
 	return srv, d
 }
+
+func TestECO_MP_9_ServersCheckNamesOfEvents(t *testing.T) {
+	for _, data := range []string{`["disconnect"]`, `[]`, `[null]`, `[{}]`} {
+		synctest.Test(t, func(t *testing.T) {
+			srv, d := newServer(t)
+			srv.OnUnknown(func(c *sio.Ctx) error {
+				t.Errorf("%s is an event called %q", data, c.Event())
+				return nil
+			})
+			c := client{d.WebSocket(t)}
+			c.send(t, &parser.Packet{Type: parser.Connect, Namespace: "/"})
+			c.next(t)
+			c.send(t, &parser.Packet{Type: parser.Event, Namespace: "/", Data: []byte(data)})
+			c.UntilClosed()
+		})
+	}
+}
