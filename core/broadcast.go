@@ -3,6 +3,7 @@ package sio
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/frame"
@@ -98,14 +99,14 @@ func (n *Namespace) simple() bool {
 // Join puts the clients in the set into these rooms (SIO-CU-3).
 func (b Broadcast) Join(rooms ...string) error {
 	m := b.message(adapter.Join, content{})
-	m.Rooms = slices.Clone(rooms)
+	m.Rooms = lasting(rooms)
 	return b.do(m)
 }
 
 // Leave takes the clients in the set out of these rooms.
 func (b Broadcast) Leave(rooms ...string) error {
 	m := b.message(adapter.Leave, content{})
-	m.Rooms = slices.Clone(rooms)
+	m.Rooms = lasting(rooms)
 	return b.do(m)
 }
 
@@ -131,11 +132,21 @@ func (b Broadcast) do(m *adapter.Message) error {
 
 func (b Broadcast) target() adapter.Target { return adapter.Target{Rooms: b.rooms, Except: b.except} }
 
+// lasting returns copies of names, for what outlives the call: some frameworks
+// use the memory of strings again that they took from a request.
+func lasting(names []string) []string {
+	var kept []string
+	for _, name := range names {
+		kept = append(kept, strings.Clone(name))
+	}
+	return kept
+}
+
 // message returns what the other servers have to know.
 func (b Broadcast) message(k adapter.Kind, c content) *adapter.Message {
 	return &adapter.Message{
 		Kind:        k,
-		Target:      b.target(),
+		Target:      adapter.Target{Rooms: lasting(b.rooms), Except: lasting(b.except)},
 		Data:        c.data,
 		Attachments: c.attachments,
 		Volatile:    b.volatile,

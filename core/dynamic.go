@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -111,6 +112,7 @@ func (s *Server) findOrMake(name string, parent *Namespace) (n *Namespace, tell 
 		}
 		return n, nil
 	}
+	name = strings.Clone(name) // a framework may use its memory again
 	n = newNamespace(s, name)
 	n.pinned = parent == nil
 	if parent == nil { // by hand: it may belong to a pattern all the same (SIO-DY-7)

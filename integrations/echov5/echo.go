@@ -80,6 +80,7 @@ func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 // and answer.
 func copyOf(c *echo.Context, r *http.Request, w http.ResponseWriter) *echo.Context {
 	to := c.Echo().NewContext(r, w)
+	to.QueryParams() // parses the query, which must not be left to handlers that run at the same time
 	route := c.RouteInfo()
 	values := slices.DeleteFunc(slices.Clone(c.PathValues()), func(v echo.PathValue) bool {
 		return v.Name == "*" // that is the mount's

@@ -76,6 +76,7 @@ func copyOf(c *gin.Context) *gin.Context {
 	to := c.Copy()
 	to.Request = connect.Kept(c.Request)
 	to.Params = withoutWildcard(to.Params)
+	to.Query("") // parses the query, which must not be left to handlers that run at the same time
 	return to
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -84,24 +83,15 @@ func TestMount(t *testing.T) {
 	t.Run("TLS", func(t *testing.T) { siotest.Run(t, overTLS) })
 }
 
-// serve returns a server behind Gin, with a clean log.
+// serve returns a server behind Gin; build mounts it.
 func serve(t *testing.T, opts *sio.Options, build func(r *gin.Engine, srv *sio.Server)) (*sio.Server, siotest.Dialer) {
 	t.Helper()
-	if opts == nil {
-		opts = &sio.Options{}
-	}
-	srv := sio.New(opts)
-	r := gin.New()
-	build(r, srv)
-	d := siotest.Loopback(t, r)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			t.Error(err)
-		}
+	mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		r := newEngine()
+		build(r, srv)
+		return siotest.Loopback(t, r)
 	})
-	return srv, d
+	return mount.Serve(t, opts, func(*sio.Server) {})
 }
 
 func TestPathsAndFiles(t *testing.T) {
@@ -183,43 +173,4 @@ func TestShutdownTogetherWithTheHTTPServer(t *testing.T) {
 			t.Errorf("reason %q", got)
 		}
 	}
-}
-
-// transports are the ways in which clients come.
-func transports() map[string]func(testing.TB, siotest.Dialer) *siotest.Client {
-	return map[string]func(testing.TB, siotest.Dialer) *siotest.Client{
-		"polling":   func(tb testing.TB, d siotest.Dialer) *siotest.Client { tb.Helper(); return d.Polling(tb) },
-		"websocket": func(tb testing.TB, d siotest.Dialer) *siotest.Client { tb.Helper(); return d.WebSocket(tb) },
-		"upgraded": func(tb testing.TB, d siotest.Dialer) *siotest.Client {
-			tb.Helper()
-			c := d.Polling(tb)
-			c.Upgrade()
-			return c
-		},
-	}
-}
-
-func ExampleMount() {
-	srv := sio.New(nil)
-	srv.On("hello", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
-		return "hello from " + siogin.Context(c.Socket).GetString("tenant"), nil
-	}))
-
-	r := gin.New()
-	r.Use(func(c *gin.Context) { c.Set("tenant", "acme") })
-	r.GET("/ping", func(c *gin.Context) { c.String(http.StatusOK, "pong") })
-	siogin.Mount(r, srv)
-
-	w := httptest.NewRecorder()
-	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/socket.io/?EIO=4&transport=polling", http.NoBody))
-	fmt.Println(w.Code, w.Body.String()[:8])
-	w = httptest.NewRecorder()
-	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/ping", http.NoBody))
-	fmt.Println(w.Code, w.Body.String())
-	if err := srv.Shutdown(context.Background()); err != nil {
-		fmt.Println(err)
-	}
-	// Output:
-	// 200 0{"sid":
-	// 200 pong
 }

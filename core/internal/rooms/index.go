@@ -3,6 +3,7 @@ package rooms
 
 import (
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -109,13 +110,13 @@ func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
 		}
 		r := x.rooms[name]
 		if r == nil {
-			r = &room[M]{name: name}
-			x.rooms[name] = r
+			r = &room[M]{name: strings.Clone(name)} // a framework may use its memory again
+			x.rooms[r.name] = r
 		}
 		s := m.seat(r)
 		if s == nil {
 			s = m.sit(r)
-			x.news.joined(name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
+			x.news.joined(r.name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
 		}
 		s.pinned = s.pinned || pin
 	}

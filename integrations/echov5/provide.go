@@ -1,0 +1,34 @@
+package sioechov5
+
+import (
+	"github.com/labstack/echo/v5"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// serverKey is among Echo's values, whose keys are strings.
+const serverKey = "github.com/sioplug/sioplug server"
+
+// Provide makes middleware by which Echo's handlers find srv with [From].
+func Provide(srv *sio.Server) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c *echo.Context) error {
+			c.Set(serverKey, srv)
+			return next(c)
+		}
+	}
+}
+
+// From returns the server, for handlers that emit and do not have it in a
+// variable:
+//
+//	sioechov5.From(c).To("lobby").Emit("news", text)
+//
+// It panics unless [Provide] is among the middleware.
+func From(c *echo.Context) *sio.Server {
+	srv, ok := c.Get(serverKey).(*sio.Server)
+	if !ok {
+		panic("sioechov5: From needs middleware: e.Use(sioechov5.Provide(srv))") //nolint:forbidigo // wrong registration
+	}
+	return srv
+}

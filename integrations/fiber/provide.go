@@ -1,0 +1,31 @@
+package siofiber
+
+import (
+	"github.com/gofiber/fiber/v2"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+type serverKey struct{}
+
+// Provide makes middleware by which Fiber's handlers find srv with [From].
+func Provide(srv *sio.Server) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		c.Locals(serverKey{}, srv)
+		return c.Next()
+	}
+}
+
+// From returns the server, for handlers that emit and do not have it in a
+// variable:
+//
+//	siofiber.From(c).To("lobby").Emit("news", text)
+//
+// It panics unless [Provide] is among the middleware.
+func From(c *fiber.Ctx) *sio.Server {
+	srv, ok := c.Locals(serverKey{}).(*sio.Server)
+	if !ok {
+		panic("siofiber: From needs middleware: app.Use(siofiber.Provide(srv))") //nolint:forbidigo // wrong registration
+	}
+	return srv
+}
