@@ -14,12 +14,15 @@ import (
 // run serves an application until stop is called.
 func run(app *fiber.App, srv *sio.Server) (url string, stop func()) {
 	l := exampletest.Listen()
-	done := make(chan error, 1)
-	go func() { done <- app.Listener(l) }()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = app.Listener(l)
+	}()
 	return "http://" + l.Addr().String(), func() {
 		_ = srv.Shutdown(context.Background())
 		_ = app.Shutdown()
-		_ = <-done
+		<-done
 	}
 }
 
