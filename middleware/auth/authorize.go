@@ -22,6 +22,7 @@ func SignedIn() sio.Middleware {
 // [Identity] has. Like all middleware here it is for an event, on its line, or for
 // all by [sio.Namespace.UseEvents]; others are refused with [CodeForbidden].
 func Scope(scopes ...string) sio.Middleware {
+	mustSay("Scope", scopes...)
 	return guarded(func(claims any, _ *sio.Ctx) error {
 		has, ok := claims.(interface{ HasScope(scope string) bool })
 		if !ok {
@@ -39,6 +40,7 @@ func Scope(scopes ...string) sio.Middleware {
 // Role is like [Scope] for sockets whose token has any of these roles, by a method
 // HasRole.
 func Role(roles ...string) sio.Middleware {
+	mustSay("Role", roles...)
 	return guarded(func(claims any, _ *sio.Ctx) error {
 		has, ok := claims.(interface{ HasRole(role string) bool })
 		if !ok {

@@ -45,7 +45,7 @@ func KeysFromURL(address string, opts *KeySetOptions) *KeySet {
 		client = &http.Client{Timeout: fetchTimeout, CheckRedirect: staysSecure}
 	}
 	return &KeySet{opts: o, fetch: func(ctx context.Context) ([]byte, error) {
-		return download(ctx, client, address)
+		return download(ctx, client, u)
 	}}
 }
 
@@ -106,8 +106,8 @@ func staysSecure(r *http.Request, via []*http.Request) error {
 	return nil
 }
 
-func download(ctx context.Context, client HTTPClient, address string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+func download(ctx context.Context, client HTTPClient, u *url.URL) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func download(ctx context.Context, client HTTPClient, address string) ([]byte, e
 	}
 	defer func() { _ = res.Body.Close() }() // it was only read
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s answered with status %d", address, res.StatusCode)
+		return nil, fmt.Errorf("%s answered with status %d", u.Redacted(), res.StatusCode)
 	}
 	return readKeySet(res.Body)
 }

@@ -89,7 +89,7 @@ const (
 )
 
 func (o *options) tell(e Event) {
-	if o.observe == nil {
+	if o == nil || o.observe == nil { // nil for what another server has saved
 		return
 	}
 	defer func() { // some events have a goroutine of their own, where a panic would end the program
@@ -131,7 +131,7 @@ func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 	o := newOptions(opts)
 	g := &guard{opts: o, find: func(c *sio.Ctx) (bearer, error) {
 		token, err := o.token(c)
-		if err != nil {
+		if err != nil || token == "" {
 			return bearer{}, err
 		}
 		return verified(c, verify, token)
@@ -149,18 +149,16 @@ func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 //	}))
 //
 // If a *C has the methods GetSubject and GetExpirationTime of the JWT library's
-// Claims, the socket can be revoked by its subject, and ends when that says.
+// Claims, the socket can be revoked by its subject, and ends when that says; and
+// whoever recovers its session has to have the same subject.
 func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middleware {
 	if f == nil {
 		misuse("From needs a function")
 	}
 	g := &guard{opts: newOptions(opts), find: func(c *sio.Ctx) (bearer, error) {
 		claims, err := f(c.Socket)
-		if err != nil {
+		if err != nil || claims == nil {
 			return bearer{}, err
-		}
-		if claims == nil {
-			return bearer{}, ErrMissing
 		}
 		return newBearer(claims, describe(claims), 0), nil
 	}}
@@ -183,7 +181,7 @@ func verified[C any](c *sio.Ctx, verify Verifier[C], token string) (bearer, erro
 // A guard decides who may enter.
 type guard struct {
 	opts *options
-	find func(c *sio.Ctx) (bearer, error)
+	find func(c *sio.Ctx) (bearer, error) // nobody if the client says nothing about itself
 }
 
 var errNotConnect = errors.New("auth: Require and From are for UseConnect: see SignedIn for events")
@@ -216,13 +214,12 @@ func (g *guard) admit(c *sio.Ctx) error {
 // identify returns who connects, nobody if that is allowed.
 func (g *guard) identify(c *sio.Ctx) (bearer, error) {
 	b, err := g.find(c)
-	if g.opts.anonymous && errors.Is(err, ErrMissing) {
-		b, err = bearer{}, nil
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return b, err
-	}
-	if b.expired() { // it is not our verifier that let it pass
+	case b.claims == nil && !g.opts.anonymous:
+		return b, ErrMissing
+	case b.expired(): // it is not our verifier that let it pass
 		return b, ErrExpired
 	}
 	if old := sessionOf(c.Socket); c.Recovered() && old != nil && !old.mayBecome(&b) {

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
@@ -105,5 +106,19 @@ func TestPanicOfAnObserver(t *testing.T) {
 		if n := strings.Count(log.String(), "auth.Observe failed"); n != 2 {
 			t.Errorf("logged %d times:\n%s", n, log)
 		}
+	})
+}
+
+// Who sends something has said something, whatever a verifier calls it.
+func TestTokenThatAVerifierDoesNotFindIsNotAnonymous(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		srv.UseConnect(auth.Require(func(context.Context, string) (*auth.Identity, error) {
+			return nil, auth.ErrMissing
+		}, auth.AllowAnonymous()))
+		c := d.WebSocket(t)
+		c.Send(`40{"token":"x"}`)
+		c.Want("44" + missing)
+		c.Connect("/", "")
 	})
 }

@@ -66,12 +66,12 @@ func fromHeader(c *sio.Ctx) (string, error) {
 	return strings.TrimSpace(token), nil
 }
 
-// token returns the token from the first place that has one.
+// token returns the token from the first place that has one, "" if none has.
 func (o *options) token(c *sio.Ctx) (string, error) {
 	for _, from := range append([]source{fromPayload, fromHeader}, o.sources...) {
 		if token, err := from(c); token != "" || err != nil {
 			return token, err
 		}
 	}
-	return "", ErrMissing
+	return "", nil
 }

@@ -91,7 +91,7 @@ func Audience(aud ...string) VerifyOption {
 // so that tokens which the same issuer made for something else are refused.
 func Type(typ string) VerifyOption {
 	mustSay("Type", typ)
-	return func(o *verifyOptions) { o.typ = typ }
+	return func(o *verifyOptions) { o.typ = mediaType(typ) }
 }
 
 // Leeway is how far the issuer's clock may be from ours, 0 by default. Sockets
@@ -203,11 +203,14 @@ func (v *verification) checkHeader(header map[string]any) error {
 		return &tokenError{ErrInvalid, "header has crit"}
 	}
 	typ, _ := header["typ"].(string)
-	if v.opts.typ != "" && !strings.EqualFold(strings.TrimPrefix(strings.ToLower(typ), "application/"), v.opts.typ) {
+	if v.opts.typ != "" && mediaType(typ) != v.opts.typ {
 		return &tokenError{ErrInvalid, "header has another typ"}
 	}
 	return nil
 }
+
+// mediaType returns a type as it can be compared (RFC 7515 section 4.1.9).
+func mediaType(typ string) string { return strings.TrimPrefix(strings.ToLower(typ), "application/") }
 
 // checkClaims looks for claims that have to be there. The token is a good one.
 func (v *verification) checkClaims(token string) error {

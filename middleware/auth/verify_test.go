@@ -170,6 +170,7 @@ func TestVerify(t *testing.T) {
 		{"largest", hs256(), padded(t, 16<<10), nil},
 		{"too large", hs256(), padded(t, 16<<10+1), auth.ErrInvalid},
 		{"type", hs256(auth.Type("at+jwt")), sign(t, jwt.SigningMethodHS256, secret, ann(nil), "typ", "application/AT+jwt"), nil},
+		{"type in full", hs256(auth.Type("application/at+jwt")), sign(t, jwt.SigningMethodHS256, secret, ann(nil), "typ", "at+JWT"), nil},
 		{"another type", hs256(auth.Type("at+jwt")), good, auth.ErrInvalid},
 		{"any of", auth.AnyOf(auth.HS256[auth.Identity](another), hs256()), good, nil},
 		{
@@ -290,6 +291,8 @@ func TestWrongRegistrationPanics(t *testing.T) {
 		"no audience":             func() { auth.Audience() },
 		"empty audience":          func() { auth.Audience("chat", "") },
 		"empty type":              func() { auth.Type("") },
+		"no scope":                func() { auth.Scope() },
+		"empty role":              func() { auth.Role("admin", "") },
 		"no claim required":       func() { auth.RequireClaims() },
 		"negative leeway":         func() { auth.Leeway(-time.Second) },
 		"claims behind a pointer": func() { auth.HS256[pointing](secret) },
