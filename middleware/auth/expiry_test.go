@@ -3,9 +3,11 @@ package auth_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
@@ -122,6 +124,27 @@ func TestNothingIsLeftOfSockets(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A timer must not keep a socket in memory that has gone: tokens are good for long.
+func TestSocketsThatHaveGoneAreForgotten(t *testing.T) {
+	t.Parallel()
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		sockets := make(chan weak.Pointer[sio.Socket], 1)
+		srv.UseConnect(auth.Require(hs256()))
+		srv.OnConnect(func(c *sio.Ctx) error { sockets <- weak.Make(c.Socket); return nil })
+		c := enter(t, d, token(t, nil))
+		s := <-sockets
+		c.Close()
+		c.UntilClosed()
+		for range 100 {
+			synctest.Wait()
+			if runtime.GC(); s.Value() == nil {
+				return
+			}
+		}
+		t.Error("it is still there")
+	})
 }
 
 // A handler that runs on after the end of its socket keeps the timer from being

@@ -80,16 +80,23 @@ func TestNobodyEscapesRevocationByLeavingRooms(t *testing.T) {
 		srv.On("authenticate", auth.Refresh(hs256()))
 		srv.On("leave", sio.Reply(func(c *sio.Ctx, rooms []string) (string, error) { return "ok", c.Leave(rooms...) }))
 		srv.On("leave all", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) { return "ok", c.Leave(c.Rooms()...) }))
-		for _, revoke := range []func() error{
-			func() error { return auth.RevokeSubject(srv.Namespace, "ann") },
-			func() error { return auth.RevokeToken(srv.Namespace, "2") },
+		for _, tt := range []struct {
+			refreshed bool
+			revoke    func() error
+		}{
+			{false, func() error { return auth.RevokeSubject(srv.Namespace, "ann") }},
+			{false, func() error { return auth.RevokeToken(srv.Namespace, "1") }},
+			{true, func() error { return auth.RevokeSubject(srv.Namespace, "ann") }},
+			{true, func() error { return auth.RevokeToken(srv.Namespace, "2") }},
 		} {
 			c := enter(t, d, token(t, claims{"jti": "1"}))
-			answer(t, c, `["authenticate","`+token(t, claims{"jti": "2"})+`"]`, `[{"expiresIn":3600}]`)
+			if tt.refreshed {
+				answer(t, c, `["authenticate","`+token(t, claims{"jti": "2"})+`"]`, `[{"expiresIn":3600}]`)
+			}
 			answer(t, c, `["leave",["auth:sub:ann","auth:jti:2","auth:jti:1"]]`, accepted)
 			answer(t, c, `["leave all"]`, accepted)
-			must(t, srv.Broadcast().Leave("auth:sub:ann", "auth:jti:2"))
-			must(t, revoke())
+			must(t, srv.Broadcast().Leave("auth:sub:ann", "auth:jti:1", "auth:jti:2"))
+			must(t, tt.revoke())
 			c.Want(tokenRevoked, "41")
 		}
 	})
