@@ -40,7 +40,7 @@ func BenchmarkIdleSocket(b *testing.B) {
 // idle returns how many bytes a guarded socket costs more than a bare one.
 func idle(b *testing.B, token func(n int) string) float64 {
 	b.Helper()
-	const clients, each = 100, 50
+	const clients, each = 170, 30 // a client may have 100 namespaces
 	srv := sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler)})
 	d := siotest.Pipes(b, srv)
 	var all [clients]*siotest.Client
