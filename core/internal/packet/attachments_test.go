@@ -224,7 +224,7 @@ func TestSIO_BIN_7_ENC_10_MaxAttachments(t *testing.T) {
 			mustText(t, &d, fmt.Sprintf(`5%d-["m"]`, c.limit), false)
 			d.Reset()
 		}
-		_, _, err := d.Text(fmt.Appendf(nil, `5%d-["m"]`, c.limit+1)) // 13.15.12
+		_, _, err := d.Text(fmt.Appendf(nil, `5%d-["m"]`, int64(c.limit)+1)) // 13.15.12
 		if err == nil || err.Error() != "too many attachments" {
 			t.Errorf("limit %d: error %v", c.limit, err)
 		}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/bytedance/sonic"
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	jsonv1 "github.com/go-json-experiment/json/v1"
@@ -16,6 +15,11 @@ import (
 // The libraries that were candidates for the default codec; docs/architecture.md has
 // the result. They are plugged in as a user would do it, by Options.JSON, but for the
 // default one.
+
+type namedCodec struct {
+	name  string
+	codec packet.Codec
+}
 
 type stdCodec struct{}
 
@@ -30,16 +34,6 @@ func (goccyCodec) Marshal(v any) ([]byte, error) {
 }
 
 func (goccyCodec) Unmarshal(data []byte, v any) error { return goccy.Unmarshal(data, v) }
-
-type sonicCodec struct{ api sonic.API }
-
-func newSonic() sonicCodec {
-	return sonicCodec{sonic.Config{SortMapKeys: true, CompactMarshaler: true, CopyString: true, ValidateString: true}.Froze()}
-}
-
-func (c sonicCodec) Marshal(v any) ([]byte, error) { return c.api.Marshal(v) }
-
-func (c sonicCodec) Unmarshal(data []byte, v any) error { return c.api.Unmarshal(data, v) }
 
 // experimentCodec has the semantics of encoding/json.
 type experimentCodec struct{ options jsonv2.Options }
@@ -69,12 +63,9 @@ func BenchmarkCodec(b *testing.B) {
 		b.Fatal(err)
 	}
 	small, large := point{3, -4, "somewhere"}, page()
-	for _, c := range []struct {
-		name  string
-		codec packet.Codec
-	}{
-		{"default", nil}, {"std", stdCodec{}}, {"experiment", newExperiment()}, {"goccy", goccyCodec{}}, {"sonic", newSonic()},
-	} {
+	for _, c := range append([]namedCodec{
+		{"default", nil}, {"std", stdCodec{}}, {"experiment", newExperiment()}, {"goccy", goccyCodec{}},
+	}, sonicCodecs()...) {
 		for _, v := range []struct {
 			name  string
 			value any

@@ -289,7 +289,7 @@ func TestDirectPathsMatchEncodingJSON(t *testing.T) {
 	t.Parallel()
 	for _, v := range []any{
 		0.0, math.Copysign(0, -1), 1.5, -1e-7, 1e-9, 1.234e-10, 1e21, 123456789e15, math.MaxFloat64, math.SmallestNonzeroFloat64,
-		float32(1e-6), float32(1e-7), float32(1e21), float32(16777216), float32(0.3), math.Pi, 1 << 53,
+		float32(1e-6), float32(1e-7), float32(1e21), float32(16777216), float32(0.3), math.Pi, int64(1 << 53),
 		int64(math.MaxInt64), uint64(math.MaxUint64), true, "plain", "tab\t\"quote\"", nil,
 	} {
 		want, err := json.Marshal([]any{v})
