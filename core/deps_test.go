@@ -17,7 +17,7 @@ func TestCoreDependsOnNoFramework(t *testing.T) {
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, out)
 	}
-	framework := regexp.MustCompile(`gin-gonic|labstack|gofiber|valyala|fasthttp`)
+	framework := regexp.MustCompile(`gin-gonic|labstack|gofiber|valyala|fasthttp|go-chi`)
 	deps := strings.Fields(string(out))
 	if len(deps) < 50 {
 		t.Errorf("only %d packages: %q", len(deps), deps)

@@ -45,9 +45,9 @@ func Handler(srv *sio.Server) fiber.Handler {
 	if fiber.IsChild() {
 		fasthttpx.RefusePrefork("siofiber", srv)
 	}
-	var timeout timeoutCheck
+	var around around
 	return func(c *fiber.Ctx) error {
-		if timeout.refuses(srv) {
+		if around.refuses(c, srv) {
 			return c.Status(fiber.StatusInternalServerError).SendString("timeout middleware: see the server's log")
 		}
 		fasthttpx.Serve(srv, c.Context(), fasthttpx.Framework{

@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"sync"
 
 	"github.com/gofiber/fiber/v3"
 
@@ -42,7 +43,9 @@ func Handler(srv *sio.Server) fiber.Handler {
 	if fiber.IsChild() {
 		fasthttpx.RefusePrefork("siofiberv3", srv)
 	}
+	var once sync.Once
 	return func(c fiber.Ctx) error {
+		once.Do(func() { fasthttpx.CheckBodyLimit(c.App().Config().BodyLimit, srv) })
 		fasthttpx.Serve(srv, c.RequestCtx(), fasthttpx.Framework{
 			IP:      cmp.Or(c.IP(), c.RequestCtx().RemoteIP().String()), // Fiber knows none if a proxy named none
 			Context: c.Context(),

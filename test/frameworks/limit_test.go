@@ -2,6 +2,7 @@ package frameworks_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"testing"
 	"time"
@@ -96,7 +97,8 @@ func TestBodyLimits(t *testing.T) {
 			text[i] = 'x'
 		}
 		event := fmt.Sprintf(`42["echo",%q]`, text)
-		_, d := mount.Serve(t, &sio.Options{MaxHTTPBufferSize: 2 * limit}, echo)
+		quiet := slog.New(slog.DiscardHandler) // Fiber's limit is a warning
+		_, d := mount.Serve(t, &sio.Options{MaxHTTPBufferSize: 2 * limit, Logger: quiet}, echo)
 		c := d.Polling(t)
 		c.Connect("/", "")
 		if got := post(t, d, c.SID(), event); got.status != http.StatusRequestEntityTooLarge {

@@ -5,27 +5,32 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/gofiber/fiber/v2"
+
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
 )
 
-// A timeoutCheck looks for Fiber's timeout.New around a mount: when its time is
-// up, it lets Fiber use the context for another request, and does not tell the
-// handler, which a poll keeps waiting.
-type timeoutCheck struct {
-	once  sync.Once
-	found bool
+// around is what stands around one mount.
+type around struct {
+	once    sync.Once
+	timeout bool
 }
 
-// refuses reports whether there is such middleware. One request is enough to
-// know.
-func (t *timeoutCheck) refuses(srv *sio.Server) bool {
-	t.once.Do(func() {
-		if t.found = calledBy("github.com/gofiber/fiber/v2/middleware/timeout.New."); t.found {
+// refuses reports whether there is something that polls must not wait in. One
+// request is enough to know.
+//
+// That is Fiber's timeout.New: when its time is up, it lets Fiber use the context
+// for another request, and does not tell the handler.
+func (a *around) refuses(c *fiber.Ctx, srv *sio.Server) bool {
+	a.once.Do(func() {
+		fasthttpx.CheckBodyLimit(c.App().Config().BodyLimit, srv)
+		if a.timeout = calledBy("github.com/gofiber/fiber/v2/middleware/timeout.New."); a.timeout {
 			srv.Options().Logger.Error("siofiber: timeout.New is around the mount, and would give the context of a waiting " +
 				"poll to another request: use timeout.NewWithContext, or mount sioplug outside of it")
 		}
 	})
-	return t.found
+	return a.timeout
 }
 
 // calledBy reports whether a function whose name begins like that waits for the
