@@ -204,6 +204,18 @@ func TestIdleWebSockets(t *testing.T) {
 	}
 }
 
+func TestWebSocketsDoNotCountForConcurrency(t *testing.T) {
+	mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		app := newApp(fiber.Config{Concurrency: 2})
+		siofiber.Mount(app, srv)
+		return serve(t, app)
+	})
+	_, d := mount.Serve(t, nil, func(*sio.Server) {})
+	for range 10 {
+		d.WebSocket(t).Connect("/", "")
+	}
+}
+
 // goroutines counts those in whose stack a function is.
 func goroutines(function string) (n int) {
 	buf := make([]byte, 4<<20)

@@ -101,6 +101,12 @@ func TestLoggers(t *testing.T) {
 			logged.want(t, "GET 101")
 		}
 		mustEcho(t, c)
+		if got := p.Next(); !strings.HasPrefix(got, "40") {
+			t.Errorf("answer to CONNECT: %s", got)
+		}
+		logged.want(t, "GET 200")
+		p.Abort()
+		logged.want(t, "GET 499")
 		if len(logged) > 0 {
 			t.Errorf("also logged: %s", <-logged)
 		}

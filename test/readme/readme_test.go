@@ -97,12 +97,15 @@ func imports() map[string]string {
 		"context": "context", "errors": "errors", "expvar": "expvar", "fmt": "fmt", "http": "net/http", "log": "log", "strings": "strings", "time": "time",
 		"gin": "github.com/gin-gonic/gin", "echo": "github.com/labstack/echo/v4", "fiber": "github.com/gofiber/fiber/v2",
 		"jwt": "github.com/golang-jwt/jwt/v5", "redis": "github.com/redis/go-redis/v9",
+		"echo5": "github.com/labstack/echo/v5", "fiber3": "github.com/gofiber/fiber/v3",
+		"chi": "github.com/go-chi/chi/v5", "middleware": "github.com/go-chi/chi/v5/middleware",
 		"sio":     "github.com/sioplug/sioplug/core",
 		"siotest": "github.com/sioplug/sioplug/core/siotest",
 		"engine":  "github.com/sioplug/sioplug/core/engine",
 		"siogin":  "github.com/sioplug/sioplug/integrations/gin", "sioecho": "github.com/sioplug/sioplug/integrations/echo",
-		"siofiber": "github.com/sioplug/sioplug/integrations/fiber",
-		"auth":     "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
+		"siofiber": "github.com/sioplug/sioplug/integrations/fiber", "siofiberv3": "github.com/sioplug/sioplug/integrations/fiberv3",
+		"sioechov5": "github.com/sioplug/sioplug/integrations/echov5",
+		"auth":      "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
 		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
 }

@@ -9,9 +9,12 @@ import (
 	"net/http"
 
 	"github.com/gin-gonic/gin"
+	"github.com/go-chi/chi/v5"
 	"github.com/gofiber/fiber/v2"
+	fiber3 "github.com/gofiber/fiber/v3"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/labstack/echo/v4"
+	echo5 "github.com/labstack/echo/v5"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/middleware/auth"
@@ -23,7 +26,10 @@ var (
 	mux         *http.ServeMux
 	r           *gin.Engine
 	e           *echo.Echo
+	e5          *echo5.Echo
 	app         *fiber.App
+	app3        *fiber3.App
+	router      chi.Router
 	srv         *sio.Server
 	c           *sio.Ctx
 	chat, admin *sio.Namespace
@@ -49,6 +55,9 @@ var (
 func inBlacklist(context.Context, auth.Token) (bool, error) { return false, nil }
 func addToBlacklist(string)                                 {}
 func mayEdit(*Claims, *sio.Ctx) error                       { return nil }
+
+func signIn(*gin.Context)     {}
+func adminsOnly(*gin.Context) {}
 
 func post(*sio.Ctx, string) error { return nil }
 func ban(*sio.Ctx, string) error  { return nil }

@@ -1,0 +1,59 @@
+package readme_test
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+// Documents name the tests that show what they say.
+var (
+	namedTest    = regexp.MustCompile("`((?:Test|Example)[A-Z]\\w*)`")
+	declaredTest = regexp.MustCompile(`(?m)^func ((?:Test|Example)[A-Z]\w*)\(`)
+)
+
+func TestTestsThatDocumentsNameAreThere(t *testing.T) {
+	t.Parallel()
+	declared := make(map[string]bool)
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == "node_modules" {
+			return filepath.SkipDir
+		}
+		if matched, err := filepath.Match("*_test.go", d.Name()); !matched {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range declaredTest.FindAllSubmatch(text, -1) {
+			declared[string(m[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, doc := range docs {
+		text, err := os.ReadFile(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range namedTest.FindAllSubmatch(text, -1) {
+			named++
+			if !declared[string(m[1])] {
+				t.Errorf("%s: there is no %s", filepath.Base(doc), m[1])
+			}
+		}
+	}
+	if named < 30 {
+		t.Errorf("only %d tests are named", named)
+	}
+}
