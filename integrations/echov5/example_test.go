@@ -1,16 +1,16 @@
 package sioechov5_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 
 	"github.com/labstack/echo/v5"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
 	sioechov5 "github.com/sioplug/sioplug/integrations/echov5"
-	"github.com/sioplug/sioplug/integrations/internal/exampletest"
+	"github.com/sioplug/sioplug/test/exampletb"
 )
 
 // user is middleware that knows who is there.
@@ -32,19 +32,15 @@ func ExampleMount() {
 	}))
 
 	e := echo.New()
-	e.GET("/ping", func(c *echo.Context) error { return c.String(http.StatusOK, "pong") })
 	sioechov5.Mount(e.Group("", user("ada")), srv)
 
-	web := httptest.NewServer(e)
-	defer web.Close()
-	client := exampletest.Connect(web.URL + "/socket.io/")
-	client.Send(`421["hello","good morning"]`)
-	fmt.Println(client.Next())
-	fmt.Println(exampletest.Do("GET", web.URL+"/ping", ""))
-	_ = srv.Shutdown(context.Background())
-	// Output:
-	// ["good morning, ada"]
-	// 200 pong
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := siotest.Loopback(tb, e)
+	var answer string
+	d.Connect(tb, "/", nil).Ask("hello", "good morning").Bind(&answer)
+	fmt.Println(answer)
+	// Output: good morning, ada
 }
 
 // A route of the application's own tells everybody in a room.
@@ -62,15 +58,24 @@ func ExampleFrom() {
 		return c.NoContent(http.StatusAccepted)
 	})
 
-	web := httptest.NewServer(e)
-	defer web.Close()
-	client := exampletest.Connect(web.URL + "/socket.io/")
-	fmt.Println(exampletest.Do("POST", web.URL+"/orders/soup", ""))
-	fmt.Println(client.Next())
-	_ = srv.Shutdown(context.Background())
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := siotest.Loopback(tb, e)
+	client := d.Connect(tb, "/", nil)
+	res, err := d.HTTP(tb).Post(d.At("/orders/soup").URL, "", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = res.Body.Close()
+	fmt.Println(res.Status)
+
+	var dish string
+	client.Expect("ordered", &dish)
+	fmt.Println("ordered:", dish)
 	// Output:
-	// 202
-	// ["ordered","soup"]
+	// 202 Accepted
+	// ordered: soup
 }
 
 // Echo's middleware decides who may enter a namespace.
@@ -89,12 +94,12 @@ func ExampleConnect() {
 	e := echo.New()
 	sioechov5.Mount(e.Group("", user("bob")), srv)
 
-	web := httptest.NewServer(e)
-	defer web.Close()
-	client := exampletest.Connect(web.URL + "/socket.io/") // to the root, where all may be
-	client.Send("40/staff,")
-	fmt.Println(client.Next())
-	_ = srv.Shutdown(context.Background())
-	// Output:
-	// /staff,{"message":"Forbidden","data":{"status":403,"body":{"message":"staff only"}}}
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := siotest.Loopback(tb, e)
+	_, err := d.TryConnect(tb, "/staff", nil)
+	if refused, ok := errors.AsType[*sio.Error](err); ok {
+		fmt.Println(refused.Message, refused.Data)
+	}
+	// Output: Forbidden map[body:map[message:staff only] status:403]
 }

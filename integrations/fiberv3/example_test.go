@@ -1,29 +1,32 @@
 package siofiberv3_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
+	"net"
 
 	"github.com/gofiber/fiber/v3"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
 	siofiberv3 "github.com/sioplug/sioplug/integrations/fiberv3"
-	"github.com/sioplug/sioplug/integrations/internal/exampletest"
+	"github.com/sioplug/sioplug/test/exampletb"
 )
 
-// run serves an application until stop is called.
-func run(app *fiber.App, srv *sio.Server) (url string, stop func()) {
-	l := exampletest.Listen()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true})
-	}()
-	return "http://" + l.Addr().String(), func() {
-		_ = srv.Shutdown(context.Background())
-		_ = app.Shutdown()
-		<-done
+// run serves an application until the example ends.
+func run(tb *exampletb.TB, app *fiber.App) siotest.Dialer {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("listening: %v", err)
 	}
+	done := make(chan error, 1)
+	go func() { done <- app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
+	tb.Cleanup(func() {
+		if err := errors.Join(app.Shutdown(), <-done); err != nil {
+			tb.Errorf("Fiber: %v", err)
+		}
+	})
+	return siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
 }
 
 // user is middleware that knows who is there.
@@ -42,18 +45,15 @@ func ExampleMount() {
 	}))
 
 	app := fiber.New()
-	app.Get("/ping", func(c fiber.Ctx) error { return c.SendString("pong") })
 	siofiberv3.Mount(app.Group("/", user("ada")), srv)
 
-	url, stop := run(app, srv)
-	defer stop()
-	client := exampletest.Connect(url + "/socket.io/")
-	client.Send(`421["hello","good morning"]`)
-	fmt.Println(client.Next())
-	fmt.Println(exampletest.Do("GET", url+"/ping", ""))
-	// Output:
-	// ["good morning, ada"]
-	// 200 pong
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := run(tb, app)
+	var answer string
+	d.Connect(tb, "/", nil).Ask("hello", "good morning").Bind(&answer)
+	fmt.Println(answer)
+	// Output: good morning, ada
 }
 
 // A route of the application's own tells everybody in a room.
@@ -71,14 +71,24 @@ func ExampleFrom() {
 		return c.SendStatus(fiber.StatusAccepted)
 	})
 
-	url, stop := run(app, srv)
-	defer stop()
-	client := exampletest.Connect(url + "/socket.io/")
-	fmt.Println(exampletest.Do("POST", url+"/orders/soup", ""))
-	fmt.Println(client.Next())
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := run(tb, app)
+	client := d.Connect(tb, "/", nil)
+	res, err := d.HTTP(tb).Post(d.At("/orders/soup").URL, "", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = res.Body.Close()
+	fmt.Println(res.Status)
+
+	var dish string
+	client.Expect("ordered", &dish)
+	fmt.Println("ordered:", dish)
 	// Output:
 	// 202 Accepted
-	// ["ordered","soup"]
+	// ordered: soup
 }
 
 // Fiber's middleware decides who may enter a namespace.
@@ -95,11 +105,12 @@ func ExampleConnect() {
 	app := fiber.New()
 	siofiberv3.Mount(app.Group("/", user("bob")), srv)
 
-	url, stop := run(app, srv)
-	defer stop()
-	client := exampletest.Connect(url + "/socket.io/") // to the root, where all may be
-	client.Send("40/staff,")
-	fmt.Println(client.Next())
-	// Output:
-	// /staff,{"message":"Forbidden","data":{"status":403,"body":"staff only"}}
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := run(tb, app)
+	_, err := d.TryConnect(tb, "/staff", nil)
+	if refused, ok := errors.AsType[*sio.Error](err); ok {
+		fmt.Println(refused.Message, refused.Data)
+	}
+	// Output: Forbidden map[body:staff only status:403]
 }

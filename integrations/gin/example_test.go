@@ -1,16 +1,16 @@
 package siogin_test
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 
 	"github.com/gin-gonic/gin"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
-	"github.com/sioplug/sioplug/integrations/internal/exampletest"
+	"github.com/sioplug/sioplug/test/exampletb"
 )
 
 // Your middleware finds the user, and every handler of the socket knows it.
@@ -21,19 +21,15 @@ func ExampleMount() {
 	}))
 
 	r := gin.New()
-	r.GET("/ping", func(c *gin.Context) { c.String(http.StatusOK, "pong") })
 	siogin.Mount(r.Group("/", func(c *gin.Context) { c.Set("user", "ada") }), srv)
 
-	web := httptest.NewServer(r)
-	defer web.Close()
-	client := exampletest.Connect(web.URL + "/socket.io/")
-	client.Send(`421["hello","good morning"]`)
-	fmt.Println(client.Next())
-	fmt.Println(exampletest.Do("GET", web.URL+"/ping", ""))
-	_ = srv.Shutdown(context.Background())
-	// Output:
-	// ["good morning, ada"]
-	// 200 pong
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := siotest.Loopback(tb, r)
+	var answer string
+	d.Connect(tb, "/", nil).Ask("hello", "good morning").Bind(&answer)
+	fmt.Println(answer)
+	// Output: good morning, ada
 }
 
 // A route of the application's own tells everybody in a room.
@@ -52,15 +48,24 @@ func ExampleFrom() {
 		c.Status(http.StatusAccepted)
 	})
 
-	web := httptest.NewServer(r)
-	defer web.Close()
-	client := exampletest.Connect(web.URL + "/socket.io/")
-	fmt.Println(exampletest.Do("POST", web.URL+"/orders/soup", ""))
-	fmt.Println(client.Next())
-	_ = srv.Shutdown(context.Background())
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := siotest.Loopback(tb, r)
+	client := d.Connect(tb, "/", nil)
+	res, err := d.HTTP(tb).Post(d.At("/orders/soup").URL, "", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = res.Body.Close()
+	fmt.Println(res.Status)
+
+	var dish string
+	client.Expect("ordered", &dish)
+	fmt.Println("ordered:", dish)
 	// Output:
-	// 202
-	// ["ordered","soup"]
+	// 202 Accepted
+	// ordered: soup
 }
 
 // Gin's middleware decides who may enter a namespace.
@@ -76,12 +81,12 @@ func ExampleConnect() {
 	r := gin.New()
 	siogin.Mount(r.Group("/", func(c *gin.Context) { c.Set("user", "bob") }), srv)
 
-	web := httptest.NewServer(r)
-	defer web.Close()
-	client := exampletest.Connect(web.URL + "/socket.io/") // to the root, where all may be
-	client.Send("40/staff,")
-	fmt.Println(client.Next())
-	_ = srv.Shutdown(context.Background())
-	// Output:
-	// /staff,{"message":"Forbidden","data":{"status":403,"body":{"error":"staff only"}}}
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := siotest.Loopback(tb, r)
+	_, err := d.TryConnect(tb, "/staff", nil)
+	if refused, ok := errors.AsType[*sio.Error](err); ok {
+		fmt.Println(refused.Message, refused.Data)
+	}
+	// Output: Forbidden map[body:map[error:staff only] status:403]
 }
