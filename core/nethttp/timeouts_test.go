@@ -48,16 +48,22 @@ func TestPollsOutliveTheTimeoutsOfTheHTTPServer(t *testing.T) {
 				}, func(t *testing.T, d siotest.Dialer) {
 					c := open(t, d)
 					c.Connect("/", "")
-					late := time.AfterFunc(time.Hour, func() { // polls are parked until then, with pings between
-						if err := c.TrySend(`42["echo","late"]`); err != nil {
-							t.Error(err)
-						}
-					})
-					defer late.Stop()
-					c.Want(`42["echo","late"]`)
+					sendLater(t, c, time.Hour) // polls are parked until then, with pings between
 				})
 			})
 		})
+	}
+}
+
+// sendLater sends an event after some time, in which the client waits for
+// packets, and waits for the answer.
+func sendLater(t *testing.T, c *siotest.Client, d time.Duration) {
+	t.Helper()
+	sent := make(chan error, 1)
+	time.AfterFunc(d, func() { sent <- c.TrySend(`42["echo","late"]`) })
+	c.Want(`42["echo","late"]`)
+	if err := <-sent; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -99,13 +105,7 @@ func TestWriteTimeoutIsLiftedBelowOtherWriters(t *testing.T) {
 	}, func(t *testing.T, d siotest.Dialer) {
 		c := d.Polling(t)
 		c.Connect("/", "")
-		late := time.AfterFunc(time.Minute, func() {
-			if err := c.TrySend(`42["echo","late"]`); err != nil {
-				t.Error(err)
-			}
-		})
-		defer late.Stop()
-		c.Want(`42["echo","late"]`)
+		sendLater(t, c, time.Minute)
 	})
 }
 

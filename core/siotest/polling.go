@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -24,6 +25,8 @@ type polling struct {
 	ctx    context.Context //nolint:containedctx // of all its requests: abort ends it
 	cancel context.CancelFunc
 	parked net.Conn // with a poll that nobody reads the answer of
+
+	sending sync.Mutex
 }
 
 func newPolling(tb testing.TB, d Dialer) *polling {
@@ -41,6 +44,8 @@ func (p *polling) url() string {
 }
 
 func (p *polling) send(packets []string) error {
+	p.sending.Lock() // one POST at a time, says the protocol: pongs are sent while reading
+	defer p.sending.Unlock()
 	status, body, err := p.do(p.ctx, http.MethodPost, strings.Join(packets, separator))
 	if err == nil && (status != http.StatusOK || body != "ok") {
 		err = fmt.Errorf("status %d: %s", status, body)
