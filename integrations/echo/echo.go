@@ -61,8 +61,8 @@ type contextKey struct{}
 
 // Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	r := connect.Kept(x.c.Request())
-	return context.WithValue(r.Context(), contextKey{}, copyOf(x.c, r, nil))
+	ctx := x.Exchange.Values()
+	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c))
 }
 
 // Upgrade implements [engine.Exchange]. Echo then knows what the answer was.
@@ -75,39 +75,79 @@ func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	return err
 }
 
-// copyOf returns a context like c, which Echo uses again, for another request
-// and answer.
-func copyOf(c echo.Context, r *http.Request, w http.ResponseWriter) echo.Context {
-	to := c.Echo().NewContext(r, w)
-	to.QueryParams() // parses the query, which must not be left to handlers that run at the same time
-	to.SetPath(c.Path())
-	var names, values []string
+// kept is what sockets keep of a context.
+type kept struct {
+	echo          *echo.Echo
+	path          string
+	names, params []string
+	values        map[string]any
+	opened        connect.Opened
+	whole         connect.Shared[shared]
+}
+
+// shared is a context of a type that has a name, for [connect.Shared].
+type shared struct{ echo.Context }
+
+// keep returns what is to be kept of c, which Echo uses again, and of the context
+// of its request.
+func keep(ctx context.Context, c echo.Context) *kept {
+	k := &kept{echo: c.Echo(), path: c.Path(), opened: connect.Open(ctx, c.Request())}
 	for _, name := range c.ParamNames() {
 		if name != "*" { // that is the mount's
-			names = append(names, name)
-			values = append(values, c.Param(name))
+			k.names = append(k.names, name)
+			k.params = append(k.params, c.Param(name))
 		}
 	}
-	to.SetParamNames(names...)
-	to.SetParamValues(values...)
-	for _, k := range keys(c) {
-		to.Set(k, c.Get(k))
+	for _, key := range keys(c) {
+		if k.values == nil {
+			k.values = make(map[string]any)
+		}
+		k.values[key] = c.Get(key)
 	}
-	return to
+	return k
+}
+
+// context returns the context once more.
+func (k *kept) context(s *sio.Socket) echo.Context {
+	return k.whole.Get(func() *shared { return &shared{k.make(k.opened.Request(s.Handshake()), nil)} })
+}
+
+// make returns a context like the one that was kept, for another request and
+// answer.
+func (k *kept) make(r *http.Request, w http.ResponseWriter) echo.Context {
+	c := k.echo.NewContext(r, w)
+	c.QueryParams() // parses the query, which must not be left to handlers that run at the same time
+	c.SetPath(k.path)
+	c.SetParamNames(k.names...)
+	c.SetParamValues(k.params...)
+	for key, v := range k.values {
+		c.Set(key, v)
+	}
+	return c
 }
 
 // Context returns the Echo context of the request that opened the socket's
-// connection: a copy for reading its values, parameters, cookies and headers. It
-// has no response. If the socket came by another mount, Context returns nil.
+// connection, with what [Connect] found later: a copy for reading its values,
+// parameters, query, cookies and headers, which all sockets of the client share.
+// It has no response, and what is set there may be gone the next time: for that
+// there is [sio.Key]. If the socket came by another mount, Context returns nil.
 //
 // An application's own type of context that embeds [echo.Context] is not copied;
 // what its Get returns is.
 func Context(s *sio.Socket) echo.Context {
-	if c, ok := connectedKey.Get(s); ok {
-		return c
+	if k := found(s); k != nil {
+		return k.context(s)
 	}
-	c, _ := s.Handshake().Context.Value(contextKey{}).(echo.Context)
-	return c
+	return nil
+}
+
+// found returns what was kept for a socket, nil if it came by another mount.
+func found(s *sio.Socket) *kept {
+	if k, ok := connectedKey.Get(s); ok {
+		return k
+	}
+	k, _ := s.Handshake().Context.Value(contextKey{}).(*kept)
+	return k
 }
 
 // ContextGet is Echo's function of that name for a socket: it returns the value

@@ -10,7 +10,7 @@ import (
 )
 
 // connectedKey has what Connect's middleware has left.
-var connectedKey = sio.NewKey[*echo.Context]("echo's context at connect time") //nolint:gochecknoglobals // immutable
+var connectedKey = sio.NewKey[*kept]("echo's context at connect time") //nolint:gochecknoglobals // immutable
 
 // Connect makes middleware for [sio.Namespace.UseConnect] of Echo's. It sees the
 // request that opened the connection, its route and its values, once for each
@@ -29,15 +29,15 @@ var connectedKey = sio.NewKey[*echo.Context]("echo's context at connect time") /
 // saved have no place here.
 func Connect(mw ...echo.MiddlewareFunc) sio.Middleware {
 	return sio.Guard(func(s *sio.Ctx) error {
-		from := Context(s.Socket)
+		from := found(s.Socket)
 		if from == nil {
 			return connect.OtherMountError("sioechov5")
 		}
 		rec := new(connect.Recorder)
-		c := copyOf(from, connect.Request(from.Request(), s.Socket), rec)
-		var passed *echo.Context
+		c := from.make(connect.Again(from.opened.Request(s.Handshake()), s.Socket), rec)
+		var passed *kept
 		h := func(c *echo.Context) error { //nolint:unparam // as Echo wants it
-			passed = copyOf(c, connect.Kept(c.Request()), nil)
+			passed = keep(c.Request().Context(), c)
 			return nil
 		}
 		for _, m := range slices.Backward(mw) {

@@ -62,8 +62,8 @@ type contextKey struct{}
 
 // Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	r := connect.Kept(x.c.Request())
-	return context.WithValue(r.Context(), contextKey{}, copyOf(x.c, r, nil))
+	ctx := x.Exchange.Values()
+	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c))
 }
 
 // Upgrade implements [engine.Exchange]. Echo then knows what the answer was.
@@ -76,31 +76,71 @@ func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	return err
 }
 
-// copyOf returns a context like c, which Echo uses again, for another request
-// and answer.
-func copyOf(c *echo.Context, r *http.Request, w http.ResponseWriter) *echo.Context {
-	to := c.Echo().NewContext(r, w)
-	to.QueryParams() // parses the query, which must not be left to handlers that run at the same time
-	route := c.RouteInfo()
-	values := slices.DeleteFunc(slices.Clone(c.PathValues()), func(v echo.PathValue) bool {
-		return v.Name == "*" // that is the mount's
-	})
-	to.InitializeRoute(&route, &values)
-	for _, k := range keys(c) {
-		to.Set(k, c.Get(k))
+// kept is what sockets keep of a context.
+type kept struct {
+	echo   *echo.Echo
+	route  echo.RouteInfo
+	params echo.PathValues
+	values map[string]any
+	opened connect.Opened
+	whole  connect.Shared[echo.Context]
+}
+
+// keep returns what is to be kept of c, which Echo uses again, and of the context
+// of its request.
+func keep(ctx context.Context, c *echo.Context) *kept {
+	k := &kept{echo: c.Echo(), route: c.RouteInfo(), opened: connect.Open(ctx, c.Request())}
+	for _, v := range c.PathValues() {
+		if v.Name != "*" { // that is the mount's
+			k.params = append(k.params, v)
+		}
 	}
-	return to
+	for _, key := range keys(c) {
+		if k.values == nil {
+			k.values = make(map[string]any)
+		}
+		k.values[key] = c.Get(key)
+	}
+	return k
+}
+
+// context returns the context once more.
+func (k *kept) context(s *sio.Socket) *echo.Context {
+	return k.whole.Get(func() *echo.Context { return k.make(k.opened.Request(s.Handshake()), nil) })
+}
+
+// make returns a context like the one that was kept, for another request and
+// answer.
+func (k *kept) make(r *http.Request, w http.ResponseWriter) *echo.Context {
+	c := k.echo.NewContext(r, w)
+	c.QueryParams() // parses the query, which must not be left to handlers that run at the same time
+	route, params := k.route, slices.Clone(k.params)
+	c.InitializeRoute(&route, &params)
+	for key, v := range k.values {
+		c.Set(key, v)
+	}
+	return c
 }
 
 // Context returns the Echo context of the request that opened the socket's
-// connection: a copy for reading its values, parameters, cookies and headers. It
-// has no response. If the socket came by another mount, Context returns nil.
+// connection, with what [Connect] found later: a copy for reading its values,
+// parameters, query, cookies and headers, which all sockets of the client share.
+// It has no response, and what is set there may be gone the next time: for that
+// there is [sio.Key]. If the socket came by another mount, Context returns nil.
 func Context(s *sio.Socket) *echo.Context {
-	if c, ok := connectedKey.Get(s); ok {
-		return c
+	if k := found(s); k != nil {
+		return k.context(s)
 	}
-	c, _ := s.Handshake().Context.Value(contextKey{}).(*echo.Context)
-	return c
+	return nil
+}
+
+// found returns what was kept for a socket, nil if it came by another mount.
+func found(s *sio.Socket) *kept {
+	if k, ok := connectedKey.Get(s); ok {
+		return k
+	}
+	k, _ := s.Handshake().Context.Value(contextKey{}).(*kept)
+	return k
 }
 
 // ContextGet is Echo's function of that name for a socket: it returns the value

@@ -11,7 +11,7 @@ import (
 )
 
 // connectedKey has what Connect's middleware has left.
-var connectedKey = sio.NewKey[*gin.Context]("gin's context at connect time") //nolint:gochecknoglobals // immutable
+var connectedKey = sio.NewKey[*kept]("gin's context at connect time") //nolint:gochecknoglobals // immutable
 
 // Connect makes middleware for [sio.Namespace.UseConnect] of Gin's. It sees the
 // request that opened the connection, its parameters and its keys, once for each
@@ -37,10 +37,11 @@ func Connect(mw ...gin.HandlerFunc) sio.Middleware {
 			return connect.OtherMountError("siogin")
 		}
 		v := &visit{from: from}
-		r := connect.Request(from.Request, c.Socket)
+		r := connect.Again(from.Request, c.Socket)
 		r.RemoteAddr = net.JoinHostPort(c.Handshake().Address, "0")
 		rec := new(connect.Recorder)
 		e.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+		v.from = nil // what is kept must not hold on to it
 		if v.passed == nil {
 			return rec.Refusal(v.reason())
 		}
@@ -51,8 +52,9 @@ func Connect(mw ...gin.HandlerFunc) sio.Middleware {
 
 // A visit is one run of Connect's middleware.
 type visit struct {
-	from, passed *gin.Context
-	errs         *gin.Error
+	from   *gin.Context
+	passed *kept
+	errs   *gin.Error
 }
 
 type visitKey struct{}
@@ -86,6 +88,6 @@ func begin(c *gin.Context) {
 // pass is the handler behind the others: it notes what they have left.
 func pass(c *gin.Context) {
 	if !c.IsAborted() {
-		visitOf(c).passed = copyOf(c)
+		visitOf(c).passed = keep(c.Request.Context(), c)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -38,7 +39,12 @@ func TestContextHasWhatTheRequestHad(t *testing.T) {
 				}
 			}
 			srv.UseConnect(sio.Guard(func(c *sio.Ctx) error { check("connecting", c.Socket); return nil }))
-			srv.On("event", func(c *sio.Ctx) error { check("event", c.Socket); return c.Ack(c.Handshake().Address) })
+			srv.On("event", func(c *sio.Ctx) error {
+				check("event", c.Socket)
+				runtime.GC() // nobody has it now, and it is made again
+				check("later", c.Socket)
+				return c.Ack(c.Handshake().Address)
+			})
 			srv.OnDisconnect(func(s *sio.Socket, _ sio.Reason) { left <- look(s) })
 			siogin.Mount(r.Group("/t/:tenant", signIn), srv)
 		})

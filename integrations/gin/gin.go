@@ -67,17 +67,34 @@ type contextKey struct{}
 
 // Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	return context.WithValue(x.Exchange.Values(), contextKey{}, copyOf(x.c))
+	ctx := x.Exchange.Values()
+	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c))
 }
 
-// copyOf returns a copy of c, which Gin uses again, with a request that holds on
-// to nothing of the connection.
-func copyOf(c *gin.Context) *gin.Context {
-	to := c.Copy()
-	to.Request = connect.Kept(c.Request)
-	to.Params = withoutWildcard(to.Params)
-	to.Query("") // parses the query, which must not be left to handlers that run at the same time
-	return to
+// kept is what sockets keep of a context.
+type kept struct {
+	base   *gin.Context // without a request
+	opened connect.Opened
+	whole  connect.Shared[gin.Context]
+}
+
+// keep returns what is to be kept of c, which Gin uses again, and of the context
+// of its request.
+func keep(ctx context.Context, c *gin.Context) *kept {
+	base := c.Copy()
+	base.Request = nil
+	base.Params = withoutWildcard(base.Params)
+	return &kept{base: base, opened: connect.Open(ctx, c.Request)}
+}
+
+// context returns the context once more.
+func (k *kept) context(s *sio.Socket) *gin.Context {
+	return k.whole.Get(func() *gin.Context {
+		c := k.base.Copy()
+		c.Request = k.opened.Request(s.Handshake())
+		c.Query("") // parses the query, which must not be left to handlers that run at the same time
+		return c
+	})
 }
 
 func withoutWildcard(ps gin.Params) gin.Params {
@@ -92,12 +109,16 @@ func withoutWildcard(ps gin.Params) gin.Params {
 
 // Context returns the Gin context of the request that opened the socket's
 // connection, with what [Connect] found later: a copy for reading its keys,
-// parameters, cookies and headers. It has no response writer. If the socket came
-// by another mount, Context returns nil.
+// parameters, query, cookies and headers, which all sockets of the client share.
+// It has no response writer, and what is set there may be gone the next time:
+// for that there is [sio.Key]. If the socket came by another mount, Context
+// returns nil.
 func Context(s *sio.Socket) *gin.Context {
-	if c, ok := connectedKey.Get(s); ok {
-		return c
+	if k, ok := connectedKey.Get(s); ok {
+		return k.context(s)
 	}
-	c, _ := s.Handshake().Context.Value(contextKey{}).(*gin.Context)
-	return c
+	if k, ok := s.Handshake().Context.Value(contextKey{}).(*kept); ok {
+		return k.context(s)
+	}
+	return nil
 }

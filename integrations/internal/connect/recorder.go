@@ -2,10 +2,7 @@ package connect
 
 import (
 	"bytes"
-	"context"
 	"net/http"
-
-	sio "github.com/sioplug/sioplug/core"
 )
 
 // A Recorder is an [http.ResponseWriter] that keeps what middleware answers.
@@ -39,15 +36,4 @@ func (r *Recorder) Write(p []byte) (int, error) {
 // Refusal returns the error for what was answered, for a reason that may be nil.
 func (r *Recorder) Refusal(reason error) error {
 	return Refuse(r.status, r.Header().Get("Content-Type"), r.body.Bytes(), reason)
-}
-
-// Request returns a request like the one that opened a socket's connection, for
-// middleware that may change it.
-func Request(opened *http.Request, s *sio.Socket) *http.Request { return opened.Clone(s.Context()) }
-
-// Kept returns a request for sockets to keep: it holds on to nothing that ends.
-func Kept(r *http.Request) *http.Request {
-	kept := r.WithContext(context.WithoutCancel(r.Context()))
-	kept.Body = http.NoBody
-	return kept
 }
