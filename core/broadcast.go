@@ -99,14 +99,14 @@ func (n *Namespace) simple() bool {
 // Join puts the clients in the set into these rooms (SIO-CU-3).
 func (b Broadcast) Join(rooms ...string) error {
 	m := b.message(adapter.Join, content{})
-	m.Rooms = lasting(rooms)
+	m.Rooms = clones(rooms)
 	return b.do(m)
 }
 
 // Leave takes the clients in the set out of these rooms.
 func (b Broadcast) Leave(rooms ...string) error {
 	m := b.message(adapter.Leave, content{})
-	m.Rooms = lasting(rooms)
+	m.Rooms = clones(rooms)
 	return b.do(m)
 }
 
@@ -132,9 +132,9 @@ func (b Broadcast) do(m *adapter.Message) error {
 
 func (b Broadcast) target() adapter.Target { return adapter.Target{Rooms: b.rooms, Except: b.except} }
 
-// lasting returns copies of names, for what outlives the call: some frameworks
+// clones returns copies of names, for what outlives the call: some frameworks
 // use the memory of strings again that they took from a request.
-func lasting(names []string) []string {
+func clones(names []string) []string {
 	var kept []string
 	for _, name := range names {
 		kept = append(kept, strings.Clone(name))
@@ -146,7 +146,7 @@ func lasting(names []string) []string {
 func (b Broadcast) message(k adapter.Kind, c content) *adapter.Message {
 	return &adapter.Message{
 		Kind:        k,
-		Target:      adapter.Target{Rooms: lasting(b.rooms), Except: lasting(b.except)},
+		Target:      adapter.Target{Rooms: clones(b.rooms), Except: clones(b.except)},
 		Data:        c.data,
 		Attachments: c.attachments,
 		Volatile:    b.volatile,

@@ -15,8 +15,9 @@ import (
 )
 
 // A Request is one HTTP request, copied out of whatever server received it.
-// The engine may keep it, but not its Body, for as long as the session lives
-// that it opens, so nothing in it may be memory that the server uses again.
+// Functions of the application are told of it and may keep it, though not its
+// Body; so nothing else in it may be memory that the server uses again. The
+// engine itself keeps a copy of the request that opens a session.
 type Request struct {
 	Method   string
 	Path     string // of the URL, decoded

@@ -23,7 +23,7 @@ import (
 type Exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
-	req    *engine.Request // apart, because sessions keep it and must not keep the rest
+	req    *engine.Request // apart, because whoever is told of it may keep it, and must not keep the rest
 	parked bool
 }
 
