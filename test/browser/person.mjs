@@ -21,7 +21,8 @@ export class Person {
   #watch(page) {
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     page.on("console", (message) => {
-      const gone = /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET/; // while the server is away
+      // While the server is away, or about to go.
+      const gone = /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|503 \(Service Unavailable\)/;
       if (message.type() === "error" && !gone.test(message.text())) this.complaints.push(message.text());
     });
   }

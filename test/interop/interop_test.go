@@ -20,7 +20,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,9 +114,10 @@ func modes(subject string) []string {
 	}
 }
 
-// A result is a line of support/reporter.js: how one JavaScript test ended.
+// A result is a line of support/reporter.js: one JavaScript test begins, or has ended.
 type result struct {
 	File, Test   string
+	Begins       bool
 	Pass, Skip   bool
 	Milliseconds float64
 	Error        string
@@ -129,6 +132,8 @@ func runScenarios(t *testing.T, node, mode string, app *app, env []string, files
 	var stderr bytes.Buffer
 	args := append([]string{"--test-reporter=./support/reporter.js", "support/scenarios.js"}, files...)
 	cmd := exec.CommandContext(ctx, node, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it says what it waits for
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Stderr = &stderr
 	cmd.Env = append(os.Environ(),
 		"INTEROP_URL="+app.url,
@@ -144,7 +149,7 @@ func runScenarios(t *testing.T, node, mode string, app *app, env []string, files
 		t.Fatal(err)
 	}
 
-	tests := 0
+	tests, running := 0, ""
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
@@ -153,7 +158,12 @@ func runScenarios(t *testing.T, node, mode string, app *app, env []string, files
 			t.Log(lines.Text()) // a scenario's console.log
 			continue
 		}
+		if r.Begins {
+			running = r.Test
+			continue
+		}
 		tests++
+		running = "what comes after " + r.Test
 		name := r.Test
 		if len(files) > 1 {
 			name = strings.TrimSuffix(filepath.Base(r.File), ".test.js") + "/" + name
@@ -165,7 +175,7 @@ func runScenarios(t *testing.T, node, mode string, app *app, env []string, files
 	}
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		t.Errorf("the scenarios did not end within %v", scenarioTimeout)
+		t.Errorf("the scenarios did not end within %v, but were still busy with %s; the server:\n%s", scenarioTimeout, running, stacks())
 	}
 	if (err != nil && !t.Failed()) || tests == 0 {
 		t.Errorf("Node ran %d tests and ended with %v", tests, err)
@@ -173,6 +183,12 @@ func runScenarios(t *testing.T, node, mode string, app *app, env []string, files
 	if stderr.Len() > 0 {
 		t.Logf("Node wrote to standard error:\n%s", &stderr)
 	}
+}
+
+// stacks returns what all goroutines do.
+func stacks() string {
+	buf := make([]byte, 1<<20)
+	return string(buf[:runtime.Stack(buf, true)])
 }
 
 func (r result) report(t *testing.T) {

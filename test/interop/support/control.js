@@ -3,8 +3,14 @@
 
 const url = process.env.INTEROP_CONTROL_URL;
 
+/** How long to wait for what the server does or notes, in milliseconds: it may take its time to stop. */
+const patience = 20_000;
+
 async function call(path) {
-  const response = await fetch(url + path, { method: "POST" });
+  const waiting = AbortSignal.timeout(patience);
+  const response = await fetch(url + path, { method: "POST", signal: waiting }).catch((err) => {
+    throw new Error(`${path}: ${waiting.aborted ? `nothing within ${patience} ms` : err}`, { cause: err });
+  });
   if (!response.ok) {
     throw new Error(`${path}: ${response.status} ${await response.text()}`);
   }

@@ -4,6 +4,18 @@ import net from "node:net";
 import { url } from "./client.js";
 
 /**
+ * Breaks a connection. Node refuses to reset one that is being shut down, and would
+ * keep it, and itself, running for ever.
+ */
+function reset(end) {
+  if (end.writableEnded) {
+    end.destroy();
+  } else {
+    end.resetAndDestroy();
+  }
+}
+
+/**
  * Returns a network that works. Clients use it when they connect to its `base`. It
  * ends with test t.
  */
@@ -48,7 +60,7 @@ export async function network(t) {
     /** Breaks all connections, and lets nobody connect until it is mended. */
     cut() {
       works = false;
-      lines.forEach(({ near, far }) => [near, far].forEach((end) => end.resetAndDestroy()));
+      lines.forEach(({ near, far }) => [near, far].forEach(reset));
     },
 
     mend() {
@@ -61,7 +73,7 @@ export async function network(t) {
       lines.forEach((line) => {
         line.lost = true;
         line.near.unpipe(line.far);
-        line.near.resetAndDestroy();
+        reset(line.near);
         line.far.resume();
       });
     },

@@ -1,10 +1,13 @@
 // A reporter for Node's test runner that interop_test.go reads: one line of JSON
-// for each test that has ended.
+// for each test that begins, and for each that has ended.
 
 import { inspect } from "node:util";
 
 export default async function* reporter(events) {
   for await (const { type, data } of events) {
+    if (type === "test:dequeue") {
+      yield JSON.stringify({ test: data.name, begins: true }) + "\n";
+    }
     if (type !== "test:pass" && type !== "test:fail") {
       continue;
     }
