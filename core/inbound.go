@@ -54,7 +54,10 @@ func (s *Socket) finish() {
 	if s.accepted {
 		s.ns.disconnected(s)
 	}
-	rooms := s.Rooms()
+	var rooms []string
+	if s.recovery != nil {
+		rooms = s.Rooms()
+	}
 	s.ns.index.Remove(&s.member)
 	s.ns.tell()
 	s.runEnd()

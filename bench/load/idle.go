@@ -3,7 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 )
+
+// heartbeat is when every client has been pinged once since it connected: Socket.IO
+// servers do that every 25 seconds by default.
+const heartbeat = 26 * time.Second
 
 // idle is a scenario in which clients connect and do nothing.
 func idle(ctx context.Context, r *run) {
@@ -25,9 +30,15 @@ func idle(ctx context.Context, r *run) {
 	wait(ctx, r.settle)
 	settled := r.resident()
 	collected := r.collected(ctx)
+	quiet := r.sample()
+	wait(ctx, r.beats-time.Since(to.at))
+	beaten := r.sample()
 
 	n := float64(r.clients)
 	r.values["connect_cpu_us"] = micros(to.server-from.server) / n
 	r.values["bytes_settled"] = (settled - before) / n
 	r.values["bytes_gc"] = (collected - before) / n
+	if r.beats >= heartbeat {
+		r.values["beat_cpu_us"] = micros(beaten.server-quiet.server) / n
+	}
 }

@@ -31,7 +31,8 @@ type options struct {
 	inFlight, rate      int
 	size, burst         int
 	warm, dur           time.Duration
-	settle, patience    time.Duration
+	settle, beats       time.Duration
+	patience            time.Duration
 }
 
 // A scenario keeps the clients busy and measures. A failure, of whatever part of
@@ -68,6 +69,7 @@ func main() {
 	flag.DurationVar(&o.warm, "warm", time.Second, "time before measuring")
 	flag.DurationVar(&o.dur, "dur", 3*time.Second, "time of measuring")
 	flag.DurationVar(&o.settle, "settle", 5*time.Second, "idle: time between connecting and measuring")
+	flag.DurationVar(&o.beats, "beats", 0, "idle: time between connecting and the end, in which heartbeats are measured if it is long enough")
 	flag.DurationVar(&o.patience, "patience", time.Minute, "time in which all must be connected, answered, delivered")
 	flag.Parse()
 
@@ -117,8 +119,8 @@ func (o options) check() error {
 	if o.inFlight < 1 || o.rate < 1 || o.size < 1 || o.burst < 1 || o.rooms < 1 {
 		return errors.New("-inflight, -rate, -size, -burst and -rooms must be positive")
 	}
-	if o.warm+o.dur+o.settle > maxTime {
-		return fmt.Errorf("-warm, -dur and -settle must end within %s", maxTime)
+	if o.warm+o.dur+o.settle+o.beats > maxTime {
+		return fmt.Errorf("-warm, -dur, -settle and -beats must end within %s", maxTime)
 	}
 	return nil
 }

@@ -97,6 +97,9 @@ func (r result) String() string {
 func (p plan) one(ctx context.Context, sc scenario, srv server) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
+	if strings.HasPrefix(srv.name, ours) {
+		srv.command = slices.Concat(srv.command[:1], sc.flags, srv.command[1:])
+	}
 	addr, pid, stop, err := start(ctx, srv)
 	if err != nil {
 		return nil, err
@@ -105,6 +108,7 @@ func (p plan) one(ctx context.Context, sc scenario, srv server) (map[string]floa
 	args := append([]string{
 		"-addr", addr, "-pid", strconv.Itoa(pid), "-scenario", sc.load, "-clients", strconv.Itoa(min(sc.clients, p.maxClients)),
 		"-dur", p.dur.String(), "-warm", (p.dur / 3).String(), "-settle", (2 * p.dur).String(),
+		"-beats", (9 * p.dur).String(),
 	}, sc.args...)
 	load := exec.CommandContext(ctx, filepath.Join(p.bin, "load"), args...) //nolint:gosec // ours
 	var stderr bytes.Buffer

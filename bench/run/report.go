@@ -25,7 +25,7 @@ type table struct {
 type page struct {
 	Compared, Grown  *session
 	Busy             string // how much else was going on
-	Summary          table
+	Summary, Goals   table
 	Better           []string // where others are
 	Details, Growing []table
 }
@@ -39,6 +39,7 @@ func write(dir string, compared, grown *session) error {
 	if compared != nil {
 		p.Busy = compared.busy()
 		p.Summary = compared.summary()
+		p.Goals = compared.goals()
 		p.Better = compared.better()
 		p.Details = compared.details()
 		plot, err := render(plotTemplate, compared.plot())

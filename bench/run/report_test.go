@@ -112,6 +112,16 @@ func TestOthersThatAreBetterAreNamed(t *testing.T) {
 	}
 }
 
+func TestGoals(t *testing.T) {
+	got := measured().goals()
+	equal(t, "goals", append([][]string{got.Head}, got.Rows...), [][]string{
+		{"", "measured", "must", "aim", "reached"},
+		{"echo: CPU time per message, over baseline", "1.50×", "1.40×", "1.15×", "–"},
+		{"broadcast to 5,000: CPU time per delivery, over baseline", "0.50×", "1.10×", "0.95×", "aim"},
+		{"broadcast to 5,000: last delivery, p99, over baseline", "0.98×", "1.50×", "1.00×", "aim"},
+	})
+}
+
 func TestDetails(t *testing.T) {
 	got := measured().details()[0]
 	if want := "Each of 200 clients"; !strings.HasPrefix(got.About, want) || got.Title != "echo" {

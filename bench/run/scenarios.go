@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -44,6 +45,7 @@ type scenario struct {
 	load        string // scenario of the load generator
 	clients     int
 	args        []string
+	flags       []string // of our server
 	metrics     []metric // the first one is in the plot
 	headline    int      // how many of them are in the summary
 	noBaseline  bool     // the baseline does not know polling: the reference is 1
@@ -63,8 +65,10 @@ func comparison() []scenario {
 	perCycle := []metric{cpuPer("cycle"), perSecond("cycles")}
 	return []scenario{
 		{
-			name: "idle", title: "{n} idle clients", load: "idle", clients: 10_000, metrics: idleMetrics(), headline: 2,
-			about: "Clients connect over WebSocket and do nothing. What the server's process occupies more than before, for each of them.",
+			name: "idle", title: "{n} idle clients", load: "idle", clients: 10_000, headline: 3,
+			metrics: slices.Insert(idleMetrics(), 2, metric{"beat_cpu_us", "CPU time per heartbeat", "µs"}),
+			about: "Clients connect over WebSocket and do nothing but answer pings. What the server's process occupies more than before, for " +
+				"each of them, and what it uses until it has pinged each once, 25 seconds after it connected.",
 		},
 		{
 			name: "echo", title: "echo", load: "echo", clients: 200, metrics: perMessage, headline: 1,
@@ -90,6 +94,11 @@ func comparison() []scenario {
 		{
 			name: "json", title: "JSON, 1 KiB", load: "json", clients: 100, args: []string{"-size", "1024"}, metrics: perMessage, headline: 1,
 			about: "As echo, with a document, from {n} clients, that the server decodes into its own type and encodes again.",
+		},
+		{
+			name: "goccy", title: "JSON, 1 KiB, by goccy/go-json", load: "json", clients: 100, args: []string{"-size", "1024"}, flags: []string{"-json", "goccy"},
+			metrics: perMessage, headline: 1,
+			about: "The same, with another codec in sioplug's Options.JSON. The other servers are as before.",
 		},
 		{
 			name: "bcast1k", title: "broadcast to {n}", load: "bcast", clients: 1000, metrics: perDelivery, headline: 2,

@@ -11,11 +11,13 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/goccy/go-json"
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/labstack/echo/v4"
@@ -31,8 +33,13 @@ import (
 func main() {
 	port := flag.Int("port", 3000, "port on 127.0.0.1")
 	mount := flag.String("mount", "nethttp", strings.Join(slices.Sorted(maps.Keys(mounts)), ", "))
+	codec := flag.String("json", "", "codec for JSON: goccy; the default one if empty")
+	locks := flag.Bool("locks", false, "profile how long goroutines wait for locks: /debug/pprof/mutex")
 	flag.Parse()
-	if err := run(*mount, *port); err != nil {
+	if *locks {
+		runtime.SetMutexProfileFraction(1)
+	}
+	if err := run(*mount, *codec, *port); err != nil {
 		slog.Error("bench server failed", slog.Any("err", err))
 		os.Exit(1)
 	}
@@ -63,12 +70,27 @@ var mounts = map[string]func(srv *sio.Server, l net.Listener) error{ //nolint:go
 	},
 }
 
-func run(mount string, port int) error {
+// codecs have, by name, what encodes and decodes JSON.
+var codecs = map[string]sio.Codec{"": nil, "goccy": goccy{}} //nolint:gochecknoglobals // immutable
+
+type goccy struct{}
+
+func (goccy) Marshal(v any) ([]byte, error) {
+	return json.MarshalWithOption(v, json.DisableHTMLEscape())
+}
+
+func (goccy) Unmarshal(b []byte, v any) error { return json.Unmarshal(b, v) }
+
+func run(mount, codec string, port int) error {
 	serve, ok := mounts[mount]
 	if !ok {
 		return errors.New("unknown -mount " + strconv.Quote(mount))
 	}
-	srv := sio.New(nil)
+	c, ok := codecs[codec]
+	if !ok {
+		return errors.New("unknown -json " + strconv.Quote(codec))
+	}
+	srv := sio.New(&sio.Options{JSON: c})
 	handlers.Register(srv)
 	l, err := app.Listen(port)
 	if err != nil {

@@ -269,6 +269,7 @@ func (e *Server) forget(s *Session) {
 // addStray notes a connection that is left to end by itself and carries no
 // session that Shutdown could find.
 func (e *Server) addStray(l *link) {
+	l.stray = true
 	e.mu.Lock()
 	cut := e.cutting
 	if e.strays == nil {
@@ -282,6 +283,9 @@ func (e *Server) addStray(l *link) {
 }
 
 func (e *Server) forgetStray(l *link) {
+	if !l.stray {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	delete(e.strays, l)

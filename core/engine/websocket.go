@@ -36,7 +36,9 @@ type link struct {
 	// loop, under the session's mu, and read by the read loop.
 	active bool
 
+	// Of the read loop alone:
 	rejected bool // refused to carry the session; the rest of its input is ignored
+	stray    bool // the server has noted it, see [Server.addStray]
 
 	// Guarded by the session's mu.
 	wait     deadline.Item[*link] // for the upgrade; then, for the work to be done

@@ -193,10 +193,7 @@ func TestConcurrentUse(t *testing.T) {
 
 func BenchmarkEach(b *testing.B) {
 	for _, n := range []int{1, 100, 10_000} {
-		x := rooms.NewIndex[string]()
-		for i := range n {
-			add(x, fmt.Sprintf("m%d", i), "red")
-		}
+		x := crowd(n)
 		for name, t := range map[string]rooms.Target{
 			"all":         {},
 			"room":        {Rooms: []string{"red"}},
@@ -209,5 +206,43 @@ func BenchmarkEach(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// crowd returns an index with n members, all in one room.
+func crowd(n int) *rooms.Index[string] {
+	x := rooms.NewIndex[string]()
+	for i := range n {
+		add(x, fmt.Sprintf("m%d", i), "red")
+	}
+	return x
+}
+
+// What clients cost that come and go, and how long others wait for each.
+func BenchmarkAddRemove(b *testing.B) {
+	for _, n := range []int{1, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			x := crowd(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				var m rooms.Member[string]
+				x.Add(&m, "new", "new", func() bool { return true })
+				x.Remove(&m)
+			}
+		})
+	}
+}
+
+func BenchmarkJoinLeave(b *testing.B) {
+	for _, n := range []int{1, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			x := crowd(n)
+			m := add(x, "new")
+			b.ReportAllocs()
+			for b.Loop() {
+				x.Join(m, "red")
+				x.Leave(m, "red")
+			}
+		})
 	}
 }

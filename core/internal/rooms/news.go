@@ -1,5 +1,7 @@
 package rooms
 
+import "sync/atomic"
+
 // An Event is something that happened to a room.
 type Event struct {
 	Kind   Kind
@@ -21,13 +23,13 @@ const (
 
 // news are the events that were not told yet. It is guarded by the index's mu.
 type news struct {
-	watched bool
+	watched atomic.Bool // set under mu; whoever joins or leaves is not to lock twice if nobody listens
 	telling bool
 	events  []Event
 }
 
 func (n *news) joined(room, member string, first bool) {
-	if !n.watched {
+	if !n.watched.Load() {
 		return
 	}
 	if first {
@@ -37,7 +39,7 @@ func (n *news) joined(room, member string, first bool) {
 }
 
 func (n *news) left(room, member string, last bool) {
-	if !n.watched {
+	if !n.watched.Load() {
 		return
 	}
 	n.events = append(n.events, Event{Left, room, member})
@@ -50,13 +52,16 @@ func (n *news) left(room, member string, last bool) {
 func (x *Index[M]) Watch() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.news.watched = true
+	x.news.watched.Store(true)
 }
 
 // Tell calls f for every event that was noted and not told yet, in order. If
 // another goroutine is telling already, it tells these, too. f may call the
 // index, and must not panic.
 func (x *Index[M]) Tell(f func(Event)) {
+	if !x.news.watched.Load() {
+		return
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.news.telling {
