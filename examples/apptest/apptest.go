@@ -39,6 +39,7 @@ func Run(t *testing.T, e Example) {
 		"other origins are turned away":          otherOrigins,
 		"announcements are checked":              announcements,
 		"a REST call reaches the room":           restCall,
+		"who posts too much has to wait":         tooMuch,
 		"users stay apart on kept connections":   hammer,
 		"the sign-in page quotes the real code":  quotes,
 		"the pages' headers allow no foreigners": headers,

@@ -3,14 +3,18 @@ package apptest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"html"
 	"net/http"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	"github.com/sioplug/sioplug/examples/chat"
 	"github.com/sioplug/sioplug/examples/signin"
@@ -192,6 +196,33 @@ func restCall(t *testing.T, a *app) {
 			t.Errorf("the announcement arrived as %+v", m)
 		}
 		return
+	}
+}
+
+// tooMuch floods a room from two tabs of one person.
+func tooMuch(t *testing.T, a *app) {
+	ann := a.cookie(t, "Ann")
+	tabs := [2]*siotest.Peer{}
+	for i := range tabs {
+		tabs[i], _ = a.connect(t, ann, "general")
+	}
+	ben, _ := a.connect(t, a.cookie(t, "Ben"), "general")
+	post := func(p *siotest.Peer, nonce string) error {
+		return p.Ask("post", map[string]string{"room": "general", "nonce": nonce, "text": "buy " + nonce}).Err()
+	}
+	var refused error
+	for i := 0; refused == nil; i++ {
+		if i == 100 {
+			t.Fatal("nobody stops Ann from posting")
+		}
+		refused = post(tabs[i%2], strconv.Itoa(i))
+	}
+	var e *sio.Error
+	if !errors.As(refused, &e) || !strings.Contains(fmt.Sprint(e.Data), "rate_limited") {
+		t.Errorf("Ann is refused with %v, want the code rate_limited", refused)
+	}
+	if err := post(ben, "from Ben"); err != nil {
+		t.Errorf("Ben has to wait for Ann: %v", err)
 	}
 }
 

@@ -11,8 +11,10 @@ package chat
 
 import (
 	"errors"
+	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/middleware/ratelimit"
 )
 
 // A Chat is the chat of one server. Its methods may be called concurrently.
@@ -30,8 +32,9 @@ func Register(srv *sio.Server, who func(*sio.Socket) User) *Chat {
 	srv.UseConnect(sio.Guard(c.admit))
 	srv.OnConnect(c.enter)
 	srv.OnDisconnect(c.exit)
+	srv.UseEvents(ratelimit.PerSocket(50, time.Second)) // ticks, mostly: a page sends one for each message that comes
 	srv.On("join", sio.Reply(c.join))
-	srv.On("post", sio.Reply(c.post))
+	srv.On("post", sio.Reply(c.post), ratelimit.PerUser(c.userID, 20, 10*time.Second))
 	srv.On("picture", sio.Reply(c.picture))
 	srv.On("typing", sio.Bind(c.typing))
 	srv.On("received", sio.Bind(c.received))
@@ -192,6 +195,11 @@ func (c *Chat) typing(ctx *sio.Ctx, in typingRequest) error {
 }
 
 func (c *Chat) showPresence() error { return c.srv.Emit("presence", c.state.presence()) }
+
+func (c *Chat) userID(s *sio.Socket) string {
+	st, _ := c.seat.Get(s)
+	return st.user.ID
+}
 
 func (c *Chat) seatOf(ctx *sio.Ctx) *seat {
 	st, _ := c.seat.Get(ctx.Socket)

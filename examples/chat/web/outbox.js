@@ -2,6 +2,9 @@
 // order they were written, and each stays here until the server has
 // acknowledged it: a connection may end at any moment, and what was under way
 // then is sent again. The server knows a message by its nonce and keeps it once.
+// What comes too fast for the server waits as long as it says.
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 export class Outbox {
   #queue = [];
@@ -51,7 +54,9 @@ export class Outbox {
     while (this.#open && this.#queue.length > 0) {
       const message = this.#queue[0];
       try {
-        this.#finish(message, await this.#send(message));
+        const answer = await this.#send(message);
+        if (answer.error?.data?.code === "rate_limited") await pause(answer.error.data.retryAfter);
+        else this.#finish(message, answer);
       } catch {
         // No answer in time, or the connection ended: try again when it can work.
       }
