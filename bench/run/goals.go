@@ -28,7 +28,7 @@ func goals() []goal {
 	over(baseline, "ack", "cpu_us", 1.4, 1.1)
 	over(baseline, "binary", "cpu_us", 1.3, 0.8)
 	over(baseline, "json", "cpu_us", 1.2, 1)
-	over(baseline, "goccy", "cpu_us", 0.7, 0.5)
+	over(baseline, "sonic", "cpu_us", 0.7, 0.5)
 	over(baseline, "bcast1k", "cpu_us", 1.2, 1)
 	over(baseline, "bcast1k", "p99_us", 1.5, 1)
 	over(reference, "bcast1k", "p99_us", 1, 1)

@@ -96,9 +96,9 @@ func comparison() []scenario {
 			about: "As echo, with a document, from {n} clients, that the server decodes into its own type and encodes again.",
 		},
 		{
-			name: "goccy", title: "JSON, 1 KiB, by goccy/go-json", load: "json", clients: 100, args: []string{"-size", "1024"}, flags: []string{"-json", "goccy"},
+			name: "sonic", title: "JSON, 1 KiB, by sonic", load: "json", clients: 100, args: []string{"-size", "1024"}, flags: []string{"-json", "sonic"},
 			metrics: perMessage, headline: 1,
-			about: "The same, with another codec in sioplug's Options.JSON. The other servers are as before.",
+			about: "The same, with the library sonic in sioplug's Options.JSON. The other servers are as before.",
 		},
 		{
 			name: "bcast1k", title: "broadcast to {n}", load: "bcast", clients: 1000, metrics: perDelivery, headline: 2,

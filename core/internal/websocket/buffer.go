@@ -6,26 +6,41 @@ import "sync"
 // frames that are longer and need no gathering.
 const bufferSize = 16 << 10
 
-// A buffer is scratch memory for one step of reading or writing.
-type buffer [bufferSize]byte
+// smallSize is the same for a connection that is not known to receive more at a
+// time. Most never do, and a goroutine may have to wait while it holds a buffer:
+// what is done with the input allocates, and whoever allocates during a garbage
+// collection may be told to wait for it, with hundreds of others.
+const smallSize = 2 << 10
 
-// buffers is shared by all connections: that is what lets thousands of them
+// A buffer is scratch memory for one step of reading or writing. It has either
+// of the two sizes.
+type buffer []byte
+
+// Buffers are shared by all connections: that is what lets thousands of them
 // wait without holding one.
 //
 //nolint:gochecknoglobals // scratch memory only; nothing is ever found in it again
-var buffers sync.Pool
+var buffers, smallBuffers sync.Pool
 
-func getBuffer() *buffer {
-	b, ok := buffers.Get().(*buffer)
-	if !ok {
-		b = new(buffer)
+func getBuffer() *buffer { return borrow(&buffers, bufferSize) }
+
+func getSmallBuffer() *buffer { return borrow(&smallBuffers, smallSize) }
+
+func borrow(pool *sync.Pool, size int) *buffer {
+	if b, ok := pool.Get().(*buffer); ok {
+		return b
 	}
-	return b
+	b := make(buffer, size)
+	return &b
 }
 
 // putBuffer gives b back. Nobody may use it any longer; nil is ignored.
 func putBuffer(b *buffer) {
-	if b != nil {
+	switch {
+	case b == nil:
+	case len(*b) == smallSize:
+		smallBuffers.Put(b)
+	default:
 		buffers.Put(b)
 	}
 }

@@ -136,7 +136,7 @@ func (c *Conn) serveBuffered(h Handler) error {
 		var large *buffer
 		if min(len(c.msg), c.left) > len(small) {
 			large = getBuffer()
-			p = large[:]
+			p = *large
 		}
 		n, err := c.nc.Read(p)
 		if perr := c.receive(h, p[:n], large); perr != nil {

@@ -46,7 +46,7 @@ func (c *Conn) serveRaw(h Handler) error {
 		// closes the connection would wait for itself.
 		buf := r.buf
 		r.buf = nil
-		if err := c.receive(h, buf[:r.n], buf); err != nil {
+		if err := c.receive(h, (*buf)[:r.n], buf); err != nil {
 			return err
 		}
 	}
@@ -57,15 +57,17 @@ type rawReader struct {
 	buf *buffer // not nil if n bytes were read into it
 	n   int
 	err error
+	// It is likely that a small buffer does not do: the last one was filled.
+	much bool
 }
 
 // read is called by [syscall.RawConn.Read]. It reads once and reports whether it
 // was able to; if not, the runtime calls it again when there is input.
 func (r *rawReader) read(fd uintptr) bool {
-	buf := getBuffer()
-	n, err := retry(syscall.Read, fd, buf[:])
+	buf := r.borrow()
+	n, err := retry(syscall.Read, fd, *buf)
 	if err == nil && n > 0 {
-		r.buf, r.n = buf, n
+		r.buf, r.n, r.much = buf, n, n >= smallSize
 		return true
 	}
 	putBuffer(buf)
@@ -78,6 +80,13 @@ func (r *rawReader) read(fd uintptr) bool {
 		r.err = os.NewSyscallError("read", err)
 	}
 	return true
+}
+
+func (r *rawReader) borrow() *buffer {
+	if r.much {
+		return getBuffer()
+	}
+	return getSmallBuffer()
 }
 
 // writeRaw writes b and returns what remains of it. With wait, nothing remains

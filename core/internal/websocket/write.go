@@ -100,17 +100,18 @@ func (b *batch) next(buf *buffer) []byte {
 	if len(first) == 0 {
 		first, others = b.frames[0].Wire()[b.off:], b.frames[1:]
 	}
-	if len(others) == 0 || len(first) >= len(buf) {
+	if len(others) == 0 || len(first) >= len(*buf) {
 		return first
 	}
-	n := copy(buf[:], first)
+	p := *buf
+	n := copy(p, first)
 	for _, f := range others {
-		if n == len(buf) {
+		if n == len(p) {
 			break
 		}
-		n += copy(buf[n:], f.Wire())
+		n += copy(p[n:], f.Wire())
 	}
-	return buf[:n]
+	return p[:n]
 }
 
 // skip takes away n bytes, which are written.
