@@ -32,12 +32,15 @@ func TestSmallMessagesHoldLittleMemory(t *testing.T) {
 		"after a large one": {large, "hello", "hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			served := make(chan error)
+			served := make(chan struct{})
 			before := liveHeap()
 			for range n {
 				h := slowHandler{make(chan struct{}), make(chan struct{})}
 				server, client := tcpPair(t)
-				go func() { served <- websocket.New(server, limit, nil).Serve(h) }()
+				go func() {
+					_ = websocket.New(server, limit, nil).Serve(h) // until the test is over
+					served <- struct{}{}
+				}()
 				for i, m := range messages {
 					if i > 0 {
 						h.goOn <- struct{}{}
@@ -47,7 +50,11 @@ func TestSmallMessagesHoldLittleMemory(t *testing.T) {
 					}
 					<-h.begun
 				}
-				t.Cleanup(func() { close(h.goOn); _ = client.Close(); <-served })
+				t.Cleanup(func() {
+					close(h.goOn)
+					_ = client.Close()
+					<-served
+				})
 			}
 			if held := (liveHeap() - before) / n; held > ceiling {
 				t.Errorf("%d bytes for each connection, more than %d", held, ceiling)
