@@ -20,7 +20,7 @@ func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 		return u.Unwrap()
 	}
 	v := reflect.Indirect(reflect.ValueOf(w))
-	if v.Kind() != reflect.Struct {
+	if v.Kind() != reflect.Struct || v.Type().PkgPath() == "net/http" { // whose own are the innermost ones
 		return nil
 	}
 	f := v.FieldByName("ResponseWriter")

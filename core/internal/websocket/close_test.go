@@ -110,6 +110,32 @@ func TestCloseWithin(t *testing.T) {
 	}
 }
 
+// When both close frames are under way there is nothing to wait for.
+func TestCloseWithinAfterPeer(t *testing.T) {
+	for _, n := range networks()[:2] {
+		server, client := n.pair(t)
+		c := websocket.New(server, limit, nil)
+		if _, err := client.Write(masked(fin|closeF, "\x03\xe8bye")); err != nil {
+			t.Fatal(err)
+		}
+		if end := outcome(c.Serve(new(recorder))); end != "closed 1000 bye" {
+			t.Error(end)
+		}
+		if err := send(c, frame.Close(1000, "")); err != nil {
+			t.Error(err)
+		}
+		c.CloseWithin(time.Hour)
+		c.Discard() // would wait for the client
+		if _, err := c.Write([]*frame.Frame{textFrame("late")}); err != net.ErrClosed {
+			t.Errorf("%s: writing later: %v", n.name, err)
+		}
+		got, err := io.ReadAll(client)
+		if want := string(frame.Close(1000, "").Wire()); err != nil || string(got) != want {
+			t.Errorf("%s: the peer read %q, %v", n.name, got, err)
+		}
+	}
+}
+
 func TestCloseWithinDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, client := net.Pipe()

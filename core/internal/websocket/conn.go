@@ -45,6 +45,7 @@ var ErrHandedOver = errors.New("websocket: another goroutine reads this connecti
 const (
 	stateOpen   = iota
 	stateEnding // input is discarded
+	stateParted // so it is, but there will be none: the peer has sent its close frame
 	stateClosed
 )
 
@@ -182,14 +183,22 @@ func (c *Conn) Close() error {
 // written and drained. It tells the peer that nothing more will come, where the
 // network connection can, and lets Serve discard input until the peer has
 // closed its side too, or until d has passed, when everything still waiting
-// fails. Then Serve returns and its caller calls Close.
+// fails. Then Serve returns and its caller calls Close. If the peer has sent its
+// close frame, there is nothing to wait for on a plain socket: it is closed at
+// once, which brings no reset since all input was read.
 //
 // It may be called from any goroutine; calling it again moves the deadline. It
 // does not wait, except on a TLS connection whose peer has stopped reading, for
 // the five seconds that crypto/tls gives its closing alert.
 func (c *Conn) CloseWithin(d time.Duration) {
-	if !c.state.CompareAndSwap(stateOpen, stateEnding) && c.state.Load() == stateClosed {
-		return
+	if !c.state.CompareAndSwap(stateOpen, stateEnding) {
+		switch c.state.Load() {
+		case stateClosed:
+			return
+		case stateParted:
+			_ = c.Close()
+			return
+		}
 	}
 	if err := c.nc.SetDeadline(time.Now().Add(d)); err != nil {
 		_ = c.Close() // nothing else would ever end it

@@ -25,12 +25,21 @@ func (c *Conn) parse(h Handler, p []byte) error {
 			n, err = c.frame(h, p)
 		}
 		if err != nil {
-			c.state.CompareAndSwap(stateOpen, stateEnding)
+			c.state.CompareAndSwap(stateOpen, c.after(err))
 			return err
 		}
 		p = p[n:]
 	}
 	return nil
+}
+
+// after returns the state that follows err. TLS has an alert to send and to
+// receive, which takes the way of all other ends.
+func (c *Conn) after(err error) uint32 {
+	if _, ok := err.(*CloseError); ok && c.raw != nil { //nolint:errorlint // made by closing, never wrapped
+		return stateParted
+	}
+	return stateEnding
 }
 
 // frame parses the frame that begins with c.tail and goes on with p. It returns
