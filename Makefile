@@ -30,7 +30,7 @@ lint: $(LINT) ## check the code with golangci-lint, which is built into .bin
 	$(LINT) run
 	cd test/frameworks && ../../$(LINT) run
 
-bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript server, for 35 minutes, and write docs/benchmarks.md
+bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript server, for 26 minutes, and write docs/benchmarks.md
 	go run ./bench/run $(ARGS)
 
 microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names

@@ -2,9 +2,9 @@
 // JavaScript server and a WebSocket server without Socket.IO, and writes what it
 // found to docs/benchmarks.md, with a plot.
 //
-//	go run ./bench/run                                     # all, 35 minutes
+//	go run ./bench/run                                     # all, 26 minutes
 //	go run ./bench/run -rounds 1 -dur 500ms -clients 1000  # a first look, 2 minutes
-//	go run ./bench/run -growth                             # growing numbers, 20 minutes
+//	go run ./bench/run -growth                             # growing numbers, 14 minutes
 //	go run ./bench/run -scenarios echo,ack -servers sioplug,baseline
 //
 // It needs Linux, and Node.js for the JavaScript server. Results are kept in

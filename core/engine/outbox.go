@@ -23,7 +23,12 @@ type outbox struct {
 	writing bool           // somebody is writing, and will write what is added
 	blocked bool           // the peer's socket is full
 	corked  bool           // the read loop works on messages, and will write what is added
+
+	one [1]*frame.Frame // memory of the first queue, which seldom has to be longer
 }
+
+// init makes o ready for use. It must not be copied afterwards.
+func (o *outbox) init() { o.spare = o.one[:0] }
 
 func (o *outbox) push(frames ...*frame.Frame) {
 	if o.frames == nil {

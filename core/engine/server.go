@@ -236,7 +236,7 @@ func (e *Server) ClientsCount() int {
 // newSession creates a session that nobody knows of yet.
 func (e *Server) newSession(v *visit) *Session {
 	req := v.Request()
-	return &Session{
+	s := &Session{
 		server:  e,
 		id:      v.sid,
 		opening: newOpening(req),
@@ -244,6 +244,8 @@ func (e *Server) newSession(v *visit) *Session {
 		shard:   e.shards.Add(1),
 		dialect: dialectOf(req.Query),
 	}
+	s.out.init()
+	return s
 }
 
 // register makes a session known, unless the server is closing or has another

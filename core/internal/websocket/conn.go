@@ -58,9 +58,14 @@ const (
 //
 // There is one for every client, so its size matters; a test watches it.
 type Conn struct {
-	nc    net.Conn
-	raw   syscall.RawConn // nil if nc has to be read and written by its own methods
-	state atomic.Uint32
+	nc net.Conn
+
+	// What writing needs is together: of thousands of connections, none is in a
+	// processor's cache when a broadcast comes to it.
+	raw         syscall.RawConn // nil if nc has to be read and written by its own methods
+	compression *compression    // nil if none was agreed upon
+	out         batch           // waiting for Drain; before the first Write, what Prepend gave
+	state       atomic.Uint32
 
 	// The rest of what Serve knows is here and not on its stack, so that any
 	// goroutine could parse the next read.
@@ -75,10 +80,6 @@ type Conn struct {
 	msg        []byte    // what has come of a message whose frames are not complete
 	tail       []byte    // received and not parsed: sent ahead, or the beginning of a frame
 	ended      error     // what Serve has to return, whichever goroutine calls it
-
-	out batch // waiting for Drain; before the first Write, what Prepend gave
-
-	compression *compression // nil if none was agreed upon
 }
 
 // New returns a connection over nc, on which the opening handshake has been

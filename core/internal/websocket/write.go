@@ -31,7 +31,9 @@ func (c *Conn) Write(frames []*frame.Frame) (blocked bool, err error) {
 		return !c.out.empty(), nil
 	}
 	rest, err := c.writeRaw(batch{head: c.out.head, frames: frames}, false)
-	c.out = batch{}
+	if c.out.head != nil {
+		c.out = batch{}
+	}
 	if err != nil {
 		return false, c.failure(err)
 	}
