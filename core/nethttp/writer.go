@@ -20,7 +20,7 @@ func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 		return u.Unwrap()
 	}
 	v := reflect.Indirect(reflect.ValueOf(w))
-	if v.Kind() != reflect.Struct || v.Type().PkgPath() == "net/http" { // whose own are the innermost ones
+	if v.Kind() != reflect.Struct || v.Type().PkgPath() == "net/http" { // innermost: searching its fields takes long
 		return nil
 	}
 	f := v.FieldByName("ResponseWriter")

@@ -83,7 +83,7 @@ func (c *Chat) admit(ctx *sio.Ctx) error {
 }
 
 func (c *Chat) enter(ctx *sio.Ctx) error {
-	st := c.seatOf(ctx)
+	st := c.seatOf(ctx.Socket)
 	c.state.enter(ctx.ID(), st)
 	if err := ctx.Join(userKey(st.user)); err != nil {
 		return err
@@ -100,7 +100,7 @@ func (c *Chat) exit(s *sio.Socket, _ sio.Reason) {
 // socket joins before the history is read: a message may come twice, which the
 // page notices by its id, but none is missed.
 func (c *Chat) join(ctx *sio.Ctx, in joinRequest) (joined, error) {
-	from, err := c.state.move(c.seatOf(ctx), in.Room)
+	from, err := c.state.move(c.seatOf(ctx.Socket), in.Room)
 	if err != nil {
 		return joined{}, err
 	}
@@ -118,7 +118,7 @@ func (c *Chat) join(ctx *sio.Ctx, in joinRequest) (joined, error) {
 
 // post publishes a message. Its acknowledgement is the sender's first tick.
 func (c *Chat) post(ctx *sio.Ctx, in postRequest) (posted, error) {
-	e, err := newEntry(c.seatOf(ctx).user, in)
+	e, err := newEntry(c.seatOf(ctx.Socket).user, in)
 	if err != nil {
 		return posted{}, err
 	}
@@ -166,7 +166,7 @@ func newEntry(from User, in postRequest) (*entry, error) {
 // received notes that messages have arrived at another person's page: the
 // author's second tick.
 func (c *Chat) received(ctx *sio.Ctx, in receivedRequest) error {
-	user := c.seatOf(ctx).user
+	user := c.seatOf(ctx.Socket).user
 	for _, id := range in.IDs[:min(len(in.IDs), maxHistory)] {
 		m, news := c.state.deliver(in.Room, id, user)
 		if !news {
@@ -186,7 +186,7 @@ func (c *Chat) picture(_ *sio.Ctx, in pictureRequest) (Picture, error) {
 
 // typing is not worth a place in a queue: who cannot hear of it now need not.
 func (c *Chat) typing(ctx *sio.Ctx, in typingRequest) error {
-	st := c.seatOf(ctx)
+	st := c.seatOf(ctx.Socket)
 	room := c.state.roomOf(st)
 	if room == "" {
 		return nil
@@ -196,13 +196,10 @@ func (c *Chat) typing(ctx *sio.Ctx, in typingRequest) error {
 
 func (c *Chat) showPresence() error { return c.srv.Emit("presence", c.state.presence()) }
 
-func (c *Chat) userID(s *sio.Socket) string {
-	st, _ := c.seat.Get(s)
-	return st.user.ID
-}
+func (c *Chat) userID(s *sio.Socket) string { return c.seatOf(s).user.ID }
 
-func (c *Chat) seatOf(ctx *sio.Ctx) *seat {
-	st, _ := c.seat.Get(ctx.Socket)
+func (c *Chat) seatOf(s *sio.Socket) *seat {
+	st, _ := c.seat.Get(s)
 	return st // admit has set it
 }
 

@@ -186,7 +186,7 @@ func (c *Conn) Close() error {
 // closed its side too, or until d has passed, when everything still waiting
 // fails. Then Serve returns and its caller calls Close. If the peer has sent its
 // close frame, there is nothing to wait for on a plain socket: it is closed at
-// once, which brings no reset since all input was read.
+// once. Only a peer that sends more behind its close frame may see a reset then.
 //
 // It may be called from any goroutine; calling it again moves the deadline. It
 // does not wait, except on a TLS connection whose peer has stopped reading, for

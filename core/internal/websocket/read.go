@@ -25,21 +25,12 @@ func (c *Conn) parse(h Handler, p []byte) error {
 			n, err = c.frame(h, p)
 		}
 		if err != nil {
-			c.state.CompareAndSwap(stateOpen, c.after(err))
+			c.state.CompareAndSwap(stateOpen, stateEnding)
 			return err
 		}
 		p = p[n:]
 	}
 	return nil
-}
-
-// after returns the state that follows err. TLS has an alert to send and to
-// receive, which takes the way of all other ends.
-func (c *Conn) after(err error) uint32 {
-	if _, ok := err.(*CloseError); ok && c.raw != nil { //nolint:errorlint // made by closing, never wrapped
-		return stateParted
-	}
-	return stateEnding
 }
 
 // frame parses the frame that begins with c.tail and goes on with p. It returns
@@ -91,6 +82,9 @@ func (c *Conn) control(h Handler, hd ws.Header, payload []byte) error {
 		err := closing(payload)
 		if e, ok := err.(*CloseError); ok { //nolint:errorlint // made by closing, never wrapped
 			h.Control(e.echo())
+			if c.raw != nil { // TLS has an alert to exchange, and ends as after our own close frame
+				c.state.CompareAndSwap(stateOpen, stateParted)
+			}
 		}
 		return err
 	default: // A pong needs no answer, asked for or not (section 5.5.3).

@@ -31,7 +31,7 @@ func (c *Conn) Write(frames []*frame.Frame) (blocked bool, err error) {
 		return !c.out.empty(), nil
 	}
 	rest, err := c.writeRaw(batch{head: c.out.head, frames: frames}, false)
-	if c.out.head != nil {
+	if c.out.head != nil { // else it is empty, and better left alone: this is on the way of every delivery
 		c.out = batch{}
 	}
 	if err != nil {
