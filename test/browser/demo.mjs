@@ -9,6 +9,13 @@ const ann = await Person.arrive(browser, url, "Ann Lindqvist", { colorScheme: "l
 const ben = await Person.arrive(browser, url, "Ben Okafor", { colorScheme: "dark" });
 const cleo = await Person.arrive(browser, url, "Cleo", { viewport: { width: 390, height: 800 }, isMobile: true, hasTouch: true });
 
+let limited = 0;
+ann.page.on("websocket", (socket) => {
+  socket.on("framereceived", ({ payload }) => {
+    if (String(payload).includes("rate_limited")) limited++;
+  });
+});
+
 await step("the page asks who is there", async () => {
   await ann.page.goto(url);
   assert.match(ann.page.url(), /\/login$/);
@@ -136,6 +143,21 @@ await step("the server's restart is survived", async () => {
   await ben.say("Got it.");
   await ann.sees(ann.message("Got it."));
   await shoot(ben, "after-dark");
+});
+
+await step("who writes too fast has to wait, and loses nothing", async () => {
+  const hurry = Array.from({ length: 30 }, (_, i) => `Hurry, number ${i + 1}`);
+  await ann.page.evaluate((texts) => {
+    const input = document.querySelector("#text");
+    for (const text of texts) {
+      input.value = text;
+      input.form.requestSubmit();
+    }
+  }, hurry);
+  await ann.sees(ann.message(hurry.at(-1)).and(ann.page.locator("[data-state=delivered]")));
+  const texts = await ben.page.locator(".message .text", { hasText: "Hurry" }).allTextContents();
+  assert.deepEqual(texts, hurry);
+  assert.ok(limited > 0, "nothing was too fast");
 });
 
 await step("signing out ends all tabs", async () => {
