@@ -76,7 +76,7 @@ func TestBinaryMessagesArriveWithTheirText(t *testing.T) {
 		c.Want(`452-["echo",[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]]`, "bAg==", "bAQ==")
 		c.Send(`451-1["raw",{"_placeholder":true,"num":0}]`, "b") // an empty one
 		c.Want(`461-1[0,{"_placeholder":true,"num":0}]`, "b")
-		c.Send(`451-2["raw","plain"]`, "bAQ==") // fewer placeholders than attachments
+		c.Send(`451-2["raw","plain",{"_placeholder":true,"num":0}]`, "bAQ==") // surplus
 		c.Want(`432[{"error":{"message":"invalid payload"}}]`)
 		c.Send(`421["raw",null]`)
 		c.Want(`431[0,null]`)

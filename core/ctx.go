@@ -116,13 +116,14 @@ func (c *Ctx) Len() int {
 	return c.args.Len()
 }
 
-// Size returns how many bytes the arguments have, binary data included: about
-// what the client had to send.
+// Size returns how many bytes the event's name and arguments have, binary data
+// included: about what the client had to send. While the client connects, it is the
+// size of the auth payload.
 func (c *Ctx) Size() int {
 	if c.in.task == taskConnect {
 		return len(c.auth)
 	}
-	return c.args.Size()
+	return len(c.in.event) + c.args.Size()
 }
 
 // Bind decodes the arguments into dst, by position; each is a pointer as for
@@ -178,9 +179,9 @@ func (c *Ctx) Ack(args ...any) error {
 	if c.in.acked.Load() {
 		return ErrAckSent
 	}
-	m, err := c.wire().ack(packet.Header{Namespace: c.ns.name, ID: c.in.ackID, HasID: true}, args)
+	m, err := c.wire().ack(packet.Header{Namespace: c.ns.name, ID: c.in.ackID, HasID: true}, c.in.event, args)
 	if err != nil {
-		return fmt.Errorf("encoding the ack of %q: %w", c.in.event, err)
+		return err
 	}
 	if c.in.acked.Swap(true) {
 		return ErrAckSent
@@ -194,8 +195,15 @@ type queued struct{ *inbound }
 // taskOverhead is what a waiting packet costs beyond its payload.
 const taskOverhead = 256
 
-// Size implements [serial.Task].
-func (q queued) Size() int { return taskOverhead + q.ctx.args.Size() }
+// Size implements [serial.Task]. It is about the memory that the packet keeps while it
+// waits.
+func (q queued) Size() int {
+	n := taskOverhead + len(q.event) + q.ctx.args.Memory()
+	if q.task == taskConnect {
+		n += len(q.ctx.auth)
+	}
+	return n
+}
 
 // Run implements [serial.Task].
 func (q queued) Run() {

@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
@@ -22,6 +23,9 @@ func slotBuffer(s *frame.Slot) []byte { return append(s.Buffer(), messageType) }
 type wire struct {
 	codec  packet.Codec  // nil: the default one
 	parser parser.Parser // nil: the protocol's own, which is built in
+
+	most    int                       // binary values in a packet to clients; 0: any number
+	tooMany func(event string, n int) // is told of an event that has more
 }
 
 // A content is what an event or an ack has behind its header: a JSON array, and
@@ -45,39 +49,100 @@ func (w *wire) event(slot *frame.Slot, h packet.Header, name string, args []any)
 		return w.frames(packet.Event, h, c)
 	}
 	buf, attachments, err := packet.AppendEvent(slotBuffer(slot), w.codec, h, name, args)
+	if err == nil {
+		err = w.checkNumber(name, len(attachments))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("encoding %q: %w", name, err)
+		return nil, encodingError(name, err)
 	}
 	return slot.Text(buf, attachments), nil
 }
 
+func encodingError(event string, err error) error {
+	if errors.Is(err, packet.ErrLooksBinary) {
+		err = ErrPlaceholder
+	}
+	return fmt.Errorf("encoding %q: %w", event, err)
+}
+
+// checkNumber returns an error if a packet has more binary values than clients accept.
+// Nothing has been copied yet.
+func (w *wire) checkNumber(event string, n int) error {
+	if w.most == 0 || n <= w.most {
+		return nil
+	}
+	if w.tooMany != nil && event != "" {
+		w.tooMany(event, n)
+	}
+	return fmt.Errorf("%w: %d of them, and clients accept %d: "+
+		"join them to one, send several events, or see Options.MaxSendAttachments", ErrTooManyAttachments, n, w.most)
+}
+
+// checkContent returns an error for what clients would not accept. Content without
+// binary data may be anything that its sender encoded.
+func (w *wire) checkContent(event string, c content) error {
+	if len(c.attachments) == 0 {
+		return nil
+	}
+	if err := w.checkNumber(event, len(c.attachments)); err != nil {
+		return err
+	}
+	if w.parser != nil {
+		return packet.CheckData(c.data, len(c.attachments))
+	}
+	if err := packet.CheckWire(c.data, len(c.attachments)); err != nil {
+		return ErrPlaceholder
+	}
+	return nil
+}
+
 func reservedEvent(name string) error { return fmt.Errorf("%w: %q", ErrReservedEvent, name) }
 
-// eventContent encodes an event of which not only frames are needed.
+// checkForeign is checkContent for what may come from another server or from a log.
+func (w *wire) checkForeign(c content) error {
+	if len(c.attachments) > 0 && !packet.ValidList(c.data) {
+		return packet.ErrInvalidPayload
+	}
+	return w.checkContent("", c)
+}
+
+// eventContent encodes an event for clients, of which not only frames are needed.
 func (w *wire) eventContent(name string, args []any) (c content, err error) {
 	if packet.Reserved(name) {
 		return c, reservedEvent(name)
 	}
-	c.data, c.attachments, err = packet.AppendEventData(make([]byte, 0, sizeHint), w.codec, name, args)
+	c, err = w.anyContent(name, args)
+	if err == nil {
+		err = w.checkContent(name, c)
+	}
 	if err != nil {
-		return c, fmt.Errorf("encoding %q: %w", name, err)
+		return content{}, encodingError(name, err)
 	}
 	return c, nil
 }
 
-// ack returns the frames of an ack.
-func (w *wire) ack(h packet.Header, args []any) ([]*frame.Frame, error) {
+// anyContent encodes an event that no client will see.
+func (w *wire) anyContent(name string, args []any) (c content, err error) {
+	c.data, c.attachments, err = packet.AppendEventData(make([]byte, 0, sizeHint), w.codec, name, args)
+	return c, err
+}
+
+// ack returns the frames of an ack to an event.
+func (w *wire) ack(h packet.Header, event string, args []any) ([]*frame.Frame, error) {
 	if w.parser == nil {
 		slot := frame.Single()
 		buf, attachments, err := packet.AppendAck(slotBuffer(slot), w.codec, h, args)
+		if err == nil {
+			err = w.checkNumber(event, len(attachments))
+		}
 		if err != nil {
-			return nil, err
+			return nil, encodingError("the ack of "+event, err)
 		}
 		return slot.Text(buf, attachments), nil
 	}
 	c, err := w.ackContent(args)
 	if err != nil {
-		return nil, err
+		return nil, encodingError("the ack of "+event, err)
 	}
 	return w.frames(packet.Ack, h, c)
 }
@@ -87,8 +152,12 @@ func (w *wire) ackContent(args []any) (c content, err error) {
 	return c, err
 }
 
-// frames returns the frames of an event or an ack that has been encoded before.
+// frames returns the frames of an event or an ack that has been encoded before, here or
+// elsewhere.
 func (w *wire) frames(t packet.Type, h packet.Header, c content) ([]*frame.Frame, error) {
+	if err := w.checkForeign(c); err != nil {
+		return nil, err
+	}
 	if w.parser != nil {
 		return w.parse(&parser.Packet{
 			Type: parser.Type(t), Namespace: h.Namespace, ID: h.ID, HasID: h.HasID,

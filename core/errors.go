@@ -17,6 +17,15 @@ var (
 	ErrAckSent       = errors.New("sio: the event was acknowledged already")
 	ErrNoAck         = errors.New("sio: the client did not ask for an acknowledgement")
 	ErrReservedEvent = errors.New("sio: reserved event name")
+
+	// ErrTooManyAttachments is for a packet with more binary values than
+	// [Options.MaxSendAttachments].
+	ErrTooManyAttachments = errors.New("sio: too many binary values")
+
+	// ErrPlaceholder is for a packet that has binary data and, beside it, an object
+	// with a member _placeholder that is true. Clients would take it for binary data.
+	ErrPlaceholder = errors.New("sio: an object with _placeholder: true cannot be sent together with binary data: " +
+		"send it in an event of its own, or with another member name")
 )
 
 // errNoAnswer says whose fault it is that a context ended.
@@ -85,14 +94,14 @@ func (s *Socket) logFailure(msg, event string, err error) {
 	s.ns.server.log().LogAttrs(context.Background(), level, msg, attrs...)
 }
 
-// causedByClient reports whether a client is behind err: it is meant for the
-// client, or the client has gone, does not read, does not answer, or did not
-// ask for the ack that a handler gave.
+// causedByClient reports whether a client may be behind err: it is meant for the
+// client, or the client has gone, does not read, does not answer, did not ask for
+// the ack that a handler gave, or sent values that cannot be sent on.
 func (s *Socket) causedByClient(err error) bool {
 	if _, meant := toWire(err); meant {
 		return true
 	}
-	for _, e := range []error{ErrDisconnected, ErrSlowClient, ErrNoAck, errNoAnswer} {
+	for _, e := range []error{ErrDisconnected, ErrSlowClient, ErrNoAck, errNoAnswer, ErrTooManyAttachments, ErrPlaceholder} {
 		if errors.Is(err, e) {
 			return true
 		}

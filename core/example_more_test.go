@@ -105,7 +105,7 @@ func ExampleNamespace_OnAny() {
 
 	talk(srv, `421["hello",1,"two"]`)
 	// Output:
-	// hello: 2 arguments, 7 bytes
+	// hello: 2 arguments, 12 bytes
 	// > 421["hello",1,"two"]
 	// < 431[{"error":{"message":"no such event"}}]
 }

@@ -14,15 +14,29 @@ type node struct{ ns *Namespace }
 
 // Receive implements [adapter.Node].
 func (n node) Receive(m *adapter.Message) {
-	if n.ns.live.Load() { // otherwise it concerns nobody yet
+	if n.ns.live.Load() && n.ns.acceptable(m) { // otherwise it concerns nobody, or nobody yet
 		n.ns.receive(m)
 	}
+}
+
+// acceptable reports whether clients would accept what another server emits: its
+// options may be others than ours.
+func (n *Namespace) acceptable(m *adapter.Message) bool {
+	if m.Kind != adapter.Broadcast {
+		return true
+	}
+	err := n.server.wire.checkForeign(content{m.Data, m.Attachments})
+	if err != nil {
+		n.server.log().Error("a broadcast of another server cannot be sent to clients", slog.String("ns", n.name), errAttr(err))
+	}
+	return err == nil
 }
 
 // Answer implements [adapter.Node].
 func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	switch {
 	case !n.ns.live.Load():
+	case m.Kind == adapter.Broadcast && !n.ns.acceptable(m):
 	case m.Kind == adapter.Broadcast:
 		n.ns.askClients(ctx, m, reply)
 	case m.Kind == adapter.ServerEvent:

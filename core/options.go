@@ -37,9 +37,16 @@ type Options struct {
 	// connection, and is answered 413 in a POST.
 	MaxHTTPBufferSize int
 
-	// MaxAttachments is how many binary values one packet may have, 10 by
-	// default. All of them together may have MaxHTTPBufferSize bytes.
+	// MaxAttachments is how many binary values one packet of a client may have,
+	// 10 by default. All of them together may have MaxHTTPBufferSize bytes. With
+	// Parser, the default is one for each 64 bytes of MaxHTTPBufferSize.
 	MaxAttachments int
+
+	// MaxSendAttachments is how many binary values one packet to clients may have,
+	// 10 by default. Official clients close their connection if there are more,
+	// unless they were told otherwise, so Emit returns [ErrTooManyAttachments]
+	// instead. With Parser there is no such limit by default.
+	MaxSendAttachments int
 
 	// MaxSendBuffer is how many bytes may wait for one client that does not
 	// read as fast as it is sent to, 16 MiB by default. Beyond that it is
@@ -182,6 +189,9 @@ const (
 	defaultMaxPendingEvents  = 256
 	defaultMaxPendingBytes   = 1 << 20
 	defaultMaxNamespaces     = 100
+
+	// bytesPerAttachment is about what a binary value costs beyond its bytes.
+	bytesPerAttachment = 64
 )
 
 // withDefaults returns a copy with the defaults filled in. It panics on what
@@ -199,9 +209,12 @@ func (o *Options) withDefaults() Options {
 		"MaxHTTPBufferSize": int64(c.MaxHTTPBufferSize),
 		"MaxAttachments":    int64(c.MaxAttachments),
 		"MaxSendBuffer":     int64(c.MaxSendBuffer),
-		"MaxPendingEvents":  int64(c.MaxPendingEvents),
-		"MaxPendingBytes":   int64(c.MaxPendingBytes),
-		"MaxNamespaces":     int64(c.MaxNamespaces),
+
+		"MaxSendAttachments": int64(c.MaxSendAttachments),
+
+		"MaxPendingEvents": int64(c.MaxPendingEvents),
+		"MaxPendingBytes":  int64(c.MaxPendingBytes),
+		"MaxNamespaces":    int64(c.MaxNamespaces),
 
 		"HTTPCompressionThreshold": int64(c.HTTPCompressionThreshold),
 	} {
@@ -225,6 +238,12 @@ func (o *Options) withDefaults() Options {
 	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, defaultMaxPendingBytes)
 	c.MaxNamespaces = cmp.Or(c.MaxNamespaces, defaultMaxNamespaces)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
+	if c.Parser == nil {
+		c.MaxAttachments = cmp.Or(c.MaxAttachments, packet.DefaultMaxAttachments)
+		c.MaxSendAttachments = cmp.Or(c.MaxSendAttachments, packet.DefaultMaxAttachments)
+	} else {
+		c.MaxAttachments = cmp.Or(c.MaxAttachments, max(packet.DefaultMaxAttachments, c.MaxHTTPBufferSize/bytesPerAttachment))
+	}
 	return c
 }
 

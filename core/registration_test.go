@@ -138,17 +138,18 @@ func TestRegisteringWhileClientsAreConnected(t *testing.T) {
 
 func TestOptionsThatMakeNoSensePanic(t *testing.T) {
 	for name, o := range map[string]sio.Options{
-		"PingInterval":      {PingInterval: -1},
-		"PingTimeout":       {PingTimeout: -time.Second},
-		"UpgradeTimeout":    {UpgradeTimeout: -1},
-		"ConnectTimeout":    {ConnectTimeout: -1},
-		"MaxHTTPBufferSize": {MaxHTTPBufferSize: -1},
-		"MaxAttachments":    {MaxAttachments: -1},
-		"MaxSendBuffer":     {MaxSendBuffer: -1},
-		"MaxPendingEvents":  {MaxPendingEvents: -1},
-		"MaxPendingBytes":   {MaxPendingBytes: -1},
-		"MaxNamespaces":     {MaxNamespaces: -1},
-		"Transports":        {Transports: []string{"polling", "pigeon"}},
+		"PingInterval":       {PingInterval: -1},
+		"PingTimeout":        {PingTimeout: -time.Second},
+		"UpgradeTimeout":     {UpgradeTimeout: -1},
+		"ConnectTimeout":     {ConnectTimeout: -1},
+		"MaxHTTPBufferSize":  {MaxHTTPBufferSize: -1},
+		"MaxAttachments":     {MaxAttachments: -1},
+		"MaxSendBuffer":      {MaxSendBuffer: -1},
+		"MaxSendAttachments": {MaxSendAttachments: -1},
+		"MaxPendingEvents":   {MaxPendingEvents: -1},
+		"MaxPendingBytes":    {MaxPendingBytes: -1},
+		"MaxNamespaces":      {MaxNamespaces: -1},
+		"Transports":         {Transports: []string{"polling", "pigeon"}},
 	} {
 		mustPanic(t, func() { sio.New(&o) }, "Options."+name)
 	}
@@ -161,7 +162,8 @@ func TestDefaultsOfOptions(t *testing.T) {
 	log := slog.New(new(logbook))
 	want := sio.Options{
 		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, UpgradeTimeout: 10 * time.Second,
-		ConnectTimeout: 45 * time.Second, MaxHTTPBufferSize: 1_000_000, MaxAttachments: 10, MaxSendBuffer: 16 << 20,
+		ConnectTimeout: 45 * time.Second, MaxHTTPBufferSize: 1_000_000, MaxAttachments: 10, MaxSendAttachments: 10,
+		MaxSendBuffer:    16 << 20,
 		MaxPendingEvents: 256, MaxPendingBytes: 1 << 20, MaxNamespaces: 100, Transports: []string{"polling", "websocket"},
 		HTTPCompressionThreshold: 1024, Logger: log,
 	}

@@ -1,8 +1,8 @@
 package sio
 
 import (
-	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -12,7 +12,6 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/gate"
-	"github.com/sioplug/sioplug/core/internal/packet"
 )
 
 // A Server is a Socket.IO server. It embeds its root namespace "/", so
@@ -28,6 +27,7 @@ type Server struct {
 	sockets  gate.Gate               // sockets that have not run their last handler
 
 	wire        wire
+	warned      atomic.Bool // of too many binary values
 	clientFiles clientFiles
 
 	mu          sync.Mutex // serializes changes of namespaces, and those of parents to their children
@@ -40,7 +40,7 @@ type Server struct {
 // sense. When the server is no longer needed, call [Server.Shutdown].
 func New(opts *Options) *Server {
 	s := &Server{opts: opts.withDefaults()}
-	s.wire = wire{s.opts.JSON, s.opts.Parser}
+	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, most: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connects = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).idle)
 	s.engine = engine.NewServer(s.opts.engine(), s.open)
@@ -55,7 +55,6 @@ func (s *Server) Options() Options {
 	o, e := s.opts, s.engine.Options()
 	o.PingInterval, o.PingTimeout, o.UpgradeTimeout = e.PingInterval, e.PingTimeout, e.UpgradeTimeout
 	o.MaxSendBuffer, o.HTTPCompressionThreshold = e.MaxSendBuffer, e.HTTPCompressionThreshold
-	o.MaxAttachments = cmp.Or(o.MaxAttachments, packet.DefaultMaxAttachments)
 	o.Transports = slices.Clone(e.Transports)
 	return o
 }
@@ -105,6 +104,18 @@ func (s *Server) closeNamespaces() {
 	for _, n := range *s.namespaces.Load() {
 		n.close()
 	}
+}
+
+// warnTooMany logs that an event cannot be sent: once at Warn, because the error of Emit
+// is easily overlooked, and then at Debug, because it may depend on what clients send.
+func (s *Server) warnTooMany(event string, n int) {
+	level := slog.LevelDebug
+	if s.warned.CompareAndSwap(false, true) {
+		level = slog.LevelWarn
+	}
+	s.log().LogAttrs(context.Background(), level, "a packet was not sent: it has more binary values than clients accept: "+
+		"join them to one, send several events, or see Options.MaxSendAttachments",
+		slog.String("event", event), slog.Int("values", n), slog.Int("limit", s.opts.MaxSendAttachments))
 }
 
 // background runs f on a goroutine that Shutdown waits for, unless that has

@@ -75,9 +75,9 @@ func (n *Namespace) serverMessage(event string, args []any) (*adapter.Message, e
 	if reservedForServers(event) {
 		return nil, reservedEvent(event)
 	}
-	c, err := n.server.wire.eventContent(event, args)
+	c, err := n.server.wire.anyContent(event, args)
 	if err != nil {
-		return nil, err
+		return nil, encodingError(event, err)
 	}
 	return &adapter.Message{Kind: adapter.ServerEvent, Data: c.data, Attachments: c.attachments}, nil
 }
@@ -102,7 +102,13 @@ type serverTask struct {
 }
 
 // Size implements [serial.Task].
-func (t serverTask) Size() int { return len(t.m.Data) }
+func (t serverTask) Size() int {
+	n := taskOverhead + len(t.m.Data)
+	for _, p := range t.m.Attachments {
+		n += len(p)
+	}
+	return n
+}
 
 // Run implements [serial.Task].
 func (t serverTask) Run() {

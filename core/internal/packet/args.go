@@ -2,6 +2,7 @@ package packet
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -66,6 +67,31 @@ func (a Args) Size() int {
 	return n
 }
 
+// What attachments take beyond their bytes: each one its place in the list and what
+// the allocator adds, and the first one the packet that waited for it.
+const (
+	attachmentOverhead = 48
+	pendingOverhead    = 208
+)
+
+// Memory returns about how many bytes of memory the values take.
+func (a Args) Memory() int {
+	n := a.Size() + attachmentOverhead*len(a.attachments)
+	if len(a.attachments) > 0 {
+		n += pendingOverhead
+	}
+	return n
+}
+
+// takePlaceholders has placeholders spelled in one way, whatever the peer wrote, and
+// reports whether there is one for each of n attachments.
+func (a *Args) takePlaceholders(n int) bool {
+	if plain := rawjson.PlainNames(a.raw); len(plain) != len(a.raw) {
+		a.raw, a.lent = plain, false
+	}
+	return rawjson.EachOnce(a.raw, n)
+}
+
 // Len returns the number of values.
 func (a Args) Len() int { return a.n }
 
@@ -116,11 +142,12 @@ func (a Args) next(c *rawjson.Cursor, i int) []byte {
 // [*ArgumentError] and leaves the rest of dst untouched.
 //
 // A null leaves strings, numbers and booleans as they are, as encoding/json
-// does. A placeholder goes into a []byte, or as a []byte into an any; a
-// [encoding/json.RawMessage] keeps its text. Attachments are not copied: values
-// decoded from the same Args share them. A value with attachments is decoded by
-// the rules of encoding/json whatever codec is, and everything else that is not
-// a simple value by codec, or by [DefaultCodec] if codec is nil.
+// does. A placeholder goes into a []byte, or as a []byte into an any. Whatever
+// decodes itself, an [encoding/json.RawMessage] for example, gets a string in base64
+// instead. Attachments are not copied: values decoded from the same Args share them.
+// A value with attachments is decoded by the rules of encoding/json whatever codec
+// is, and everything else that is not a simple value by codec, or by [DefaultCodec]
+// if codec is nil.
 func (a Args) Decode(codec Codec, dst ...any) error {
 	c := rawjson.Cursor{P: a.raw}
 	for i, d := range dst {
@@ -162,8 +189,22 @@ func (a Args) decodeSimple(raw []byte, dst any) bool {
 			*d = a.attachments[i]
 		}
 		return ok
+	case *json.RawMessage:
+		if d == nil {
+			return false
+		}
+		*d = a.appendRaw((*d)[:0], raw)
+		return true
 	}
 	return decodeSimple(raw, dst)
+}
+
+// appendRaw appends a value as JSON that means something without the attachments.
+func (a Args) appendRaw(dst, raw []byte) []byte {
+	if len(a.attachments) > 0 && rawjson.HasPlaceholder(raw) {
+		return rawjson.AppendBase64(dst, raw, a.attachments)
+	}
+	return append(dst, raw...)
 }
 
 // text returns the text of a string among the values. One that is most of them
@@ -186,10 +227,8 @@ func (a Args) decode(codec Codec, raw []byte, dst any) error {
 			return nil
 		} // otherwise the codec finds the right words
 	}
-	if len(a.attachments) > 0 {
-		if found, _ := rawjson.FindPlaceholders(raw, len(a.attachments)); found {
-			return decodeBinary(raw, a.attachments, dst)
-		}
+	if len(a.attachments) > 0 && rawjson.HasPlaceholder(raw) {
+		return decodeBinary(raw, a.attachments, dst)
 	}
 	return orDefault(codec).Unmarshal(raw, dst)
 }

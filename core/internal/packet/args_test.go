@@ -5,8 +5,11 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/sioplug/sioplug/core/internal/packet"
 )
@@ -58,12 +61,95 @@ func TestArgsValues(t *testing.T) {
 
 func TestArgsSize(t *testing.T) {
 	t.Parallel()
-	k, err := receive(new(packet.Decoder), `52-["m",1,"xy"]`, make([]byte, 10), make([]byte, 20))
+	const values = `1,"xy",[{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]`
+	k, err := receive(new(packet.Decoder), `52-["m",`+values+`]`, make([]byte, 10), make([]byte, 20))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := k.Args.Size(), len(`1,"xy"`)+30; got != want {
+	if got, want := k.Args.Size(), len(values)+30; got != want {
 		t.Errorf("size %d, want %d", got, want)
+	}
+}
+
+// What waits for a handler is counted by its memory. A packet must not keep more of it
+// than Memory says, whatever is in it.
+func TestMemoryOfPacketsIsWhatTheyCount(t *testing.T) {
+	const n = 200
+	long := strings.Repeat("x", 50_000)
+	for name, c := range map[string]struct {
+		text        string
+		attachments [][]byte
+	}{
+		"a long name":                         {`2["` + long + `"]`, nil},
+		"a long name, an argument":            {`2["` + long + `",1]`, nil},
+		"a name of escapes":                   {`2["` + strings.Repeat(`\u0061`, 10_000) + `",1]`, nil},
+		"space in front of the arguments":     {`2["e"` + strings.Repeat(" ", 50_000) + `,1]`, nil},
+		"space behind the comma":              {`2["e",` + strings.Repeat(" ", 50_000) + `1]`, nil},
+		"space in front of the name":          {`2[` + strings.Repeat(" ", 50_000) + `"e",1]`, nil},
+		"space behind the arguments":          {`2["e",1` + strings.Repeat(" ", 50_000) + `]`, nil},
+		"an ack with space":                   {`37[` + strings.Repeat(" ", 50_000) + `]`, nil},
+		"many arguments":                      {`2["e"` + strings.Repeat(`,0`, 25_000) + `]`, nil},
+		"an attachment":                       {header(1), [][]byte{make([]byte, 50_000)}},
+		"attachments of a byte":               {header(100), repeat([]byte{1}, 100)},
+		"empty attachments":                   {header(100), repeat([]byte{}, 100)},
+		"a placeholder in escapes":            {`51-["m",{"` + strings.Repeat(`\u005f`, 1) + `placeholder":true,"num":0}]`, [][]byte{{1}}},
+		"attachments of just above a class":   {header(10), repeat(make([]byte, 32<<10+1), 10)},
+		"a placeholder with a lot beside num": {`51-["m",{"_placeholder":true,"num":0,"x":"` + long + `"}]`, [][]byte{{1}}},
+	} {
+		kept := make([]packet.Packet, n)
+		before, counted := heap(), 0
+		for i := range kept {
+			k, err := receive(&packet.Decoder{MaxAttachments: 100}, c.text, c.attachments...)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			kept[i] = k
+			counted += len(k.Name) + k.Args.Memory() + 256 // as the server counts it
+		}
+		if used := heap() - before; used > counted+counted/4+n*16 {
+			t.Errorf("%s: a packet takes %d bytes, and counts as %d", name, used/n, counted/n)
+		}
+		runtime.KeepAlive(kept)
+	}
+}
+
+func repeat(p []byte, n int) [][]byte { return slices.Repeat([][]byte{p}, n) }
+
+func heap() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+// An unknown name becomes a string without a copy if it is most of its packet, and
+// otherwise does not keep the packet.
+func TestEventName(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("n", 1000)
+	for name, c := range map[string]struct {
+		text   string
+		space  []byte
+		shares bool
+	}{
+		"long":          {`2["` + long + `",1]`, nil, true},
+		"alone":         {`2["e"]`, nil, true},
+		"in lent space": {`2["e"]`, make([]byte, 0, 100), false},
+		"short":         {`2["e","` + long + `"]`, nil, false},
+		"empty":         {`2[""]`, nil, false},
+	} {
+		k, _, err := (&packet.Decoder{Space: c.space}).Text([]byte(c.text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := k.EventName()
+		if got != string(k.Name) {
+			t.Errorf("%s: name %q, want %q", name, got, k.Name)
+		}
+		if shares := len(k.Name) > 0 && unsafe.StringData(got) == &k.Name[0]; shares != c.shares {
+			t.Errorf("%s: shares memory: %t, want %t", name, shares, c.shares)
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ func options(exceptions json.Options) json.Options {
 type binaryEncoder struct {
 	options     json.Options
 	attachments [][]byte
+	ends        []int // where the placeholders end in what is written
 	scratch     []byte
 }
 
@@ -65,20 +66,38 @@ func pool(named bool) int {
 	return 0
 }
 
-// appendBinary appends v and the attachments in it. Named tells whether some of
-// these have types with names.
-func appendBinary(dst []byte, attachments [][]byte, v any, named bool) ([]byte, [][]byte, error) {
+// binary writes a value with attachments in it. Named tells whether some of these have
+// types with names.
+func (e *encoder) binary(v any, named bool) error {
 	encoders := &binaryEncoders[pool(named)]
-	e := encoders.Get().(*binaryEncoder) //nolint:forcetypeassert,errcheck // nothing else is in there
-	e.attachments = attachments
-	buf := bytes.NewBuffer(dst)
-	err := json.MarshalWrite(buf, v, e.options)
-	attachments, e.attachments = e.attachments, nil
-	encoders.Put(e)
-	if err != nil {
-		return dst, nil, err
+	b := encoders.Get().(*binaryEncoder) //nolint:forcetypeassert,errcheck // nothing else is in there
+	b.attachments, b.ends = e.attachments, b.ends[:0]
+	start := len(e.dst)
+	buf := bytes.NewBuffer(e.dst)
+	err := json.MarshalWrite(buf, v, b.options)
+	if err == nil {
+		e.dst = buf.Bytes()
+		if e.hide {
+			e.dst = append(e.dst[:start], b.hideNames(e.dst[start:], len(e.attachments))...)
+		}
+		e.attachments = b.attachments
 	}
-	return buf.Bytes(), attachments, nil
+	b.attachments = nil
+	encoders.Put(b)
+	return err
+}
+
+// hideNames returns what was written with the names of what looks like placeholders
+// changed, but not those of placeholders, which were written from number first on.
+func (e *binaryEncoder) hideNames(p []byte, first int) []byte {
+	var out []byte
+	done := 0
+	for i, end := range e.ends {
+		e.scratch = rawjson.AppendPlaceholder(e.scratch[:0], first+i)
+		out = append(append(out, rawjson.HideNames(p[done:end-len(e.scratch)])...), e.scratch...)
+		done = end
+	}
+	return append(out, rawjson.HideNames(p[done:])...)
 }
 
 // bytes writes a byte slice.
@@ -88,7 +107,9 @@ func (e *binaryEncoder) bytes(enc *jsontext.Encoder, b []byte) error {
 	}
 	e.scratch = rawjson.AppendPlaceholder(e.scratch[:0], len(e.attachments))
 	e.attachments = append(e.attachments, b)
-	return enc.WriteValue(e.scratch)
+	err := enc.WriteValue(e.scratch)
+	e.ends = append(e.ends, int(enc.OutputOffset()))
+	return err
 }
 
 // named gets a pointer to any value, and writes it if it is a byte slice.

@@ -23,19 +23,23 @@ type binaryDecoder struct {
 }
 
 var binaryDecoders = [2]sync.Pool{ //nolint:gochecknoglobals // see binaryEncoders
-	{New: func() any { return newBinaryDecoder(false) }},
-	{New: func() any { return newBinaryDecoder(true) }},
+	{New: func() any { d := new(binaryDecoder); return d.with(json.UnmarshalFromFunc(d.opaque)) }},
+	{New: func() any {
+		d := new(binaryDecoder)
+		return d.with(json.UnmarshalFromFunc(d.opaque), json.UnmarshalFromFunc(d.named))
+	}},
 }
 
-func newBinaryDecoder(named bool) *binaryDecoder {
-	d := new(binaryDecoder)
-	u := json.JoinUnmarshalers(
+// standardDecoders are for values without placeholders.
+var standardDecoders = sync.Pool{ //nolint:gochecknoglobals // see binaryEncoders
+	New: func() any { return new(binaryDecoder).with() },
+}
+
+func (d *binaryDecoder) with(more ...*json.Unmarshalers) *binaryDecoder {
+	u := append([]*json.Unmarshalers{
 		json.UnmarshalFromFunc(d.bytes), json.UnmarshalFromFunc(d.any), json.UnmarshalFromFunc(unmarshalNumber),
-	)
-	if named {
-		u = json.JoinUnmarshalers(u, json.UnmarshalFromFunc(d.named))
-	}
-	d.options = options(json.WithUnmarshalers(u))
+	}, more...)
+	d.options = options(json.WithUnmarshalers(json.JoinUnmarshalers(u...)))
 	return d
 }
 
@@ -48,7 +52,7 @@ func decodeBinary(raw []byte, attachments [][]byte, dst any) error {
 // decodeStandard decodes a value without placeholders. For errors, and for what it
 // does not like, there is encoding/json.
 func decodeStandard(raw []byte, dst any) error {
-	if decodeWith(&binaryDecoders[pool(false)], raw, nil, dst) == nil {
+	if decodeWith(&standardDecoders, raw, nil, dst) == nil {
 		return nil
 	}
 	return stdjson.Unmarshal(raw, dst)
@@ -102,6 +106,22 @@ func (d *binaryDecoder) named(dec *jsontext.Decoder, dst any) error {
 		v.SetBytes(b)
 	}
 	return err
+}
+
+// opaque reads what decodes itself. It has its own idea of what JSON means, and does
+// not know of attachments, so it gets what encoding/json would have made of them.
+func (d *binaryDecoder) opaque(dec *jsontext.Decoder, dst stdjson.Unmarshaler) error {
+	if k := dec.PeekKind(); k != jsontext.KindBeginObject && k != jsontext.KindBeginArray {
+		return errors.ErrUnsupported
+	}
+	raw, err := dec.ReadValue()
+	if err != nil {
+		return err
+	}
+	if rawjson.HasPlaceholder(raw) {
+		raw = rawjson.AppendBase64(nil, raw, d.attachments)
+	}
+	return dst.UnmarshalJSON(raw)
 }
 
 // any reads what has no type of its own.

@@ -33,6 +33,11 @@ type wrapped struct{ B []byte }
 
 func (w wrapped) MarshalJSON() ([]byte, error) { return json.Marshal(len(w.B)) }
 
+// selfMade decodes itself.
+type selfMade struct{ text string }
+
+func (s *selfMade) UnmarshalJSON(p []byte) error { s.text = string(p); return nil }
+
 type textual []byte
 
 func (x textual) MarshalText() ([]byte, error) { return x, nil }
@@ -172,8 +177,10 @@ func TestDecodeBinaryInto(t *testing.T) {
 		{"named bytes", p, new(blob), blob(a)},
 		{"pointer", p, new(*[]byte), &a},
 		{"any", p, new(any), a},
-		{"raw", p, new(json.RawMessage), json.RawMessage(p)},
-		{"raw inside", `{"k":` + p + `}`, new(map[string]json.RawMessage), map[string]json.RawMessage{"k": json.RawMessage(p)}},
+		{"raw", p, new(json.RawMessage), json.RawMessage(`"Bw=="`)},
+		{"raw inside", `{"k":` + p + `}`, new(map[string]json.RawMessage), map[string]json.RawMessage{"k": json.RawMessage(`"Bw=="`)}},
+		{"inside raw", `{"k" : [ 1, ` + p + `, {"x":{}}]}`, new(json.RawMessage), json.RawMessage(`{"k":[1,"Bw==",{"x":{}}]}`)},
+		{"what decodes itself", `{"k":{"a":` + p + `}}`, new(map[string]selfMade), map[string]selfMade{"k": {`{"a":"Bw=="}`}}},
 		{"map of any", `{"k":` + p + `,"s":"x"}`, new(map[string]any), map[string]any{"k": a, "s": "x"}},
 		{"slice of any", `[` + p + `,1]`, new([]any), []any{a, 1.0}},
 		{"map of bytes", `{"k":` + p + `,"b":"AQI=","n":null}`, new(map[string][]byte), map[string][]byte{"k": a, "b": {1, 2}, "n": nil}},

@@ -80,6 +80,9 @@ func (d *Decoder) Text(p []byte) (Packet, bool, error) {
 		return Packet{}, false, ErrInvalidPayload
 	}
 	if want > 0 {
+		if !pkt.Args.takePlaceholders(want) {
+			return Packet{}, false, ErrPlaceholder
+		}
 		d.pending = &pending{packet: pkt, want: want}
 		d.pending.packet.Args.attachments = d.pending.first[:0]
 		return Packet{}, false, nil
@@ -108,9 +111,6 @@ func (d *Decoder) Binary(p []byte) (Packet, bool, error) {
 		return Packet{}, false, nil
 	}
 	d.Reset()
-	if _, ok := rawjson.FindPlaceholders(args.raw, w.want); !ok {
-		return Packet{}, false, ErrPlaceholder
-	}
 	return w.packet, true, nil
 }
 
@@ -189,7 +189,11 @@ func cutID(p []byte) (id uint64, ok bool, rest []byte, err error) {
 
 // Build returns p, of which the header is known, with a payload that did not come
 // as a text message: JSON, or nil for none, and attachments. Both are checked as
-// those of a text message are, and the JSON is copied.
+// those of a text message are, and the JSON is copied. Each attachment has one
+// placeholder, whose name has no escapes: see package rawjson.
+//
+// The payload of a CONNECT is read by codecs, which know nothing of attachments: there
+// they become strings in base64.
 func Build(p Packet, data []byte, attachments [][]byte) (Packet, error) {
 	if p.ID > MaxID || !utf8.Valid(data) || !p.setPayload(data, nil) {
 		return Packet{}, ErrInvalidPayload
@@ -197,7 +201,14 @@ func Build(p Packet, data []byte, attachments [][]byte) (Packet, error) {
 	if len(attachments) == 0 {
 		return p, nil
 	}
-	if _, ok := rawjson.FindPlaceholders(p.Args.raw, len(attachments)); !ok {
+	if p.Data != nil {
+		if !rawjson.EachOnce(p.Data, len(attachments)) {
+			return Packet{}, ErrPlaceholder
+		}
+		p.Data = rawjson.AppendBase64(nil, p.Data, attachments)
+		return p, nil
+	}
+	if !rawjson.EachOnce(p.Args.raw, len(attachments)) {
 		return Packet{}, ErrPlaceholder
 	}
 	p.Args.attachments = slices.Clone(attachments)
@@ -249,37 +260,47 @@ func (k *Packet) setList(p, space []byte) bool {
 }
 
 // setEvent takes the name, which are the first size bytes of p, and n more
-// values behind it. Name and arguments share one allocation.
+// values behind it. Name and arguments share one allocation, which has nothing else
+// in it: space in front of the arguments must not be kept uncounted.
 func (k *Packet) setEvent(p, space []byte, size, n int) bool {
-	name := p[:size]
+	name, args := p[:size], p[:0]
 	quoted := name[0] == '"'
 	if !quoted && !rawjson.IsDigit(name[0]) && name[0] != '-' {
 		return false
 	}
-	var buf []byte
-	lent := false
-	if quoted && bytes.IndexByte(name, '\\') >= 0 {
-		buf = append(make([]byte, 0, len(p)+size), p...)
-		unescaped := rawjson.AppendUnescaped(buf, name[1:size-1])
-		k.Name = unescaped[len(p):]
-	} else {
-		buf, lent = copyTo(space, p)
-		k.Name = buf[:size:size]
-		if quoted {
-			k.Name = buf[1 : size-1 : size-1]
-		}
-	}
 	if n > 0 {
-		comma := rawjson.SkipSpace(buf, size)
-		k.Args = Args{raw: buf[comma+1:], n: n, lent: lent}
+		args = p[rawjson.SkipSpace(p, size)+1:] // behind the comma
+	}
+	if quoted {
+		name = name[1 : size-1]
+	}
+	buf, lent := room(space, len(name)+len(args))
+	if quoted {
+		buf = rawjson.AppendUnescaped(buf, name) // never longer
+	} else {
+		buf = append(buf, name...)
+	}
+	end := len(buf)
+	buf = append(buf, args...)
+	if cap(buf)-len(buf) > maxWaste { // there were many escapes
+		buf = bytes.Clone(buf)
+	}
+	k.Name = buf[:end:end]
+	k.Args.lent = lent
+	if n > 0 {
+		k.Args.raw, k.Args.n = buf[end:], n
 	}
 	return !quoted || !reserved(k.Name)
 }
 
-// copyTo returns a copy of p, and whether it is in space because that has room.
-func copyTo(space, p []byte) (q []byte, there bool) {
-	if cap(space) < len(p) {
-		return bytes.Clone(p), false
+// maxWaste is how many bytes of a packet's memory may be unused.
+const maxWaste = 64
+
+// room returns an empty slice for n bytes, and whether it is space because that is
+// large enough.
+func room(space []byte, n int) (buf []byte, lent bool) {
+	if space == nil || cap(space) < n {
+		return make([]byte, 0, n), false
 	}
-	return append(space[:0:len(p)], p...), true
+	return space[:0:n], true
 }

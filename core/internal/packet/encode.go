@@ -1,8 +1,10 @@
 package packet
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
@@ -30,30 +32,66 @@ type Header struct {
 // the rules of encoding/json whatever codec is, and everything else that is not
 // a simple value by codec, or by [DefaultCodec] if codec is nil.
 //
-// The name must not be [Reserved]. An error is an [*ArgumentError].
+// The name must not be [Reserved]. An error is an [*ArgumentError], or
+// [ErrLooksBinary].
 func AppendEvent(dst []byte, codec Codec, h Header, name string, args []any) ([]byte, [][]byte, error) {
-	e := encoder{dst: dst, codec: codec}
-	e.header(Event, h)
-	if err := e.list(&name, args); err != nil {
-		return dst, nil, err
-	}
-	e.mark(len(e.attachments))
-	return e.dst, e.attachments, nil
+	return appendPacket(dst, codec, Event, h, &name, args)
 }
 
 // AppendAck is like [AppendEvent] for the answer to an event, whose id h has.
 func AppendAck(dst []byte, codec Codec, h Header, args []any) ([]byte, [][]byte, error) {
+	return appendPacket(dst, codec, Ack, h, nil, args)
+}
+
+func appendPacket(dst []byte, codec Codec, t Type, h Header, name *string, args []any) ([]byte, [][]byte, error) {
 	e := encoder{dst: dst, codec: codec}
-	e.header(Ack, h)
-	if err := e.list(nil, args); err != nil {
+	e.header(t, h)
+	start := len(e.dst)
+	if err := e.list(name, args); err != nil {
+		return dst, nil, err
+	}
+	if err := CheckWire(e.dst[start:], len(e.attachments)); err != nil {
 		return dst, nil, err
 	}
 	e.mark(len(e.attachments))
 	return e.dst, e.attachments, nil
 }
 
+// CheckWire returns [ErrLooksBinary] unless peers would find the placeholders of n
+// attachments in the JSON array data and no others. It must be one that this package
+// has encoded or found valid.
+//
+// Peers would take an object of the application's that looks like a placeholder for
+// one, and close the connection if it stands for nothing.
+func CheckWire(data []byte, n int) error {
+	if n == 0 || rawjson.CountNames(data) == n && bytes.IndexByte(data, '\\') < 0 {
+		return nil
+	}
+	if !rawjson.EachOnce(rawjson.PlainNames(data), n) {
+		return ErrLooksBinary
+	}
+	return nil
+}
+
+// ValidList reports whether data is a JSON array as this package encodes them.
+func ValidList(data []byte) bool {
+	_, ok := rawjson.ScanList(data, maxWalk)
+	return ok && utf8.Valid(data)
+}
+
+// CheckData returns [ErrPlaceholder] unless each of n attachments has one placeholder in
+// the JSON array data, which must be valid.
+func CheckData(data []byte, n int) error {
+	if !rawjson.EachOnce(data, n) {
+		return ErrPlaceholder
+	}
+	return nil
+}
+
 // AppendEventData appends the JSON of an event without its header: an array of
-// its name and arguments. See [AppendEvent].
+// its name and arguments. See [AppendEvent]; but what looks like a placeholder is no
+// error here: the names of placeholders are spelled without escapes, and others with
+// one.
 func AppendEventData(dst []byte, codec Codec, name string, args []any) ([]byte, [][]byte, error) {
 	return appendList(dst, codec, &name, args)
 }
@@ -63,9 +101,16 @@ func AppendAckData(dst []byte, codec Codec, args []any) ([]byte, [][]byte, error
 	return appendList(dst, codec, nil, args)
 }
 
+// appendList appends an array. If there are attachments and something looks like one
+// of their placeholders, which is rare, it does so twice.
 func appendList(dst []byte, codec Codec, name *string, args []any) ([]byte, [][]byte, error) {
 	e := encoder{dst: dst, codec: codec}
-	if err := e.list(name, args); err != nil {
+	err := e.list(name, args)
+	if n := len(e.attachments); n > 0 && err == nil && rawjson.CountNames(e.dst[len(dst):]) > n {
+		e = encoder{dst: dst, codec: codec, hide: true}
+		err = e.list(name, args)
+	}
+	if err != nil {
 		return dst, nil, err
 	}
 	return e.dst, e.attachments, nil
@@ -127,6 +172,7 @@ type encoder struct {
 	codec       Codec
 	start       int // where the packet's type is in dst
 	attachments [][]byte
+	hide        bool // spell what looks like a placeholder in another way
 }
 
 // header writes what stands before the JSON, for now without attachments.
@@ -177,9 +223,11 @@ func (e *encoder) value(v any) error { return e.valueIn(v, 0) }
 
 // valueIn writes a value that is in so many arrays and objects.
 func (e *encoder) valueIn(v any, depth int) error {
+	start := len(e.dst)
 	dst, ok, err := appendSimple(e.dst, v)
 	if ok {
 		e.dst = dst
+		e.hideNames(start)
 		return err
 	}
 	if b, ok := v.([]byte); ok {
@@ -196,10 +244,19 @@ func (e *encoder) valueIn(v any, depth int) error {
 	case err != nil:
 	case found == 0:
 		e.dst, err = appendCodec(e.dst, e.codec, v)
+		e.hideNames(start)
 	default:
-		e.dst, e.attachments, err = appendBinary(e.dst, e.attachments, v, found&holdsNamed != 0)
+		err = e.binary(v, found&holdsNamed != 0)
 	}
 	return err
+}
+
+// hideNames changes, if e is to do so, the names of what looks like placeholders behind
+// start, where no placeholders are.
+func (e *encoder) hideNames(start int) {
+	if e.hide {
+		e.dst = append(e.dst[:start], rawjson.HideNames(e.dst[start:])...)
+	}
 }
 
 // bytes writes the placeholder of an attachment, or null for a nil slice.

@@ -107,18 +107,24 @@ func checkPacket(t *testing.T, k packet.Packet) {
 	}
 }
 
-// Attachments come as they may: whatever completes can be decoded, and decodes
-// to the same when it is encoded again with its attachments.
+// What a client sends can be sent on: whatever completes can be decoded, and then be
+// encoded with no more attachments and bytes than it had, and is the same to whoever
+// gets that. It never fails, and nobody who gets it finds fault with it.
 func FuzzReassemble(f *testing.F) {
 	f.Add([]byte(`51-["m",{"_placeholder":true,"num":0}]`), []byte{1, 2}, []byte{}, uint8(1))
 	f.Add([]byte(`52-["m",{"_placeholder":true,"num":1},[{"x":{"num":0,"_placeholder":true}}]]`), []byte{1}, []byte{2}, uint8(2))
 	f.Add([]byte(`61-/a,7[{"_placeholder":1,"num":9},{"\u005fplaceholder":true,"num":0e0}]`), []byte{}, []byte{1}, uint8(1))
 	f.Add([]byte(`51-["m",{"_placeholder":true,"num":"splice"}]`), []byte{1}, []byte{1}, uint8(3))
+	f.Add([]byte(`52-["m",{"_placeholder":true,"num":0,"x":{"_placeholder":true,"num":1}}]`), []byte{1}, []byte{1}, uint8(2))
+	f.Add([]byte(`52-["m",{"_placeholder":true,"num":0},{"_placeholder":true,"num":-0.0}]`), []byte{1}, []byte{1}, uint8(2))
 	f.Fuzz(func(t *testing.T, text, a, b []byte, n uint8) {
 		d := packet.Decoder{MaxAttachments: 4, MaxBytes: 64}
 		k, complete, err := d.Text(text)
+		size := 0
 		for i := 0; i < int(n%6) && err == nil && !complete; i++ {
-			k, complete, err = d.Binary([][]byte{a, b}[i%2])
+			p := [][]byte{a, b}[i%2]
+			size += len(p)
+			k, complete, err = d.Binary(p)
 		}
 		if err != nil || !complete || text[0] < '5' {
 			return
@@ -135,16 +141,83 @@ func FuzzReassemble(f *testing.F) {
 		if err != nil {
 			t.Fatalf("encoding %v: %v", values, err)
 		}
-		if wire[0] == '3' || bytes.Count(wire, []byte("_placeholder")) > len(bin) {
-			return // nothing binary, or data that looks like a placeholder, which must not be sent (as upstream)
+		if len(bin) > len(k.Args.Attachments()) || len(bytes.Join(bin, nil)) > size {
+			t.Fatalf("%q: %d attachments became %d", text, len(k.Args.Attachments()), len(bin))
 		}
-		again := packet.Decoder{MaxAttachments: len(bin)}
-		k, err = receive(&again, string(wire), bin...)
+		again := packet.Decoder{MaxAttachments: 4, MaxBytes: 64}
+		mustDecodeAs(t, text, values)(receive(&again, string(wire), bin...))
+		data, bin, err := packet.AppendAckData(nil, nil, values)
 		if err != nil {
-			t.Fatalf("%q from %q: %v", wire, text, err)
+			t.Fatal(err)
 		}
-		if got, err := decodeAll(k.Args); err != nil || !reflect.DeepEqual(got, values) {
-			t.Fatalf("%q: got %v, error %v, want %v", text, got, err, values)
+		mustDecodeAs(t, text, values)(packet.Build(packet.Packet{Type: packet.Ack, Namespace: "/"}, data, bin))
+	})
+}
+
+// mustDecodeAs returns what compares a packet with the values that it had.
+func mustDecodeAs(t *testing.T, text []byte, want []any) func(packet.Packet, error) {
+	return func(k packet.Packet, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if got, err := decodeAll(k.Args); err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%q: got %v, error %v, want %v", text, got, err, want)
+		}
+	}
+}
+
+// Values of any kind that look like placeholders, beside binary data: what is encoded
+// for other encodings is what it was, and what is encoded for clients is that or an
+// error.
+func FuzzLookalikes(f *testing.F) {
+	for _, s := range []string{
+		`{"_placeholder":true,"num":0}`, `[{"\u005fplaceholder":true,"num":1}]`, `"_placeholder"`, `{"a":"say \"_placeholder\""}`,
+		`{"_placeholder":{"_placeholder":true,"num":0},"num":-0}`, `{"_placeholder":true,"_placeholder":false}`, `"\\_placeholder"`,
+	} {
+		f.Add([]byte(s), []byte{1})
+	}
+	f.Fuzz(func(t *testing.T, raw, bin []byte) {
+		var tree any
+		if !utf8.Valid(raw) || depth(raw) > 100 || json.Unmarshal(raw, &tree) != nil {
+			return
+		}
+		type mixed struct {
+			R json.RawMessage
+			B []byte
+			T any
+		}
+		data, list, err := packet.AppendAckData(nil, nil, []any{json.RawMessage(raw), tree, mixed{raw, bin, tree}, bin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := packet.Build(packet.Packet{Type: packet.Ack}, data, list)
+		if err != nil {
+			t.Fatalf("%s: %s: %v", raw, data, err)
+		}
+		var again json.RawMessage
+		var got any
+		var both mixed
+		if err := k.Args.Decode(nil, &again, &got, &both); err != nil {
+			t.Fatalf("%s: %s: %v", raw, data, err)
+		}
+		var first, second any
+		if json.Unmarshal(again, &first) != nil || json.Unmarshal(both.R, &second) != nil {
+			t.Fatalf("%s: %s became %s and %s", raw, data, again, both.R)
+		}
+		for _, v := range []any{first, second, got, both.T} {
+			if !reflect.DeepEqual(v, tree) {
+				t.Fatalf("%s: %s became %v", raw, data, v)
+			}
+		}
+		text, list, err := packet.AppendAck(nil, nil, packet.Header{}, []any{json.RawMessage(raw), bin})
+		if err == nil {
+			_, err = receive(new(packet.Decoder), string(text), list...)
+		} else if err == packet.ErrLooksBinary {
+			err = nil
+		}
+		if err != nil {
+			t.Fatalf("%s: %s: %v", raw, text, err)
 		}
 	})
 }

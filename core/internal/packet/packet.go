@@ -10,7 +10,10 @@
 // behaviour; the tests carry the same ids.
 package packet
 
-import "errors"
+import (
+	"errors"
+	"unsafe"
+)
 
 // A Type tells what a packet is for. Events and acks with attachments have
 // type characters of their own on the wire (5 and 6, SIO-ENC-1), but not here:
@@ -59,6 +62,16 @@ type Packet struct {
 	Data      []byte // of a CONNECT or CONNECT_ERROR: JSON, or nil if the packet has none
 }
 
+// EventName returns the name of an EVENT. One that is most of the packet shares its
+// memory, which never changes: so a long name exists once. A short one keeps nothing
+// large.
+func (k *Packet) EventName() string {
+	if !k.Args.lent && len(k.Name) > len(k.Args.raw) {
+		return unsafe.String(&k.Name[0], len(k.Name)) //nolint:gosec // see above
+	}
+	return string(k.Name)
+}
+
 // MaxDepth is how many arrays and objects may stand inside each other in a
 // received packet, the list of arguments being the first. A peer's nesting
 // becomes our stack when a value is decoded, so it needs a bound; the number is
@@ -79,6 +92,7 @@ var (
 	ErrTooManyAttachments = errors.New("too many attachments")
 	ErrAttachmentBytes    = errors.New("attachments too large")
 	ErrPlaceholder        = errors.New("illegal attachments")
+	ErrLooksBinary        = errors.New("an object with _placeholder: true cannot be sent together with binary data")
 	ErrUnexpectedText     = errors.New("got plaintext data when reconstructing a packet")
 	ErrUnexpectedBinary   = errors.New("got binary data when not reconstructing a packet")
 )

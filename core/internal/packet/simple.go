@@ -103,18 +103,11 @@ func appendFloat(dst []byte, f float64, size int) ([]byte, bool, error) {
 // reports false, without having changed dst, if there is none or if value and
 // destination do not fit; the codec then finds the right words for that.
 func decodeSimple(raw []byte, dst any) bool {
-	switch d := dst.(type) {
-	case *bool:
+	if d, ok := dst.(*bool); ok {
 		if d == nil || raw[0] != 't' && raw[0] != 'f' {
 			return false
 		}
 		*d = raw[0] == 't'
-		return true
-	case *json.RawMessage:
-		if d == nil {
-			return false
-		}
-		*d = append((*d)[:0], raw...)
 		return true
 	}
 	if c := raw[0]; c != '-' && !rawjson.IsDigit(c) {

@@ -64,7 +64,11 @@ func (e *encoder) object(m map[string]any, depth int) error {
 		if i > 0 {
 			e.dst = append(e.dst, ',')
 		}
-		e.dst = append(rawjson.AppendString(e.dst, name), ':')
+		if e.hide {
+			e.dst = append(rawjson.AppendName(e.dst, name), ':')
+		} else {
+			e.dst = append(rawjson.AppendString(e.dst, name), ':')
+		}
 		if err := e.valueIn(m[name], depth+1); err != nil {
 			return err
 		}

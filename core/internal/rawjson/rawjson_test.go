@@ -83,7 +83,8 @@ func TestSIO_BIN_4_SIO_BIN_5_Placeholders(t *testing.T) {
 		want string
 	}{
 		{string(rawjson.AppendPlaceholder(nil, 1)), "1 true"},
-		{`{"num":1.0,"x":{},"\u005fplaceholder":true}`, "1 true"},
+		{`{"n\u0075m":1.0,"x":{},"_placeholder":true}`, "1 true"},
+		{`{"num":1.0,"x":{},"\u005fplaceholder":true}`, "0 false"}, // see PlainNames
 		{`{"_placeholder":true,"num":2}`, "0 false"},
 		{`{"_placeholder":true,"num":0.5}`, "0 false"},
 		{`{"_placeholder":1,"num":0}`, "0 false"},
@@ -93,6 +94,34 @@ func TestSIO_BIN_4_SIO_BIN_5_Placeholders(t *testing.T) {
 		i, ok := rawjson.PlaceholderIndex([]byte(c.json), 2)
 		if got := fmt.Sprint(i, ok); got != c.want {
 			t.Errorf("%s: %s, want %s", c.json, got, c.want)
+		}
+	}
+}
+
+func TestSIO_BIN_4_NamesOfPlaceholders(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ in, plain, hidden string }{
+		{`{"_placeholder":true}`, `{"_placeholder":true}`, `{"\u005fplaceholder":true}`},
+		{`{"\u005Fplac\u0065holder":true}`, `{"_placeholder":true}`, `{"\u005Fplac\u0065holder":true}`},
+		{`["_placeholder","\u005fplaceholder"]`, `["_placeholder","_placeholder"]`, `["\u005fplaceholder","\u005fplaceholder"]`},
+		{`"\\_placeholder"`, `"\\_placeholder"`, `"\\_placeholder"`},
+		{`"\"_placeholder"`, `"\"_placeholder"`, `"\"\u005fplaceholder"`}, // which means the same
+		{`{"placeholder":"_","a":"\u0061"}`, `{"placeholder":"_","a":"\u0061"}`, `{"placeholder":"_","a":"\u0061"}`},
+		{`"\u005f"`, `"\u005f"`, `"\u005f"`},
+		{``, ``, ``},
+	} {
+		if got := string(rawjson.PlainNames([]byte(c.in))); got != c.plain {
+			t.Errorf("%s in plain is %s, want %s", c.in, got, c.plain)
+		}
+		if got := string(rawjson.HideNames([]byte(c.in))); got != c.hidden {
+			t.Errorf("%s hidden is %s, want %s", c.in, got, c.hidden)
+		}
+	}
+	for _, name := range []string{"_placeholder", "a\"b"} {
+		var back string
+		p := rawjson.AppendName(nil, name)
+		if err := json.Unmarshal(p, &back); err != nil || back != name || strings.Contains(string(p), "_") {
+			t.Errorf("%q became %s", name, p)
 		}
 	}
 }
