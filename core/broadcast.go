@@ -160,8 +160,8 @@ func (s *Socket) deliver(m []*frame.Frame, volatile bool) {
 	switch {
 	case s.state.Load() != stateConnected:
 	case volatile:
-		s.client.session.SendVolatile(m...)
+		s.client.session.SendVolatile(s.client.dialect(m)...)
 	default:
-		_ = s.client.session.Send(m...)
+		_ = s.client.session.Send(s.client.dialect(m)...)
 	}
 }

@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/url"
 	"strings"
@@ -16,6 +17,21 @@ import (
 
 // old reports whether the client speaks revision 4.
 func (c *client) old() bool { return c.session.Protocol() == 3 }
+
+// dialect returns the frames of an event or ack as the client can read them. Clients of
+// Socket.IO 1 on polling end the connection at a U+FFFD, which is what becomes of half a
+// surrogate pair here. The reference sends that as it came, as an escape.
+func (c *client) dialect(m []*frame.Frame) []*frame.Frame {
+	if !c.old() || c.server.wire.parser != nil || m[0].Binary() || !bytes.Contains(m[0].Payload(), []byte("\ufffd")) {
+		return m
+	}
+	text := m[0].Payload()
+	escaped := frame.Text(packet.EscapeReplacements(append(frame.Buffer(len(text)), text[0]), text[1:]))
+	if m[0].Plain() {
+		escaped.SetPlain()
+	}
+	return append([]*frame.Frame{escaped}, m[1:]...)
+}
 
 // Opened implements [engine.Opener]. Old clients do not ask to be connected to
 // the root namespace (SIO-V2-1).

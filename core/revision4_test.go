@@ -285,3 +285,46 @@ func TestSIO_V2_6_GoneWhileTheChainRuns(t *testing.T) {
 		close(leave)
 	})
 }
+
+// Half an emoji, as cutting a string in JavaScript makes it, came back as a raw U+FFFD, and
+// clients of Socket.IO 1 on polling ended the connection. An escape is fine for all.
+func TestEIO_V3_19_HalfASurrogatePairComesBackAsAnEscape(t *testing.T) {
+	oldClients(t, sio.Options{}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		srv.On("echo", func(c *sio.Ctx) error {
+			var v any
+			if err := c.Bind(&v); err != nil {
+				return err
+			}
+			if err := c.Emit("echo", v); err != nil {
+				return err
+			}
+			if err := srv.Emit("all", v, []byte("\xff")); err != nil {
+				return err
+			}
+			return c.Ack("\xff")
+		})
+		_, sid, _ := strings.Cut(oldFetch(t, d, ""), `"sid":"`)
+		sid, _, _ = strings.Cut(sid, `"`)
+		young := d.WebSocket(t)
+		young.Want("40")
+		for _, s := range []struct{ post, want string }{
+			{"", "2:40"},
+			{`22:420["echo","\ud83d x"]`, "ok"},
+			{"", ""},
+		} {
+			got := oldFetch(t, d, s.post, "sid", sid)
+			if s.post != "" || strings.HasPrefix(s.want, "2:") {
+				if got != s.want {
+					t.Fatalf("%q: got %q, want %q", s.post, got, s.want)
+				}
+				continue
+			}
+			for _, part := range []string{`["echo","\ufffd x"]`, `["all","\ufffd x",`, `430["\ufffd"]`} {
+				if !strings.Contains(got, part) || strings.Contains(got, "\ufffd") {
+					t.Errorf("got %q, want %s", got, part)
+				}
+			}
+		}
+		young.Want(`451-["all","\ufffd x",{"_placeholder":true,"num":0}]`)
+	})
+}

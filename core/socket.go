@@ -108,7 +108,7 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	s.client.session.SendVolatile(m...)
+	s.client.session.SendVolatile(s.client.dialect(m)...)
 	return nil
 }
 
@@ -125,7 +125,7 @@ func (s *Socket) send(m []*frame.Frame) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	return s.wrapSend(s.client.session.Send(m...))
+	return s.wrapSend(s.client.session.Send(s.client.dialect(m)...))
 }
 
 func (s *Socket) wrapSend(err error) error {

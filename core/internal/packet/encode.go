@@ -126,6 +126,17 @@ func AppendWithData(dst []byte, t Type, h Header, data []byte, attachments int) 
 	return e.dst
 }
 
+// EscapeReplacements appends a text packet, which has to be one of this package's, with an
+// escape in its JSON for each U+FFFD.
+func EscapeReplacements(dst, p []byte) []byte {
+	json := p
+	if i := bytes.IndexByte(p, '/'); i >= 0 && bytes.IndexByte(p[:i], '[') < 0 { // there is a namespace
+		_, json = new(Decoder).cutNamespace(p[i:])
+	}
+	dst = append(dst, p[:len(p)-len(json)]...)
+	return append(dst, bytes.ReplaceAll(json, []byte("\ufffd"), []byte(`\ufffd`))...)
+}
+
 // AppendConnect appends a CONNECT packet. The data is JSON, an object, or nil
 // for none; it is written as it is.
 func AppendConnect(dst []byte, namespace string, data []byte) []byte {

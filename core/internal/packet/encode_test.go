@@ -305,3 +305,18 @@ func TestDirectPathsMatchEncodingJSON(t *testing.T) {
 		}
 	}
 }
+
+func TestEscapeReplacements(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		`2["echo","plain €😀\n"]`:           `2["echo","plain €😀\n"]`,
+		"2[\"\ufffd x\",\"/\ufffd,\"]":     `2["\ufffd x","/\ufffd,"]`,
+		"51-/\ufffd[1,17[\"\ufffd\"]":      "51-/\ufffd[1,17[\"\\ufffd\"]",
+		"3/a,5[{\"\ufffd\":[\"\ufffd\"]}]": `3/a,5[{"\ufffd":["\ufffd"]}]`,
+		"1/\ufffd,":                        "1/\ufffd,",
+	} {
+		if got := string(packet.EscapeReplacements([]byte("4"), []byte(in))); got != "4"+want {
+			t.Errorf("%s became %s, want %s", in, got, want)
+		}
+	}
+}

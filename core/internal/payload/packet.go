@@ -5,7 +5,8 @@ package payload
 import (
 	"encoding/base64"
 	"errors"
-	"unicode/utf8"
+
+	"github.com/sioplug/sioplug/core/internal/text"
 )
 
 // A Type is the first character of a packet in its text form (Engine.IO
@@ -26,8 +27,8 @@ const (
 // binaryMark stands in front of a binary message that has to travel as text.
 const binaryMark = 'b'
 
-// A Packet is one decoded packet. Data aliases what it was decoded from,
-// except for binary messages that came as base64.
+// A Packet is one decoded packet. Data aliases what it was decoded from, except for
+// binary messages that came as base64 and text that was not UTF-8.
 type Packet struct {
 	Type   Type
 	Binary bool
@@ -39,50 +40,24 @@ type Packet struct {
 var (
 	ErrEmpty   = errors.New("empty packet")
 	ErrType    = errors.New("unknown packet type")
-	ErrUTF8    = errors.New("text packet is not UTF-8")
-	ErrBase64  = errors.New("binary packet is not base64")
 	errUnended = errors.New("no next packet")
 )
 
-// Decode decodes a text packet (EIO-DEC-1 to EIO-DEC-4). A binary message
-// outside of a payload needs no decoding: its bytes are the message.
+// Decode decodes a text packet (EIO-DEC-1 to EIO-DEC-4), of which everything that is
+// not UTF-8 becomes U+FFFD. A binary message outside of a payload needs no decoding:
+// its bytes are the message.
 func Decode(p []byte) (Packet, error) {
 	if len(p) == 0 {
 		return Packet{}, ErrEmpty
 	}
 	switch t := Type(p[0]); {
 	case t == binaryMark:
-		data, err := decodeBase64(p[1:])
-		return Packet{Type: Message, Binary: true, Data: data}, err
+		return Packet{Type: Message, Binary: true, Data: text.Base64(p[1:])}, nil
 	case t < Open || t > Noop:
 		return Packet{}, ErrType
-	case !utf8.Valid(p):
-		return Packet{}, ErrUTF8
 	default:
-		return Packet{Type: t, Data: p[1:]}, nil
+		return Packet{Type: t, Data: text.Valid(p[1:])}, nil
 	}
-}
-
-// decodeBase64 takes both alphabets, with and without padding, because the
-// reference does and some clients rely on it (EIO-DEC-2). It refuses the rest
-// instead of guessing.
-func decodeBase64(p []byte) ([]byte, error) {
-	for len(p) > 0 && p[len(p)-1] == '=' {
-		p = p[:len(p)-1]
-	}
-	enc := base64.RawStdEncoding
-	for _, c := range p {
-		if c == '-' || c == '_' {
-			enc = base64.RawURLEncoding
-			break
-		}
-	}
-	out := make([]byte, enc.DecodedLen(len(p)))
-	n, err := enc.Decode(out, p)
-	if err != nil {
-		return nil, ErrBase64
-	}
-	return out[:n], nil
 }
 
 // AppendBinary appends a binary message in its text form (EIO-ENC-4).

@@ -77,7 +77,10 @@ func TestReader(t *testing.T) {
 		{"EIO-DEC-2 no padding", "bAQIDBA", []payload.Packet{bin("\x01\x02\x03\x04")}, nil},
 		{"EIO-DEC-2 URL alphabet", "b-_8=", []payload.Packet{bin("\xfb\xff")}, nil},
 		{"EIO-DEC-2 empty", "b", []payload.Packet{bin("")}, nil},
-		{"EIO-DEC-2 not base64 (better: refused)", "4a\x1eb!!", []payload.Packet{msg("a")}, payload.ErrBase64},
+		{"EIO-DEC-2 a line break at the end, as from Java", "bAw==\n", []payload.Packet{bin("\x03")}, nil},
+		{"EIO-DEC-2 lines", "bAQID\r\nBAU=\r\n\x1e4a", []payload.Packet{bin("\x01\x02\x03\x04\x05"), msg("a")}, nil},
+		{"EIO-DEC-2 blanks and padding anywhere", "bAw oR\x1ebAwo= \x1ebAw=\n=", []payload.Packet{bin("\x03\n\x11"), bin("\x03\n"), bin("\x03")}, nil},
+		{"EIO-DEC-2 not base64", "4a\x1eb!!", []payload.Packet{msg("a"), bin("")}, nil},
 		{"EIO-DEC-3", "", nil, payload.ErrEmpty},
 		{"EIO-DEC-4 7", "7", nil, payload.ErrType},
 		{"EIO-DEC-4 a", "a123", nil, payload.ErrType},
@@ -85,7 +88,8 @@ func TestReader(t *testing.T) {
 		{"EIO-DEC-6 stops at the first error", "4a\x1exyz\x1e4b", []payload.Packet{msg("a")}, payload.ErrType},
 		{"EIO-DEC-7 consecutive separators", "4a\x1e\x1e4b", []payload.Packet{msg("a")}, payload.ErrEmpty},
 		{"EIO-DEC-7 trailing separator", "4a\x1e", []payload.Packet{msg("a")}, payload.ErrEmpty},
-		{"text must be UTF-8", "4\xff", nil, payload.ErrUTF8},
+		{"EIO-POST-7 text that is not UTF-8", "4\xff\xe9\x1e4\xe2\x82\x1e4a", []payload.Packet{msg("\ufffd\ufffd"), msg("\ufffd"), msg("a")}, nil},
+		{"a type that is not UTF-8", "\xff", nil, payload.ErrType},
 	} {
 		got, err := packets(c.in)
 		if !errors.Is(err, c.err) {

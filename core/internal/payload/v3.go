@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/text"
 )
 
 // Revision 3 of the protocol, for clients of Socket.IO 1 and 2. Its text
@@ -36,8 +37,7 @@ func DecodeV3(p []byte) (Packet, error) {
 	if len(p) == 1 || Type(p[1]) < Open || Type(p[1]) > Noop {
 		return Packet{}, ErrType
 	}
-	data, err := decodeBase64(p[2:])
-	return Packet{Type: Type(p[1]), Binary: true, Data: data}, err
+	return Packet{Type: Type(p[1]), Binary: true, Data: text.Base64(p[2:])}, nil
 }
 
 // DecodeBinaryV3 decodes a binary packet of revision 3, which begins with its
@@ -132,8 +132,12 @@ type ReaderV3 struct {
 
 // NewReaderV3 returns a ReaderV3 of p, which is of the form for binary if octets
 // is set, and otherwise text. An empty text is an error, "0:" and an empty
-// binary payload are not (EIO-V3-8, EIO-V3-10).
+// binary payload are not (EIO-V3-8, EIO-V3-10). Lengths count the text that p is when
+// everything that is not UTF-8 has become U+FFFD.
 func NewReaderV3(p []byte, octets bool) ReaderV3 {
+	if !octets {
+		p = text.Valid(p)
+	}
 	r := ReaderV3{rest: p, octets: octets}
 	r.skip()
 	if len(p) == 0 {
@@ -224,9 +228,6 @@ func cutUnits(p []byte, n int) (head, rest []byte, err error) {
 	i := 0
 	for n > 0 && i < len(p) {
 		r, size := utf8.DecodeRune(p[i:])
-		if r == utf8.RuneError && size == 1 {
-			return nil, nil, ErrUTF8
-		}
 		if n--; r > lastOfOneUnit {
 			n--
 		}
