@@ -98,7 +98,9 @@ type Message struct {
 
 	// Data is a JSON array of an event's name and arguments, for Broadcast and
 	// ServerEvent. Binary values are in Attachments; in Data, the object
-	// {"_placeholder":true,"num":0} stands for the first one, and so on.
+	// {"_placeholder":true,"num":0} stands for the first one, and so on, each
+	// exactly once. An object that only looks like that has an escape in the
+	// name, "\u005fplaceholder", so Data should be passed on as it is.
 	Data        []byte
 	Attachments [][]byte
 

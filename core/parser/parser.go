@@ -37,8 +37,14 @@ type Packet struct {
 	// ConnectError an object; a Disconnect has none.
 	Data []byte
 
-	// Attachments are the binary values of an Event or an Ack. In Data, the
-	// object {"_placeholder":true,"num":0} stands for the first one, and so on.
+	// Attachments are the binary values of an Event or an Ack, or what a Decoder
+	// found in a Connect. In Data, the object {"_placeholder":true,"num":0} stands
+	// for the first one, and so on. Each has exactly one such object, in any order.
+	//
+	// If there are attachments, an object of the application's that looks like that
+	// has an escape in the name of its member: {"\u005fplaceholder":true,"num":0}.
+	// To JSON that is the same name. A parser that cannot tell the two apart on the
+	// wire returns an error for such a packet.
 	Attachments [][]byte
 }
 
@@ -73,7 +79,7 @@ type Decoder interface {
 }
 
 // Limits bound what a [Decoder] may allocate for one packet, beyond the size of
-// a message, which the transport bounds.
+// a message, which the transport bounds. They come from the server's Options.
 type Limits struct {
 	MaxAttachments int // how many binary values
 	MaxBytes       int // how many bytes they may have together

@@ -25,6 +25,7 @@ func TestParser(t *testing.T, p parser.Parser) {
 		{"packets", parserSuite.packets},
 		{"memory", parserSuite.memory},
 		{"connections", parserSuite.connections},
+		{"objects that look like placeholders", parserSuite.lookalikes},
 		{"attachments", parserSuite.attachments},
 		{"bytes", parserSuite.bytes},
 		{"broken messages", parserSuite.broken},
@@ -169,6 +170,20 @@ func (s parserSuite) packets(t *testing.T) {
 	for _, p := range samples() {
 		mustMatch(t, decodeAll(t, d, s.encode(t, p)), p)
 	}
+}
+
+// lookalikes: an object of the application's that looks like a placeholder arrives as it
+// is, or is an error of who sends it. See [parser.Packet].
+func (s parserSuite) lookalikes(t *testing.T) {
+	p := &parser.Packet{
+		Type: parser.Event, Namespace: "/", Attachments: [][]byte{{1}},
+		Data: []byte(`["e",{"\u005fplaceholder":true,"num":0},{"_placeholder":true,"num":0}]`),
+	}
+	messages, err := s.parser.Encode(p)
+	if err != nil {
+		return
+	}
+	mustMatch(t, decodeAll(t, s.parser.NewDecoder(generous()), messages), p)
 }
 
 // memory: neither do messages share that of the packet or of each other, nor packets

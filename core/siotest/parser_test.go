@@ -17,6 +17,7 @@ func TestMistakesOfParsersAreFound(t *testing.T) {
 	t.Parallel()
 	mustBeFound(t, map[string]string{
 		"no ids":                "TestStandardParser/packets",
+		"lookalikes":            "TestStandardParser/objects_that_look_like_placeholders",
 		"messages share memory": "TestStandardParser/memory",
 		"packets share memory":  "TestStandardParser/memory",
 		"one packet for all":    "TestStandardParser/memory",
@@ -32,6 +33,11 @@ type standard struct{ mistake string }
 
 func (s standard) Encode(p *parser.Packet) ([]parser.Message, error) {
 	h := packet.Header{Namespace: p.Namespace, ID: p.ID, HasID: p.HasID && s.mistake != "no ids"}
+	if s.mistake != "lookalikes" {
+		if err := packet.CheckWire(p.Data, len(p.Attachments)); err != nil {
+			return nil, err
+		}
+	}
 	var text []byte
 	switch p.Type {
 	case parser.Connect, parser.ConnectError:

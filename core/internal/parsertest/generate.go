@@ -19,11 +19,26 @@ func Packets(seed uint64, n int) []Packet {
 	return packets
 }
 
+// PacketsOfMsgpack is like Packets for an encoding that has no placeholders: there are
+// more binary values, and objects that look like placeholders.
+func PacketsOfMsgpack(seed uint64, n int) []Packet {
+	packets := make([]Packet, n)
+	for i := range packets {
+		g := generator{
+			Rand:        rand.New(rand.NewPCG(seed, uint64(i))), //nolint:gosec // not for secrets
+			attachments: 40, lookalikes: true,
+		}
+		packets[i] = g.packet()
+	}
+	return packets
+}
+
 // A generator makes random values.
 type generator struct {
 	*rand.Rand
 
-	attachments int // how many there may still be
+	attachments int  // how many there may still be
+	lookalikes  bool // make objects that look like placeholders
 }
 
 func (g *generator) packet() Packet {
@@ -96,6 +111,10 @@ func (g *generator) list(depth int) []any {
 
 func (g *generator) object(depth int) map[string]any {
 	object := make(map[string]any)
+	if g.lookalikes && g.IntN(6) == 0 {
+		object["_placeholder"] = pick[any](g, true, true, true, false, 1.0)
+		object["num"] = pick[any](g, 0.0, 0.0, 1.0, 99.0, "0")
+	}
 	for range g.size() {
 		// JavaScript moves names that are indexes to the front: none begins with a digit.
 		object["k"+g.text()] = g.value(depth)

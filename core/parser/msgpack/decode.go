@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/tinylib/msgp/msgp"
 
 	"github.com/sioplug/sioplug/core/internal/packet"
 	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/internal/text"
 	"github.com/sioplug/sioplug/core/parser"
 )
 
@@ -30,13 +30,16 @@ func (d *decoder) Decode(m parser.Message) (*parser.Packet, error) {
 	return p, nil
 }
 
-// A reader turns MessagePack into JSON and attachments. The JSON has at most six
-// bytes for each one of the message, where that is a control character.
+// A reader turns MessagePack into JSON and attachments, in time proportional to the
+// message. The JSON has at most six bytes for each one of the message, where that is a
+// control character, and a placeholder for each attachment.
 type reader struct {
 	in          []byte // what has not been read yet
 	out         []byte // JSON
 	attachments [][]byte
-	bytes       int // in the attachments
+	bytes       int    // in the attachments
+	unwanted    bool   // what is read now is for nobody
+	junk        []byte // the JSON of that
 	limits      parser.Limits
 }
 
@@ -44,11 +47,10 @@ type reader struct {
 // JavaScript, members that nobody knows do not count, and the last one of a name
 // does.
 func (r *reader) packet() (*parser.Packet, error) {
-	n, in, err := msgp.ReadMapHeaderBytes(r.in)
+	n, err := r.mapHeader()
 	if err != nil {
 		return nil, err
 	}
-	r.in = in
 	p := new(parser.Packet)
 	var seen struct{ packetType, namespace bool }
 	for range n {
@@ -98,12 +100,12 @@ func (r *reader) packetType(p *parser.Packet) error {
 
 func (r *reader) namespace(p *parser.Packet) error {
 	ns, err := r.string()
-	if err != nil || !utf8.Valid(ns) {
+	if err != nil {
 		return errNamespace
 	}
 	p.Namespace = "/"
 	if string(ns) != "/" { // which most packets are for, and needs no memory
-		p.Namespace = string(ns)
+		p.Namespace = string(text.Valid(ns))
 	}
 	return nil
 }
@@ -119,28 +121,61 @@ func (r *reader) id(p *parser.Packet) error {
 	return nil
 }
 
-// sizeOfPlaceholder is what the first placeholder takes, so that small packets with
-// an attachment need no second buffer.
-const sizeOfPlaceholder = len(`{"_placeholder":true,"num":0}`)
+// What there is room for from the start: so much JSON and the first placeholder.
+// Larger packets grow.
+const (
+	firstRoom         = 4 << 10
+	sizeOfPlaceholder = len(`{"_placeholder":true,"num":0}`)
+)
 
+// data reads the payload. There may be any number of members of that name, of which the
+// last one counts: they use the same memory.
 func (r *reader) data(p *parser.Packet) error {
 	p.Data, p.Attachments = nil, nil
-	r.attachments = nil
+	r.attachments, r.bytes = nil, 0
 	if r.undefined() { // ECO-MP-2
 		return nil
 	}
-	r.out = make([]byte, 0, len(r.in)+len(r.in)/2+sizeOfPlaceholder)
+	if r.out == nil {
+		r.out = make([]byte, 0, min(len(r.in)+len(r.in)/2, firstRoom)+sizeOfPlaceholder)
+	}
+	r.out = r.out[:0]
 	err := r.value(packet.MaxDepth)
 	p.Data, p.Attachments = r.out, r.attachments
-	r.out, r.attachments = nil, nil
 	return err
 }
 
 // ignore reads a value that nobody wants.
 func (r *reader) ignore() error {
+	wanted := r.out
+	r.out, r.unwanted = r.junk[:0], true
 	err := r.value(packet.MaxDepth)
-	r.out, r.attachments = r.out[:0], nil
+	r.out, r.junk, r.unwanted = wanted, r.out, false
 	return err
+}
+
+// mapHeader and arrayHeader read how many members or elements follow. Each takes some
+// bytes of what is left, so a larger number is refused at once.
+func (r *reader) mapHeader() (int, error) {
+	n, in, err := msgp.ReadMapHeaderBytes(r.in)
+	if err != nil {
+		return 0, err
+	}
+	if r.in = in; uint64(n)*2 > uint64(len(in)) {
+		return 0, errShort
+	}
+	return int(n), nil
+}
+
+func (r *reader) arrayHeader() (int, error) {
+	n, in, err := msgp.ReadArrayHeaderBytes(r.in)
+	if err != nil {
+		return 0, err
+	}
+	if r.in = in; uint64(n) > uint64(len(in)) {
+		return 0, errShort
+	}
+	return int(n), nil
 }
 
 // whole reads a whole number of at most limit. It reports false if there is none.
@@ -215,14 +250,13 @@ func (r *reader) value(depth int) error {
 }
 
 func (r *reader) array(depth int) error {
-	n, in, err := msgp.ReadArrayHeaderBytes(r.in)
+	n, err := r.arrayHeader()
 	switch {
 	case err != nil:
 		return err
 	case depth < 0:
 		return errDepth
 	}
-	r.in = in
 	r.out = append(r.out, '[')
 	for i := range n {
 		if i > 0 {
@@ -237,14 +271,13 @@ func (r *reader) array(depth int) error {
 }
 
 func (r *reader) object(depth int) error {
-	n, in, err := msgp.ReadMapHeaderBytes(r.in)
+	n, err := r.mapHeader()
 	switch {
 	case err != nil:
 		return err
 	case depth < 0:
 		return errDepth
 	}
-	r.in = in
 	r.out = append(r.out, '{')
 	first := len(r.out)
 	for range n {
@@ -268,11 +301,17 @@ func (r *reader) object(depth int) error {
 	return nil
 }
 
-// key reads the name of a member. In JavaScript, a number is one.
+// key reads the name of a member. In JavaScript, a number is one. This encoding has no
+// placeholders, so what looks like one must not become one.
 func (r *reader) key() error {
 	switch msgp.NextType(r.in) {
 	case msgp.StrType:
-		return r.text()
+		start := len(r.out)
+		err := r.text()
+		if len(r.out)-start == len(`"_placeholder"`) {
+			r.out = append(r.out[:start], rawjson.HideNames(r.out[start:])...)
+		}
+		return err
 	case msgp.IntType, msgp.UintType:
 		r.out = append(r.out, '"')
 		err := r.number()
@@ -283,16 +322,15 @@ func (r *reader) key() error {
 	}
 }
 
+// text reads a string. JavaScript writes half a surrogate pair as bytes that are not
+// UTF-8, which it reads as U+FFFD.
 func (r *reader) text() error {
 	s, err := r.string()
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !utf8.Valid(s):
-		return errUTF8
 	}
 	r.out = append(r.out, '"')
-	r.out = append(rawjson.AppendText(r.out, s), '"')
+	r.out = append(rawjson.AppendText(r.out, text.Valid(s)), '"')
 	return nil
 }
 
@@ -330,6 +368,10 @@ func (r *reader) float() error {
 
 // attach takes a binary value, and writes the placeholder of it.
 func (r *reader) attach(b []byte) error {
+	if r.unwanted {
+		r.out = append(r.out, "null"...)
+		return nil
+	}
 	if len(r.attachments) >= r.limits.MaxAttachments {
 		return errAttachments
 	}

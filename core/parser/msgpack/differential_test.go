@@ -18,7 +18,7 @@ import (
 func TestECO_MP_DifferenceToSocketIOMsgpackParser(t *testing.T) {
 	t.Parallel()
 	node := parsertest.Start(t, parsertest.Msgpack)
-	packets := parsertest.Packets(2, 4000)
+	packets := append(parsertest.Packets(2, 2000), parsertest.PacketsOfMsgpack(3, 3000)...)
 	var ours [][]parsertest.Frame
 	for _, p := range packets {
 		ours = append(ours, []parsertest.Frame{{Binary: encode(t, pack(t, p))}})

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"sync"
 	"unicode/utf8"
@@ -20,7 +19,8 @@ import (
 // notepack.io writes.
 type encoder struct {
 	dst         []byte
-	text        []byte // of a string with escapes
+	text        []byte   // of a string with escapes
+	sizes       []uint32 // of the arrays and objects that are still to be written, in order
 	attachments [][]byte
 	astray      bool // a placeholder stands for no attachment
 }
@@ -43,7 +43,7 @@ func (Parser) Encode(p *parser.Packet) ([]parser.Message, error) {
 
 func (e *encoder) putBack() {
 	e.attachments = nil
-	if cap(e.dst)+cap(e.text) <= maxKept {
+	if cap(e.dst)+cap(e.text)+4*cap(e.sizes) <= maxKept {
 		encoders.Put(e)
 	}
 }
@@ -104,6 +104,8 @@ func (e *encoder) data(p *parser.Packet) error {
 		return errPayload
 	}
 	e.dst = msgp.AppendString(e.dst, "data")
+	sizes := e.measure(p.Data)
+	defer func() { e.sizes = sizes[:0] }()
 	if err := e.value(&rawjson.Cursor{P: p.Data}); err != nil {
 		return err
 	}
@@ -135,24 +137,58 @@ func (e *encoder) value(c *rawjson.Cursor) error {
 	}
 }
 
+// measure finds how many elements or members each array and object has, in the order in
+// which they begin: MessagePack has the number in front, and to make room for it
+// afterwards would move what is inside, at each level once more.
+func (e *encoder) measure(p []byte) []uint32 {
+	e.sizes = e.sizes[:0]
+	var few [32]int
+	open := few[:0] // places in sizes
+	for c := (rawjson.Cursor{P: p}); c.I < len(p); {
+		switch p[c.I] {
+		case '"':
+			c.Str()
+			continue
+		case '[', '{':
+			open = append(open, len(e.sizes))
+			e.sizes = append(e.sizes, 0)
+			if next := p[rawjson.SkipSpace(p, c.I+1)]; next != ']' && next != '}' {
+				e.sizes[len(e.sizes)-1] = 1
+			}
+		case ',':
+			e.sizes[open[len(open)-1]]++
+		case ']', '}':
+			open = open[:len(open)-1]
+		}
+		c.I++
+	}
+	return e.sizes
+}
+
+// size returns the size of the next array or object.
+func (e *encoder) size() uint32 {
+	n := e.sizes[0]
+	e.sizes = e.sizes[1:]
+	return n
+}
+
 func (e *encoder) array(c *rawjson.Cursor) error {
-	start, n := e.begin(), uint32(0)
-	for ; c.More(); n++ {
+	e.dst = msgp.AppendArrayHeader(e.dst, e.size())
+	for c.More() {
 		if err := e.value(c); err != nil {
 			return err
 		}
 	}
-	var head [5]byte
-	e.end(start, msgp.AppendArrayHeader(head[:0], n))
 	return nil
 }
 
 // object writes an object. That it is a placeholder, and stands for an attachment,
 // is known only when it has been read; then what is inside of it does not count.
 func (e *encoder) object(c *rawjson.Cursor) error {
-	start, n, astray := e.begin(), uint32(0), e.astray
+	start, astray := len(e.dst), e.astray
+	e.dst = msgp.AppendMapHeader(e.dst, e.size())
 	var h rawjson.Placeholder
-	for ; c.More(); n++ {
+	for c.More() {
 		name := c.Name()
 		e.string(name)
 		c.Peek()
@@ -168,22 +204,8 @@ func (e *encoder) object(c *rawjson.Cursor) error {
 			e.dst = msgp.AppendBytes(e.dst[:start], e.attachments[i])
 		}
 		e.astray = astray || !ok
-		return nil
 	}
-	var head [5]byte
-	e.end(start, msgp.AppendMapHeader(head[:0], n))
 	return nil
-}
-
-// begin leaves room for the shortest head of an array or object, whose size is not
-// known yet, and end puts the head there.
-func (e *encoder) begin() (start int) {
-	e.dst = append(e.dst, 0)
-	return len(e.dst) - 1
-}
-
-func (e *encoder) end(start int, head []byte) {
-	e.dst = slices.Replace(e.dst, start, start+1, head...)
 }
 
 // string writes a string, given as it stands between its quotes.

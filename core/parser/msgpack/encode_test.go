@@ -120,10 +120,11 @@ func TestECO_MP_5_AttachmentsAreWrittenWhereTheirPlaceholdersAre(t *testing.T) {
 	p := &parser.Packet{
 		Type: parser.Ack, Namespace: "/", HasID: true,
 		Data: []byte(`[[{"num":1,"_placeholder":true},{"a":{"_placeholder":true,"num":0.0}},` +
-			`{"_placeholder":1,"num":0},{"\u005fplaceholder":true,"num":2},{"_placeholder":true,"num":1}]]`),
+			`{"_placeholder":1,"num":0},{"\u005fplaceholder":true,"num":2},{"_placeholder":true,"num":2}]]`),
 		Attachments: [][]byte{{1}, {}, long},
 	}
-	want := ack(t, "95 c400 81a161c40101 82 ac5f706c616365686f6c646572 01 a36e756d 00 c600010000"+strings.Repeat("07", len(long))+"c400")
+	const name = "ac5f706c616365686f6c646572"
+	want := ack(t, "95 c400 81a161c40101 82"+name+"01 a36e756d 00 82"+name+"c3 a36e756d 02 c600010000"+strings.Repeat("07", len(long)))
 	if got := encode(t, p); !bytes.Equal(got, want) {
 		t.Errorf("got  %.100x\nwant %.100x", got, want)
 	}
@@ -166,6 +167,24 @@ func TestEncodingIsBoundedInDepth(t *testing.T) {
 	}
 	if _, err := (msgpack.Parser{}).Encode(nested(513)); err == nil {
 		t.Error("no error for 513 levels")
+	}
+}
+
+// Arrays and objects whose heads take more than a byte, one inside the other.
+func TestHeadsOfNestedValues(t *testing.T) {
+	t.Parallel()
+	const zeros = "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"
+	value, want := "0", "00"
+	for i := range 100 {
+		if i%2 == 0 {
+			value, want = `[`+zeros+`, `+value+` ]`, "dc0010"+strings.Repeat("00", 15)+want
+		} else {
+			value, want = `{"a,]}":[ ],"b":{},"c":`+value+`}`, "83 a4612c5d7d 90 a162 80 a163"+want
+		}
+	}
+	got := encode(t, &parser.Packet{Type: parser.Ack, Namespace: "/", HasID: true, Data: []byte("[" + value + "]")})
+	if want := ack(t, want); !bytes.Equal(got, want) {
+		t.Errorf("got  %.200x\nwant %.200x", got, want)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limits are those of a server with default options.
-var limits = parser.Limits{MaxAttachments: 10, MaxBytes: 1e6}
+var limits = parser.Limits{MaxAttachments: 1e6 / 64, MaxBytes: 1e6}
 
 func decode(p []byte) (*parser.Packet, error) {
 	return msgpack.Parser{}.NewDecoder(limits).Decode(parser.Message{Binary: true, Data: p})

@@ -9,8 +9,9 @@
 //	import * as parser from "socket.io-msgpack-parser";
 //	const socket = io({ parser });
 //
-// A packet is one binary message, its attachments included. Handlers see nothing
-// of all this: a server has packets as JSON and attachments, whatever the encoding,
+// A packet is one binary message, its binary values included. There may be any number
+// of these in what is sent. In what clients send there may be as many as
+// Options.MaxAttachments allows: 15,625 by default. Handlers see nothing of all this: a server has packets as JSON and attachments, whatever the encoding,
 // so struct tags and [sio.Options.JSON] apply as ever.
 //
 // What MessagePack has and JSON has not becomes what JSON.stringify makes of it.
@@ -42,7 +43,6 @@ var (
 	errID          = errors.New("invalid packet id")
 	errDepth       = errors.New("nested too deeply")
 	errShort       = errors.New("message ends too early")
-	errUTF8        = errors.New("invalid UTF-8")
 	errKey         = errors.New("key is neither a string nor a whole number")
 	errExtension   = errors.New("unknown extension type")
 	errDate        = errors.New("date out of range")

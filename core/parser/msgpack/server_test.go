@@ -3,8 +3,11 @@ package msgpack_test
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,4 +113,73 @@ func TestECO_MP_9_ServersCheckNamesOfEvents(t *testing.T) {
 			c.UntilClosed()
 		})
 	}
+}
+
+// The parser for JavaScript has no placeholders: eleven binary values, and an object that
+// looks like a placeholder, are what they are, both ways. They closed the connection, or
+// were replaced.
+func TestPlaceholdersAreValuesLikeOthersAndBinaryValuesAreNotCounted(t *testing.T) {
+	for _, n := range []int{1, 11, 1000} {
+		synctest.Test(t, func(t *testing.T) {
+			srv, d := newServer(t)
+			srv.On("e", func(c *sio.Ctx) error {
+				var m map[string]any
+				var v any
+				var raw json.RawMessage
+				var list [][]byte
+				var s struct {
+					Is  bool `json:"_placeholder"`
+					Num int
+					Bin []byte
+				}
+				if err := c.Bind(&m, &v, &raw, &list, &s); err != nil {
+					return err
+				}
+				if m["num"] != 0.0 || m["_placeholder"] != true || !s.Is || s.Num != 7 || len(s.Bin) != 1 {
+					t.Errorf("got %v and %v", m, s)
+				}
+				if err := srv.Emit("back", m, v, raw, list, s); err != nil {
+					return err
+				}
+				return c.Ack(m, v, raw, list, s)
+			})
+			c := client{d.WebSocket(t)}
+			c.send(t, &parser.Packet{Type: parser.Connect, Namespace: "/"})
+			c.next(t)
+			const hidden = `{"\u005fplaceholder":true,"num":0}`
+			values := hidden + `,[` + hidden + `,{"_placeholder":true,"num":0}],` + hidden + `,[`
+			attachments := [][]byte{{99}}
+			for i := range n {
+				values += fmt.Sprintf(`{"_placeholder":true,"num":%d},`, i+1)
+				attachments = append(attachments, []byte{byte(i)})
+			}
+			values = strings.TrimSuffix(values, ",") + `],{"\u005fplaceholder":true,"Num":7,"Bin":{"_placeholder":true,"num":` + strconv.Itoa(n+1) + `}}`
+			attachments = append(attachments, []byte{7})
+			out := &parser.Packet{
+				Type: parser.Event, Namespace: "/", ID: 1, HasID: true, Data: []byte(`["e",` + values + `]`), Attachments: attachments,
+			}
+			c.send(t, out)
+			mustBe(t, c.next(t), strings.Replace(strings.Replace(describe(out), `"e"`, `"back"`, 1), "id=1 ", "", 1))
+			mustBe(t, c.next(t), strings.Replace(strings.Replace(describe(out), `"e",`, ``, 1), "2 /", "3 /", 1))
+		})
+	}
+}
+
+// Binary data in the payload of a CONNECT is what encoding/json makes of it.
+func TestBinaryAuth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv, d := newServer(t)
+		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+			var auth struct{ Token []byte }
+			if err := c.Bind(&auth); err != nil || string(auth.Token) != "abc" {
+				t.Errorf("token %q, error %v", auth.Token, err)
+			}
+			return nil
+		}))
+		c := client{d.WebSocket(t)}
+		c.send(t, &parser.Packet{
+			Type: parser.Connect, Namespace: "/", Data: []byte(`{"token":{"_placeholder":true,"num":0}}`), Attachments: [][]byte{[]byte("abc")},
+		})
+		mustBe(t, c.next(t), `0 / {"sid":"*"}`)
+	})
 }
