@@ -25,10 +25,16 @@ func blobs(n int) [][]byte {
 	return list
 }
 
+// listEvent returns the text of an event with a list of n binary values.
+func listEvent(event string, n int) string {
+	_, list, _ := strings.Cut(withPlaceholders(0, n), ",")
+	return fmt.Sprintf(`45%d-["%s",[%s]`, n, event, list)
+}
+
 // wantBlobs reads an event that has n binary values as its argument.
 func wantBlobs(t *testing.T, c *siotest.Client, event string, n int) {
 	t.Helper()
-	c.Want(strings.Replace(strings.Replace(withPlaceholders(0, n), fmt.Sprintf(`-0["e",`), fmt.Sprintf(`-["%s",[`, event), 1), "]", "]]", 1))
+	c.Want(listEvent(event, n))
 	for range n {
 		if got := c.Next(); !strings.HasPrefix(got, "b") {
 			t.Fatalf("got %s, want an attachment", got)
@@ -105,8 +111,7 @@ func TestMaxSendAttachmentsIsAnOption(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		// More may come in than may go out: a relay does not throw out others.
-		text := strings.Replace(strings.Replace(withPlaceholders(0, 30), `-0["e",`, `-["relay",[`, 1), "]", "]]", 1)
-		c.Send(text)
+		c.Send(listEvent("relay", 30))
 		c.Send(slices.Repeat([]string{"bAQ=="}, 30)...)
 		synctest.Wait()
 		must(t, srv.Emit("still here"))
@@ -228,11 +233,11 @@ func TestPlaceholderKickBesideDataOfTheServer(t *testing.T) {
 	for _, num := range []string{"99", "0", `"x"`, "null"} {
 		bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 			var failed error
-			srv.On("say", sio.Bind(func(c *sio.Ctx, v any) error {
+			srv.On("say", sio.Bind(func(_ *sio.Ctx, v any) error {
 				failed = srv.Emit("said", v, []byte("picture"))
 				return failed // which must not get into the log above Debug
 			}))
-			srv.On("raw", sio.Bind(func(c *sio.Ctx, v json.RawMessage) error {
+			srv.On("raw", sio.Bind(func(_ *sio.Ctx, v json.RawMessage) error {
 				failed = srv.Emit("said", v, []byte("picture"))
 				return failed
 			}))
@@ -273,8 +278,7 @@ func TestRawMessageHasBinaryDataAsBase64(t *testing.T) {
 }
 
 // Events whose name is a megabyte waited without being counted. So did space between
-// the name and the arguments, the lists that attachments are in, and the payload of
-// CONNECT.
+// the name and the arguments, and the lists that attachments are in.
 func TestPendingNamesAreCounted(t *testing.T) {
 	long := strings.Repeat("n", 100_000)
 	for name, event := range map[string][]string{

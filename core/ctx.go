@@ -196,14 +196,9 @@ type queued struct{ *inbound }
 const taskOverhead = 256
 
 // Size implements [serial.Task]. It is about the memory that the packet keeps while it
-// waits.
-func (q queued) Size() int {
-	n := taskOverhead + len(q.event) + q.ctx.args.Memory()
-	if q.task == taskConnect {
-		n += len(q.ctx.auth)
-	}
-	return n
-}
+// waits. The payload of a CONNECT, the first task of its socket, is the client's to
+// count.
+func (q queued) Size() int { return taskOverhead + len(q.event) + q.ctx.args.Memory() }
 
 // Run implements [serial.Task].
 func (q queued) Run() {

@@ -108,7 +108,27 @@
 //
 // Any []byte in what is emitted, at any depth, travels as binary data and not
 // as text, and arrives in a []byte. A client gets a Buffer, or an ArrayBuffer in
-// a browser. Types with a MarshalJSON method of their own are not looked into.
+// a browser. A []byte that is emitted twice in one packet counts twice.
+//
+// Types with a MarshalJSON or UnmarshalJSON method of their own, such as
+// [encoding/json.RawMessage], are not looked into. Binary data that is decoded
+// into one is a string in base64 there, as encoding/json has it; emitted again, it
+// stays that. To forward binary data as it came, decode it into an any.
+//
+// Official clients take 10 binary values in one packet, and close their connection
+// if there are more. So does the server with clients: [Options.MaxAttachments].
+// Emit returns [ErrTooManyAttachments] instead of sending more than
+// [Options.MaxSendAttachments]. Join the values to one []byte, send several events,
+// leave the pictures of a list to a later request, or use package msgpack, which has
+// no such limit. A client whose parser allows more can be sent more:
+//
+//	import { Decoder, Encoder } from "socket.io-parser";
+//	class Patient extends Decoder { constructor() { super({ maxAttachments: 100 }); } }
+//	io({ parser: { Encoder, Decoder: Patient } });
+//
+// Clients recognize binary data by an object with a member _placeholder that is true.
+// Such an object of your own cannot be in one packet with binary data: Emit returns
+// [ErrPlaceholder]. With package msgpack it can.
 //
 // # Errors
 //

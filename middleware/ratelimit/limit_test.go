@@ -211,14 +211,17 @@ func TestBytes(t *testing.T) {
 		n.srv.OnUnknown(answer)
 		n.srv.UseEvents(ratelimit.PerSocket(1000, time.Minute, ratelimit.Bytes()))
 		p := n.join(t)
-		if got := allowed(t, p, "text", 50, strings.Repeat("x", 98)); got != 10 { // and two quotes
+		if got := allowed(t, p, "text", 50, strings.Repeat("x", 94)); got != 10 { // with the name and two quotes
 			t.Errorf("%d texts of 100 bytes allowed, want 10", got)
 		}
 		if got := allowed(t, n.join(t), "bytes", 50, make([]byte, 200)); got < 3 || got > 5 { // and a placeholder
 			t.Errorf("%d attachments of 200 bytes allowed, want some 4", got)
 		}
-		if got := allowed(t, n.join(t), "nothing", 2000); got != 1000 {
+		if got := allowed(t, n.join(t), "", 2000); got != 1000 {
 			t.Errorf("%d empty events allowed, want 1000", got)
+		}
+		if got := allowed(t, n.join(t), strings.Repeat("n", 250), 10); got != 4 {
+			t.Errorf("%d names of 250 bytes allowed, want 4", got)
 		}
 	})
 }

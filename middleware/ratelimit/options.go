@@ -85,8 +85,8 @@ func Cost(f func(c *sio.Ctx) int) Option {
 	return func(o *options) { o.cost = f }
 }
 
-// Bytes has each event take as many tokens as its arguments have bytes, one at
-// least, so that PerSocket(64<<10, time.Second, Bytes()) allows 64 KiB a second.
+// Bytes has each event take as many tokens as its name and arguments have bytes, one
+// at least, so that PerSocket(64<<10, time.Second, Bytes()) allows 64 KiB a second.
 func Bytes() Option { return Cost(func(c *sio.Ctx) int { return max(1, c.Size()) }) }
 
 // Drop has events beyond the limit ignored without a word: an ack does not come.

@@ -121,6 +121,16 @@ func echoes(ns *sio.Namespace) {
 		}
 		return errors.Join(c.Emit(event, v), c.Ack())
 	})
+	ns.On("pictures", sio.Bind(func(c *sio.Ctx, n int) error {
+		list := make([][]byte, n)
+		for i := range list {
+			list[i] = []byte{byte(i)}
+		}
+		if err := c.Emit("pictures", list); err != nil {
+			return c.Ack(err.Error())
+		}
+		return c.Ack("sent")
+	}))
 	ns.On("no argument", func(c *sio.Ctx) error { return c.Emit("no argument") })
 	ns.On("swap", func(c *sio.Ctx) error {
 		var text string

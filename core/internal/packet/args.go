@@ -85,7 +85,7 @@ func (a Args) Memory() int {
 
 // takePlaceholders has placeholders spelled in one way, whatever the peer wrote, and
 // reports whether there is one for each of n attachments.
-func (a *Args) takePlaceholders(n int) bool {
+func takePlaceholders(a *Args, n int) bool {
 	if plain := rawjson.PlainNames(a.raw); len(plain) != len(a.raw) {
 		a.raw, a.lent = plain, false
 	}

@@ -80,7 +80,7 @@ func (d *Decoder) Text(p []byte) (Packet, bool, error) {
 		return Packet{}, false, ErrInvalidPayload
 	}
 	if want > 0 {
-		if !pkt.Args.takePlaceholders(want) {
+		if !takePlaceholders(&pkt.Args, want) {
 			return Packet{}, false, ErrPlaceholder
 		}
 		d.pending = &pending{packet: pkt, want: want}

@@ -58,7 +58,7 @@ func TestEIO_DEC_2_Base64(t *testing.T) {
 
 // pieces returns n random strings, made of these parts.
 func pieces(n int, parts ...string) [][]byte {
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // not for secrets
+	r := rand.New(rand.NewPCG(1, 2))
 	list := make([][]byte, n)
 	for i := range list {
 		list[i] = []byte{}
@@ -85,7 +85,7 @@ console.log(JSON.stringify(list.map((b) => ({
   base64: old && /=.*[\w+/-]/s.test(b.toString("latin1")) ? null : Buffer.from(b.toString("latin1"), "base64").toString("base64"),
   text: b.toString("utf8"),
 }))));`
-	cmd := exec.CommandContext(t.Context(), node, "-e", program) //nolint:gosec // a fixed program
+	cmd := exec.CommandContext(t.Context(), node, "-e", program)
 	in, err := json.Marshal(inputs)
 	if err != nil {
 		t.Fatal(err)

@@ -322,8 +322,7 @@ func (r *reader) key() error {
 	}
 }
 
-// text reads a string. JavaScript writes half a surrogate pair as bytes that are not
-// UTF-8, which it reads as U+FFFD.
+// text reads a string. What is not UTF-8 is U+FFFD, as in Node.js.
 func (r *reader) text() error {
 	s, err := r.string()
 	if err != nil {

@@ -70,7 +70,7 @@ func TestECO_MP_4_ECO_MP_5_ECO_MP_6_Values(t *testing.T) {
 		{"a0", `""`},
 		{"a7 22 5c 0a 00 7f c3a9", `"\"\\\n\u0000` + "\x7fé" + `"`},
 		{"a1 ff", `"` + "\ufffd" + `"`},
-		{"a3 eda0bd", `"` + "\ufffd\ufffd\ufffd" + `"`}, // half a surrogate pair, as JavaScript writes it
+		{"a3 eda0bd", `"` + "\ufffd\ufffd\ufffd" + `"`}, // half a surrogate pair
 		{"81 a1ff 01", `{"` + "\ufffd" + `":1}`},
 		{"80", `{}`},
 		{"90", `[]`},

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { connect, next } from "../support/client.js";
+import { ask, collect, connect, next, settled, url } from "../support/client.js";
 
 const every = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
 
@@ -56,6 +56,47 @@ test("SIO-BIN-7 a packet may have ten attachments", async (t) => {
   const echo = next(socket, "echo");
   socket.emit("echo", parts);
   assert.deepEqual(await echo, [parts]);
+});
+
+test("SIO-BIN-7 the server sends ten binary values, and not eleven", async (t) => {
+  const socket = await connect(t);
+  const got = collect(socket, "pictures");
+  assert.match(await ask(socket, "pictures", 11), /too many binary values.*MaxSendAttachments/);
+  assert.equal(await ask(socket, "pictures", 10), "sent");
+  await settled(socket);
+  assert.deepEqual(got, [Array.from({ length: 10 }, (_, i) => Buffer.from([i]))]);
+});
+
+test("SIO-BIN-7 a client that sends eleven binary values is disconnected, and nobody else", async (t) => {
+  const [socket, witness] = [await connect(t), await connect(t)];
+  const gone = next(socket, "disconnect");
+  socket.emit("echo", Array.from({ length: 11 }, (_, i) => Buffer.from([i])));
+  await gone;
+  await settled(witness);
+});
+
+// As the official Java client writes it: lines of 76 characters, and a break at the end.
+test("EIO-DEC-2 base64 in lines", async () => {
+  const polling = `${url}/socket.io/?EIO=4&transport=polling`;
+  const { sid } = JSON.parse((await (await fetch(polling)).text()).slice(1));
+  const post = async (body) => {
+    const res = await fetch(`${polling}&sid=${sid}`, { method: "POST", body });
+    assert.equal(await res.text(), "ok");
+  };
+  const poll = async () => (await (await fetch(`${polling}&sid=${sid}`)).text()).split("\x1e");
+  await post("40");
+  assert.match((await poll())[0], /^40/);
+  for (const length of [0, 1, 2, 3, 100, 70_000]) {
+    const base64 = randomBytes(length).toString("base64");
+    await post('451-["echo",{"_placeholder":true,"num":0}]');
+    await post("b" + base64.replace(/.{1,76}/g, "$&\r\n"));
+    let packets = [];
+    while (packets.length < 2) {
+      packets = packets.concat(await poll());
+    }
+    assert.deepEqual(packets, ['451-["echo",{"_placeholder":true,"num":0}]', "b" + base64]);
+  }
+  await post("1");
 });
 
 test("a Go struct with bytes in it is sent and received whole", async (t) => {

@@ -16,7 +16,8 @@ const values = {
   "constants": [true, false, null],
   "nesting": { a: [{ b: { c: [[], {}, [null]] } }], "": "an empty key" },
   "binary": { image: randomBytes(70_000), list: [Buffer.alloc(0), { deep: Buffer.from("deep") }] },
-  "many buffers": Array.from({ length: 10 }, (_, i) => Buffer.from([i])),
+  "many buffers": Array.from({ length: 500 }, (_, i) => Buffer.from([i % 256])),
+  "what looks like a placeholder": [{ _placeholder: true, num: 0 }, Buffer.from("beside"), { _placeholder: true, num: 5, x: [{ _placeholder: true }] }],
 };
 
 for (const [name, value] of Object.entries(values)) {
@@ -28,6 +29,13 @@ for (const [name, value] of Object.entries(values)) {
     assert.deepEqual(await ask(socket, "mirror", value), { mirrored: value });
   });
 }
+
+test("ECO-MP the server sends any number of binary values", async (t) => {
+  const socket = await connect(t, "/", packed);
+  const got = next(socket, "pictures");
+  assert.equal(await ask(socket, "pictures", 200), "sent");
+  assert.deepEqual((await got)[0], Array.from({ length: 200 }, (_, i) => Buffer.from([i])));
+});
 
 test("ECO-MP a Go struct with bytes in it is sent and received whole", async (t) => {
   const socket = await connect(t, "/", packed);
