@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -279,6 +280,18 @@ func TestSIO_BIN_6_PlaceholderBomb(t *testing.T) {
 	}
 	d := packet.Decoder{MaxAttachments: 1000}
 	mustText(t, &d, header(1000), false)
+}
+
+// A number of attachments is only the peer's word: it costs nothing.
+func TestTheNumberOfAttachmentsAllocatesNothing(t *testing.T) { //nolint:paralleltest // it counts what the whole process allocates
+	d := packet.Decoder{MaxAttachments: math.MaxInt}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err := d.Text([]byte(`52000000000-["m",{"_placeholder":true,"num":0}]`))
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; err != packet.ErrPlaceholder || n > 1<<16 {
+		t.Errorf("error %v, %d bytes", err, n)
+	}
 }
 
 func TestAttachmentsOwnTheirMemory(t *testing.T) {

@@ -82,6 +82,9 @@ func HasPlaceholder(value []byte) bool {
 // packet of one client could become a huge one for all others. Placeholders inside of
 // placeholders count, too, because a value may be decoded as either.
 func EachOnce(values []byte, n int) bool {
+	if CountNames(values) < n { // so n, which may be only a peer's word, follows what is there
+		return false
+	}
 	w := placeholders{Cursor: Cursor{P: values}, n: n, left: n}
 	if n > 64 {
 		w.more = make([]uint64, n/64)
