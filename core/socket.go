@@ -276,7 +276,7 @@ func (s *Socket) refuse(err error) {
 		m, _ = s.client.encodeRefused(s, internalError()) // which cannot fail
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		_ = s.client.session.Send(m...) // nobody else to tell
+		_ = s.client.session.Send(s.client.dialect(m)...) // nobody else to tell
 	}
 }
 

@@ -129,10 +129,11 @@ func AppendWithData(dst []byte, t Type, h Header, data []byte, attachments int) 
 // EscapeReplacements appends a text packet, which has to be one of this package's, with an
 // escape in its JSON for each U+FFFD.
 func EscapeReplacements(dst, p []byte) []byte {
-	json := p
-	if i := bytes.IndexByte(p, '/'); i >= 0 && bytes.IndexByte(p[:i], '[') < 0 { // there is a namespace
-		_, json = new(Decoder).cutNamespace(p[i:])
+	json := p[1:] // behind the type
+	if t := Type(p[0] - '0'); t == binaryEvent || t == binaryAck {
+		json = json[bytes.IndexByte(json, '-')+1:]
 	}
+	_, json = new(Decoder).cutNamespace(json)
 	dst = append(dst, p[:len(p)-len(json)]...)
 	return append(dst, bytes.ReplaceAll(json, []byte("\ufffd"), []byte(`\ufffd`))...)
 }

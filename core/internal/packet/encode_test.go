@@ -314,6 +314,9 @@ func TestEscapeReplacements(t *testing.T) {
 		"51-/\ufffd[1,17[\"\ufffd\"]":      "51-/\ufffd[1,17[\"\\ufffd\"]",
 		"3/a,5[{\"\ufffd\":[\"\ufffd\"]}]": `3/a,5[{"\ufffd":["\ufffd"]}]`,
 		"1/\ufffd,":                        "1/\ufffd,",
+		"4\"a/b-\ufffd,\"":                 `4"a/b-\ufffd,"`,
+		"4/a,\"\ufffd\"":                   `4/a,"\ufffd"`,
+		"0":                                "0",
 	} {
 		if got := string(packet.EscapeReplacements([]byte("4"), []byte(in))); got != "4"+want {
 			t.Errorf("%s became %s, want %s", in, got, want)
