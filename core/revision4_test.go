@@ -313,6 +313,7 @@ func TestEIO_V3_19_HalfASurrogatePairComesBackAsAnEscape(t *testing.T) {
 			{"", ""},
 		} {
 			got := oldFetch(t, d, s.post, "sid", sid)
+			synctest.Wait() // so that the next poll gets all that is to be sent
 			if s.post != "" || strings.HasPrefix(s.want, "2:") {
 				if got != s.want {
 					t.Fatalf("%q: got %q, want %q", s.post, got, s.want)
