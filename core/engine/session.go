@@ -138,7 +138,6 @@ type farewell struct {
 	final   bool   // the server goes away: there will be no other poll
 	noop    bool   // the client closed: its parked poll is answered with a noop
 	code    uint16 // WebSocket close code, 0 for none
-	text    string
 }
 
 // Close ends the session from the server's side; err, which may be nil, goes to
@@ -185,7 +184,7 @@ func (s *Session) leave(bye farewell) {
 	case s.link != nil:
 		s.state = stateClosed
 		if !bye.silent {
-			s.out.push(frame.Close(bye.code, bye.text))
+			s.out.push(frame.Close(bye.code, ""))
 		}
 	case s.poll != nil && len(s.out.frames) > 0 && !bye.noop && !bye.final:
 		// EIO-CL-4: the client learns of the end with its next poll. Told

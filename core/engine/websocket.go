@@ -144,7 +144,7 @@ func (l *link) run() {
 	var closed *websocket.CloseError
 	switch {
 	case errors.As(err, &violation):
-		s.end(TransportError, err, farewell{discard: true, code: violation.Code, text: violation.Text})
+		s.end(TransportError, err, farewell{discard: true, code: violation.Code}) // without a text, as in the reference
 		l.linger()
 	case errors.As(err, &closed):
 		s.end(TransportClose, err, farewell{silent: true})
