@@ -71,6 +71,13 @@ type Options struct {
 	// name.
 	AllowEIO3 bool
 
+	// AllowJSONP lets clients poll by loading scripts and sending forms (JSONP), as
+	// browsers without CORS have to: the last one was Internet Explorer 9. Scripts
+	// can be loaded by every page, so only pages of the server's own origin may do
+	// that, and those that CORS lets in. What tells is the Referer header, so pages
+	// must send it. Without AllowJSONP, such requests are refused with status 400.
+	AllowJSONP bool
+
 	// AllowRequest, if set, is asked about every client once, when it opens its
 	// connection. An error refuses the client with status 403: an [*Error], or
 	// an [*HTTPError], which may choose the status, with its message; any other
@@ -238,6 +245,7 @@ func (o *Options) engine() engine.Options {
 		Transports:        o.Transports,
 		DisableUpgrades:   o.DisableUpgrades,
 		AllowEIO3:         o.AllowEIO3,
+		AllowJSONP:        o.AllowJSONP,
 		Logger:            o.Logger,
 		AllowRequest:      o.allowRequest(),
 		GenerateID:        o.GenerateID,

@@ -25,7 +25,7 @@ type Request struct {
 	Host     string
 	ClientIP string // as the framework's own trusted-proxy rules see it
 	TLS      bool
-	Query    url.Values // that of URI, as far as it can be read
+	Query    url.Values // that of URI, see ParseQuery
 	Header   http.Header
 
 	Body          io.Reader // not used after Serve returned

@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/binary"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"weak"
@@ -97,6 +96,6 @@ func (o *opening) parse() *Request {
 		r.Header[k] = append(r.Header[k], v)
 	}
 	_, query, _ := strings.Cut(r.URI, "?")
-	r.Query, _ = url.ParseQuery(query) // what can be read of it, as when it came
+	r.Query = ParseQuery(query)
 	return r
 }

@@ -29,6 +29,12 @@ type Options struct {
 	// speak.
 	AllowEIO3 bool
 
+	// AllowJSONP lets clients poll by loading scripts and sending forms, as
+	// browsers without CORS have to (the last one was Internet Explorer 9). Their
+	// pages have to be of the server's own origin, or of one that CORS lets in.
+	// Otherwise a request with the parameter j is refused with status 400.
+	AllowJSONP bool
+
 	// AllowRequest, if set, is asked once for every session, when it is opened.
 	// An error refuses: with its message if it is an [HTTPError].
 	AllowRequest func(r *Request) error

@@ -184,15 +184,20 @@ func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
 //
 //nolint:gochecknoglobals // immutable
 var (
-	textHeader  = pollingHeader(textContent)
-	octetHeader = pollingHeader(octetContent)
-	postHeader  = pollingHeader("text/html")
+	textHeader   = pollingHeader(textContent)
+	octetHeader  = pollingHeader(octetContent)
+	scriptHeader = pollingHeader("text/javascript; charset=UTF-8")
+	postHeader   = pollingHeader("text/html")
 
 	posted = []byte("ok")
 )
 
 func pollingHeader(contentType string) http.Header {
-	return http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}}
+	return http.Header{
+		"Content-Type":           {contentType},
+		"Cache-Control":          {"no-store"},
+		"X-Content-Type-Options": {"nosniff"}, // no other page may take it for a script of its own
+	}
 }
 
 // servePost reads a payload and hands its packets over.
@@ -297,10 +302,7 @@ func readBody(req *Request, limit int) ([]byte, error) {
 }
 
 func (s *Session) receivePayload(body []byte, octets bool) error {
-	packets, err := s.packets(body, octets)
-	if err != nil {
-		return err
-	}
+	packets := s.packets(body, octets)
 	s.recv.Lock()
 	defer s.recv.Unlock()
 	if s.worker() != nil {

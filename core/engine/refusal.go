@@ -109,7 +109,7 @@ func answered(res Response) *refusal { return &refusal{answer: &res} }
 // (EIO-ER-4).
 func (r *refusal) response(upgrade bool) Response {
 	message := cmp.Or(r.say, r.message)
-	h := http.Header{}
+	h := http.Header{"X-Content-Type-Options": {"nosniff"}}
 	if upgrade {
 		h.Set("Connection", "close")
 		h.Set("Content-Type", "text/html")

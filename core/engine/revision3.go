@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -130,7 +129,7 @@ func (s *Session) payload(frames []*frame.Frame) (body []byte, header http.Heade
 		body = payload.Append(body, frames)
 	}
 	if s.dialect.has(jsonp) {
-		body = script(last(s.Request().Query, "j"), body)
+		body, header = script(last(s.Request().Query, "j"), body), scriptHeader
 	}
 	return body, header
 }
@@ -142,20 +141,20 @@ type packetReader interface {
 }
 
 // packets returns a reader of what was posted.
-func (s *Session) packets(body []byte, octets bool) (packetReader, error) {
+func (s *Session) packets(body []byte, octets bool) packetReader {
 	if s.dialect.has(jsonp) {
-		p, found, err := fromForm(body)
+		p, found := fromForm(body)
 		if !found { // EIO-JP-4
-			return new(payload.Reader), err
+			return new(payload.Reader)
 		}
 		body, octets = p, false
 	}
 	if s.dialect.has(revision3) {
 		r := payload.NewReaderV3(body, octets)
-		return &r, nil
+		return &r
 	}
 	r := payload.NewReader(body)
-	return &r, nil
+	return &r
 }
 
 // script returns the call that hands a payload to the client's function of that
@@ -177,15 +176,12 @@ func script(index string, body []byte) []byte {
 
 // fromForm returns the payload that a form was sent with (EIO-JP-3). Without
 // one, found is false.
-func fromForm(body []byte) (p []byte, found bool, err error) {
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, false, fmt.Errorf("reading a form: %w", err)
-	}
+func fromForm(body []byte) (p []byte, found bool) {
+	form := parseForm(string(body))
 	if !form.Has("d") {
-		return nil, false, nil
+		return nil, false
 	}
-	return unescapeNewlines([]byte(last(form, "d"))), true, nil
+	return unescapeNewlines([]byte(last(form, "d"))), true
 }
 
 // unescapeNewlines turns \n into a newline and \\n into \n (EIO-JP-3). Browsers

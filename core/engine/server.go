@@ -162,6 +162,11 @@ func (e *Server) verify(v *visit) (*Session, *refusal) {
 	if sid := last(req.Query, "sid"); sid != "" {
 		return e.verifySession(v, sid, transport)
 	}
+	if dialectOf(req.Query).has(jsonp) {
+		if ref := e.guardScript(v); ref != nil {
+			return nil, ref
+		}
+	}
 	if req.Method != http.MethodGet {
 		return nil, badMethod(req.Method)
 	}
@@ -193,6 +198,9 @@ func (e *Server) verifySession(v *visit, sid, transport string) (*Session, *refu
 	}
 	if p := protocolOf(req.Query); p != s.Protocol() {
 		return nil, badRequest("PROTOCOL_MISMATCH", "protocol", p, "previousProtocol", s.Protocol())
+	}
+	if s.dialect.has(jsonp) && !v.upgrade {
+		return s, e.guardScript(v)
 	}
 	return s, nil
 }
