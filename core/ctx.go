@@ -120,7 +120,7 @@ func (c *Ctx) Len() int {
 // what the client had to send.
 func (c *Ctx) Size() int {
 	if c.in.task == taskConnect {
-		return len(c.auth)
+		return len(c.authPayload())
 	}
 	return c.args.Size()
 }
@@ -136,7 +136,7 @@ func (c *Ctx) Size() int {
 func (c *Ctx) Bind(dst ...any) error {
 	var err error
 	if c.in.task == taskConnect {
-		err = bindAuth(c.wire().codec, c.auth, dst)
+		err = bindAuth(c.wire().codec, c.authPayload(), dst)
 	} else {
 		err = c.args.Decode(c.wire().codec, dst...)
 	}

@@ -55,6 +55,7 @@ func (s *Server) Options() Options {
 	o, e := s.opts, s.engine.Options()
 	o.PingInterval, o.PingTimeout, o.UpgradeTimeout = e.PingInterval, e.PingTimeout, e.UpgradeTimeout
 	o.MaxSendBuffer, o.HTTPCompressionThreshold = e.MaxSendBuffer, e.HTTPCompressionThreshold
+	o.MaxHandshakeBytes = e.MaxHandshakeBytes
 	o.MaxAttachments = cmp.Or(o.MaxAttachments, packet.DefaultMaxAttachments)
 	o.Transports = slices.Clone(e.Transports)
 	return o

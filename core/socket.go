@@ -21,11 +21,12 @@ type Socket struct {
 	id     string // set by the first task
 	ns     *Namespace
 	client *client
-	auth   []byte // the payload of the CONNECT packet
+	auth   []byte // the payload of the CONNECT packet; guarded by the client's mu, see keepAuth
 	member rooms.Member[*Socket]
 	queue  serial.Queue[queued] // what came in, one at a time
 	state  atomic.Uint32
 
+	decided  bool      // guarded by the client's mu: the connect chain has run
 	accepted bool      // only for tasks of the queue: the connect chain accepted the client
 	ended    bool      // guarded by mu: the hooks for the end have run
 	recovery *recovery // set by the first task; nil if the namespace has no log

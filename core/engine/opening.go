@@ -21,14 +21,8 @@ type opening struct {
 
 // newOpening keeps a request. Its Query has to be that of its URI.
 func newOpening(r *Request) opening {
-	size := 16 + len(r.Method) + len(r.Path) + len(r.URI) + len(r.Host) + len(r.ClientIP)
-	for k, vs := range r.Header {
-		for _, v := range vs {
-			size += 2 + len(k) + len(v)
-		}
-	}
 	var text strings.Builder
-	text.Grow(size)
+	text.Grow(openingSize(r))
 	for _, s := range []string{r.Method, r.Path, r.URI, r.Host, r.ClientIP} {
 		putText(&text, s)
 	}
@@ -40,6 +34,18 @@ func newOpening(r *Request) opening {
 		}
 	}
 	return opening{text: text.String()}
+}
+
+// openingSize is about how many bytes of a request are kept. That is what
+// [Options].MaxHandshakeBytes bounds.
+func openingSize(r *Request) int {
+	size := 16 + len(r.Method) + len(r.Path) + len(r.URI) + len(r.Host) + len(r.ClientIP)
+	for k, vs := range r.Header {
+		for _, v := range vs {
+			size += 2 + len(k) + len(v)
+		}
+	}
+	return size
 }
 
 func scheme(secure bool) string {

@@ -22,6 +22,7 @@ type Options struct {
 	UpgradeTimeout    time.Duration // 10 s
 	MaxHTTPBufferSize int           // bytes of one message or POST; 1e6
 	MaxSendBuffer     int           // bytes waiting for one client; 16 MiB
+	MaxHandshakeBytes int           // bytes of URL and headers of a request that opens a session; 16 KiB
 	Transports        []string      // polling and websocket
 	DisableUpgrades   bool
 
@@ -90,6 +91,7 @@ const (
 	defaultUpgradeTimeout    = 10 * time.Second
 	defaultMaxHTTPBufferSize = 1e6
 	defaultMaxSendBuffer     = 16 << 20
+	defaultMaxHandshakeBytes = 16 << 10
 )
 
 func withDefaults(o Options) Options {
@@ -98,6 +100,7 @@ func withDefaults(o Options) Options {
 	o.UpgradeTimeout = cmp.Or(o.UpgradeTimeout, defaultUpgradeTimeout)
 	o.MaxHTTPBufferSize = cmp.Or(o.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
 	o.MaxSendBuffer = cmp.Or(o.MaxSendBuffer, defaultMaxSendBuffer)
+	o.MaxHandshakeBytes = cmp.Or(o.MaxHandshakeBytes, defaultMaxHandshakeBytes)
 	o.HTTPCompressionThreshold = cmp.Or(o.HTTPCompressionThreshold, defaultHTTPThreshold)
 	o.UseRequest = slices.Clone(o.UseRequest)
 	o.Cookie = o.Cookie.clone()

@@ -59,6 +59,7 @@ type Server struct {
 	warned        atomic.Bool // about a refused origin
 	cannotUpgrade atomic.Bool
 	cannotPark    atomic.Bool
+	failed        sync.Map // the names of functions of the options that have failed
 
 	mu       sync.RWMutex
 	sessions map[string]*Session
@@ -161,6 +162,9 @@ func (e *Server) verify(v *visit) (*Session, *refusal) {
 	}
 	if sid := last(req.Query, "sid"); sid != "" {
 		return e.verifySession(v, sid, transport)
+	}
+	if size := openingSize(req); size > e.opts.MaxHandshakeBytes {
+		return nil, tooLarge(size, e.opts.MaxHandshakeBytes)
 	}
 	if dialectOf(req.Query).has(jsonp) {
 		if ref := e.guardScript(v); ref != nil {
