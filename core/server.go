@@ -77,7 +77,8 @@ func (s *Server) namespace(name string) *Namespace {
 }
 
 // ClientsCount returns the number of connected clients, each of which may have
-// a socket in several namespaces.
+// a socket in several namespaces. Those that were closed or have timed out do not
+// count, from before their OnDisconnect handlers run.
 func (s *Server) ClientsCount() int { return s.engine.ClientsCount() }
 
 // Shutdown ends the server: new clients are refused, all others disconnected

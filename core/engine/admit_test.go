@@ -40,7 +40,7 @@ func TestAllowRequest(t *testing.T) {
 				k.Do(enginetest.Request{Query: "EIO=3&transport=polling"}).String(), c.plain)
 			same(t, "EIO-VF-6 comes first", k.Do(enginetest.Request{Method: http.MethodPost, Query: polling}).String(), badMethod)
 			same(t, "EIO-VF-7 comes first", k.Do(enginetest.Request{Query: websocket}).String(), badRequest)
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 		})
 	}
 	story(t, "a panic refuses", engine.Options{
@@ -76,7 +76,7 @@ func TestGenerateID(t *testing.T) {
 
 		same(t, "better: an id in use", k.Do(enginetest.Request{Query: polling + "&name=ada"}).String(), badRequest)
 		loud(t, k, "there is a session with this id")
-		same(t, "sessions", k.ClientsCount(), 2)
+		same(t, "sessions", k.Remembered(), 2)
 	})
 	for _, c := range []struct {
 		name, id string
@@ -98,7 +98,7 @@ func TestGenerateID(t *testing.T) {
 			loud(t, k, c.loud) // once: clients may be able to cause it at will
 			ws := enginetest.Request{Query: websocket, Header: enginetest.Handshake()}
 			same(t, "EIO-ER-8 better: before the 101", k.Do(ws).String(), "400 Bad request")
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 			same(t, "told", len(told), 2)
 			same(t, "name", told[1].Context["name"], any("ID_GENERATION_ERROR"))
 			if err, ok := told[1].Context["error"].(error); !ok || (c.err != nil && !errors.Is(err, c.err)) {
@@ -222,7 +222,7 @@ func TestUseRequestRefuses(t *testing.T) {
 				same(t, "headers", strings.Join(a.Header["X-Test"], ""), "01")
 			}
 			same(t, "calls", strings.Join(calls, ""), "0101")
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 			same(t, "EIO-MW-2 told", len(told), c.told)
 			for _, err := range told {
 				same(t, "name", err.Context["name"], any("MIDDLEWARE_FAILURE"))
@@ -269,7 +269,7 @@ func TestLargeHandshakesAreRefused(t *testing.T) {
 			r.Query, r.Header = polling+query, r.Header.Clone()
 			r.Header.Del("Upgrade")
 			same(t, "polling", k.Do(r).String(), `431 {"code":3,"message":"Request Header Fields Too Large"}`)
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 			same(t, "told", len(told), 2)
 			same(t, "why", told[0].Context["name"], any("HANDSHAKE_TOO_LARGE"))
 			same(t, "limit", told[0].Context["limit"], any(limit))

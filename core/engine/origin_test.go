@@ -210,7 +210,7 @@ func sidIn(query string) string { return query[strings.LastIndex(query, "=")+1:]
 func TestJSONPIsOffUnlessAskedFor(t *testing.T) {
 	story(t, "JSONP", engine.Options{CORS: &engine.CORS{InsecureAllowAllOrigins: true}}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "JSONP", k.Do(enginetest.Request{Query: polling + "&j=0", Header: ownPage()}).String(), badRequest)
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 		k.Dial(websocket + "&j=0") // where it means nothing
 		p := k.OpenPolling()
 		p.Send("x")

@@ -257,7 +257,7 @@ func TestPollingPostEnds(t *testing.T) {
 				}
 				same(t, "poll behind it", p.Get(), unknownSession)
 				same(t, "POST behind it", p.Post("4x"), unknownSession)
-				same(t, "sessions", k.ClientsCount(), 0)
+				same(t, "sessions", k.Remembered(), 0)
 			})
 		}
 	}

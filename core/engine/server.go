@@ -51,6 +51,7 @@ type Server struct {
 	writers     *flush.Workers[*Session]
 	loops       gate.Gate // the read loops that run
 	shards      atomic.Uint32
+	clients     atomic.Int64 // sessions that are open
 
 	greeting    *frame.Frame // Options.InitialPacket; nil if there is none
 	compressors *compressors
@@ -238,12 +239,10 @@ func (e *Server) find(sid string) *Session {
 	return e.sessions[sid]
 }
 
-// ClientsCount returns the number of sessions.
-func (e *Server) ClientsCount() int {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return len(e.sessions)
-}
+// ClientsCount returns the number of open sessions. One that has ended does not
+// count from the moment on when its handler is told, even if its client has yet to
+// fetch the news, or its connection to be closed.
+func (e *Server) ClientsCount() int { return int(e.clients.Load()) }
 
 // newSession creates a session that nobody knows of yet.
 func (e *Server) newSession(v *visit) *Session {

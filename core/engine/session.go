@@ -51,6 +51,7 @@ type Session struct {
 	mu     sync.Mutex
 	state  state
 	parted bool // the client closed: its last poll is answered with a noop
+	counts bool // among the server's clients
 	out    outbox
 	link   *link // the connection that carries the session; nil: polling
 	probe  *link // a connection that may take over
@@ -117,10 +118,21 @@ func (s *Session) start(l *link, tail []byte) bool {
 	}
 	s.mu.Unlock()
 	if s.server.register(s) {
+		s.count()
 		return true
 	}
 	s.end(ForcedClose, nil, farewell{discard: true, silent: true})
 	return false
+}
+
+// count adds the session to the server's clients, unless it has ended already.
+func (s *Session) count() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateOpen {
+		s.counts = true
+		s.server.clients.Add(1)
+	}
 }
 
 // opened tells the handler, if it wants to know, that the open packet is on its
@@ -155,6 +167,9 @@ func (s *Session) end(reason Reason, err error, bye farewell) {
 		s.mu.Unlock()
 		s.dropProbe()
 		return
+	}
+	if s.counts {
+		s.server.clients.Add(-1)
 	}
 	if bye.discard {
 		s.out.drop()

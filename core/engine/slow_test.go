@@ -51,7 +51,7 @@ func TestSlowClient(t *testing.T) {
 		same(t, "Send afterwards", p.Session.Send(f), engine.ErrClosed)
 		time.Sleep(30 * time.Second) // then it is cut, whether it reads or not
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 1)
+		same(t, "sessions", k.Remembered(), 1)
 	}
 	story(t, "EIO-WS-18 better: a WebSocket that does not read is closed, others get everything", opts, func(t *testing.T, k *enginetest.Kit) {
 		other, o := openWebSocket(t, k)

@@ -41,7 +41,7 @@ func TestUpgrade(t *testing.T) {
 		c.Binary("\x01")
 		next(t, c, "4hello", "<01>")
 		same(t, "EIO-UP-14 request", p.Session.Request().Query.Get("transport"), "polling")
-		same(t, "EIO-HS-8 sessions", k.ClientsCount(), 1)
+		same(t, "EIO-HS-8 sessions", k.Remembered(), 1)
 	})
 	story(t, "EIO-UP-1, EIO-UP-2, EIO-GET-9 every poll is ended while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -340,7 +340,7 @@ func TestUpgradeAndClose(t *testing.T) {
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
 		_ = c.Close()
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-UP-11 the upgrade begins while closing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
