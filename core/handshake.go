@@ -14,13 +14,13 @@ import (
 // what the client sent to connect to the namespace. After an upgrade it is
 // still the first request.
 type Handshake struct {
-	Header  http.Header     // not to be changed: all sockets of the client share it
-	Query   url.Values      // likewise
-	URL     string          // path and query as the client sent them
-	Host    string          // as the client sent it
-	Address string          // of the client, by the framework's trusted-proxy rules
-	Secure  bool            // over TLS, as far as this server sees
-	Time    time.Time       // when the connection was opened, in milliseconds
+	Header  http.Header // not to be changed: all sockets of the client share it
+	Query   url.Values  // likewise
+	URL     string      // path and query as the client sent them
+	Host    string      // as the client sent it
+	Address string      // of the client, by the framework's trusted-proxy rules
+	Secure  bool        // over TLS, as far as this server sees
+	Time    time.Time   // when the connection was opened, in milliseconds
 
 	// Auth is the payload of CONNECT, nil if there was none. Beyond
 	// [Options.MaxHandshakeBytes] in all the namespaces of a client, where equal

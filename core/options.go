@@ -41,10 +41,12 @@ type Options struct {
 	// default. All of them together may have MaxHTTPBufferSize bytes.
 	MaxAttachments int
 
-	// MaxSendBuffer is how many bytes may wait for one client that does not
-	// read as fast as it is sent to, 16 MiB by default. Beyond that it is
-	// disconnected. A broadcast's bytes count for each of its receivers,
-	// although they exist once.
+	// MaxSendBuffer is how many bytes of memory may be taken by what waits for one
+	// client that does not read as fast as it is sent to, 16 MiB by default. If
+	// there is more to send to it then, it is disconnected. The message that reaches
+	// the limit still gets in, so one of any size can be sent when little waits. A
+	// small packet takes some 300 bytes; a broadcast's count for each of its
+	// receivers, although they exist once.
 	MaxSendBuffer int
 
 	// MaxHandshakeBytes is how many bytes the URL and the headers of the request

@@ -164,7 +164,7 @@ func TestDefaultsOfOptions(t *testing.T) {
 		PingInterval: 25 * time.Second, PingTimeout: 20 * time.Second, UpgradeTimeout: 10 * time.Second,
 		ConnectTimeout: 45 * time.Second, MaxHTTPBufferSize: 1_000_000, MaxAttachments: 10, MaxSendBuffer: 16 << 20,
 		MaxPendingEvents: 256, MaxPendingBytes: 1 << 20, MaxNamespaces: 100, Transports: []string{"polling", "websocket"},
-		MaxHandshakeBytes: 16 << 10,
+		MaxHandshakeBytes:        16 << 10,
 		HTTPCompressionThreshold: 1024, Logger: log,
 	}
 	if diff := cmp.Diff(want, sio.New(&sio.Options{Logger: log}).Options(), cmp.Comparer(func(a, b *slog.Logger) bool { return a == b })); diff != "" {

@@ -113,9 +113,9 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	return nil
 }
 
-// Buffered returns how many bytes wait to be sent to the client, for all of its
-// namespaces: because it reads slowly, or between two polls. At
-// [Options.MaxSendBuffer] it is disconnected; who has more to send than a client
+// Buffered returns how many bytes of memory are taken by what waits to be sent to
+// the client, for all of its namespaces: because it reads slowly, or between two
+// polls. Who sends to it at [Options.MaxSendBuffer] has it disconnected; who has more to send than a client
 // may be able to take can wait before that, or send less.
 func (s *Socket) Buffered() int { return s.client.session.Buffered() }
 

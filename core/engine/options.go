@@ -21,7 +21,7 @@ type Options struct {
 	PingTimeout       time.Duration // 20 s
 	UpgradeTimeout    time.Duration // 10 s
 	MaxHTTPBufferSize int           // bytes of one message or POST; 1e6
-	MaxSendBuffer     int           // bytes waiting for one client; 16 MiB
+	MaxSendBuffer     int           // bytes of memory for what waits for one client; 16 MiB
 	MaxHandshakeBytes int           // bytes of URL and headers of a request that opens a session; 16 KiB
 	Transports        []string      // polling and websocket
 	DisableUpgrades   bool

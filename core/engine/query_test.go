@@ -130,4 +130,3 @@ func FuzzParseQuery(f *testing.F) {
 		}
 	})
 }
-

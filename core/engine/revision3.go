@@ -119,7 +119,7 @@ const (
 
 // payload returns the frames as the body of the answer to a poll, and its header.
 func (s *Session) payload(frames []*frame.Frame) (body []byte, header http.Header) {
-	body, header = make([]byte, 0, size(frames)), textHeader
+	body, header = make([]byte, 0, s.dialect.payloadSize(frames)), textHeader
 	if s.dialect.has(revision3) {
 		var octets bool
 		if body, octets = payload.AppendV3(body, frames); octets { // EIO-V3-5
@@ -132,6 +132,23 @@ func (s *Session) payload(frames []*frame.Frame) (body []byte, header http.Heade
 		body, header = script(last(s.Request().Query, "j"), body), scriptHeader
 	}
 	return body, header
+}
+
+// payloadSize is about how long the payload of frames will be, and not less for
+// those of revision 4.
+func (d dialect) payloadSize(frames []*frame.Frame) int {
+	size := 0
+	for _, f := range frames {
+		n := len(f.Payload())
+		size += 1 + n // with a separator, or a type
+		if f.Binary() {
+			size += 4 + n/3
+		}
+		if d.has(revision3) {
+			size += 8 // a length
+		}
+	}
+	return size
 }
 
 // A packetReader splits a payload into its packets.
@@ -209,6 +226,11 @@ func (s *Session) answerPing() {
 	s.mu.Lock()
 	if s.state != stateOpen {
 		s.mu.Unlock()
+		return
+	}
+	if s.out.bytes >= s.server.opts.MaxSendBuffer { // by the pongs to a flood, mostly
+		s.mu.Unlock()
+		s.end(TransportError, ErrSlowClient, farewell{discard: true})
 		return
 	}
 	s.awaitPing()

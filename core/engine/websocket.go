@@ -203,7 +203,7 @@ func (l *link) Control(f *frame.Frame) {
 	defer s.mu.Unlock()
 	// Nothing may follow our own close frame; and a peer that floods us with
 	// pings and does not read gets no more pongs when the queue is full.
-	if s.state == stateOpen && s.out.bytes+f.Len() <= s.server.opts.MaxSendBuffer {
+	if s.state == stateOpen && s.out.bytes < s.server.opts.MaxSendBuffer {
 		s.out.push(f)
 	}
 }

@@ -201,7 +201,7 @@ func TestWebSocketEnds(t *testing.T) {
 			conn, p := openWebSocket(t, k)
 			other, _ := openWebSocket(t, k)
 			conn.Raw(append(text("4before"), c.sent...))
-			conn.Raw(text("4behind")) // on a connection that may have been closed by then
+			conn.Raw(text("4behind"))                                   // on a connection that may have been closed by then
 			if got := strings.TrimSpace(conn.Next()); got != c.closed { // without a text, as in the reference
 				t.Errorf("got %q, want %q", got, c.closed)
 			}
