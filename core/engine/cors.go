@@ -129,7 +129,7 @@ func (e *Server) Respond(x Exchange, res Response) error {
 		return nil
 	}
 	res.Header = v.complete(res.Header)
-	return x.Respond(res)
+	return v.deliver(res)
 }
 
 // judge decides about the origin of a request. active is false if CORS has

@@ -19,8 +19,8 @@ const keepQueue = 4
 type outbox struct {
 	frames  []*frame.Frame
 	spare   []*frame.Frame // the emptied slice of the last write
-	bytes   int            // of memory that is taken by what is queued and being written
-	sending int            // of these, being written
+	bytes   int            // of memory that is taken by what is queued and by what is being written
+	sending int            // of these, being written to the link
 	dirty   bool           // a flush worker has been told
 	writing bool           // somebody is writing, and will write what is added
 	blocked bool           // the peer's socket is full
@@ -54,16 +54,18 @@ func memory(frames []*frame.Frame) int {
 	return n
 }
 
-// take empties the queue.
-func (o *outbox) take() []*frame.Frame {
-	frames := o.frames
+// take empties the queue, to be sent as the answer to a poll. What it held counts
+// until that has left.
+func (o *outbox) take() batch {
+	b := batch{frames: o.frames, size: memory(o.frames)}
 	o.frames = nil
-	o.bytes = o.sending
-	return frames
+	return b
 }
 
 func (o *outbox) drop() {
-	clear(o.take())
+	b := o.take()
+	o.bytes -= b.size
+	clear(b.frames)
 }
 
 var errNotReady = errors.New("client is not ready to receive")
@@ -137,9 +139,8 @@ func (s *Session) flush() {
 func (s *Session) flushNow() {
 	switch {
 	case s.link == nil:
-		if s.poll != nil && len(s.out.frames) > 0 {
-			s.poll.answer(s.out.take())
-			s.poll = nil
+		if s.poll != nil && !s.poll.held && len(s.out.frames) > 0 {
+			s.answer(s.out.take())
 		}
 		s.mu.Unlock()
 	case s.out.writing:
@@ -158,6 +159,9 @@ func (s *Session) write(l *link) {
 		batch := s.out.frames
 		s.out.frames, s.out.spare = s.out.spare, nil
 		s.out.sending = s.out.bytes
+		if s.answers != nil { // of polls before the upgrade, which nobody has read
+			s.out.sending = memory(batch)
+		}
 		s.mu.Unlock()
 
 		blocked, err := l.conn.Write(batch)

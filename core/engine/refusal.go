@@ -70,6 +70,11 @@ func badRequest(name string, details ...any) *refusal {
 	}
 }
 
+// transportMismatch refuses a request by another transport than the session's.
+func transportMismatch(transport, current string) *refusal {
+	return badRequest("TRANSPORT_MISMATCH", "transport", transport, "previousTransport", current)
+}
+
 // forbidden refuses with err, whose message the client sees if it is an
 // [HTTPError].
 func forbidden(err error) *refusal {
@@ -151,7 +156,7 @@ func (e *Server) refuse(v *visit, ref *refusal) {
 	if ref.answer != nil {
 		res := *ref.answer
 		res.Header = v.complete(res.Header)
-		_ = v.Exchange.Respond(res) // not the visit's: it is no answer of polling
+		_ = v.deliver(res) // not Respond: it is no answer of polling
 		return
 	}
 	e.reportRefusal(v, ref)

@@ -26,15 +26,16 @@ import (
 // WebSocket that does not answer the close frame is cut after it.
 const closeTimeout = 30 * time.Second
 
-// partingTimeout is how long a polling session stays around that its client
-// closed, for a poll that was sent before and is overtaken on the way: it is
-// answered as if it had been parked.
+// partingTimeout is how long a polling session stays around when the server goes
+// away and its client, on the way from polling to another connection, has no poll
+// open by which it could be told.
 const partingTimeout = time.Second
 
 // A Server holds the sessions. It is safe for concurrent use.
 type Server struct {
-	opts Options
-	open func(*Session) Handler
+	opts  Options
+	open  func(*Session) Handler
+	epoch time.Time // from which the times of sessions count
 
 	deflate *websocket.Deflate // nil if WebSocket messages are not compressed
 
@@ -78,6 +79,7 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.greeting = greeting(e.opts.InitialPacket)
 	e.compressors = newCompressors(&e.opts)
 	epoch := time.Now()
+	e.epoch = epoch
 	e.pings = deadline.NewList(epoch, e.opts.PingInterval, (*Session).ping)
 	e.pongs = deadline.NewList(epoch, e.opts.PingTimeout, (*Session).pongOverdue)
 	e.clientPings = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout, (*Session).pingOverdue)
@@ -199,7 +201,7 @@ func (e *Server) verifySession(v *visit, sid, transport string) (*Session, *refu
 	}
 	current := s.Transport()
 	if (v.upgrade && transport != WebSocket) || (!v.upgrade && transport != current) {
-		return nil, badRequest("TRANSPORT_MISMATCH", "transport", transport, "previousTransport", current)
+		return nil, transportMismatch(transport, current)
 	}
 	if p := protocolOf(req.Query); p != s.Protocol() {
 		return nil, badRequest("PROTOCOL_MISMATCH", "protocol", p, "previousProtocol", s.Protocol())
@@ -254,6 +256,7 @@ func (e *Server) newSession(v *visit) *Session {
 		values:  v.Values(),
 		shard:   e.shards.Add(1),
 		dialect: dialectOf(req.Query),
+		begun:   time.Since(e.epoch),
 	}
 	s.out.init()
 	return s

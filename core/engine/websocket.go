@@ -41,11 +41,10 @@ type link struct {
 	stray    bool // the server has noted it, see [Server.addStray]
 
 	// Guarded by the session's mu.
-	wait     deadline.Item[*link] // for the upgrade; then, for the work to be done
-	probed   bool                 // the client has sent its probe
-	answered bool                 // the answer to the probe has been sent, or is about to be
-	noops    int                  // how often a poll was ended since
-	turn     turn
+	wait      deadline.Item[*link] // for the upgrade; then, for the work to be done
+	answered  bool                 // the answer to the client's probe has been sent, or is about to be
+	committed bool                 // the client has sent its upgrade packet
+	turn      turn
 }
 
 // serveUpgrade answers a WebSocket handshake: for a new session if s is nil,
