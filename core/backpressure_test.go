@@ -158,7 +158,7 @@ func TestSlowConsumerIsDisconnectedAndDelaysNobody(t *testing.T) {
 				t.Fatal("the broadcast or the other client had to wait")
 			}
 		}
-		if sent < limit/1100 || sent > limit/1000+10 {
+		if sent < limit/2000 || sent > limit/1000 { // a packet takes more memory than it is long
 			t.Errorf("%d kB were queued, %d are allowed", sent, limit>>10)
 		}
 		if got := <-left; got.id != slow.ID() || got.reason != sio.ReasonTransportError {
@@ -213,7 +213,7 @@ func TestBufferedTellsWhatWaitsForAClient(t *testing.T) {
 				must(t, s.Emit("first", strings.Repeat("x", 1000))) // of which some may be on its way
 				must(t, s.Emit("second", strings.Repeat("x", 1000)))
 				synctest.Wait()
-				if n := s.Buffered(); n < 1000 || n > 3000 {
+				if n := s.Buffered(); n < 1000 || n > 4000 {
 					t.Errorf("%d bytes wait", n)
 				}
 				c.Next()

@@ -18,6 +18,7 @@ var (
 	errConnectTwice   = errors.New("CONNECT to a namespace that was joined already")
 	errClientSends    = errors.New("packet that only servers send")
 	errNoNamespace    = errors.New("no namespace joined in time")
+	errMuchAuth       = errors.New("too much auth data")
 )
 
 // A client is one session with its sockets, one for each namespace. It
@@ -128,6 +129,9 @@ func (c *client) connect(p packet.Packet) error {
 	s := newSocket(c, ns, p.Data)
 	if err := c.add(s); err != nil {
 		ns.leave()
+		if errors.Is(err, errMuchAuth) {
+			return c.reject(p.Namespace, err.Error())
+		}
 		return err
 	}
 	in := new(inbound)
@@ -196,6 +200,9 @@ func (c *client) add(s *Socket) error {
 	}
 	if slices.ContainsFunc(c.sockets, func(o *Socket) bool { return o.ns == s.ns }) {
 		return errConnectTwice
+	}
+	if waits := c.undecided(); waits > 0 && waits+len(s.auth) > c.server.opts.MaxPendingBytes {
+		return errMuchAuth
 	}
 	if !c.server.sockets.Enter() {
 		return &DisconnectError{Reason: ReasonServerShuttingDown}

@@ -121,7 +121,7 @@ func (c *Ctx) Len() int {
 // size of the auth payload.
 func (c *Ctx) Size() int {
 	if c.in.task == taskConnect {
-		return len(c.auth)
+		return len(c.authPayload())
 	}
 	return len(c.in.event) + c.args.Size()
 }
@@ -137,7 +137,7 @@ func (c *Ctx) Size() int {
 func (c *Ctx) Bind(dst ...any) error {
 	var err error
 	if c.in.task == taskConnect {
-		err = bindAuth(c.wire().codec, c.auth, dst)
+		err = bindAuth(c.wire().codec, c.authPayload(), dst)
 	} else {
 		err = c.args.Decode(c.wire().codec, dst...)
 	}

@@ -13,7 +13,7 @@ import (
 var (
 	ErrNotConnected  = errors.New("sio: socket is not connected yet: the connect chain has not accepted it")
 	ErrDisconnected  = errors.New("sio: socket is disconnected")
-	ErrSlowClient    = errors.New("sio: client reads too slowly and was disconnected: its send buffer is full")
+	ErrSlowClient    = errors.New("sio: client reads more slowly than it is sent to and was disconnected: its send buffer is full")
 	ErrAckSent       = errors.New("sio: the event was acknowledged already")
 	ErrNoAck         = errors.New("sio: the client did not ask for an acknowledgement")
 	ErrReservedEvent = errors.New("sio: reserved event name")

@@ -1,10 +1,12 @@
 package sio
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -12,14 +14,19 @@ import (
 // what the client sent to connect to the namespace. After an upgrade it is
 // still the first request.
 type Handshake struct {
-	Header  http.Header     // not to be changed: all sockets of the client share it
-	Query   url.Values      // likewise
-	URL     string          // path and query as the client sent them
-	Host    string          // as the client sent it
-	Address string          // of the client, by the framework's trusted-proxy rules
-	Secure  bool            // over TLS, as far as this server sees
-	Time    time.Time       // when the connection was opened, in milliseconds
-	Auth    json.RawMessage // the payload of CONNECT; nil if there was none
+	Header  http.Header // not to be changed: all sockets of the client share it
+	Query   url.Values  // likewise
+	URL     string      // path and query as the client sent them
+	Host    string      // as the client sent it
+	Address string      // of the client, by the framework's trusted-proxy rules
+	Secure  bool        // over TLS, as far as this server sees
+	Time    time.Time   // when the connection was opened, in milliseconds
+
+	// Auth is the payload of CONNECT, nil if there was none. Beyond
+	// [Options.MaxHandshakeBytes] in all the namespaces of a client, where equal
+	// payloads count once, it is there until the OnConnect handlers have returned,
+	// and nil afterwards: keep what you need of a larger one.
+	Auth json.RawMessage
 
 	// Context has the values that the HTTP side left: a framework's keys, a
 	// middleware's request values. It does not end.
@@ -27,7 +34,7 @@ type Handshake struct {
 }
 
 // Handshake returns how the client came.
-func (s *Socket) Handshake() *Handshake { return s.client.handshake(s.auth) }
+func (s *Socket) Handshake() *Handshake { return s.client.handshake(s.authPayload()) }
 
 // Transport returns how the client is connected at the moment: "polling" or
 // "websocket". A client that upgrades changes from one to the other.
@@ -36,6 +43,48 @@ func (s *Socket) Transport() string { return s.client.session.Transport() }
 // Address returns the address of the client, as [Handshake] has it. It allocates
 // nothing, so it is for what has to know the address for every event.
 func (s *Socket) Address() string { return s.client.session.ClientIP() }
+
+// authPayload returns the payload of the CONNECT packet, as far as it is kept.
+func (s *Socket) authPayload() []byte {
+	s.client.mu.Lock()
+	defer s.client.mu.Unlock()
+	return s.auth
+}
+
+// keepAuth decides about the auth payload of a socket whose connect chain has
+// run. A client may send as much of it as a message can have, for each of its
+// namespaces. Most send the same small one for all.
+func (c *client) keepAuth(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.decided = true
+	total := len(s.auth)
+	for i, o := range c.sockets {
+		switch {
+		case o == s || !o.decided || len(o.auth) == 0:
+		case bytes.Equal(o.auth, s.auth):
+			s.auth = o.auth
+			return
+		case !slices.ContainsFunc(c.sockets[:i], func(p *Socket) bool { return p.decided && sameMemory(p.auth, o.auth) }):
+			total += len(o.auth)
+		}
+	}
+	if total > c.server.opts.MaxHandshakeBytes {
+		s.auth = nil
+	}
+}
+
+func sameMemory(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
+
+// undecided is how many bytes of auth payloads wait for connect chains; mu is held.
+func (c *client) undecided() (size int) {
+	for _, s := range c.sockets {
+		if !s.decided {
+			size += len(s.auth)
+		}
+	}
+	return size
+}
 
 func (c *client) handshake(auth []byte) *Handshake {
 	r := c.session.Request()

@@ -72,6 +72,7 @@ func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {
 	s, r := c.Socket, n.routes.Load()
+	defer s.client.keepAuth(s)
 	s.id = s.client.newID(n)
 	s.prepare()
 	deciding := []Handler{r.connect}

@@ -48,16 +48,27 @@ type Options struct {
 	// instead. With Parser there is no such limit by default.
 	MaxSendAttachments int
 
-	// MaxSendBuffer is how many bytes may wait for one client that does not
-	// read as fast as it is sent to, 16 MiB by default. Beyond that it is
-	// disconnected. A broadcast's bytes count for each of its receivers,
-	// although they exist once.
+	// MaxSendBuffer is how many bytes of memory may be taken by what waits for one
+	// client that does not read as fast as it is sent to, 16 MiB by default. If
+	// there is more to send to it then, it is disconnected. The message that reaches
+	// the limit still gets in, so one of any size can be sent when little waits. A
+	// small packet takes some 300 bytes; a broadcast's count for each of its
+	// receivers, although they exist once.
 	MaxSendBuffer int
+
+	// MaxHandshakeBytes is how many bytes the URL and the headers of the request
+	// may have that opens a connection, cookies included: 16 KiB by default, which
+	// is also the limit of Node.js. They are kept for as long as the connection
+	// lives. A larger request is refused with status 431. As many bytes of auth
+	// payloads are kept for a client: see [Handshake].
+	MaxHandshakeBytes int
 
 	// MaxPendingEvents and MaxPendingBytes are how much of what a client sent
 	// may wait for a socket's handlers, 256 events and 1 MiB by default.
 	// Beyond that the connection is not read until a handler has returned, so
-	// nothing is lost and the client is slowed down.
+	// nothing is lost and the client is slowed down. MaxPendingBytes also bounds the
+	// auth payloads of the namespaces that a client waits to be accepted in: beyond
+	// that it is refused with "too much auth data".
 	MaxPendingEvents int
 	MaxPendingBytes  int
 
@@ -78,10 +89,18 @@ type Options struct {
 	// name.
 	AllowEIO3 bool
 
+	// AllowJSONP lets clients poll by loading scripts and sending forms (JSONP), as
+	// browsers without CORS have to: the last one was Internet Explorer 9. Scripts
+	// can be loaded by every page, so only pages of the server's own origin may do
+	// that, and those that CORS lets in. What tells is the Referer header, so pages
+	// must send it. Without AllowJSONP, such requests are refused with status 400.
+	AllowJSONP bool
+
 	// AllowRequest, if set, is asked about every client once, when it opens its
 	// connection. An error refuses the client with status 403: an [*Error], or
 	// an [*HTTPError], which may choose the status, with its message; any other
-	// one with "Forbidden", and it is logged.
+	// one with "Forbidden". Refusals are logged at Debug, since clients can cause
+	// them at will; OnConnectionError is told of each.
 	AllowRequest func(r *Request) error
 
 	// GenerateID, if set, returns the id of a new connection, which is not that
@@ -106,8 +125,9 @@ type Options struct {
 	// UseRequest are called in this order for every HTTP request: each poll and
 	// POST of a client that uses polling, once for one that uses WebSocket.
 	// They may add to the header of the answer. An error ends the request: an
-	// [*HTTPError] is the answer, any other one is answered with status 400 and
-	// logged. The framework's own middleware, which runs before, can do more.
+	// [*HTTPError] is the answer, any other one is answered with status 400. Both
+	// are logged at Debug. The framework's own middleware, which runs before, can do
+	// more.
 	UseRequest []func(h http.Header, r *Request) error
 
 	// OnConnectionError is told of every request that is refused, and why.
@@ -202,19 +222,18 @@ func (o *Options) withDefaults() Options {
 		c = *o
 	}
 	for name, v := range map[string]int64{
-		"PingInterval":      int64(c.PingInterval),
-		"PingTimeout":       int64(c.PingTimeout),
-		"UpgradeTimeout":    int64(c.UpgradeTimeout),
-		"ConnectTimeout":    int64(c.ConnectTimeout),
-		"MaxHTTPBufferSize": int64(c.MaxHTTPBufferSize),
-		"MaxAttachments":    int64(c.MaxAttachments),
-		"MaxSendBuffer":     int64(c.MaxSendBuffer),
-
+		"PingInterval":       int64(c.PingInterval),
+		"PingTimeout":        int64(c.PingTimeout),
+		"UpgradeTimeout":     int64(c.UpgradeTimeout),
+		"ConnectTimeout":     int64(c.ConnectTimeout),
+		"MaxHTTPBufferSize":  int64(c.MaxHTTPBufferSize),
+		"MaxAttachments":     int64(c.MaxAttachments),
+		"MaxSendBuffer":      int64(c.MaxSendBuffer),
 		"MaxSendAttachments": int64(c.MaxSendAttachments),
-
-		"MaxPendingEvents": int64(c.MaxPendingEvents),
-		"MaxPendingBytes":  int64(c.MaxPendingBytes),
-		"MaxNamespaces":    int64(c.MaxNamespaces),
+		"MaxHandshakeBytes":  int64(c.MaxHandshakeBytes),
+		"MaxPendingEvents":   int64(c.MaxPendingEvents),
+		"MaxPendingBytes":    int64(c.MaxPendingBytes),
+		"MaxNamespaces":      int64(c.MaxNamespaces),
 
 		"HTTPCompressionThreshold": int64(c.HTTPCompressionThreshold),
 	} {
@@ -254,9 +273,11 @@ func (o *Options) engine() engine.Options {
 		UpgradeTimeout:    o.UpgradeTimeout,
 		MaxHTTPBufferSize: o.MaxHTTPBufferSize,
 		MaxSendBuffer:     o.MaxSendBuffer,
+		MaxHandshakeBytes: o.MaxHandshakeBytes,
 		Transports:        o.Transports,
 		DisableUpgrades:   o.DisableUpgrades,
 		AllowEIO3:         o.AllowEIO3,
+		AllowJSONP:        o.AllowJSONP,
 		Logger:            o.Logger,
 		AllowRequest:      o.allowRequest(),
 		GenerateID:        o.GenerateID,

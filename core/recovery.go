@@ -120,7 +120,7 @@ func (s *Socket) claim() bool {
 		PID    string `json:"pid"`
 		Offset string `json:"offset"`
 	}
-	if json.Unmarshal(s.auth, &want) != nil || want.PID == "" || want.Offset == "" {
+	if json.Unmarshal(s.authPayload(), &want) != nil || want.PID == "" || want.Offset == "" {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), claimTimeout)

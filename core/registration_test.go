@@ -146,6 +146,7 @@ func TestOptionsThatMakeNoSensePanic(t *testing.T) {
 		"MaxAttachments":     {MaxAttachments: -1},
 		"MaxSendBuffer":      {MaxSendBuffer: -1},
 		"MaxSendAttachments": {MaxSendAttachments: -1},
+		"MaxHandshakeBytes":  {MaxHandshakeBytes: -1},
 		"MaxPendingEvents":   {MaxPendingEvents: -1},
 		"MaxPendingBytes":    {MaxPendingBytes: -1},
 		"MaxNamespaces":      {MaxNamespaces: -1},
@@ -165,6 +166,7 @@ func TestDefaultsOfOptions(t *testing.T) {
 		ConnectTimeout: 45 * time.Second, MaxHTTPBufferSize: 1_000_000, MaxAttachments: 10, MaxSendAttachments: 10,
 		MaxSendBuffer:    16 << 20,
 		MaxPendingEvents: 256, MaxPendingBytes: 1 << 20, MaxNamespaces: 100, Transports: []string{"polling", "websocket"},
+		MaxHandshakeBytes:        16 << 10,
 		HTTPCompressionThreshold: 1024, Logger: log,
 	}
 	if diff := cmp.Diff(want, sio.New(&sio.Options{Logger: log}).Options(), cmp.Comparer(func(a, b *slog.Logger) bool { return a == b })); diff != "" {

@@ -38,12 +38,11 @@ func TestAllowRequest(t *testing.T) {
 		name string
 		err  error
 		want string
-		loud int
 	}{
-		{"EIO-VF-8 Error", &sio.Error{Message: "not you", Err: errors.New(secret)}, `403 {"code":4,"message":"not you"}`, 0},
-		{"EIO-VF-8 wrapped", fmt.Errorf("x: %w", &sio.Error{Message: "no"}), `403 {"code":4,"message":"no"}`, 0},
-		{"EIO-VF-8 HTTPError", &sio.HTTPError{Status: 429, Message: "later"}, `429 {"code":4,"message":"later"}`, 0},
-		{"EIO-VF-8 any other", errors.New("database down"), `403 {"code":4,"message":"Forbidden"}`, 1},
+		{"EIO-VF-8 Error", &sio.Error{Message: "not you", Err: errors.New(secret)}, `403 {"code":4,"message":"not you"}`},
+		{"EIO-VF-8 wrapped", fmt.Errorf("x: %w", &sio.Error{Message: "no"}), `403 {"code":4,"message":"no"}`},
+		{"EIO-VF-8 HTTPError", &sio.HTTPError{Status: 429, Message: "later"}, `429 {"code":4,"message":"later"}`},
+		{"EIO-VF-8 any other", errors.New("database down"), `403 {"code":4,"message":"Forbidden"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := new(logbook)
@@ -55,7 +54,7 @@ func TestAllowRequest(t *testing.T) {
 			if got != c.want {
 				t.Errorf("answer %s, want %s", got, c.want)
 			}
-			if got := l.above(); len(got) != c.loud {
+			if got := l.above(); len(got) != 0 { // clients can cause it at will
 				t.Errorf("logged %q", got)
 			}
 		})

@@ -3,7 +3,6 @@ package sio
 import (
 	"bytes"
 	"encoding/json"
-	"net/url"
 	"strings"
 
 	"github.com/sioplug/sioplug/core/engine"
@@ -61,7 +60,7 @@ func fromOld(p packet.Packet) packet.Packet {
 // authFromQuery returns a query as a JSON object, in which a key that is
 // repeated has an array.
 func authFromQuery(query string) []byte {
-	values, _ := url.ParseQuery(query) // what can be read counts, as in the reference
+	values := engine.ParseQuery(query)
 	auth := make(map[string]any, len(values))
 	for key, v := range values {
 		if len(v) == 1 {

@@ -55,6 +55,7 @@ func (s *Server) Options() Options {
 	o, e := s.opts, s.engine.Options()
 	o.PingInterval, o.PingTimeout, o.UpgradeTimeout = e.PingInterval, e.PingTimeout, e.UpgradeTimeout
 	o.MaxSendBuffer, o.HTTPCompressionThreshold = e.MaxSendBuffer, e.HTTPCompressionThreshold
+	o.MaxHandshakeBytes = e.MaxHandshakeBytes
 	o.Transports = slices.Clone(e.Transports)
 	return o
 }
@@ -75,7 +76,8 @@ func (s *Server) namespace(name string) *Namespace {
 }
 
 // ClientsCount returns the number of connected clients, each of which may have
-// a socket in several namespaces.
+// a socket in several namespaces. Those that were closed or have timed out do not
+// count, from before their OnDisconnect handlers run.
 func (s *Server) ClientsCount() int { return s.engine.ClientsCount() }
 
 // Shutdown ends the server: new clients are refused, all others disconnected

@@ -21,11 +21,12 @@ type Socket struct {
 	id     string // set by the first task
 	ns     *Namespace
 	client *client
-	auth   []byte // the payload of the CONNECT packet
+	auth   []byte // the payload of the CONNECT packet; guarded by the client's mu, see keepAuth
 	member rooms.Member[*Socket]
 	queue  serial.Queue[queued] // what came in, one at a time
 	state  atomic.Uint32
 
+	decided  bool      // guarded by the client's mu: the connect chain has run
 	accepted bool      // only for tasks of the queue: the connect chain accepted the client
 	ended    bool      // guarded by mu: the hooks for the end have run
 	recovery *recovery // set by the first task; nil if the namespace has no log
@@ -112,9 +113,9 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	return nil
 }
 
-// Buffered returns how many bytes wait to be sent to the client, for all of its
-// namespaces: because it reads slowly, or between two polls. At
-// [Options.MaxSendBuffer] it is disconnected; who has more to send than a client
+// Buffered returns how many bytes of memory are taken by what waits to be sent to
+// the client, for all of its namespaces: because it reads slowly, or between two
+// polls. Who sends to it at [Options.MaxSendBuffer] has it disconnected; who has more to send than a client
 // may be able to take can wait before that, or send less.
 func (s *Socket) Buffered() int { return s.client.session.Buffered() }
 

@@ -22,7 +22,7 @@ func (e *Server) middleware(v *visit) *refusal {
 		if err == nil {
 			continue
 		}
-		e.logFailure("UseRequest", err)
+		e.logRefusal("UseRequest", err)
 		h, ok := errors.AsType[*HTTPError](err)
 		if !ok {
 			return middlewareFailed()
@@ -53,7 +53,7 @@ func (e *Server) allow(v *visit) *refusal {
 	if err == nil {
 		return nil
 	}
-	e.logFailure("AllowRequest", err)
+	e.logRefusal("AllowRequest", err)
 	return forbidden(err)
 }
 

@@ -20,37 +20,27 @@ func TestAllowRequest(t *testing.T) {
 		name      string
 		err       error
 		plain, ws string
-		loud      string
 	}{
-		{"EIO-VF-8 with a message", &engine.HTTPError{Message: "not you"}, `403 {"code":4,"message":"not you"}`, "400 not you", ""},
+		{"EIO-VF-8 with a message", &engine.HTTPError{Message: "not you"}, `403 {"code":4,"message":"not you"}`, "400 not you"},
 		{
 			"EIO-VF-8 wrapped", fmt.Errorf("checking: %w", &engine.HTTPError{Message: "no", Err: errors.New("secret")}),
-			`403 {"code":4,"message":"no"}`, "400 no", "",
+			`403 {"code":4,"message":"no"}`, "400 no",
 		},
-		{"EIO-VF-23 without", &engine.HTTPError{}, `403 {"code":4,"message":"Forbidden"}`, "400 Forbidden", ""},
+		{"EIO-VF-23 without", &engine.HTTPError{}, `403 {"code":4,"message":"Forbidden"}`, "400 Forbidden"},
 		{
 			"EIO-VF-8 better: with a status", &engine.HTTPError{Status: http.StatusTooManyRequests},
-			`429 {"code":4,"message":"Too Many Requests"}`, "429 Too Many Requests", "",
+			`429 {"code":4,"message":"Too Many Requests"}`, "429 Too Many Requests",
 		},
-		{"EIO-VF-8 any other error", errors.New("secret"), `403 {"code":4,"message":"Forbidden"}`, "400 Forbidden", "secret"},
+		{"EIO-VF-8 any other error", errors.New("secret"), `403 {"code":4,"message":"Forbidden"}`, "400 Forbidden"},
 	} {
 		story(t, c.name, refuse(c.err), func(t *testing.T, k *enginetest.Kit) {
 			same(t, "EIO-ER-1", k.Do(enginetest.Request{Query: polling}).String(), c.plain)
-			if c.loud != "" {
-				loud(t, k, c.loud)
-			}
 			same(t, "EIO-ER-4", k.Do(enginetest.Request{Query: websocket, Header: enginetest.Handshake()}).String(), c.ws)
-			if c.loud != "" {
-				loud(t, k, c.loud)
-			}
 			same(t, "EIO-VF-22 comes before the revision",
 				k.Do(enginetest.Request{Query: "EIO=3&transport=polling"}).String(), c.plain)
-			if c.loud != "" {
-				loud(t, k, c.loud)
-			}
 			same(t, "EIO-VF-6 comes first", k.Do(enginetest.Request{Method: http.MethodPost, Query: polling}).String(), badMethod)
 			same(t, "EIO-VF-7 comes first", k.Do(enginetest.Request{Query: websocket}).String(), badRequest)
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 		})
 	}
 	story(t, "a panic refuses", engine.Options{
@@ -86,7 +76,7 @@ func TestGenerateID(t *testing.T) {
 
 		same(t, "better: an id in use", k.Do(enginetest.Request{Query: polling + "&name=ada"}).String(), badRequest)
 		loud(t, k, "there is a session with this id")
-		same(t, "sessions", k.ClientsCount(), 2)
+		same(t, "sessions", k.Remembered(), 2)
 	})
 	for _, c := range []struct {
 		name, id string
@@ -105,11 +95,10 @@ func TestGenerateID(t *testing.T) {
 		}
 		story(t, c.name, opts, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "polling", k.Do(enginetest.Request{Query: polling}).String(), badRequest)
-			loud(t, k, c.loud)
+			loud(t, k, c.loud) // once: clients may be able to cause it at will
 			ws := enginetest.Request{Query: websocket, Header: enginetest.Handshake()}
 			same(t, "EIO-ER-8 better: before the 101", k.Do(ws).String(), "400 Bad request")
-			loud(t, k, c.loud)
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 			same(t, "told", len(told), 2)
 			same(t, "name", told[1].Context["name"], any("ID_GENERATION_ERROR"))
 			if err, ok := told[1].Context["error"].(error); !ok || (c.err != nil && !errors.Is(err, c.err)) {
@@ -210,14 +199,13 @@ func TestUseRequestRefuses(t *testing.T) {
 		name, plain, ws string
 		err             error
 		told            int
-		loud            string
 	}{
 		{
 			"EIO-MW-2 an answer of its own", "503 come back later", "503 come back later",
-			&engine.HTTPError{Status: 503, Message: "come back later"}, 0, "",
+			&engine.HTTPError{Status: 503, Message: "come back later"}, 0,
 		},
-		{"EIO-MW-2 wrapped", "401 Unauthorized", "401 Unauthorized", fmt.Errorf("x: %w", &engine.HTTPError{Status: 401}), 0, ""},
-		{"EIO-MW-3, EIO-VF-12 any other error", badRequest, "400 Bad request", errors.New("secret"), 2, "secret"},
+		{"EIO-MW-2 wrapped", "401 Unauthorized", "401 Unauthorized", fmt.Errorf("x: %w", &engine.HTTPError{Status: 401}), 0},
+		{"EIO-MW-3, EIO-VF-12 any other error", badRequest, "400 Bad request", errors.New("secret"), 2},
 	} {
 		var calls []string
 		opts := use(&calls, nil, c.err, nil)
@@ -232,12 +220,9 @@ func TestUseRequestRefuses(t *testing.T) {
 				}
 				same(t, "answer", a.String(), want)
 				same(t, "headers", strings.Join(a.Header["X-Test"], ""), "01")
-				if c.loud != "" {
-					loud(t, k, c.loud)
-				}
 			}
 			same(t, "calls", strings.Join(calls, ""), "0101")
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 			same(t, "EIO-MW-2 told", len(told), c.told)
 			for _, err := range told {
 				same(t, "name", err.Context["name"], any("MIDDLEWARE_FAILURE"))
@@ -249,5 +234,56 @@ func TestUseRequestRefuses(t *testing.T) {
 	}}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "answer", k.Do(enginetest.Request{Query: polling}).String(), badRequest)
 		loud(t, k, "panic: a bug")
+	})
+}
+
+// What a session keeps of its request is bounded, whichever part of that is large.
+func TestLargeHandshakesAreRefused(t *testing.T) {
+	const limit = 2000
+	large := strings.Repeat("x", limit)
+	header := func(k, v string) http.Header {
+		h := enginetest.Handshake()
+		h.Set(k, v)
+		return h
+	}
+	many := enginetest.Handshake()
+	for i := range 100 {
+		many.Add("X-Pad", fmt.Sprint("some value ", i))
+	}
+	for name, r := range map[string]enginetest.Request{
+		"one header":   {Header: header("Cookie", large)},
+		"its name":     {Header: header("X-"+large, "")},
+		"many headers": {Header: many},
+		"host":         {Header: enginetest.Handshake(), Host: large},
+		"query":        {Header: enginetest.Handshake(), Query: "&x=" + large},
+	} {
+		var told []engine.ConnectionError
+		opts := engine.Options{
+			MaxHandshakeBytes: limit,
+			OnConnectionError: func(err engine.ConnectionError) { told = append(told, err) },
+		}
+		story(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
+			query := r.Query
+			r.Query = websocket + query
+			same(t, "WebSocket", k.Do(r).String(), "431 Request Header Fields Too Large")
+			r.Query, r.Header = polling+query, r.Header.Clone()
+			r.Header.Del("Upgrade")
+			same(t, "polling", k.Do(r).String(), `431 {"code":3,"message":"Request Header Fields Too Large"}`)
+			same(t, "sessions", k.Remembered(), 0)
+			same(t, "told", len(told), 2)
+			same(t, "why", told[0].Context["name"], any("HANDSHAKE_TOO_LARGE"))
+			same(t, "limit", told[0].Context["limit"], any(limit))
+		})
+	}
+	story(t, "a smaller one, and later requests", engine.Options{MaxHandshakeBytes: limit}, func(t *testing.T, k *enginetest.Kit) {
+		k.DialRequest(enginetest.Request{Query: websocket, Header: header("Cookie", large[:limit-500])})
+		p := k.OpenPolling()
+		p.Send("x") // of other requests nothing is kept
+		r := enginetest.Request{Query: p.Query(), Header: http.Header{"Cookie": {large}}}
+		same(t, "poll", k.Do(r).String(), "200 4x")
+	})
+	story(t, "the default is that of Node.js", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		same(t, "above", k.Do(enginetest.Request{Query: polling, Header: header("Cookie", strings.Repeat("x", 16<<10))}).Status, 431)
+		k.DialRequest(enginetest.Request{Query: websocket, Header: header("Cookie", strings.Repeat("x", 15<<10))})
 	})
 }

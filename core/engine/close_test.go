@@ -21,7 +21,7 @@ func TestPollingClose(t *testing.T) {
 		same(t, "parked poll", poll.Wait().String(), "200 1")
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
 		same(t, "next", p.Get(), unknownSession)
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-CL-1, EIO-CL-3, EIO-CL-4 messages and close in one turn, poll parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -50,7 +50,7 @@ func TestPollingClose(t *testing.T) {
 		time.Sleep(30*time.Second - 1)
 		same(t, "poll at the last moment", p.Get(), "200 6\x1e1")
 		same(t, "next", p.Get(), unknownSession)
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-CL-1, EIO-CL-4 no poll parked, messages queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -69,7 +69,7 @@ func TestPollingClose(t *testing.T) {
 		p.Session.Close(nil)
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 		same(t, "next", p.Get(), unknownSession)
 	})
 	story(t, "EIO-CL-4 better: no ping while closing", engine.Options{PingInterval: time.Second, PingTimeout: time.Second}, func(t *testing.T, k *enginetest.Kit) {
@@ -126,7 +126,7 @@ func TestWebSocketClose(t *testing.T) {
 		_ = c.Close()
 		synctest.Wait()
 		heard(t, p)
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-CL-1 a peer that does not answer the close frame is cut", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
@@ -135,7 +135,7 @@ func TestWebSocketClose(t *testing.T) {
 		next(t, c, "close", "end")
 		same(t, "after", time.Since(start), 30*time.Second)
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-CL-1 a peer that does not even read is cut", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
@@ -146,7 +146,7 @@ func TestWebSocketClose(t *testing.T) {
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "nothing follows our close frame, not even a pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c := k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
@@ -179,11 +179,11 @@ func TestShutdown(t *testing.T) {
 			same(t, "reason", p.End().Reason, engine.ForcedClose)
 			same(t, "next", p.Get(), unknownSession)
 		}
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 		same(t, "better: new polling sessions are refused", k.Do(enginetest.Request{Query: polling}).Status, 503)
 		same(t, "new WebSocket sessions are refused",
 			k.Do(enginetest.Request{Query: websocket, Header: enginetest.Handshake()}).Status, 503)
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 		if err := k.Shutdown(t.Context()); err != nil {
 			t.Errorf("again: %v", err)
 		}
@@ -212,6 +212,6 @@ func TestShutdown(t *testing.T) {
 			same(t, "reason", p.End().Reason, engine.ForcedClose)
 		}
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 }

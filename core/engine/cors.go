@@ -129,42 +129,55 @@ func (e *Server) Respond(x Exchange, res Response) error {
 		return nil
 	}
 	res.Header = v.complete(res.Header)
-	return x.Respond(res)
+	return v.deliver(res)
 }
 
 // judge decides about the origin of a request. active is false if CORS has
 // nothing to say.
 func (c *CORS) judge(v *visit, req *Request) (active bool, err error) {
+	if v.allowed, err = c.admits(req, v.origin); err != nil {
+		return false, err
+	}
 	switch {
 	case c.InsecureAllowAllOrigins && !c.Credentials:
-		v.allowed = true
 		v.add().Set(allowOrigin, "*")
 		return true, nil
 	case c.InsecureAllowAllOrigins: // with credentials, browsers do not take "*"
-		v.allowed = true
 	case c.fixed():
-		v.allowed = strings.EqualFold(v.origin, c.Origins[0])
 		v.add().Set(allowOrigin, c.Origins[0])
 		v.add().Set("Vary", "Origin")
 		return true, nil
-	case v.origin == "" || !headerLegal(v.origin): // verification will say what it thinks of the latter
-	case c.lists(v.origin):
-		v.allowed = true
-	case c.AllowOrigin != nil:
-		err = rescue.Call(func() (err error) {
-			v.allowed, err = c.AllowOrigin(req, v.origin)
-			return err
-		})
-		if v.allowed = v.allowed && err == nil; !v.allowed {
-			return false, err
-		}
+	case !v.allowed && c.AllowOrigin != nil && isOrigin(v.origin):
+		return false, nil
 	}
 	v.add().Set("Vary", "Origin")
-	if v.allowed && v.origin != "" && headerLegal(v.origin) {
+	if v.allowed && isOrigin(v.origin) {
 		v.add().Set(allowOrigin, v.origin)
 	}
 	return true, nil
 }
+
+// admits reports whether pages of the origin may use the server.
+func (c *CORS) admits(req *Request, origin string) (ok bool, err error) {
+	switch {
+	case c.InsecureAllowAllOrigins:
+		return true, nil
+	case !isOrigin(origin): // verification will say what it thinks of one that is illegal
+		return false, nil
+	case c.lists(origin) || c.lists(webOrigin(origin)):
+		return true, nil
+	case c.AllowOrigin == nil:
+		return false, nil
+	}
+	err = rescue.Call(func() (err error) {
+		ok, err = c.AllowOrigin(req, origin)
+		return err
+	})
+	return ok && err == nil, err
+}
+
+// isOrigin reports whether a request has an origin, and a header can name it.
+func isOrigin(s string) bool { return s != "" && headerLegal(s) }
 
 // fixed reports whether there is one origin to name in all answers.
 func (c *CORS) fixed() bool {

@@ -90,7 +90,7 @@ func TestCORSRequests(t *testing.T) {
 			a := k.Do(enginetest.Request{Query: polling, Header: http.Header{"Origin": {"http://a.com"}}})
 			same(t, "status", a.Status, c.status)
 			same(t, "headers", corsOf(a.Header), c.want)
-			same(t, "sessions", k.ClientsCount(), 1)
+			same(t, "sessions", k.Remembered(), 1)
 			a = k.Do(enginetest.Request{Query: "transport=x", Header: http.Header{"Origin": {"http://a.com"}}})
 			same(t, "EIO-ER-2 status of an error", a.String(), unknownTransport)
 			same(t, "EIO-ER-2 headers of an error", corsOf(a.Header), c.want)
@@ -179,7 +179,7 @@ func TestCORSPreflight(t *testing.T) {
 			}})
 			same(t, "answer", a.String(), c.answer)
 			same(t, "headers", corsOf(a.Header), c.want)
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 		})
 	}
 	story(t, "EIO-MT-3 comes before verification", engine.Options{CORS: &engine.CORS{}}, func(t *testing.T, k *enginetest.Kit) {

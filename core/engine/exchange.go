@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"time"
 )
 
 // A Request is one HTTP request, copied out of whatever server received it.
@@ -25,7 +26,7 @@ type Request struct {
 	Host     string
 	ClientIP string // as the framework's own trusted-proxy rules see it
 	TLS      bool
-	Query    url.Values // that of URI, as far as it can be read
+	Query    url.Values // that of URI, see ParseQuery
 	Header   http.Header
 
 	Body          io.Reader // not used after Serve returned
@@ -94,6 +95,22 @@ type Parker interface {
 	// client: it lifts the limit, which holds again for the answer. The error
 	// says why that could not be done.
 	Park() error
+}
+
+// A Sender is an [Exchange] that can give up an answer which its client does not
+// read, and knows when one has left. Without it, an answer counts as sent when
+// Respond returns, and its client may take whatever time the server gives it.
+type Sender interface {
+	// SendWithin has the answer given up, and the connection with it, unless it has
+	// left within d from now; of several calls and the server's own limit the
+	// earliest time counts. It is called before Respond, and may be called until
+	// the function has returned that OnSent was given, on other goroutines. It
+	// must not block.
+	SendWithin(d time.Duration)
+
+	// OnSent, if it is called, comes before Respond. f is to be called once: when
+	// the answer has been handed to the network, or will not be.
+	OnSent(f func())
 }
 
 // A Handler is told what happens to one session.

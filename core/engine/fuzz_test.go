@@ -63,7 +63,7 @@ func FuzzServe(f *testing.F) {
 		if err := k.Shutdown(t.Context()); err != nil {
 			t.Error(err)
 		}
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 }
 

@@ -72,7 +72,7 @@ func TestPollingGet(t *testing.T) {
 		end := p.End()
 		same(t, "reason", end.Reason, engine.TransportError)
 		same(t, "error", end.Err.Error(), "overlap from client")
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-GET-6 client aborts a parked poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -84,7 +84,7 @@ func TestPollingGet(t *testing.T) {
 		same(t, "error", end.Err.Error(), "poll connection closed prematurely")
 		same(t, "answer, for logs and caches", poll.Wait().String(), "499")
 		same(t, "next", p.Get(), unknownSession)
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-GET-11 after close", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -147,7 +147,7 @@ func TestMethods(t *testing.T) {
 		}
 		story(t, "EIO-MT-1 "+method+" without sid", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "answer", k.Do(enginetest.Request{Method: method, Query: polling}).String(), badMethod)
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 		})
 	}
 	for _, method := range []string{"PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"} {

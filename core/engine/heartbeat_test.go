@@ -79,7 +79,7 @@ func TestHeartbeat(t *testing.T) {
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(start), interval+timeout)
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-HB-5 the ping waits behind what is queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()

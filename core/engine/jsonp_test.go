@@ -23,8 +23,9 @@ type scripted struct {
 // function number index.
 func openScripted(t *testing.T, k *enginetest.Kit, query, index string) *scripted {
 	t.Helper()
-	a := k.Do(enginetest.Request{Query: query})
-	same(t, "EIO-JP-1 content type", a.Header.Get("Content-Type"), "text/plain; charset=UTF-8")
+	a := k.Do(enginetest.Request{Query: query, Header: ownPage()})
+	same(t, "EIO-JP-1 better: content type", a.Header.Get("Content-Type"), "text/javascript; charset=UTF-8")
+	same(t, "sniffing", a.Header.Get("X-Content-Type-Options"), "nosniff")
 	_, sid, ok := strings.Cut(a.Body, `0{\"sid\":\"`)
 	sid, _, found := strings.Cut(sid, `\"`)
 	if !ok || !found || !strings.HasPrefix(a.Body, "___eio["+index+`]("`) || !strings.HasSuffix(a.Body, `}");`) {
@@ -33,13 +34,23 @@ func openScripted(t *testing.T, k *enginetest.Kit, query, index string) *scripte
 	return &scripted{k.Peer(sid), k, query + "&sid=" + sid}
 }
 
-func (s *scripted) poll() *enginetest.Call { return s.k.Start(enginetest.Request{Query: s.query}) }
-func (s *scripted) get() string            { return s.poll().Wait().String() }
+func (s *scripted) poll() *enginetest.Call {
+	return s.k.Start(enginetest.Request{Query: s.query, Header: ownPage()})
+}
+
+func (s *scripted) get() string { return s.poll().Wait().String() }
+
+// ownPage is the header of a request of a page of the server's own origin.
+func ownPage() http.Header { return http.Header{"Referer": {"http://server.test/chat?room=1"}} }
+
+func jsonpOptions() engine.Options { return engine.Options{AllowJSONP: true, AllowEIO3: true} }
 
 func (s *scripted) post(body string) enginetest.Answer {
 	return s.k.Do(enginetest.Request{
 		Method: http.MethodPost, Query: s.query, Body: strings.NewReader(body),
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		Header: http.Header{
+			"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {"http://server.test"}, "Referer": ownPage()["Referer"],
+		},
 	})
 }
 
@@ -52,33 +63,33 @@ func (s *scripted) send(payload string) string {
 
 func TestJSONPAnswers(t *testing.T) {
 	for j, index := range map[string]string{"0": "0", "12": "12", "12abc": "12", "a1b2": "12", "": "", "alert(1)": "1", "x": ""} {
-		story(t, "EIO-JP-1 j="+j, eio3(), func(t *testing.T, k *enginetest.Kit) {
+		story(t, "EIO-JP-1 j="+j, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 			s := openScripted(t, k, polling+"&j="+url.QueryEscape(j), index)
 			s.Send("hello")
 			same(t, "poll", s.get(), `200 ___eio[`+index+`]("4hello");`)
 		})
 	}
-	story(t, "EIO-JP-1 revision 3", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-1 revision 3", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling3+"&j=7", "7")
 		s.Send(`a"\€😀`)
 		same(t, "poll", s.get(), `200 ___eio[7]("7:4a\"\\€😀");`)
 	})
-	story(t, "EIO-JP-2 what ends a line in scripts", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-2 what ends a line in scripts", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		s.Send("\u2028\u2029\n\r\t\x00\x7f")
 		s.Send("</script>")
 		same(t, "poll", s.get(), `200 ___eio[0]("4\u2028\u2029\n\r\t\u0000`+"\x7f"+`\u001e4\u003c/script\u003e");`)
 	})
-	story(t, "EIO-JP-5 better: base64 only", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-5 better: base64 only", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		for query, want := range map[string]string{polling: `bAQID`, polling3: `6:b4AQID`} {
 			s := openScripted(t, k, query+"&j=0", "0")
 			s.SendBinary("\x01\x02\x03")
 			a := s.poll().Wait()
 			same(t, "poll", a.String(), `200 ___eio[0]("`+want+`");`)
-			same(t, "content type", a.Header.Get("Content-Type"), "text/plain; charset=UTF-8")
+			same(t, "content type", a.Header.Get("Content-Type"), "text/javascript; charset=UTF-8")
 		}
 	})
-	story(t, "EIO-JP-1 close and noop", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-1 close and noop", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling3+"&j=0", "0")
 		parked := s.poll()
 		synctest.Wait()
@@ -88,17 +99,17 @@ func TestJSONPAnswers(t *testing.T) {
 		s.Session.Close(nil)
 		same(t, "next poll", s.get(), `200 ___eio[0]("6\u001e1");`)
 	})
-	story(t, "EIO-JP-1 refusals are as usual", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
-		same(t, "revision 3", k.Do(enginetest.Request{Query: polling3 + "&j=0"}).String(), badVersion)
+	story(t, "EIO-JP-1 refusals are as usual", engine.Options{AllowJSONP: true}, func(t *testing.T, k *enginetest.Kit) {
+		same(t, "revision 3", k.Do(enginetest.Request{Query: polling3 + "&j=0", Header: ownPage()}).String(), badVersion)
 		same(t, "no session", k.Do(enginetest.Request{Query: polling + "&j=0&sid=x"}).String(), unknownSession)
 	})
-	story(t, "j is for polling", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "j is for polling", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		c := k.Dial(websocket + "&j=0")
 		p := k.Peer(sidOf(t, c.Next()))
 		p.SendBinary("\x01")
 		next(t, c, "<01>")
 	})
-	story(t, "EIO-JP-5 text also after an upgrade", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-5 text also after an upgrade", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling3+"&j=0", "0")
 		c := k.Dial(websocket3 + "&sid=" + s.Session.ID())
 		c.Text("5")
@@ -108,21 +119,21 @@ func TestJSONPAnswers(t *testing.T) {
 }
 
 func TestJSONPPosts(t *testing.T) {
-	story(t, "EIO-JP-3, EIO-JP-6", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-3, EIO-JP-6", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		a := s.post("d=" + url.QueryEscape("4one\x1ebAQID"))
 		same(t, "answer", a.String(), "200 ok")
 		same(t, "EIO-JP-6 content type", a.Header.Get("Content-Type"), "text/html")
 		same(t, "messages", strings.Join(s.Messages(), "|"), "one|<010203>")
 	})
-	story(t, "EIO-JP-3 revision 3", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-3 revision 3", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling3+"&j=0", "0")
 		same(t, "answer", s.send("4:4é+😀6:b4AQID"), "400") // six code units, not four
 		s = openScripted(t, k, polling3+"&j=0", "0")
 		same(t, "answer", s.send("5:4é+😀6:b4AQID"), "200 ok")
 		same(t, "messages", strings.Join(s.Messages(), "|"), "é+😀|<010203>")
 	})
-	story(t, "EIO-JP-3 newlines as the official client hides them", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-3 newlines as the official client hides them", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		for _, text := range []string{"a\nb", `a\nb`, "\n", `\n`, "\n\n", `\n\n`, "\\\n", `\t\\`, `\`, `n`, "\\n\n\\n"} {
 			same(t, "post", s.send("4"+text), "200 ok")
@@ -134,7 +145,7 @@ func TestJSONPPosts(t *testing.T) {
 			same(t, "message", all[len(all)-1], want)
 		}
 	})
-	story(t, "EIO-JP-3 backslashes", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-JP-3 backslashes", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		for d, want := range map[string]string{
 			`\n`: "\n", `\\n`: `\n`, `\\\n`: `\\n`, `\\\\n`: `\\\n`, `\n\n`: "\n\n", `\\n\n`: "\\n\n", `\n\\n`: "\n\\n", `\\`: `\\`,
@@ -147,7 +158,7 @@ func TestJSONPPosts(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing": "", "another field": "e=4a", "a payload": "4a",
 	} {
-		story(t, "EIO-JP-4 "+name, eio3(), func(t *testing.T, k *enginetest.Kit) {
+		story(t, "EIO-JP-4 "+name, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 			s := openScripted(t, k, polling+"&j=0", "0")
 			same(t, "post", s.post(body).String(), "200 ok")
 			same(t, "messages", len(s.Messages()), 0)
@@ -155,19 +166,19 @@ func TestJSONPPosts(t *testing.T) {
 		})
 	}
 	for name, body := range map[string]string{
-		"an empty payload": "d=", "no packet": "d=abc", "no form": "d=%zz",
+		"an empty payload": "d=", "no packet": "d=abc", "no escape": "d=%zz",
 	} {
-		story(t, "EIO-POST-7 "+name, eio3(), func(t *testing.T, k *enginetest.Kit) {
+		story(t, "EIO-POST-7 "+name, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 			s := openScripted(t, k, polling+"&j=0", "0")
 			same(t, "post", s.post(body).String(), "400")
 			same(t, "reason", s.End().Reason, engine.ParseError)
 		})
 	}
-	story(t, "EIO-POST-3 octets", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	story(t, "EIO-POST-3 octets", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		a := k.Do(enginetest.Request{
 			Method: http.MethodPost, Query: s.query, Body: strings.NewReader("d=4a"),
-			Header: http.Header{"Content-Type": {octets}},
+			Header: http.Header{"Content-Type": {octets}, "Origin": {"http://server.test"}},
 		})
 		same(t, "post", a.String(), "400")
 		same(t, "reason", s.End().Reason, engine.TransportError)

@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/binary"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"weak"
@@ -22,14 +21,8 @@ type opening struct {
 
 // newOpening keeps a request. Its Query has to be that of its URI.
 func newOpening(r *Request) opening {
-	size := 16 + len(r.Method) + len(r.Path) + len(r.URI) + len(r.Host) + len(r.ClientIP)
-	for k, vs := range r.Header {
-		for _, v := range vs {
-			size += 2 + len(k) + len(v)
-		}
-	}
 	var text strings.Builder
-	text.Grow(size)
+	text.Grow(openingSize(r))
 	for _, s := range []string{r.Method, r.Path, r.URI, r.Host, r.ClientIP} {
 		putText(&text, s)
 	}
@@ -41,6 +34,18 @@ func newOpening(r *Request) opening {
 		}
 	}
 	return opening{text: text.String()}
+}
+
+// openingSize is about how many bytes of a request are kept. That is what
+// [Options].MaxHandshakeBytes bounds.
+func openingSize(r *Request) int {
+	size := 16 + len(r.Method) + len(r.Path) + len(r.URI) + len(r.Host) + len(r.ClientIP)
+	for k, vs := range r.Header {
+		for _, v := range vs {
+			size += 2 + len(k) + len(v)
+		}
+	}
+	return size
 }
 
 func scheme(secure bool) string {
@@ -97,6 +102,6 @@ func (o *opening) parse() *Request {
 		r.Header[k] = append(r.Header[k], v)
 	}
 	_, query, _ := strings.Cut(r.URI, "?")
-	r.Query, _ = url.ParseQuery(query) // what can be read of it, as when it came
+	r.Query = ParseQuery(query)
 	return r
 }

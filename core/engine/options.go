@@ -21,13 +21,20 @@ type Options struct {
 	PingTimeout       time.Duration // 20 s
 	UpgradeTimeout    time.Duration // 10 s
 	MaxHTTPBufferSize int           // bytes of one message or POST; 1e6
-	MaxSendBuffer     int           // bytes waiting for one client; 16 MiB
+	MaxSendBuffer     int           // bytes of memory for what waits for one client; 16 MiB
+	MaxHandshakeBytes int           // bytes of URL and headers of a request that opens a session; 16 KiB
 	Transports        []string      // polling and websocket
 	DisableUpgrades   bool
 
 	// AllowEIO3 lets clients of protocol revision 3 in, which Socket.IO 1 and 2
 	// speak.
 	AllowEIO3 bool
+
+	// AllowJSONP lets clients poll by loading scripts and sending forms, as
+	// browsers without CORS have to (the last one was Internet Explorer 9). Their
+	// pages have to be of the server's own origin, or of one that CORS lets in.
+	// Otherwise a request with the parameter j is refused with status 400.
+	AllowJSONP bool
 
 	// AllowRequest, if set, is asked once for every session, when it is opened.
 	// An error refuses: with its message if it is an [HTTPError].
@@ -84,6 +91,7 @@ const (
 	defaultUpgradeTimeout    = 10 * time.Second
 	defaultMaxHTTPBufferSize = 1e6
 	defaultMaxSendBuffer     = 16 << 20
+	defaultMaxHandshakeBytes = 16 << 10
 )
 
 func withDefaults(o Options) Options {
@@ -92,6 +100,7 @@ func withDefaults(o Options) Options {
 	o.UpgradeTimeout = cmp.Or(o.UpgradeTimeout, defaultUpgradeTimeout)
 	o.MaxHTTPBufferSize = cmp.Or(o.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
 	o.MaxSendBuffer = cmp.Or(o.MaxSendBuffer, defaultMaxSendBuffer)
+	o.MaxHandshakeBytes = cmp.Or(o.MaxHandshakeBytes, defaultMaxHandshakeBytes)
 	o.HTTPCompressionThreshold = cmp.Or(o.HTTPCompressionThreshold, defaultHTTPThreshold)
 	o.UseRequest = slices.Clone(o.UseRequest)
 	o.Cookie = o.Cookie.clone()

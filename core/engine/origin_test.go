@@ -3,6 +3,7 @@ package engine_test
 import (
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/sioplug/sioplug/core/engine"
@@ -39,6 +40,31 @@ func TestWebSocketOrigin(t *testing.T) {
 		{name: "TLS in front of us on another port", origin: "https://a.com:8443", host: "a.com:8443", ok: true},
 		{name: "IPv6", origin: "http://[::1]:3000", host: "[::1]:3000", ok: true},
 		{name: "IPv6, default port", origin: "http://[::1]", host: "[::1]", ok: true},
+
+		{name: "a native client", origin: "ws://a.com", host: "a.com", ok: true},
+		{name: "a native client, other letters", origin: "WSS://A.com", host: "a.com", tls: true, ok: true},
+		{name: "a native client, TLS in front of us", origin: "wss://a.com", host: "a.com", ok: true},
+		{name: "a native client, port", origin: "ws://a.com:3000", host: "a.com:3000", ok: true},
+		{name: "a native client, default port", origin: "wss://a.com:443", host: "a.com", ok: true},
+		{name: "a native client, its whole URL", origin: "wss://a.com/socket.io/?EIO=4&transport=websocket", host: "a.com", ok: true},
+		{name: "a native client of another host", origin: "wss://b.com", host: "a.com"},
+		{name: "a native client of another port", origin: "ws://a.com:3000", host: "a.com:3001"},
+		{name: "a native client, plain to TLS", origin: "ws://a.com", host: "a.com", tls: true},
+		{name: "a path of a page", origin: "http://a.com/", host: "a.com"},
+		{name: "behind a proxy that loses the port", origin: "http://a.com:8080", host: "a.com"},
+		{name: "behind a proxy that loses the host", origin: "http://a.com:8080", host: "127.0.0.1:3000"},
+		{
+			name: "CORS: behind such a proxy", origin: "http://a.com:8080", host: "127.0.0.1:3000",
+			cors: allowed(engine.CORS{Origins: []string{"http://a.com:8080"}}), ok: true,
+		},
+		{
+			name: "CORS: a native client behind such a proxy", origin: "wss://a.com", host: "127.0.0.1:3000",
+			cors: allowed(engine.CORS{Origins: []string{"https://a.com"}}), ok: true,
+		},
+		{
+			name: "CORS: a native client, list", origin: "wss://a.com:443/", host: "127.0.0.1:3000",
+			cors: allowed(engine.CORS{Origins: []string{"https://a.com", "https://b.com"}}), ok: true,
+		},
 
 		{name: "another host", origin: "http://b.com", host: "a.com"},
 		{name: "a host that begins like it", origin: "http://a.com.evil.org", host: "a.com"},
@@ -95,27 +121,99 @@ func TestWebSocketOrigin(t *testing.T) {
 			// EIO-CO-4: browsers see to polling themselves.
 			r := enginetest.Request{Query: polling, Header: http.Header{"Origin": {c.origin}}, Host: c.host, TLS: c.tls}
 			same(t, "polling", k.Do(r).Status, 200)
-			loud(t, k, "Options.CORS") // once
+			loud(t, k, "Options.CORS; if it is this server's own page") // once
 		})
 	}
 }
 
-// What says that a page of another site loads a script (EIO-JP-1): the one case
-// in which it can read an answer that CORS does not give it.
-func TestScriptOrigin(t *testing.T) {
-	for site, status := range map[string]int{
-		"": 200, "none": 200, "same-origin": 200, "same-site": 403, "cross-site": 403,
+// Every page can load a script from everywhere and read it: the one case in which
+// CORS does not keep an answer from other pages (EIO-JP-1).
+func TestForeignPagesReadNothingByScripts(t *testing.T) {
+	cors := func(c engine.CORS) engine.Options { return engine.Options{AllowJSONP: true, CORS: &c} }
+	const own, evil = "http://server.test/chat", "http://evil.example/"
+	for name, c := range map[string]struct {
+		opts   engine.Options
+		header http.Header
+		ok     bool
+	}{
+		"own page":                  {header: http.Header{"Referer": {own}}, ok: true},
+		"own page, only its origin": {header: http.Header{"Referer": {"http://server.test/"}}, ok: true},
+		"own page, browser says so": {header: http.Header{"Sec-Fetch-Site": {"same-origin"}}, ok: true},
+		"own page, both":            {header: http.Header{"Sec-Fetch-Site": {"same-origin"}, "Referer": {own}}, ok: true},
+
+		"plain HTTP, another page":  {header: http.Header{"Referer": {evil}}},
+		"no referrer":               {header: http.Header{}},
+		"nothing in it":             {header: http.Header{"Referer": {""}}},
+		"no address":                {header: http.Header{"Referer": {"about:blank"}}},
+		"two":                       {header: http.Header{"Referer": {own, evil}}},
+		"another port":              {header: http.Header{"Referer": {"http://server.test:81/"}}},
+		"our name in its path":      {header: http.Header{"Referer": {evil + own}}},
+		"our name as its user":      {header: http.Header{"Referer": {"http://server.test@evil.example/"}}},
+		"our name before its own":   {header: http.Header{"Referer": {"http://server.test.evil.example/"}}},
+		"another site":              {header: http.Header{"Sec-Fetch-Site": {"cross-site"}}},
+		"a site beside":             {header: http.Header{"Sec-Fetch-Site": {"same-site"}, "Referer": {own}}},
+		"a sandbox of our own page": {header: http.Header{"Sec-Fetch-Site": {"cross-site"}, "Referer": {own}}},
+		"a form of another page":    {header: http.Header{"Origin": {"http://evil.example"}, "Referer": {own}}},
+		"a form of a sandbox":       {header: http.Header{"Origin": {"null"}, "Referer": {own}}},
+		"contradiction":             {header: http.Header{"Sec-Fetch-Site": {"same-origin"}, "Referer": {evil}}},
+
+		"CORS: one":              {opts: cors(engine.CORS{Origins: []string{"http://evil.example"}}), header: http.Header{"Referer": {evil}}, ok: true},
+		"CORS: another":          {opts: cors(engine.CORS{Origins: []string{"http://good.example"}}), header: http.Header{"Referer": {evil}}},
+		"CORS: unknown":          {opts: cors(engine.CORS{Origins: []string{"http://good.example"}}), header: http.Header{}},
+		"CORS: function":         {opts: cors(engine.CORS{AllowOrigin: asks(nil, true)}), header: http.Header{"Referer": {evil}}, ok: true},
+		"CORS: function says no": {opts: cors(engine.CORS{AllowOrigin: asks(nil, false)}), header: http.Header{"Referer": {evil}}},
+		"CORS: all":              {opts: cors(engine.CORS{InsecureAllowAllOrigins: true}), header: http.Header{}, ok: true},
 	} {
-		story(t, "JSONP from "+site, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
-			h := http.Header{}
-			if site != "" {
-				h.Set("Sec-Fetch-Site", site)
+		c.opts.AllowJSONP = true
+		story(t, name, c.opts, func(t *testing.T, k *enginetest.Kit) {
+			s := scriptQuery(t, k)
+			requests := map[string]enginetest.Request{
+				"handshake": {Query: polling + "&j=0"},
+				"poll":      {Query: s},
+				"without j": {Query: strings.Replace(s, "&j=0", "", 1)},
+				"post":      {Query: s, Method: http.MethodPost, Body: strings.NewReader("d=4x")},
 			}
-			same(t, "JSONP", k.Do(enginetest.Request{Query: polling + "&j=0", Header: h}).Status, status)
-			same(t, "polling", k.Do(enginetest.Request{Query: polling, Header: h}).Status, 200)
-			if status != 200 {
+			for what, r := range requests {
+				r.Header = c.header
+				a := k.Do(r)
+				if c.ok {
+					same(t, what, a.Status, http.StatusOK)
+					k.Peer(sidIn(s)).Send("for the next poll")
+					continue
+				}
+				same(t, what, a.String(), `403 {"code":4,"message":"Forbidden"}`)
+			}
+			if !c.ok {
 				loud(t, k, "Options.CORS")
+				same(t, "messages", len(k.Peer(sidIn(s)).Messages()), 0)
 			}
+			same(t, "polling", k.Do(enginetest.Request{Query: polling, Header: c.header}).Status, http.StatusOK)
 		})
 	}
+}
+
+// scriptQuery opens a session by JSONP from wherever that is allowed, with a
+// message to be polled for, and returns its query.
+func scriptQuery(t *testing.T, k *enginetest.Kit) string {
+	t.Helper()
+	h := ownPage()
+	h.Set("Sec-Fetch-Site", "same-origin")
+	a := k.Do(enginetest.Request{Query: polling + "&j=0", Header: h})
+	same(t, "handshake", a.Status, http.StatusOK)
+	p := k.Newest()
+	p.Send("secret")
+	return polling + "&j=0&sid=" + p.Session.ID()
+}
+
+func sidIn(query string) string { return query[strings.LastIndex(query, "=")+1:] }
+
+func TestJSONPIsOffUnlessAskedFor(t *testing.T) {
+	story(t, "JSONP", engine.Options{CORS: &engine.CORS{InsecureAllowAllOrigins: true}}, func(t *testing.T, k *enginetest.Kit) {
+		same(t, "JSONP", k.Do(enginetest.Request{Query: polling + "&j=0", Header: ownPage()}).String(), badRequest)
+		same(t, "sessions", k.Remembered(), 0)
+		k.Dial(websocket + "&j=0") // where it means nothing
+		p := k.OpenPolling()
+		p.Send("x")
+		same(t, "session without it", k.Do(enginetest.Request{Query: p.Query() + "&j=0"}).String(), "200 4x")
+	})
 }

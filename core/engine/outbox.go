@@ -1,13 +1,15 @@
 package engine
 
 import (
+	"errors"
+
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/payload"
 )
 
-// frameOverhead is what a queued frame counts for beyond its bytes, so that
-// many small ones cannot escape the limit.
-const frameOverhead = 32
+// compactFrom is the length of a queue from which on frames that join it will
+// have to wait, and are made to take no more memory than they need.
+const compactFrom = 8
 
 // keepQueue is the longest queue whose memory an idle session keeps.
 const keepQueue = 4
@@ -17,8 +19,8 @@ const keepQueue = 4
 type outbox struct {
 	frames  []*frame.Frame
 	spare   []*frame.Frame // the emptied slice of the last write
-	bytes   int            // queued and being written
-	sending int            // of these, being written
+	bytes   int            // of memory that is taken by what is queued and by what is being written
+	sending int            // of these, being written to the link
 	dirty   bool           // a flush worker has been told
 	writing bool           // somebody is writing, and will write what is added
 	blocked bool           // the peer's socket is full
@@ -34,44 +36,65 @@ func (o *outbox) push(frames ...*frame.Frame) {
 	if o.frames == nil {
 		o.frames, o.spare = o.spare, nil
 	}
+	if len(o.frames) >= compactFrom {
+		for _, f := range frames {
+			f.Compact()
+		}
+	}
 	o.frames = append(o.frames, frames...)
-	o.bytes += size(frames)
+	o.bytes += memory(frames)
 }
 
-func size(frames []*frame.Frame) int {
+// memory is what frames take while they wait.
+func memory(frames []*frame.Frame) int {
 	n := 0
 	for _, f := range frames {
-		n += f.Len() + frameOverhead
+		n += f.Memory()
 	}
 	return n
 }
 
-// take empties the queue.
-func (o *outbox) take() []*frame.Frame {
-	frames := o.frames
+// take empties the queue, to be sent as the answer to a poll. What it held counts
+// until that has left.
+func (o *outbox) take() batch {
+	b := batch{frames: o.frames, size: memory(o.frames)}
 	o.frames = nil
-	o.bytes = o.sending
-	return frames
+	return b
 }
 
 func (o *outbox) drop() {
-	clear(o.take())
+	b := o.take()
+	o.bytes -= b.size
+	clear(b.frames)
 }
+
+var errNotReady = errors.New("client is not ready to receive")
 
 // Send queues the frames of one message, in order and without anything in
 // between. It does not wait for the client: one that does not read fast enough
-// is disconnected when Options.MaxSendBuffer bytes wait for it, and Send
-// returns [ErrSlowClient]. On a closed session it returns [ErrClosed].
-func (s *Session) Send(frames ...*frame.Frame) error {
+// is disconnected when a message is sent to it while Options.MaxSendBuffer bytes
+// wait already, and Send returns [ErrSlowClient]. A message of any size can be
+// sent while less is waiting. On a closed session Send returns [ErrClosed].
+func (s *Session) Send(frames ...*frame.Frame) error { return s.send(frames, false) }
+
+// SendVolatile is like [Session.Send], but drops the message if the client is
+// not ready to receive: its connection is congested, it has no poll open, or its
+// send buffer is full. It reports whether the message was queued.
+func (s *Session) SendVolatile(frames ...*frame.Frame) bool { return s.send(frames, true) == nil }
+
+func (s *Session) send(frames []*frame.Frame, volatile bool) error {
 	if s.dialect != 0 {
 		frames = s.dialect.translate(frames)
 	}
 	s.mu.Lock()
-	if s.state != stateOpen {
+	switch full := s.out.bytes >= s.server.opts.MaxSendBuffer; {
+	case s.state != stateOpen:
 		s.mu.Unlock()
 		return ErrClosed
-	}
-	if s.out.bytes+size(frames) > s.server.opts.MaxSendBuffer {
+	case volatile && (full || s.out.blocked || (s.link == nil && s.poll == nil)):
+		s.mu.Unlock()
+		return errNotReady
+	case full:
 		s.mu.Unlock()
 		s.end(TransportError, ErrSlowClient, farewell{discard: true})
 		return ErrSlowClient
@@ -84,21 +107,12 @@ func (s *Session) Send(frames ...*frame.Frame) error {
 	return nil
 }
 
-// Buffered returns how many bytes wait to be written, or to be polled for.
+// Buffered returns how many bytes of memory are taken by what waits to be
+// written, or to be polled for: see Options.MaxSendBuffer.
 func (s *Session) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.bytes
-}
-
-// SendVolatile is like [Session.Send], but drops the message if the client is
-// not ready to receive: its connection is congested, or it has no poll open.
-// It reports whether the message was queued.
-func (s *Session) SendVolatile(frames ...*frame.Frame) bool {
-	s.mu.Lock()
-	ready := s.state == stateOpen && !s.out.blocked && (s.link != nil || s.poll != nil)
-	s.mu.Unlock()
-	return ready && s.Send(frames...) == nil
 }
 
 // enqueue queues frames and reports whether a flush worker has to be told; mu
@@ -125,9 +139,8 @@ func (s *Session) flush() {
 func (s *Session) flushNow() {
 	switch {
 	case s.link == nil:
-		if s.poll != nil && len(s.out.frames) > 0 {
-			s.poll.answer(s.out.take())
-			s.poll = nil
+		if s.poll != nil && !s.poll.held && len(s.out.frames) > 0 {
+			s.answer(s.out.take())
 		}
 		s.mu.Unlock()
 	case s.out.writing:
@@ -146,6 +159,9 @@ func (s *Session) write(l *link) {
 		batch := s.out.frames
 		s.out.frames, s.out.spare = s.out.spare, nil
 		s.out.sending = s.out.bytes
+		if s.answers != nil { // of polls before the upgrade, which nobody has read
+			s.out.sending = memory(batch)
+		}
 		s.mu.Unlock()
 
 		blocked, err := l.conn.Write(batch)

@@ -13,14 +13,15 @@ import (
 	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
-// noopDelay is the longest time that a poll stays open while a WebSocket
-// probes: the reference's interval (EIO-UP-1).
+// noopDelay is how long a poll stays open while a WebSocket probes: the
+// reference's interval (EIO-UP-1).
 const noopDelay = 100 * time.Millisecond
 
-// firstNoopDelay is the wait before the second noop. It doubles with each, so
-// a client that polls again before it has read the answer to its probe is not
-// held up, and one that never upgrades does not poll in a tight loop.
-const firstNoopDelay = 5 * time.Millisecond
+// holdDelay is how long a poll that comes after the answer to a probe has to wait
+// before it gets anything. It may have been sent behind the upgrade packet, on
+// another connection, and have overtaken that on its way: then its client does not
+// look at what it is answered.
+const holdDelay = 20 * time.Millisecond
 
 // statusClientGone is what nginx has in its log for requests that nobody waits
 // for any more. Ours is for the logs and caches around us, which would take no
@@ -28,12 +29,59 @@ const firstNoopDelay = 5 * time.Millisecond
 const statusClientGone = 499
 
 // A poll is a parked GET request. It is answered once, by whoever takes it out
-// of its session, under the session's mu.
+// of its session, under the session's mu: see [Session.answer].
 type poll struct {
-	frames chan []*frame.Frame
+	visit  *visit
+	answer chan batch
+	late   bool // it came when its client had been told that it may upgrade
+	held   bool // it gets nothing yet: see holdDelay
 }
 
-func (p *poll) answer(frames []*frame.Frame) { p.frames <- frames }
+// A batch is what a poll is answered with.
+type batch struct {
+	frames []*frame.Frame
+	size   int  // what they count for in the outbox
+	moved  bool // nothing: another connection has the session
+}
+
+func noop() batch { return batch{frames: []*frame.Frame{noopPacket}} }
+
+// answer answers the parked poll; mu is held.
+func (s *Session) answer(b batch) {
+	p := s.poll
+	s.poll = nil
+	s.sends(p.visit, b)
+	p.answer <- b
+}
+
+// sends notes that a request is about to be answered with b; mu is held.
+func (s *Session) sends(x *visit, b batch) {
+	x.session, x.size, x.next = s, b.size, s.answers
+	s.answers = x
+}
+
+// sent notes that the answer to a poll has left, or never will. Until then it
+// counts for the session, and the session's end limits it.
+func (v *visit) sent() {
+	s := v.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := &s.answers; *p != nil; p = &(*p).next {
+		if *p == v {
+			*p = v.next
+			s.out.bytes -= v.size
+			return
+		}
+	}
+}
+
+// limitAnswers has the answers to polls given up that have not left within d; mu
+// is held.
+func (s *Session) limitAnswers(d time.Duration) {
+	for v := s.answers; v != nil; v = v.next {
+		v.sendWithin(d)
+	}
+}
 
 // openPolling opens a session and answers with the open packet (EIO-HS-6).
 func (e *Server) openPolling(x *visit) {
@@ -43,54 +91,64 @@ func (e *Server) openPolling(x *visit) {
 		return
 	}
 	s.mu.Lock()
-	frames := s.out.take()
+	b := s.out.take()
+	s.sends(x, b)
 	s.mu.Unlock()
 	s.opened()
-	s.answerPoll(x, frames)
+	s.answerPoll(x, b.frames)
 }
 
 // servePoll answers a GET with what is queued, or parks it until there is
 // something.
 func (s *Session) servePoll(ctx context.Context, x *visit) {
-	frames, parked, ref := s.takePoll()
+	b, parked, ref := s.takePoll(x)
 	s.dropProbe() // if that was the client's last poll
 	switch {
 	case ref != nil:
 		s.server.refuse(x, ref)
 		return
-	case parked == nil && frames == nil: // EIO-GET-5
+	case parked == nil && b.frames == nil: // EIO-GET-5
 		s.end(TransportError, errPollOverlap, farewell{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	case parked != nil:
 		x.park()
-		if frames = s.wait(ctx, parked); frames == nil { // EIO-GET-6
+		var left bool
+		if b, left = s.wait(ctx, parked); left { // EIO-GET-6
 			s.end(TransportError, errPollAborted, farewell{discard: true})
+			x.sent()
 			respond(x, Response{Status: statusClientGone})
 			return
 		}
 	}
-	s.answerPoll(x, frames)
+	if b.moved { // EIO-GET-10
+		x.sent()
+		s.server.refuse(x, transportMismatch(Polling, s.Transport()))
+		return
+	}
+	s.answerPoll(x, b.frames)
 }
 
-// wait returns what the parked poll is to be answered with, or nil if the
-// client has left before it was.
-func (s *Session) wait(ctx context.Context, p *poll) []*frame.Frame {
+// wait returns what the parked poll is to be answered with. left is true if the
+// client has gone before it was.
+func (s *Session) wait(ctx context.Context, p *poll) (b batch, left bool) {
 	expired, stop := expiry(ctx)
 	defer stop()
 	select {
-	case frames := <-p.frames:
-		return frames
+	case b = <-p.answer:
+		return b, false
 	case <-expired:
 	case <-ctx.Done():
 		if s.parks(p) && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return nil
+			return batch{}, true
 		}
 	}
 	s.mu.Lock()
-	s.noop(p)
+	if s.poll == p {
+		s.answer(noop())
+	}
 	s.mu.Unlock()
-	return <-p.frames // which may have been given before
+	return <-p.answer, false // which may have been given before
 }
 
 // expiry returns a channel that tells when a poll should be answered in any
@@ -108,29 +166,64 @@ func expiry(ctx context.Context) (expired <-chan time.Time, stop func()) {
 
 // takePoll returns what a new GET is to be answered with, or the poll that it
 // has to wait for, or neither if another one is parked already.
-func (s *Session) takePoll() (frames []*frame.Frame, parked *poll, ref *refusal) {
+func (s *Session) takePoll(x *visit) (b batch, parked *poll, ref *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	late := s.probe != nil && s.probe.answered
 	switch {
 	case s.state == stateClosed:
-		return nil, nil, unknownSession(s.id)
+		return b, nil, unknownSession(s.id)
 	case s.link != nil: // upgraded since the request was verified
-		return nil, nil, badRequest("TRANSPORT_MISMATCH", "transport", Polling, "previousTransport", s.link.name)
+		return b, nil, transportMismatch(Polling, s.link.name)
+	case s.probe != nil && s.probe.committed:
+		return b, nil, transportMismatch(Polling, s.probe.name)
 	case s.poll != nil:
-		return nil, nil, nil
-	case len(s.out.frames) > 0:
-		return s.out.take(), nil, nil
-	case s.state == stateLeft: // EIO-GET-8
+		return b, nil, nil
+	case len(s.out.frames) > 0 && !late:
+		b = s.out.take()
+		s.sends(x, b)
+		return b, nil, nil
+	case len(s.out.frames) == 0 && s.state == stateLeft: // EIO-GET-8
 		s.gone()
-		if s.parted {
-			return []*frame.Frame{noopPacket}, nil, nil
+		b = noop()
+		if !s.parted {
+			b.frames = append(b.frames, closePacket)
 		}
-		return []*frame.Frame{noopPacket, closePacket}, nil, nil
+		s.sends(x, b)
+		return b, nil, nil
 	}
-	s.poll = &poll{frames: make(chan []*frame.Frame, 1)}
-	parked = s.poll
-	s.releasePoll()
-	return nil, parked, nil
+	parked = &poll{visit: x, answer: make(chan batch, 1), late: late, held: late}
+	s.poll = parked
+	if late {
+		time.AfterFunc(holdDelay, func() { s.letGo(parked) })
+	}
+	return b, parked, nil
+}
+
+// letGo ends the holding of a poll. If there is nothing for it, it is ended later:
+// one whose client has not yet read the answer to its probe has to (EIO-UP-1), and
+// one that never upgrades must not poll in a tight loop.
+func (s *Session) letGo(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll != p {
+		return
+	}
+	p.held = false
+	if len(s.out.frames) > 0 {
+		s.answer(s.out.take())
+		return
+	}
+	time.AfterFunc(noopDelay-holdDelay, func() { s.releasePoll(p) })
+}
+
+// releasePoll answers a poll that is still parked, if only with a noop.
+func (s *Session) releasePoll(p *poll) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.poll == p {
+		s.answer(noop())
+	}
 }
 
 // parks reports whether the poll still waits for its answer.
@@ -140,32 +233,20 @@ func (s *Session) parks(p *poll) bool {
 	return s.poll == p
 }
 
-// releasePoll sees to it that the parked poll ends soon if a connection wants
-// to take over: the client sends its upgrade packet only when no poll is open
-// (EIO section 11).
-func (s *Session) releasePoll() {
-	l, p := s.probe, s.poll
-	if l == nil || p == nil || !l.probed {
+// probed sees to it that the poll ends that is parked when a probe has been
+// answered: the client sends its upgrade packet only when no poll is open (EIO
+// section 11). In the first moments of a session, when there is much to say,
+// what is said ends it; an extra packet would be one more to read. mu is held.
+func (s *Session) probed() {
+	p := s.poll
+	if p == nil || p.late {
 		return
 	}
-	if l.noops++; l.noops == 1 {
-		s.noop(p)
+	if wait := noopDelay - s.age(); wait > 0 {
+		time.AfterFunc(wait, func() { s.releasePoll(p) })
 		return
 	}
-	delay := min(firstNoopDelay<<min(l.noops-2, 8), noopDelay)
-	time.AfterFunc(delay, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.noop(p)
-	})
-}
-
-// noop ends the poll if it is still parked; mu is held.
-func (s *Session) noop(p *poll) {
-	if s.poll == p {
-		s.poll = nil
-		p.answer([]*frame.Frame{noopPacket})
-	}
+	s.answer(noop())
 }
 
 func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
@@ -174,7 +255,15 @@ func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
 	for _, f := range frames {
 		f.Release()
 	}
-	if err := x.Respond(Response{Status: http.StatusOK, Header: header, Body: body}); err != nil {
+	sender, ok := x.Exchange.(Sender)
+	if ok {
+		sender.OnSent(x.sent)
+	}
+	err := x.Respond(Response{Status: http.StatusOK, Header: header, Body: body})
+	if !ok {
+		x.sent()
+	}
+	if err != nil {
 		s.end(TransportError, err, farewell{discard: true})
 	}
 }
@@ -184,15 +273,20 @@ func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
 //
 //nolint:gochecknoglobals // immutable
 var (
-	textHeader  = pollingHeader(textContent)
-	octetHeader = pollingHeader(octetContent)
-	postHeader  = pollingHeader("text/html")
+	textHeader   = pollingHeader(textContent)
+	octetHeader  = pollingHeader(octetContent)
+	scriptHeader = pollingHeader("text/javascript; charset=UTF-8")
+	postHeader   = pollingHeader("text/html")
 
 	posted = []byte("ok")
 )
 
 func pollingHeader(contentType string) http.Header {
-	return http.Header{"Content-Type": {contentType}, "Cache-Control": {"no-store"}}
+	return http.Header{
+		"Content-Type":           {contentType},
+		"Cache-Control":          {"no-store"},
+		"X-Content-Type-Options": {"nosniff"}, // no other page may take it for a script of its own
+	}
 }
 
 // servePost reads a payload and hands its packets over.
@@ -205,13 +299,13 @@ func (s *Session) servePost(x *visit) {
 	}
 	octets := req.Header.Get("Content-Type") == octetContent
 	if octets && !s.dialect.has(revision3) { // EIO-POST-3
-		s.endPost()
+		s.endPost(false)
 		s.end(TransportError, errContentType, farewell{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
 	body, err := readBody(req, s.server.opts.MaxHTTPBufferSize)
-	s.endPost()
+	s.endPost(err == nil)
 	switch {
 	case errors.Is(err, errTooLarge): // EIO-POST-4: the session goes on
 		respond(x, Response{Status: http.StatusRequestEntityTooLarge})
@@ -224,10 +318,12 @@ func (s *Session) servePost(x *visit) {
 		return
 	}
 	if !s.exists() {
+		s.handledPost()
 		s.server.refuse(x, unknownSession(s.id))
 		return
 	}
 	err = s.receivePayload(body, octets)
+	s.handledPost()
 	var broken *rescue.PanicError
 	switch {
 	case errors.As(err, &broken):
@@ -237,16 +333,39 @@ func (s *Session) servePost(x *visit) {
 		s.end(ParseError, err, farewell{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
 	default:
+		s.awaitOvertaken()
 		respond(x, Response{Status: http.StatusOK, Header: postHeader, Body: posted})
 	}
 }
 
-// beginPost notes that a POST is being read. It reports false if another one
-// is.
+// awaitOvertaken gives a poll some time that its client sent before the POST which
+// closed the session, and that was overtaken on the way: it is answered as if it
+// had been parked. When the POST has been answered the session is unknown.
+func (s *Session) awaitOvertaken() {
+	s.mu.Lock()
+	parted := s.parted
+	s.mu.Unlock()
+	if !parted {
+		return
+	}
+	time.Sleep(holdDelay)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateLeft {
+		s.gone()
+	}
+}
+
+// mostPosts is how many POSTs may have been read and not been handled: a client
+// that waits for the answer to one before it sends the next has one at most.
+const mostPosts = 3
+
+// beginPost notes that a POST is being read. It reports false if another one is,
+// or if too many that were wait for handlers.
 func (s *Session) beginPost(x *visit) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.posting != nil {
+	if s.posting != nil || s.posts >= mostPosts {
 		return false
 	}
 	s.posting = x
@@ -264,10 +383,20 @@ func (s *Session) cancelPost() {
 	}
 }
 
-func (s *Session) endPost() {
+// endPost notes that a POST is not read any more, and whether it is to be handled.
+func (s *Session) endPost(handled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.posting = nil
+	if handled {
+		s.posts++
+	}
+}
+
+func (s *Session) handledPost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posts--
 }
 
 // smallBody is up to which size a body gets the memory that it asks for at once.
@@ -297,10 +426,7 @@ func readBody(req *Request, limit int) ([]byte, error) {
 }
 
 func (s *Session) receivePayload(body []byte, octets bool) error {
-	packets, err := s.packets(body, octets)
-	if err != nil {
-		return err
-	}
+	packets := s.packets(body, octets)
 	s.recv.Lock()
 	defer s.recv.Unlock()
 	if s.worker() != nil {

@@ -19,9 +19,9 @@ const (
 var (
 	ErrClosed = errors.New("engine: session is closed")
 
-	// ErrSlowClient ends a session whose client does not read fast enough:
-	// more than Options.MaxSendBuffer bytes wait to be sent to it.
-	ErrSlowClient = errors.New("engine: client reads too slowly, send buffer is full")
+	// ErrSlowClient ends a session that is sent to faster than its client reads:
+	// Options.MaxSendBuffer bytes waited for it already when there was more.
+	ErrSlowClient = errors.New("engine: client reads more slowly than it is sent to, send buffer is full")
 
 	errPollOverlap = errors.New("overlap from client")
 	errPollAborted = errors.New("poll connection closed prematurely")

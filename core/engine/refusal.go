@@ -70,6 +70,11 @@ func badRequest(name string, details ...any) *refusal {
 	}
 }
 
+// transportMismatch refuses a request by another transport than the session's.
+func transportMismatch(transport, current string) *refusal {
+	return badRequest("TRANSPORT_MISMATCH", "transport", transport, "previousTransport", current)
+}
+
 // forbidden refuses with err, whose message the client sees if it is an
 // [HTTPError].
 func forbidden(err error) *refusal {
@@ -83,6 +88,15 @@ func forbidden(err error) *refusal {
 	}
 	r.details = []any{"message", r.say}
 	return r
+}
+
+// tooLarge refuses a handshake of which the session would have to keep too much.
+func tooLarge(size, limit int) *refusal {
+	return &refusal{
+		code: codeBadRequest, message: "Bad request", name: "HANDSHAKE_TOO_LARGE", details: []any{"size", size, "limit", limit},
+		status: http.StatusRequestHeaderFieldsTooLarge, upgradeStatus: http.StatusRequestHeaderFieldsTooLarge,
+		say: http.StatusText(http.StatusRequestHeaderFieldsTooLarge),
+	}
 }
 
 // foreignOrigin refuses a WebSocket to a page that has no business here. The
@@ -109,7 +123,7 @@ func answered(res Response) *refusal { return &refusal{answer: &res} }
 // (EIO-ER-4).
 func (r *refusal) response(upgrade bool) Response {
 	message := cmp.Or(r.say, r.message)
-	h := http.Header{}
+	h := http.Header{"X-Content-Type-Options": {"nosniff"}}
 	if upgrade {
 		h.Set("Connection", "close")
 		h.Set("Content-Type", "text/html")
@@ -142,7 +156,7 @@ func (e *Server) refuse(v *visit, ref *refusal) {
 	if ref.answer != nil {
 		res := *ref.answer
 		res.Header = v.complete(res.Header)
-		_ = v.Exchange.Respond(res) // not the visit's: it is no answer of polling
+		_ = v.deliver(res) // not Respond: it is no answer of polling
 		return
 	}
 	e.reportRefusal(v, ref)
@@ -176,7 +190,7 @@ type ConnectionError struct {
 	// Context has details, under the names of the JavaScript server: "name",
 	// such as "TRANSPORT_MISMATCH", for code 3, and "transport",
 	// "previousTransport", "sid", "method", "message", "protocol",
-	// "previousProtocol", "origin" or "error" where they say more.
+	// "previousProtocol", "origin", "size", "limit" or "error" where they say more.
 	Context map[string]any
 }
 
@@ -191,7 +205,7 @@ func (e ConnectionError) Error() string {
 // An HTTPError is an error whose message is meant for the client, and that may
 // choose the status. A function of [Options] that returns one, wrapped or not,
 // refuses the request with it; any other error is answered with a text of the
-// protocol and logged.
+// protocol. Refusals are logged at Debug.
 type HTTPError struct {
 	Status  int    // 0 means 403
 	Message string // sent; empty means the name of the status
@@ -213,16 +227,31 @@ func (e *HTTPError) text() string {
 	return cmp.Or(e.Message, http.StatusText(cmp.Or(e.Status, http.StatusForbidden)))
 }
 
-// logFailure logs what went wrong in a user's function: at Debug if that was
-// to tell the client something, who can cause it at will.
-func (e *Server) logFailure(function string, err error) {
-	log := e.opts.Logger.Error
-	if _, meant := errors.AsType[*HTTPError](err); meant {
-		log = e.opts.Logger.Debug
+// logRefusal logs the error by which a user's function refused a request. That
+// is an answer and no failure, and clients can cause it at will.
+func (e *Server) logRefusal(function string, err error) {
+	if _, broken := errors.AsType[*rescue.PanicError](err); broken {
+		e.logFailure(function, err)
+		return
 	}
+	e.opts.Logger.Debug("request refused by a function of the options",
+		slog.String("function", "Options."+function), slog.Any("err", err))
+}
+
+// logFailure logs what went wrong in a user's function: a panic each time, an
+// error once for each function, since clients may be able to cause it at will, and
+// at Debug if it was to tell the client something.
+func (e *Server) logFailure(function string, err error) {
 	attrs := []any{slog.String("function", "Options."+function), slog.Any("err", err)}
 	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
-		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+		e.opts.Logger.Error("panic in a function of the options", append(attrs, slog.String("stack", string(p.Stack)))...)
+		return
 	}
-	log("a function of the options failed", attrs...)
+	log := e.opts.Logger.Debug
+	if _, meant := errors.AsType[*HTTPError](err); !meant {
+		if _, said := e.failed.LoadOrStore(function, true); !said {
+			log = e.opts.Logger.Error
+		}
+	}
+	log("a function of the options failed (further failures of it are logged at Debug)", attrs...)
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -120,7 +119,7 @@ const (
 
 // payload returns the frames as the body of the answer to a poll, and its header.
 func (s *Session) payload(frames []*frame.Frame) (body []byte, header http.Header) {
-	body, header = make([]byte, 0, size(frames)), textHeader
+	body, header = make([]byte, 0, s.dialect.payloadSize(frames)), textHeader
 	if s.dialect.has(revision3) {
 		var octets bool
 		if body, octets = payload.AppendV3(body, frames); octets { // EIO-V3-5
@@ -130,9 +129,26 @@ func (s *Session) payload(frames []*frame.Frame) (body []byte, header http.Heade
 		body = payload.Append(body, frames)
 	}
 	if s.dialect.has(jsonp) {
-		body = script(last(s.Request().Query, "j"), body)
+		body, header = script(last(s.Request().Query, "j"), body), scriptHeader
 	}
 	return body, header
+}
+
+// payloadSize is about how long the payload of frames will be, and not less for
+// those of revision 4.
+func (d dialect) payloadSize(frames []*frame.Frame) int {
+	size := 0
+	for _, f := range frames {
+		n := len(f.Payload())
+		size += 1 + n // with a separator, or a type
+		if f.Binary() {
+			size += 4 + n/3
+		}
+		if d.has(revision3) {
+			size += 8 // a length
+		}
+	}
+	return size
 }
 
 // A packetReader splits a payload into its packets.
@@ -142,20 +158,20 @@ type packetReader interface {
 }
 
 // packets returns a reader of what was posted.
-func (s *Session) packets(body []byte, octets bool) (packetReader, error) {
+func (s *Session) packets(body []byte, octets bool) packetReader {
 	if s.dialect.has(jsonp) {
-		p, found, err := fromForm(body)
+		p, found := fromForm(body)
 		if !found { // EIO-JP-4
-			return new(payload.Reader), err
+			return new(payload.Reader)
 		}
 		body, octets = p, false
 	}
 	if s.dialect.has(revision3) {
 		r := payload.NewReaderV3(body, octets)
-		return &r, nil
+		return &r
 	}
 	r := payload.NewReader(body)
-	return &r, nil
+	return &r
 }
 
 // script returns the call that hands a payload to the client's function of that
@@ -177,15 +193,12 @@ func script(index string, body []byte) []byte {
 
 // fromForm returns the payload that a form was sent with (EIO-JP-3). Without
 // one, found is false.
-func fromForm(body []byte) (p []byte, found bool, err error) {
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, false, fmt.Errorf("reading a form: %w", err)
-	}
+func fromForm(body []byte) (p []byte, found bool) {
+	form := parseForm(string(body))
 	if !form.Has("d") {
-		return nil, false, nil
+		return nil, false
 	}
-	return unescapeNewlines([]byte(last(form, "d"))), true, nil
+	return unescapeNewlines([]byte(last(form, "d"))), true
 }
 
 // unescapeNewlines turns \n into a newline and \\n into \n (EIO-JP-3). Browsers
@@ -213,6 +226,11 @@ func (s *Session) answerPing() {
 	s.mu.Lock()
 	if s.state != stateOpen {
 		s.mu.Unlock()
+		return
+	}
+	if s.out.bytes >= s.server.opts.MaxSendBuffer { // by the pongs to a flood, mostly
+		s.mu.Unlock()
+		s.end(TransportError, ErrSlowClient, farewell{discard: true})
 		return
 	}
 	s.awaitPing()

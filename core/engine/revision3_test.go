@@ -87,7 +87,7 @@ func TestRevision3Admission(t *testing.T) {
 		same(t, "polling", k.Do(enginetest.Request{Query: polling3}).String(), badVersion)
 		same(t, "WebSocket", k.Do(enginetest.Request{Query: websocket3, Header: enginetest.Handshake()}).String(),
 			"400 Unsupported protocol version")
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	for _, eio := range []string{"EIO=3", "EIO=2", "EIO=abc", "EIO=", "EIO=04", "EIO=4&EIO=3", "x=1"} {
 		story(t, "EIO-V3-1 all but 4 is revision 3: "+eio, eio3(), func(t *testing.T, k *enginetest.Kit) {
@@ -330,7 +330,7 @@ func TestRevision3Heartbeat(t *testing.T) {
 		same(t, "parked poll", parked.String(), "200 1:1")
 		same(t, "after", parked.At.Sub(start), interval+timeout)
 		same(t, "reason", o.End().Reason, engine.PingTimeout)
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-HB-21 a ping that comes too late", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")

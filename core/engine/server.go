@@ -26,15 +26,16 @@ import (
 // WebSocket that does not answer the close frame is cut after it.
 const closeTimeout = 30 * time.Second
 
-// partingTimeout is how long a polling session stays around that its client
-// closed, for a poll that was sent before and is overtaken on the way: it is
-// answered as if it had been parked.
+// partingTimeout is how long a polling session stays around when the server goes
+// away and its client, on the way from polling to another connection, has no poll
+// open by which it could be told.
 const partingTimeout = time.Second
 
 // A Server holds the sessions. It is safe for concurrent use.
 type Server struct {
-	opts Options
-	open func(*Session) Handler
+	opts  Options
+	open  func(*Session) Handler
+	epoch time.Time // from which the times of sessions count
 
 	deflate *websocket.Deflate // nil if WebSocket messages are not compressed
 
@@ -51,6 +52,7 @@ type Server struct {
 	writers     *flush.Workers[*Session]
 	loops       gate.Gate // the read loops that run
 	shards      atomic.Uint32
+	clients     atomic.Int64 // sessions that are open
 
 	greeting    *frame.Frame // Options.InitialPacket; nil if there is none
 	compressors *compressors
@@ -59,6 +61,7 @@ type Server struct {
 	warned        atomic.Bool // about a refused origin
 	cannotUpgrade atomic.Bool
 	cannotPark    atomic.Bool
+	failed        sync.Map // the names of functions of the options that have failed
 
 	mu       sync.RWMutex
 	sessions map[string]*Session
@@ -76,6 +79,7 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.greeting = greeting(e.opts.InitialPacket)
 	e.compressors = newCompressors(&e.opts)
 	epoch := time.Now()
+	e.epoch = epoch
 	e.pings = deadline.NewList(epoch, e.opts.PingInterval, (*Session).ping)
 	e.pongs = deadline.NewList(epoch, e.opts.PingTimeout, (*Session).pongOverdue)
 	e.clientPings = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout, (*Session).pingOverdue)
@@ -162,6 +166,14 @@ func (e *Server) verify(v *visit) (*Session, *refusal) {
 	if sid := last(req.Query, "sid"); sid != "" {
 		return e.verifySession(v, sid, transport)
 	}
+	if size := openingSize(req); size > e.opts.MaxHandshakeBytes {
+		return nil, tooLarge(size, e.opts.MaxHandshakeBytes)
+	}
+	if dialectOf(req.Query).has(jsonp) {
+		if ref := e.guardScript(v); ref != nil {
+			return nil, ref
+		}
+	}
 	if req.Method != http.MethodGet {
 		return nil, badMethod(req.Method)
 	}
@@ -189,10 +201,13 @@ func (e *Server) verifySession(v *visit, sid, transport string) (*Session, *refu
 	}
 	current := s.Transport()
 	if (v.upgrade && transport != WebSocket) || (!v.upgrade && transport != current) {
-		return nil, badRequest("TRANSPORT_MISMATCH", "transport", transport, "previousTransport", current)
+		return nil, transportMismatch(transport, current)
 	}
 	if p := protocolOf(req.Query); p != s.Protocol() {
 		return nil, badRequest("PROTOCOL_MISMATCH", "protocol", p, "previousProtocol", s.Protocol())
+	}
+	if s.dialect.has(jsonp) && !v.upgrade {
+		return s, e.guardScript(v)
 	}
 	return s, nil
 }
@@ -226,12 +241,10 @@ func (e *Server) find(sid string) *Session {
 	return e.sessions[sid]
 }
 
-// ClientsCount returns the number of sessions.
-func (e *Server) ClientsCount() int {
-	e.mu.RLock()
-	defer e.mu.RUnlock()
-	return len(e.sessions)
-}
+// ClientsCount returns the number of open sessions. One that has ended does not
+// count from the moment on when its handler is told, even if its client has yet to
+// fetch the news, or its connection to be closed.
+func (e *Server) ClientsCount() int { return int(e.clients.Load()) }
 
 // newSession creates a session that nobody knows of yet.
 func (e *Server) newSession(v *visit) *Session {
@@ -243,6 +256,7 @@ func (e *Server) newSession(v *visit) *Session {
 		values:  v.Values(),
 		shard:   e.shards.Add(1),
 		dialect: dialectOf(req.Query),
+		begun:   time.Since(e.epoch),
 	}
 	s.out.init()
 	return s

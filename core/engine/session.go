@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/payload"
@@ -50,14 +51,18 @@ type Session struct {
 
 	mu     sync.Mutex
 	state  state
-	parted bool // the client closed: its last poll is answered with a noop
+	counts bool  // among the server's clients
+	parted bool  // the client has closed it: see awaitOvertaken
+	posts  uint8 // POSTs that were read and wait to be handled
 	out    outbox
 	link   *link // the connection that carries the session; nil: polling
 	probe  *link // a connection that may take over
 	poll   *poll // the parked GET
 	beat   heartbeat
 
-	posting *visit // a POST that is being read
+	posting *visit        // a POST that is being read
+	answers *visit        // answers to polls that have not left yet
+	begun   time.Duration // when the session was opened, since the server's epoch
 }
 
 type state uint8
@@ -73,6 +78,9 @@ func (s *Session) worker() Worker {
 	w, _ := s.handler.(Worker)
 	return w
 }
+
+// age is how long ago the session was opened.
+func (s *Session) age() time.Duration { return time.Since(s.server.epoch) - s.begun }
 
 // ID returns the session id, a secret of the client: whoever knows it can send
 // in its name.
@@ -117,10 +125,21 @@ func (s *Session) start(l *link, tail []byte) bool {
 	}
 	s.mu.Unlock()
 	if s.server.register(s) {
+		s.count()
 		return true
 	}
 	s.end(ForcedClose, nil, farewell{discard: true, silent: true})
 	return false
+}
+
+// count adds the session to the server's clients, unless it has ended already.
+func (s *Session) count() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateOpen {
+		s.counts = true
+		s.server.clients.Add(1)
+	}
 }
 
 // opened tells the handler, if it wants to know, that the open packet is on its
@@ -138,7 +157,6 @@ type farewell struct {
 	final   bool   // the server goes away: there will be no other poll
 	noop    bool   // the client closed: its parked poll is answered with a noop
 	code    uint16 // WebSocket close code, 0 for none
-	text    string
 }
 
 // Close ends the session from the server's side; err, which may be nil, goes to
@@ -157,12 +175,16 @@ func (s *Session) end(reason Reason, err error, bye farewell) {
 		s.dropProbe()
 		return
 	}
+	if s.counts {
+		s.server.clients.Add(-1)
+	}
 	if bye.discard {
 		s.out.drop()
 	}
 	s.pinged.Store(false)
 	s.server.farewells.Set(&s.beat.item, s)
 	s.leave(bye)
+	s.limitAnswers(closeTimeout)
 	s.cancelPost()
 	s.mu.Unlock()
 
@@ -185,26 +207,25 @@ func (s *Session) leave(bye farewell) {
 	case s.link != nil:
 		s.state = stateClosed
 		if !bye.silent {
-			s.out.push(frame.Close(bye.code, bye.text))
+			s.out.push(frame.Close(bye.code, ""))
 		}
 	case s.poll != nil && len(s.out.frames) > 0 && !bye.noop && !bye.final:
 		// EIO-CL-4: the client learns of the end with its next poll. Told
 		// together with the last messages, the official client ends first
 		// and handles them afterwards.
-		s.poll.answer(s.out.take())
-		s.poll, s.state = nil, stateLeft
+		s.answer(s.out.take())
+		s.state = stateLeft
 	case s.poll != nil:
-		last := closePacket
+		last, b := closePacket, s.out.take()
 		if bye.noop {
 			last = noopPacket
 		}
-		s.poll.answer(append(s.out.take(), last))
-		s.poll = nil
+		b.frames = append(b.frames, last)
+		s.answer(b)
 		s.gone()
 	case bye.noop:
 		s.state, s.parted = stateLeft, true
 		s.out.drop()
-		s.server.partings.Set(&s.beat.item, s)
 	case bye.final && s.probe != nil && s.probe.answered:
 		// The client has stopped polling and is about to take over: without
 		// that it would learn of the end from its own ping timeout.
@@ -247,6 +268,7 @@ func (s *Session) dropProbe() {
 func (s *Session) cut() {
 	s.mu.Lock()
 	l := s.link
+	s.limitAnswers(0)
 	if l == nil && s.state == stateLeft {
 		s.gone()
 	}

@@ -48,7 +48,7 @@ func TestShutdownDeadline(t *testing.T) {
 			}
 			same(t, "took", time.Since(start), time.Second)
 			synctest.Wait()
-			same(t, "sessions", k.ClientsCount(), 0)
+			same(t, "sessions", k.Remembered(), 0)
 		})
 	}
 	story(t, "EIO-CL-8 without a deadline, closeTimeout is the limit", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
@@ -110,7 +110,7 @@ func TestNothingStays(t *testing.T) {
 				server = k.Server
 				session = weak.Make(run(t, k))
 				synctest.Wait()
-				same(t, "sessions", k.ClientsCount(), 0)
+				same(t, "sessions", k.Remembered(), 0)
 			})
 			for range 5 {
 				runtime.GC()

@@ -26,7 +26,7 @@ func TestSlowClient(t *testing.T) {
 	const limit = 10_000
 	opts := engine.Options{MaxSendBuffer: limit}
 	f := message(strings.Repeat("x", 100))
-	const most = limit / 103 // of these frames, and fewer with what they count for beyond their bytes
+	const most = limit / 103 // of these frames, and fewer with what they take beyond their bytes
 
 	fill := func(t *testing.T, p *enginetest.Peer) (sent int) {
 		t.Helper()
@@ -51,7 +51,7 @@ func TestSlowClient(t *testing.T) {
 		same(t, "Send afterwards", p.Session.Send(f), engine.ErrClosed)
 		time.Sleep(30 * time.Second) // then it is cut, whether it reads or not
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 1)
+		same(t, "sessions", k.Remembered(), 1)
 	}
 	story(t, "EIO-WS-18 better: a WebSocket that does not read is closed, others get everything", opts, func(t *testing.T, k *enginetest.Kit) {
 		other, o := openWebSocket(t, k)
@@ -92,9 +92,41 @@ func TestSlowClient(t *testing.T) {
 			next(t, c, string(f.Payload()))
 		}
 	})
-	story(t, "a message larger than the whole buffer", opts, func(t *testing.T, k *enginetest.Kit) {
-		_, p := openWebSocket(t, k)
-		same(t, "Send", p.Session.SendMessage(true, make([]byte, limit)), engine.ErrSlowClient)
+	large := strings.Repeat("x", 10*limit)
+	story(t, "a message larger than the whole buffer, WebSocket", opts, func(t *testing.T, k *enginetest.Kit) {
+		c, p := openWebSocket(t, k)
+		for range 3 {
+			p.Send("before")
+			p.Send(large)
+			next(t, c, "4before", "4"+large)
+			synctest.Wait()
+		}
+		same(t, "open", p.Open(), true)
+	})
+	story(t, "a message larger than the whole buffer, polling", opts, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		for range 3 {
+			p.Send(large)
+			same(t, "poll", p.Get(), "200 4"+large)
+		}
+		parked := p.Poll()
+		synctest.Wait()
+		p.Send(large)
+		same(t, "parked poll", parked.Wait().String(), "200 4"+large)
+		same(t, "open", p.Open(), true)
+	})
+	story(t, "a message larger than the whole buffer, its attachments together", opts, func(t *testing.T, k *enginetest.Kit) {
+		c, p := openWebSocket(t, k)
+		head, attachment := message(large), frame.Binary(append(frame.Buffer(3), "\x01\x02\x03"...))
+		if err := p.Session.Send(head, attachment, head); err != nil {
+			t.Fatal(err)
+		}
+		next(t, c, "4"+large, "<010203>", "4"+large)
+	})
+	story(t, "more behind such a message", opts, func(t *testing.T, k *enginetest.Kit) {
+		_, p := dialSlow(k)
+		p.Send(large)
+		same(t, "Send", p.Session.Send(f), engine.ErrSlowClient)
 		same(t, "reason", p.End().Reason, engine.TransportError)
 	})
 	story(t, "a flood of pings without reading the pongs", opts, func(t *testing.T, k *enginetest.Kit) {
@@ -109,12 +141,56 @@ func TestSlowClient(t *testing.T) {
 		sessionOf(t, k, c)
 		synctest.Wait()
 		pongs := 0
-		for c.Waiting() != "" {
+		for got := c.Waiting(); got != ""; got = c.Waiting() {
+			same(t, "frame", got, "pong "+payload)
 			pongs++
 		}
-		if pongs > most {
+		if pongs < most/4 || pongs > most {
 			t.Errorf("%d pongs were queued, of %d bytes each", pongs, len(payload))
 		}
+		c.Ping("again")
+		next(t, c, "pong again")
+	})
+	story(t, "a flood of pings of revision 3", engine.Options{MaxSendBuffer: limit, AllowEIO3: true}, func(t *testing.T, k *enginetest.Kit) {
+		c := k.DialPaused(enginetest.Request{Query: websocket3, Header: enginetest.Handshake()})
+		synctest.Wait()
+		p := k.Newest()
+		for range limit {
+			c.Text("2")
+		}
+		if err := p.End().Err; !errors.Is(err, engine.ErrSlowClient) {
+			t.Errorf("error: %v", err)
+		}
+		_ = c.Close()
+	})
+	story(t, "a volatile message does not end the session", opts, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		for range 3 * most {
+			p.Session.SendVolatile(f) // no poll is open
+		}
+		same(t, "open", p.Open(), true)
+		parked := p.Poll()
+		synctest.Wait()
+		for range 3 * most { // some while the poll is being answered
+			p.Session.SendVolatile(f)
+		}
+		same(t, "status", parked.Wait().Status, 200)
+		same(t, "open", p.Open(), true)
+	})
+	story(t, "a volatile message does not end the session whose handler sends many", opts, func(t *testing.T, k *enginetest.Kit) {
+		dropped := 0
+		k.Work = func(p *enginetest.Peer) { // what it sends is written when it returns
+			for len(p.Messages()) > 0 && dropped < most {
+				if !p.Session.SendVolatile(f) {
+					dropped++
+				}
+			}
+		}
+		c, p := openWebSocket(t, k)
+		c.Text("4go")
+		synctest.Wait()
+		same(t, "dropped", dropped, most)
+		same(t, "open", p.Open(), true)
 	})
 }
 

@@ -133,8 +133,15 @@ func TestProtocolSuite3Close(t *testing.T) {
 	})
 	suite3(t, "18.6-20 polling, overtaken by the POST", func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "&b64=1")
-		same(t, "post", o.post("1:1"), "200 ok")
-		same(t, "poll", o.get(), "200 1:6")
+		overtaken := make(chan string)
+		k.Go(func() { // some time later, but before the POST is answered
+			time.Sleep(time.Millisecond)
+			overtaken <- o.get()
+		})
+		k.Go(func() { same(t, "post", o.post("1:1"), "200 ok") })
+		same(t, "poll", <-overtaken, "200 1:6")
+		synctest.Wait()
+		time.Sleep(time.Second)
 		same(t, "next poll", o.get(), unknownSession)
 	})
 	suite3(t, "18.6-21 WebSocket, EIO-WS-15 better: at once", func(t *testing.T, k *enginetest.Kit) {

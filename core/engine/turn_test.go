@@ -54,7 +54,7 @@ func TestWorkerTakesItsTime(t *testing.T) {
 		_ = c.Close()
 		same(t, "reason", p.End().Reason, engine.TransportClose)
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	for name, end := range map[string]struct {
 		sent   []byte

@@ -53,7 +53,7 @@ func (l *link) probeMessage(binary bool, p []byte) {
 func (l *link) answerProbe() {
 	s := l.session
 	s.mu.Lock()
-	current := s.probe == l
+	current, first := s.probe == l, !l.answered
 	l.answered = l.answered || current
 	s.mu.Unlock()
 	if !current {
@@ -62,15 +62,15 @@ func (l *link) answerProbe() {
 	l.writeNow(probePong)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if first := !l.probed; first && s.probe == l {
-		l.probed = true
-		s.releasePoll()
+	if first && s.probe == l {
+		s.probed()
 	}
 }
 
 // takeOver moves the session to the connection.
 func (l *link) takeOver() {
 	s := l.session
+	l.commit()
 	s.recv.Lock() // a POST that is being handled goes first
 	defer s.recv.Unlock()
 	s.mu.Lock()
@@ -82,11 +82,6 @@ func (l *link) takeOver() {
 	l.wait.Stop()
 	l.active = true
 	s.probe, s.link = nil, l
-	if p := s.poll; p != nil {
-		// EIO-UP-12: the reference answers with a close packet here, which a
-		// client that did not wait for its poll could take for the end.
-		s.noop(p)
-	}
 	if s.state == stateLeft { // EIO-UP-11
 		s.state = stateClosed
 		s.out.push(frame.Close(0, ""))
@@ -95,6 +90,27 @@ func (l *link) takeOver() {
 	}
 	s.mu.Unlock()
 	s.flush()
+}
+
+// commit ends polling: from here on, polls are refused. One that was parked before
+// the answer to the probe gets a noop (EIO-UP-12): the reference answers with a
+// close packet, which a client that did not wait for its poll could take for the
+// end. A later one was sent by a client that had upgraded.
+func (l *link) commit() {
+	s := l.session
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.probe != l {
+		return
+	}
+	l.committed = true
+	switch p := s.poll; {
+	case p == nil:
+	case p.late:
+		s.answer(batch{moved: true})
+	default:
+		s.answer(noop())
+	}
 }
 
 // probeEnded forgets a connection that did not take over; polling goes on

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -35,13 +36,13 @@ func TestUpgrade(t *testing.T) {
 		start := time.Now()
 		a := p.Poll().Wait()
 		same(t, "poll", a.String(), "200 6")
-		same(t, "EIO-UP-2 better: the first noop is not delayed", a.At.Sub(start), 0)
+		same(t, "EIO-UP-1 after", a.At.Sub(start), 100*time.Millisecond)
 		c.Text("5")
 		c.Text("4hello")
 		c.Binary("\x01")
 		next(t, c, "4hello", "<01>")
 		same(t, "EIO-UP-14 request", p.Session.Request().Query.Get("transport"), "polling")
-		same(t, "EIO-HS-8 sessions", k.ClientsCount(), 1)
+		same(t, "EIO-HS-8 sessions", k.Remembered(), 1)
 	})
 	story(t, "EIO-UP-1, EIO-UP-2, EIO-GET-9 every poll is ended while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -51,14 +52,83 @@ func TestUpgrade(t *testing.T) {
 		same(t, "answered before the probe", parked.Answered(), false)
 		c.Text("2probe")
 		same(t, "parked poll", parked.Wait().String(), "200 6")
-		for i := range 20 {
+		for range 20 {
 			start := time.Now()
 			a := p.Poll().Wait()
 			same(t, "poll", a.String(), "200 6")
-			if took := a.At.Sub(start); took > 100*time.Millisecond || (i > 10 && took != 100*time.Millisecond) {
-				t.Errorf("poll %d took %v", i, took)
-			}
+			same(t, "after", a.At.Sub(start), 100*time.Millisecond)
 		}
+	})
+	story(t, "EIO-UP-2 better: the poll that was parked at the probe ends at once", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		parked := p.Poll()
+		time.Sleep(100 * time.Millisecond)
+		c := p.Upgrade()
+		start := time.Now()
+		c.Text("2probe")
+		same(t, "after", parked.Wait().At.Sub(start), 0)
+		next(t, c, "3probe")
+	})
+	story(t, "EIO-UP-2 a session's first moments have no packet more than its messages", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		start := time.Now()
+		parked := p.Poll()
+		c := p.Upgrade()
+		c.Text("2probe")
+		next(t, c, "3probe")
+		time.Sleep(30 * time.Millisecond)
+		synctest.Wait()
+		same(t, "answered", parked.Answered(), false)
+		p.Send("what is said ends the poll")
+		same(t, "poll", parked.Wait().String(), "200 4what is said ends the poll")
+		p.Send("more")
+		same(t, "next poll", p.Get(), "200 4more")
+		a := p.Poll().Wait()
+		same(t, "last poll", a.String(), "200 6")
+		if took := a.At.Sub(start); took < 100*time.Millisecond || took > 200*time.Millisecond {
+			t.Errorf("it took %v", took)
+		}
+	})
+	for what, send := range map[string]bool{"": false, " while messages wait": true} {
+		story(t, "EIO-GET-10 a GET that overtakes the upgrade packet"+what, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+			p := k.OpenPolling()
+			time.Sleep(time.Second)
+			c := p.Upgrade()
+			c.Text("2probe")
+			next(t, c, "3probe")
+			if send {
+				p.Send("for the new connection")
+			}
+			poll := p.Poll()
+			time.Sleep(10 * time.Millisecond)
+			if send {
+				p.Send("this, too")
+			}
+			c.Text("5")
+			same(t, "poll", poll.Wait().String(), badRequest)
+			same(t, "another", p.Get(), badRequest)
+			if send {
+				next(t, c, "4for the new connection", "4this, too")
+			}
+			p.Send("x")
+			next(t, c, "4x")
+		})
+	}
+	story(t, "EIO-GET-10 a GET while a POST holds up the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		wait := make(chan struct{})
+		k.OnMessage = func(*enginetest.Peer, bool, []byte) { <-wait }
+		p := k.OpenPolling()
+		post := k.Start(enginetest.Request{Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4slow")})
+		synctest.Wait()
+		c := p.Upgrade()
+		c.Text("2probe")
+		next(t, c, "3probe")
+		c.Text("5")
+		same(t, "poll", p.Get(), badRequest)
+		close(wait)
+		same(t, "post", post.Wait().String(), "200 ok")
+		p.Send("x")
+		next(t, c, "4x")
 	})
 	story(t, "EIO-UP-4 without a probe", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -340,7 +410,7 @@ func TestUpgradeAndClose(t *testing.T) {
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
 		_ = c.Close()
 		synctest.Wait()
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-UP-11 the upgrade begins while closing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()

@@ -64,7 +64,7 @@ func TestVerification(t *testing.T) {
 			same(t, "answer", got.String(), c.want)
 			same(t, "EIO-ER-1 content type", got.Header.Get("Content-Type"), "application/json")
 			same(t, "EIO-HD-1 cache control", got.Header.Get("Cache-Control"), "")
-			same(t, "sessions", k.ClientsCount(), 1)
+			same(t, "sessions", k.Remembered(), 1)
 			p.Send("still here")
 			same(t, "the session", p.Get(), "200 4still here")
 		})
@@ -104,7 +104,7 @@ func TestVerificationUpgrade(t *testing.T) {
 			same(t, "EIO-ER-4 answer", got.String(), c.want)
 			same(t, "EIO-ER-4 content type", got.Header.Get("Content-Type"), "text/html")
 			same(t, "EIO-ER-4 connection", got.Header.Get("Connection"), "close")
-			same(t, "sessions", k.ClientsCount(), 1)
+			same(t, "sessions", k.Remembered(), 1)
 			p.Send("still here")
 			same(t, "the session", p.Get(), "200 4still here")
 		})
@@ -128,7 +128,7 @@ func TestVerificationPasses(t *testing.T) {
 	} {
 		story(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "status", k.Do(enginetest.Request{Query: c.query, Header: c.header}).Status, 200)
-			same(t, "sessions", k.ClientsCount(), 1)
+			same(t, "sessions", k.Remembered(), 1)
 		})
 	}
 }
@@ -154,7 +154,7 @@ func TestRouting(t *testing.T) {
 	story(t, "EIO-WS-22 websocket alone", engine.Options{Transports: []string{"websocket"}}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "polling", k.Do(enginetest.Request{Query: polling}).String(), unknownTransport)
 		k.Dial(websocket)
-		same(t, "sessions", k.ClientsCount(), 1)
+		same(t, "sessions", k.Remembered(), 1)
 	})
 }
 
@@ -165,7 +165,7 @@ func TestConnectionNotTaken(t *testing.T) {
 			Query: websocket, Header: enginetest.Handshake(), Stubborn: errors.New("no hijacking here"),
 		})
 		same(t, "status", got.Status, http.StatusInternalServerError)
-		same(t, "sessions", k.ClientsCount(), 0)
+		same(t, "sessions", k.Remembered(), 0)
 		// Only the operator can cause this, so it is for them to know.
 		if loud := k.Log.Loud(); len(loud) != 1 || !strings.Contains(loud[0], "no hijacking here") {
 			t.Errorf("logged: %q", loud)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/websocket"
@@ -22,6 +23,11 @@ type visit struct {
 	header  http.Header // of CORS and middleware, for any answer; may be nil
 	plain   bool        // the answer is not to be compressed (EIO-HC-5)
 	sid     string      // the id of the session that it opens, once it is known
+
+	// Of the answer to a poll, guarded by the session's mu:
+	session *Session
+	size    int    // what it counts for in the outbox until it is sent
+	next    *visit // in the session's list of answers
 }
 
 func (e *Server) visit(x Exchange) *visit {
@@ -61,7 +67,20 @@ func (v *visit) Respond(res Response) error {
 		}
 		res.Header = v.dress(res.Header)
 	}
+	return v.deliver(res)
+}
+
+// deliver sends an answer, for which its client has a limited time: as long as a
+// session lives whose client is not heard of, and then can still be told.
+func (v *visit) deliver(res Response) error {
+	v.sendWithin(v.server.opts.PingInterval + v.server.opts.PingTimeout + closeTimeout)
 	return v.Exchange.Respond(res)
+}
+
+func (v *visit) sendWithin(d time.Duration) {
+	if s, ok := v.Exchange.(Sender); ok {
+		s.SendWithin(d)
+	}
 }
 
 // Upgrade implements [Exchange].

@@ -41,11 +41,10 @@ type link struct {
 	stray    bool // the server has noted it, see [Server.addStray]
 
 	// Guarded by the session's mu.
-	wait     deadline.Item[*link] // for the upgrade; then, for the work to be done
-	probed   bool                 // the client has sent its probe
-	answered bool                 // the answer to the probe has been sent, or is about to be
-	noops    int                  // how often a poll was ended since
-	turn     turn
+	wait      deadline.Item[*link] // for the upgrade; then, for the work to be done
+	answered  bool                 // the answer to the client's probe has been sent, or is about to be
+	committed bool                 // the client has sent its upgrade packet
+	turn      turn
 }
 
 // serveUpgrade answers a WebSocket handshake: for a new session if s is nil,
@@ -144,7 +143,7 @@ func (l *link) run() {
 	var closed *websocket.CloseError
 	switch {
 	case errors.As(err, &violation):
-		s.end(TransportError, err, farewell{discard: true, code: violation.Code, text: violation.Text})
+		s.end(TransportError, err, farewell{discard: true, code: violation.Code}) // without a text, as in the reference
 		l.linger()
 	case errors.As(err, &closed):
 		s.end(TransportClose, err, farewell{silent: true})
@@ -203,7 +202,7 @@ func (l *link) Control(f *frame.Frame) {
 	defer s.mu.Unlock()
 	// Nothing may follow our own close frame; and a peer that floods us with
 	// pings and does not read gets no more pongs when the queue is full.
-	if s.state == stateOpen && s.out.bytes+f.Len() <= s.server.opts.MaxSendBuffer {
+	if s.state == stateOpen && s.out.bytes < s.server.opts.MaxSendBuffer {
 		s.out.push(f)
 	}
 }

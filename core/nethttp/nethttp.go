@@ -40,7 +40,7 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 		Host:          r.Host,
 		ClientIP:      ip,
 		TLS:           r.TLS != nil,
-		Query:         r.URL.Query(),
+		Query:         engine.ParseQuery(r.URL.RawQuery),
 		Header:        header(w, r),
 		Body:          r.Body,
 		ContentLength: r.ContentLength,

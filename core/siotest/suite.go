@@ -114,6 +114,7 @@ func Run(t *testing.T, mount Mount, opts ...Option) {
 		{"acks", (*suite).acks, s.brief},
 		{"refusal", (*suite).refusal, s.brief},
 		{"handshake", (*suite).handshake, s.brief},
+		{"parameters", (*suite).parameters, s.brief},
 		{"client close", (*suite).clientClose, s.brief},
 		{"client abort", (*suite).clientAbort, false},
 		{"large body", (*suite).largeBody, false},

@@ -2,7 +2,9 @@ package siotest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -41,6 +43,41 @@ func (s *suite) handshake(t *testing.T) {
 			}
 		}
 	})
+}
+
+// parameters tests that the query comes as it was sent, also by clients that
+// escape less than browsers do.
+func (s *suite) parameters(t *testing.T) {
+	got := make(chan *sio.Handshake, 1)
+	_, d := s.serve(t, func(srv *sio.Server) {
+		srv.OnConnect(func(c *sio.Ctx) error { got <- c.Handshake(); return nil })
+	})
+	const raw = "&a=50%&b=1;2&c=ü&d=x+y&e=%zz&f=%C3%BC"
+	web, endpoint := d.HTTP(t), d.Endpoint("EIO", "4", "transport", "polling")+raw
+	res, err := web.Get(endpoint) //nolint:noctx // the client has a timeout
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	var open struct{ Sid string }
+	if err == nil && len(body) > 0 {
+		err = json.Unmarshal(body[1:], &open)
+	}
+	if err != nil || open.Sid == "" {
+		t.Fatalf("handshake: %d %s %v", res.StatusCode, body, err)
+	}
+	res, err = web.Post(endpoint+"&sid="+open.Sid, "text/plain", strings.NewReader("40")) //nolint:noctx // likewise
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	h := await(t, "the handshake", got)
+	for key, want := range map[string]string{"a": "50%", "b": "1;2", "c": "ü", "d": "x y", "e": "%zz", "f": "ü"} {
+		if v := h.Query.Get(key); v != want {
+			t.Errorf("%s: %q, want %q", key, v, want)
+		}
+	}
 }
 
 // reasons keeps why sockets were disconnected.

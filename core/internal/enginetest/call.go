@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -65,10 +64,6 @@ type Call struct {
 // Start makes a request, and returns without waiting for its answer.
 func (k *Kit) Start(r Request) *Call {
 	k.t.Helper()
-	query, err := url.ParseQuery(r.Query)
-	if err != nil {
-		k.t.Fatalf("query %q: %v", r.Query, err)
-	}
 	c := &Call{kit: k, ahead: r.Ahead, stubborn: r.Stubborn, client: make(chan net.Conn, 1), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if r.Context != nil {
@@ -76,7 +71,7 @@ func (k *Kit) Start(r Request) *Call {
 	}
 	c.req = engine.Request{
 		Method: r.Method, Path: "/engine.io/", URI: "/engine.io/?" + r.Query, Host: "server.test",
-		ClientIP: "192.0.2.1", Query: query, Header: r.Header, Body: r.Body, TLS: r.TLS,
+		ClientIP: "192.0.2.1", Query: engine.ParseQuery(r.Query), Header: r.Header, Body: r.Body, TLS: r.TLS,
 	}
 	if r.Host != "" {
 		c.req.Host = r.Host

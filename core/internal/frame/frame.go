@@ -4,6 +4,7 @@ package frame
 
 import (
 	"encoding/binary"
+	"math"
 	"sync/atomic"
 )
 
@@ -32,8 +33,9 @@ type Frame struct {
 	buf    []byte // Headroom bytes, of which the last ones are the header; then the payload
 	start  int    // where the WebSocket header begins in buf
 	opcode byte
-	plain  bool  // see SetPlain
-	home   *Slot // of a frame that is used again, otherwise nil
+	plain  bool   // see SetPlain
+	memory uint32 // see Memory
+	home   *Slot  // of a frame that is used again, otherwise nil
 
 	compressed atomic.Pointer[Frame] // what SetCompressed was given
 }
@@ -70,7 +72,39 @@ func Close(code uint16, reason string) *Frame {
 func newFrame(buf []byte, opcode byte) *Frame {
 	f := new(Frame)
 	f.init(buf, opcode)
+	f.setMemory(frameMemory + cap(buf))
 	return f
+}
+
+// What a frame takes beside its buffer, in the allocator's sizes: a place in a
+// queue that grows by doubling, and the Frame or the Slot.
+const (
+	placeMemory = 16
+	frameMemory = placeMemory + 64
+	slotMemory  = placeMemory + 288
+)
+
+func (f *Frame) setMemory(n int) { f.memory = uint32(min(n, math.MaxUint32)) } //nolint:gosec // it fits
+
+// Memory returns about how many bytes of memory the frame takes while it waits in
+// a queue. For a small one that is far more than its length.
+func (f *Frame) Memory() int { return int(f.memory) }
+
+// Compact has a frame that is going to wait take no more memory than it needs. It
+// has to be called before the frame is queued, and does nothing to one that may
+// have several receivers.
+func (f *Frame) Compact() {
+	s, n := f.home, len(f.buf)
+	switch {
+	case s == nil || cap(f.buf) <= len(s.space) || cap(f.buf) < 2*n:
+	case n <= len(s.space):
+		copy(s.space[:], f.buf)
+		f.buf = s.space[:n]
+		f.setMemory(slotMemory)
+	default:
+		f.buf = append([]byte(nil), f.buf...)
+		f.setMemory(slotMemory + cap(f.buf))
+	}
 }
 
 func (f *Frame) init(buf []byte, opcode byte) {

@@ -80,3 +80,28 @@ func TestCompressed(t *testing.T) { // RFC 7692 section 7.2.3.1
 		t.Errorf("the frame was changed to %q", f.Payload())
 	}
 }
+
+// A small packet in the memory of a larger one gives that back before it waits.
+func TestCompact(t *testing.T) {
+	for _, n := range []int{0, 1, 100, 200, 1000, 2999} {
+		s := frame.Single()
+		s.Text(append(s.Buffer(), make([]byte, 3000)...), nil)[0].Release()
+		s = frame.Single()
+		want := bytes.Repeat([]byte("x"), n)
+		f := s.Text(append(s.Buffer(), want...), nil)[0]
+		wire := bytes.Clone(f.Wire())
+		f.Compact()
+		if !bytes.Equal(f.Wire(), wire) || !bytes.Equal(f.Payload(), want) {
+			t.Errorf("%d bytes: %q, want %q", n, f.Wire(), wire)
+		}
+		if got := f.Memory(); got > 600+2*n {
+			t.Errorf("%d bytes take %d", n, got)
+		}
+		f.Release()
+	}
+	f := frame.Text(append(frame.Buffer(5000), 'x')) // may be on its way to others
+	f.Compact()
+	if string(f.Payload()) != "x" || f.Memory() < 5000 {
+		t.Errorf("%q takes %d", f.Payload(), f.Memory())
+	}
+}

@@ -49,7 +49,7 @@ func (s *Slot) Buffer() []byte {
 // returns a list of that frame and of others that carry these attachments, which
 // are copied, for the same receivers.
 func (s *Slot) Text(buf []byte, attachments [][]byte) []*Frame {
-	s.frame.init(buf, opText)
+	s.init(buf, opText)
 	s.list[0] = &s.frame
 	list := s.list[:1]
 	for _, p := range attachments {
@@ -58,13 +58,25 @@ func (s *Slot) Text(buf []byte, attachments [][]byte) []*Frame {
 	return list
 }
 
+// init makes the slot's frame. From here on, the frame has the only reference to
+// a larger buffer.
+func (s *Slot) init(buf []byte, opcode byte) {
+	s.frame.init(buf, opcode)
+	s.grown = nil
+	if cap(buf) <= len(s.space) {
+		s.frame.setMemory(slotMemory)
+	} else {
+		s.frame.setMemory(slotMemory + cap(buf))
+	}
+}
+
 // binary returns a frame for the same receivers as the slot's.
 func (s *Slot) binary(p []byte) *Frame {
 	if !s.single {
 		return Binary(append(Buffer(len(p)), p...))
 	}
 	b := Single()
-	b.frame.init(append(b.Buffer(), p...), opBinary)
+	b.init(append(b.Buffer(), p...), opBinary)
 	return &b.frame
 }
 

@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -53,7 +52,6 @@ type exchange struct {
 
 func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
 	uri := ctx.URI()
-	query, _ := url.ParseQuery(string(uri.QueryString())) // what can be read of it, as net/http does
 	return &engine.Request{
 		Method:        string(ctx.Method()),
 		Path:          string(uri.Path()),
@@ -61,7 +59,7 @@ func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
 		Host:          string(ctx.Host()),
 		ClientIP:      strings.Clone(ip),
 		TLS:           ctx.IsTLS(),
-		Query:         query,
+		Query:         engine.ParseQuery(string(uri.QueryString())),
 		Header:        header(&ctx.Request.Header),
 		Body:          body(ctx),
 		ContentLength: max(int64(ctx.Request.Header.ContentLength()), -1),

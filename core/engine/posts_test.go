@@ -1,0 +1,29 @@
+package engine
+
+import "testing"
+
+// Bodies that have been read wait for the handlers of those before, and nothing
+// else bounds how many.
+func TestPostsThatWaitForHandlersAreBounded(t *testing.T) {
+	s, x := new(Session), new(visit)
+	for i := range mostPosts {
+		if !s.beginPost(x) {
+			t.Fatalf("POST %d is refused", i)
+		}
+		if s.beginPost(x) {
+			t.Fatal("one is accepted while another is read")
+		}
+		s.endPost(true)
+	}
+	if s.beginPost(x) {
+		t.Error("one more is accepted")
+	}
+	s.handledPost()
+	if !s.beginPost(x) {
+		t.Error("none is accepted when one has been handled")
+	}
+	s.endPost(false) // it was broken
+	if !s.beginPost(x) {
+		t.Error("one that was not handled counts")
+	}
+}

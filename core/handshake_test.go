@@ -1,0 +1,88 @@
+package sio_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
+)
+
+// A client sends an auth payload for each of its namespaces, and most the same one.
+func TestAuthPayloadsThatAreKeptAreBounded(t *testing.T) {
+	const limit = 1000
+	opts := &sio.Options{MaxHandshakeBytes: limit}
+	payload := func(c string, size int) string { return `{"t":"` + strings.Repeat(c, size-8) + `"}` }
+	bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		sockets := map[string]*sio.Socket{}
+		for _, name := range []string{"/", "/a", "/b", "/c", "/d", "/large"} {
+			ns := srv.Of(name)
+			ns.UseConnect(func(next sio.Handler) sio.Handler {
+				return func(c *sio.Ctx) error {
+					if len(c.Handshake().Auth) == 0 {
+						t.Errorf("%s: middleware finds no payload", name)
+					}
+					return next(c)
+				}
+			})
+			ns.OnConnect(func(c *sio.Ctx) error {
+				var auth struct{ T string }
+				if err := c.Bind(&auth); err != nil || len(auth.T) == 0 {
+					t.Errorf("%s: OnConnect finds %q, %v", name, auth.T, err)
+				}
+				sockets[name] = c.Socket
+				return nil
+			})
+		}
+		c := d.WebSocket(t)
+		auth := map[string]string{
+			"/": payload("x", limit-300), "/a": payload("x", limit-300), "/b": payload("y", 300), "/c": payload("y", 300),
+			"/d": payload("z", 10), "/large": payload("l", 10*limit),
+		}
+		for _, name := range []string{"/", "/a", "/b", "/c", "/d", "/large"} {
+			c.Connect(name, auth[name])
+		}
+		synctest.Wait()
+		for name, kept := range map[string]bool{"/": true, "/a": true, "/b": true, "/c": true, "/d": false, "/large": false} {
+			if got := string(sockets[name].Handshake().Auth); (got == auth[name]) != kept || (got == "") == kept {
+				t.Errorf("%s: %d bytes are kept of %d, want all: %t", name, len(got), len(auth[name]), kept)
+			}
+		}
+		c.Send("41/b,", "41/c,") // makes room
+		synctest.Wait()
+		c.Send("41/d,")
+		synctest.Wait()
+		c.Connect("/d", auth["/d"])
+		synctest.Wait()
+		if got := string(sockets["/d"].Handshake().Auth); got != auth["/d"] {
+			t.Errorf("after others have left, %q is kept", got)
+		}
+	})
+}
+
+// What waits for connect middleware is counted.
+func TestAuthPayloadsThatWaitAreBounded(t *testing.T) {
+	const limit = 10_000
+	bubble(t, &sio.Options{MaxPendingBytes: limit}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		wait := make(chan struct{})
+		for _, name := range []string{"/a", "/b", "/c", "/d"} {
+			srv.Of(name).UseConnect(func(next sio.Handler) sio.Handler {
+				return func(c *sio.Ctx) error { <-wait; return next(c) }
+			})
+		}
+		c := d.WebSocket(t)
+		large := `{"t":"` + strings.Repeat("x", limit/2) + `"}`
+		c.Send("40/a,"+large, "40/b,{}", "40/c,"+large)
+		c.Want(`44/c,{"message":"too much auth data"}`)
+		close(wait)
+		for range 2 {
+			if got := c.Next(); !strings.HasPrefix(got, "40/a,") && !strings.HasPrefix(got, "40/b,") {
+				t.Errorf("got %s", got)
+			}
+		}
+		synctest.Wait()
+		c.Connect("/c", large)
+		c.Connect("/d", `{"t":"`+strings.Repeat("x", 2*limit)+`"}`) // alone, one may be larger
+	})
+}
