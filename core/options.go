@@ -209,6 +209,7 @@ const (
 	defaultMaxPendingEvents  = 256
 	defaultMaxPendingBytes   = 1 << 20
 	defaultMaxNamespaces     = 100
+	defaultMaxHandshakeBytes = 16 << 10
 
 	// bytesPerAttachment is about what a binary value costs beyond its bytes.
 	bytesPerAttachment = 64
@@ -256,6 +257,7 @@ func (o *Options) withDefaults() Options {
 	c.MaxPendingEvents = cmp.Or(c.MaxPendingEvents, defaultMaxPendingEvents)
 	c.MaxPendingBytes = cmp.Or(c.MaxPendingBytes, defaultMaxPendingBytes)
 	c.MaxNamespaces = cmp.Or(c.MaxNamespaces, defaultMaxNamespaces)
+	c.MaxHandshakeBytes = cmp.Or(c.MaxHandshakeBytes, defaultMaxHandshakeBytes)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Parser == nil {
 		c.MaxAttachments = cmp.Or(c.MaxAttachments, packet.DefaultMaxAttachments)
