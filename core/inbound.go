@@ -7,7 +7,7 @@ import "github.com/sioplug/sioplug/core/internal/packet"
 func (s *Socket) event(p packet.Packet, in *inbound) {
 	in.init(s, taskEvent)
 	in.ctx.args, in.acks, in.ackID = p.Args, p.HasID, p.ID
-	in.event, in.handler = s.ns.route(p.Name)
+	in.event, in.route = s.ns.route(p.Name)
 	// An error means that the socket has ended meanwhile.
 	if idle, _ := s.queue.PushWait(queued{in}, s.ns.server.opts.pending(), s.holding); idle {
 		s.client.hasWork(s)
@@ -23,14 +23,14 @@ func (s *Socket) runIf(idle bool) {
 	}
 }
 
-// route finds the handler of an event, and its name without a copy if it is a
-// known one.
-func (n *Namespace) route(name []byte) (string, Handler) {
+// route finds the way of an event to its handler, and its name without a copy if
+// it is a known one.
+func (n *Namespace) route(name []byte) (string, *endpoint) {
 	r := n.routes.Load()
-	if e, ok := r.events[string(name)]; ok {
-		return e.name, e.handler
+	if e := r.events[string(name)]; e != nil {
+		return e.name, e
 	}
-	return string(name), r.unexpected
+	return string(name), r.unknown
 }
 
 // holding is called when reading has to wait for handlers. Pongs are not read

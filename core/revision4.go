@@ -17,14 +17,15 @@ import (
 // old reports whether the client speaks revision 4.
 func (c *client) old() bool { return c.session.Protocol() == 3 }
 
-// Opened implements [engine.Opener]. Old clients do not ask to be connected to
-// the root namespace (SIO-V2-1).
-func (c *client) Opened() {
-	if c.old() {
-		// It can only fail because the session has ended, which others tell.
-		_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
-		c.workElsewhere() // nobody calls Work yet
-	}
+// An oldClient is a client that does not ask to be connected to the root namespace
+// (SIO-V2-1).
+type oldClient struct{ *client }
+
+// Opened implements [engine.Opener].
+func (c oldClient) Opened() {
+	// It can only fail because the session has ended, which others tell.
+	_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
+	c.workElsewhere() // nobody calls Work yet
 }
 
 // fromOld returns a packet of an old client as one of revision 5. Its CONNECT

@@ -3,6 +3,7 @@ package sio
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/gate"
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // A Server is a Socket.IO server. It embeds its root namespace "/", so
@@ -23,6 +25,7 @@ type Server struct {
 	*Namespace
 
 	opts     Options
+	logger   *slog.Logger // that of the options, as it may be used anywhere
 	engine   *engine.Server
 	connects *deadline.List[*client] // clients that have yet to join a namespace
 	sockets  gate.Gate               // sockets that have not run their last handler
@@ -40,6 +43,7 @@ type Server struct {
 // sense. When the server is no longer needed, call [Server.Shutdown].
 func New(opts *Options) *Server {
 	s := &Server{opts: opts.withDefaults()}
+	s.logger = rescue.Logger(s.opts.Logger)
 	s.wire = wire{s.opts.JSON, s.opts.Parser}
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connects = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).idle)

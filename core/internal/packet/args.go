@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // ErrMissingArgument is the error inside an [*ArgumentError] if the peer sent
@@ -188,8 +189,8 @@ func (a Args) decode(codec Codec, raw []byte, dst any) error {
 	}
 	if len(a.attachments) > 0 {
 		if found, _ := rawjson.FindPlaceholders(raw, len(a.attachments)); found {
-			return decodeBinary(raw, a.attachments, dst)
+			return rescue.Call(func() error { return decodeBinary(raw, a.attachments, dst) })
 		}
 	}
-	return orDefault(codec).Unmarshal(raw, dst)
+	return Unmarshal(codec, raw, dst)
 }

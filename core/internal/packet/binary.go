@@ -12,6 +12,7 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // This file encodes the values that hold attachments, and binary_decode.go
@@ -72,8 +73,11 @@ func appendBinary(dst []byte, attachments [][]byte, v any, named bool) ([]byte, 
 	e := encoders.Get().(*binaryEncoder) //nolint:forcetypeassert,errcheck // nothing else is in there
 	e.attachments = attachments
 	buf := bytes.NewBuffer(dst)
-	err := json.MarshalWrite(buf, v, e.options)
+	err := rescue.Call(func() error { return json.MarshalWrite(buf, v, e.options) })
 	attachments, e.attachments = e.attachments, nil
+	if rescue.Panicked(err) {
+		return dst, nil, err // and who knows what is left of the encoder
+	}
 	encoders.Put(e)
 	if err != nil {
 		return dst, nil, err
