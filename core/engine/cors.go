@@ -151,7 +151,7 @@ func (c *CORS) judge(v *visit, req *Request) (active bool, err error) {
 	case c.lists(v.origin):
 		v.allowed = true
 	case c.AllowOrigin != nil:
-		err = rescue.Call(func() (err error) {
+		err = rescue.Apart(func() (err error) {
 			v.allowed, err = c.AllowOrigin(req, v.origin)
 			return err
 		})

@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/payload"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // frameOverhead is what a queued frame counts for beyond its bytes, so that
@@ -182,7 +183,10 @@ func (s *Session) write(l *link) {
 
 // drain waits until a slow peer has taken what it was sent, and goes on.
 func (s *Session) drain(l *link) {
-	err := l.conn.Drain()
+	rescue.Do(l.conn.Drain, func(err error) { s.drained(l, err) })
+}
+
+func (s *Session) drained(l *link, err error) {
 	s.mu.Lock()
 	s.out.blocked = false
 	s.written()

@@ -210,8 +210,7 @@ func (s *Session) servePost(x *visit) {
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
-	body, err := readBody(req, s.server.opts.MaxHTTPBufferSize)
-	s.endPost()
+	body, err := s.readPost(req)
 	switch {
 	case errors.Is(err, errTooLarge): // EIO-POST-4: the session goes on
 		respond(x, Response{Status: http.StatusRequestEntityTooLarge})
@@ -228,10 +227,9 @@ func (s *Session) servePost(x *visit) {
 		return
 	}
 	err = s.receivePayload(body, octets)
-	var broken *rescue.PanicError
 	switch {
-	case errors.As(err, &broken):
-		s.fail(broken)
+	case rescue.Broken(err):
+		s.fail(err)
 		respond(x, Response{Status: http.StatusInternalServerError})
 	case err != nil: // EIO-POST-7: the protocol's own tests ask for 400
 		s.end(ParseError, err, farewell{discard: true})
@@ -268,6 +266,12 @@ func (s *Session) endPost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.posting = nil
+}
+
+// readPost reads the body of the POST that has begun, and ends that.
+func (s *Session) readPost(req *Request) ([]byte, error) {
+	defer s.endPost()
+	return readBody(req, s.server.opts.MaxHTTPBufferSize)
 }
 
 // smallBody is up to which size a body gets the memory that it asks for at once.
@@ -309,7 +313,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 			go s.work() // ends with the handlers, whose context the session's end cancels
 		}()
 	}
-	return rescue.Call(func() error {
+	return rescue.Apart(func() error {
 		for packets.More() {
 			p, err := packets.Next()
 			if err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ func badRequest(name string, details ...any) *refusal {
 func forbidden(err error) *refusal {
 	r := &refusal{code: codeForbidden, message: "Forbidden", status: http.StatusForbidden}
 	r.say = r.message
-	if h, ok := errors.AsType[*HTTPError](err); ok {
+	if h := httpError(err); h != nil {
 		r.say = h.text()
 		if h.Status != 0 {
 			r.status, r.upgradeStatus = h.Status, h.Status
@@ -150,7 +151,7 @@ func (e *Server) refuse(v *visit, ref *refusal) {
 }
 
 func (e *Server) reportRefusal(v *visit, ref *refusal) {
-	e.opts.Logger.Debug("request refused",
+	e.log.Debug("request refused",
 		slog.Int("code", ref.code), slog.String("err", ref.message), slog.String("cause", ref.name))
 	if e.opts.OnConnectionError == nil {
 		return
@@ -213,16 +214,34 @@ func (e *HTTPError) text() string {
 	return cmp.Or(e.Message, http.StatusText(cmp.Or(e.Status, http.StatusForbidden)))
 }
 
+// httpError returns the [HTTPError] that err is or wraps, nil if there is none.
+func httpError(err error) *HTTPError {
+	h, is := err.(*HTTPError) //nolint:errorlint // most are, and have no methods of the application's
+	if !is {
+		_ = rescue.Apart(func() error { // if its methods fail, it wraps none
+			h, _ = errors.AsType[*HTTPError](err)
+			return nil
+		})
+	}
+	return h
+}
+
 // logFailure logs what went wrong in a user's function: at Debug if that was
 // to tell the client something, who can cause it at will.
 func (e *Server) logFailure(function string, err error) {
-	log := e.opts.Logger.Error
-	if _, meant := errors.AsType[*HTTPError](err); meant {
-		log = e.opts.Logger.Debug
+	const msg = "a function of the options failed"
+	if httpError(err) == nil {
+		e.logError(msg, err, slog.String("function", "Options."+function))
+		return
 	}
-	attrs := []any{slog.String("function", "Options."+function), slog.Any("err", err)}
-	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
-		attrs = append(attrs, slog.String("stack", string(p.Stack)))
+	e.log.Debug(msg, slog.String("function", "Options."+function), slog.Any("err", err))
+}
+
+// logError logs what went wrong in code of the application.
+func (e *Server) logError(msg string, err error, attrs ...slog.Attr) {
+	attrs = append(attrs, slog.Any("err", err))
+	if stack := rescue.StackOf(err); stack != nil {
+		attrs = append(attrs, slog.String("stack", string(stack)))
 	}
-	log("a function of the options failed", attrs...)
+	e.log.LogAttrs(context.Background(), slog.LevelError, msg, attrs...) //nolint:sloglint // its callers pass constants
 }

@@ -57,6 +57,12 @@ func Panicked(err error) bool {
 	return ok
 }
 
+// Broken reports whether err is a [*PanicError] or [ErrExited], and so says that a
+// function did not return.
+func Broken(err error) bool {
+	return Panicked(err) || err == ErrExited //nolint:errorlint // see above
+}
+
 // Call calls f and returns its error, or the [*PanicError] that it ended with. If f
 // ends the goroutine, Call does not return.
 func Call(f func() error) (err error) {
