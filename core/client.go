@@ -152,7 +152,7 @@ func (c *client) connect(p packet.Packet) error {
 
 // reject answers a CONNECT for which there is no socket.
 func (c *client) reject(namespace, why string) error {
-	m, err := c.server.wire.connectError(namespace, wireError{Message: why})
+	m, err := c.server.wire.connectError(namespace, wireError{Message: why}.value())
 	if err == nil {
 		_ = c.session.Send(m...) // the engine knows if it has gone
 	}

@@ -2,10 +2,12 @@ package sio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
 
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
@@ -61,6 +63,26 @@ type wireError struct {
 // A failure is the ack of an event whose handler failed.
 type failure struct {
 	Error wireError `json:"error"`
+}
+
+// value returns what encodes as the error. Without data that takes no codec of the
+// application's, which may be what has failed.
+func (w wireError) value() any {
+	if w.Data != nil {
+		return w
+	}
+	return json.RawMessage(w.appendJSON(nil))
+}
+
+func (w wireError) appendJSON(dst []byte) []byte {
+	return append(rawjson.AppendString(append(dst, `{"message":`...), w.Message), '}')
+}
+
+func (f failure) value() any {
+	if f.Error.Data != nil {
+		return f
+	}
+	return json.RawMessage(append(f.Error.appendJSON([]byte(`{"error":`)), '}'))
 }
 
 // toWire decides what a client may know of err. meant is false for errors that

@@ -159,11 +159,14 @@ func (n *Namespace) fail(c *Ctx, err error) {
 	if !c.WantsAck() {
 		return
 	}
+	ack := func(w wireError) error {
+		return rescue.Apart(func() error { return c.Ack(failure{w}.value()) })
+	}
 	w, _ := toWire(err)
 	// If the client still waits afterwards, Error.Data could not be encoded.
 	// Other errors mean that there is nobody to answer to.
-	if err := rescue.Apart(func() error { return c.Ack(failure{w}) }); err != nil && c.WantsAck() {
+	if err := ack(w); err != nil && c.WantsAck() {
 		c.logFailure("encoding Error.Data failed", c.Event(), err)
-		_ = c.Ack(failure{internalError()})
+		_ = ack(internalError())
 	}
 }

@@ -90,7 +90,7 @@ func (c *client) encodeAccepted(s *Socket) ([]*frame.Frame, error) {
 func (c *client) encodeRefused(s *Socket, w wireError) ([]*frame.Frame, error) {
 	switch {
 	case !c.old():
-		return s.wire().connectError(s.ns.name, w)
+		return s.wire().connectError(s.ns.name, w.value())
 	case w.Data != nil:
 		return s.wire().connectError(s.ns.name, w.Data)
 	default:

@@ -65,6 +65,18 @@ type Call struct {
 // Start makes a request, and returns without waiting for its answer.
 func (k *Kit) Start(r Request) *Call {
 	k.t.Helper()
+	c := k.Prepare(r)
+	k.running.Go(func() {
+		defer close(c.done)
+		defer c.cancel()
+		k.Serve(c.ctx, c)
+	})
+	return c
+}
+
+// Prepare returns a request that the test has to have served itself.
+func (k *Kit) Prepare(r Request) *Call {
+	k.t.Helper()
 	query, err := url.ParseQuery(r.Query)
 	if err != nil {
 		k.t.Fatalf("query %q: %v", r.Query, err)
@@ -95,11 +107,6 @@ func (k *Kit) Start(r Request) *Call {
 	k.mu.Lock()
 	k.calls = append(k.calls, c)
 	k.mu.Unlock()
-	k.running.Go(func() {
-		defer close(c.done)
-		defer c.cancel()
-		k.Serve(c.ctx, c)
-	})
 	return c
 }
 
