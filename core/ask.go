@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // An Ack is one of the answers that [BroadcastWithAck] and
@@ -114,8 +115,13 @@ func (q *question) putToOthers(n *Namespace, m *adapter.Message) {
 		return
 	}
 	q.asked.Go(func() { // ends with the question
-		err := n.adapter.Ask(q.ctx, m, q.reply)
-		if err == nil || n.over(err) {
+		err := rescue.Apart(func() error {
+			if err := n.adapter.Ask(q.ctx, m, q.reply); !n.over(err) {
+				return err
+			}
+			return nil
+		})
+		if err == nil {
 			return
 		}
 		if q.ctx.Err() != nil {
@@ -233,9 +239,13 @@ func (t tally) gone(s *Socket) { t.acks <- &adapter.Ack{Socket: s.id, Gone: true
 func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	id := n.ackIDs.Add(1)
 	h := packet.Header{Namespace: n.name, ID: id, HasID: true}
-	fs, err := n.server.wire.frames(packet.Event, h, content{m.Data, m.Attachments})
+	var fs []*frame.Frame
+	err := rescue.Apart(func() (err error) {
+		fs, err = n.server.wire.frames(packet.Event, h, content{m.Data, m.Attachments})
+		return err
+	})
 	if err != nil {
-		n.server.log().ErrorContext(ctx, "encoding a broadcast failed", slog.String("ns", n.name), errAttr(err))
+		n.logFailure("encoding a broadcast failed", err) //nolint:contextcheck // the log has no use for it
 		return
 	}
 	sockets := n.index.List(target(m.Target))

@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // Why clients are cut off that break the protocol.
@@ -43,10 +45,13 @@ func (s *Server) open(session *engine.Session) engine.Handler {
 	c := &client{
 		server:  s,
 		session: session,
-		decoder: s.wire.decoder(s.opts.decoder()),
+		decoder: s.newDecoder(),
 		opened:  time.Now().UnixMilli(),
 	}
 	s.connects.Set(&c.wait, c)
+	if c.old() {
+		return oldClient{c}
+	}
 	return c
 }
 
@@ -89,7 +94,12 @@ func (c *client) Message(binary bool, p []byte) {
 // cutOff ends the connection of a client that broke the protocol (SIO-BAD-1,
 // SIO-BAD-3).
 func (c *client) cutOff(err error) {
-	c.server.debug("client broke the protocol", slog.String("address", c.session.ClientIP()), errAttr(err))
+	if rescue.Panicked(err) {
+		attrs := append([]slog.Attr{slog.String("address", c.session.ClientIP())}, errAttrs(err)...)
+		c.server.log().LogAttrs(context.Background(), slog.LevelError, "decoding a packet failed", attrs...)
+	} else {
+		c.server.debug("client broke the protocol", slog.String("address", c.session.ClientIP()), errAttr(err))
+	}
 	c.session.Close(err)
 }
 
@@ -146,15 +156,27 @@ func (c *client) connect(p packet.Packet) error {
 
 // reject answers a CONNECT for which there is no socket.
 func (c *client) reject(namespace, why string) error {
-	m, err := c.server.wire.connectError(namespace, wireError{Message: why})
+	m, err := c.server.wire.connectError(namespace, wireError{Message: why}.value())
 	if err == nil {
 		_ = c.session.Send(m...) // the engine knows if it has gone
 	}
 	return err
 }
 
-// Work implements [engine.Worker]: it handles packets.
+// Work implements [engine.Worker]: it handles packets. A handler may end the
+// goroutine; then another one goes on with the other sockets' packets.
 func (c *client) Work() {
+	exited := true
+	defer func() {
+		if exited {
+			go c.Work() // ends with the handlers
+		}
+	}()
+	c.workOff()
+	exited = false
+}
+
+func (c *client) workOff() {
 	for {
 		c.mu.Lock()
 		if len(c.ready) == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -49,7 +50,7 @@ func (s *Server) serveClient(x engine.Exchange) bool {
 		return false
 	}
 	variants, err := f.load(s.log())
-	if errors.Is(err, fs.ErrNotExist) {
+	if err == errNoFile { //nolint:errorlint // others may have methods of the application's
 		return false
 	}
 	res := engine.Response{Status: http.StatusInternalServerError}
@@ -71,9 +72,19 @@ type clientFile struct {
 	name      string
 	mediaType string
 
-	mu       sync.Mutex // held while the file is read, so that one request does it
-	variants *variants  // nil until that has succeeded
+	mu       sync.Mutex
+	variants *variants // nil until the file has been read
+	reading  *reading  // nil unless it is being read
 	failed   bool
+}
+
+var errNoFile = errors.New("there is no such file")
+
+// A reading is an attempt to read a file, for all requests that come meanwhile.
+type reading struct {
+	done     chan struct{}
+	variants *variants
+	err      error
 }
 
 // load returns the file's contents. One that is missing or cannot be read is
@@ -81,20 +92,44 @@ type clientFile struct {
 // the log, because the next one is up to any client.
 func (f *clientFile) load(log *slog.Logger) (*variants, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.variants != nil {
+		defer f.mu.Unlock()
 		return f.variants, nil
 	}
-	err := rescue.Call(func() (err error) {
-		f.variants, err = readVariants(f.fsys, f.name)
+	r, first := f.reading, f.reading == nil
+	if first {
+		r = &reading{done: make(chan struct{})}
+		f.reading = r
+	}
+	f.mu.Unlock()
+	if !first {
+		<-r.done
+		return r.variants, r.err
+	}
+	r.err = rescue.Apart(func() (err error) {
+		r.variants, err = readVariants(f.fsys, f.name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return errNoFile
+		}
 		return err
 	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !f.failed {
-		f.failed = true
-		log.Error("reading a file of the JavaScript client failed: check Options.ClientFS",
-			slog.String("file", f.name), errAttr(err))
+	f.finish(r, log)
+	return r.variants, r.err
+}
+
+// finish ends a reading, also for those who wait for it.
+func (f *clientFile) finish(r *reading, log *slog.Logger) {
+	f.mu.Lock()
+	f.variants, f.reading = r.variants, nil
+	tell := r.err != nil && r.err != errNoFile && !f.failed //nolint:errorlint // see serveClient
+	f.failed = f.failed || tell
+	f.mu.Unlock()
+	close(r.done)
+	if tell {
+		attrs := append([]slog.Attr{slog.String("file", f.name)}, errAttrs(r.err)...)
+		log.LogAttrs(context.Background(), slog.LevelError,
+			"reading a file of the JavaScript client failed: check Options.ClientFS", attrs...)
 	}
-	return f.variants, err
 }
 
 // respond is the answer to a GET or a HEAD.

@@ -1,12 +1,12 @@
 package sio
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
 
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // Names of what is no event of a client's.
@@ -28,13 +28,13 @@ type Ctx struct {
 
 // An inbound is what all copies of a Ctx share.
 type inbound struct {
-	ctx     Ctx // the first copy, to save an allocation
-	task    taskKind
-	handler Handler
-	event   string
-	ackID   uint64
-	acks    bool // the client waits for an ack
-	acked   atomic.Bool
+	ctx   Ctx // the first copy, to save an allocation
+	task  taskKind
+	route *endpoint // that the packet takes
+	event string
+	ackID uint64
+	acks  bool // the client waits for an ack
+	acked atomic.Bool
 }
 
 // A roomy inbound has space for a small event's name and arguments, to save
@@ -141,10 +141,18 @@ func (c *Ctx) Bind(dst ...any) error {
 	} else {
 		err = c.args.Decode(c.wire().codec, dst...)
 	}
-	if err != nil {
-		return &Error{Message: "invalid payload", Err: fmt.Errorf("decoding %q: %w", c.in.event, err)}
+	if err == nil {
+		return nil
 	}
-	return nil
+	cause := err
+	if a, ok := err.(*packet.ArgumentError); ok { //nolint:errorlint // it is not wrapped
+		cause = a.Err
+	}
+	err = fmt.Errorf("decoding %q: %w", c.in.event, err)
+	if rescue.Panicked(cause) {
+		return err // it is not the client's fault
+	}
+	return &Error{Message: "invalid payload", Err: err}
 }
 
 // bindSimple is Bind for one value that is simple enough, and reports whether it
@@ -162,7 +170,7 @@ func bindAuth(codec packet.Codec, auth []byte, dst []any) error {
 	case auth == nil:
 		auth = []byte("{}")
 	}
-	return cmp.Or(codec, packet.DefaultCodec()).Unmarshal(auth, dst[0])
+	return packet.Unmarshal(codec, auth, dst[0])
 }
 
 // WantsAck reports whether the client waits for an acknowledgement that was not
@@ -201,14 +209,31 @@ const taskOverhead = 256
 func (q queued) Size() int { return taskOverhead + len(q.event) + q.ctx.args.Memory() }
 
 // Run implements [serial.Task].
-func (q queued) Run() {
+func (q queued) Run() error {
 	s := q.ctx.Socket
 	switch q.task {
 	case taskConnect:
 		s.ns.connect(&q.ctx)
 	case taskEvent:
-		s.ns.dispatch(&q.ctx)
+		return q.route.run(&q.ctx)
 	case taskDisconnect:
 		s.finish()
+	}
+	return nil
+}
+
+// Done implements [serial.Task].
+func (q queued) Done(err error) {
+	if err == nil {
+		return
+	}
+	s := q.ctx.Socket
+	switch q.task {
+	case taskConnect:
+		s.cannotConnect(err)
+	case taskEvent:
+		s.ns.failed(&q.ctx, err)
+	case taskDisconnect:
+		s.logFailure("ending a socket failed", eventDisconnect, err)
 	}
 }

@@ -259,10 +259,10 @@ func (n *Namespace) close() {
 	n.closing.Do(func() {
 		var errs []error
 		if n.adapter != nil {
-			errs = append(errs, n.adapter.Close())
+			errs = append(errs, rescue.Apart(n.adapter.Close))
 		}
 		if n.log != nil {
-			errs = append(errs, n.log.Close())
+			errs = append(errs, rescue.Apart(n.log.Close))
 		}
 		if err := errors.Join(errs...); err != nil {
 			n.server.log().Error("closing a namespace failed", slog.String("ns", n.name), errAttr(err))

@@ -1,11 +1,14 @@
 package sio
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/parser"
 )
 
@@ -201,7 +204,11 @@ func (w *wire) connectError(ns string, v any) ([]*frame.Frame, error) {
 
 // parse has a parser of the user's encode a packet.
 func (w *wire) parse(p *parser.Packet) ([]*frame.Frame, error) {
-	messages, err := w.parser.Encode(p)
+	var messages []parser.Message
+	err := rescue.Call(func() (err error) {
+		messages, err = w.parser.Encode(p)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("encoding a packet: %w", err)
 	}
@@ -232,14 +239,31 @@ type decoder struct {
 	own parser.Decoder // nil: the built-in one
 }
 
-func (w *wire) decoder(d packet.Decoder) decoder {
-	if w.parser == nil {
+// newDecoder returns a decoder, which finds nothing but errors if the parser has
+// none to give.
+func (s *Server) newDecoder() decoder {
+	d, p := s.opts.decoder(), s.wire.parser
+	if p == nil {
 		return decoder{Decoder: d}
 	}
-	return decoder{own: w.parser.NewDecoder(parser.Limits{
-		MaxAttachments: d.Attachments(), MaxBytes: d.MaxBytes,
-	})}
+	own := parser.Decoder(noDecoder{})
+	err := rescue.Apart(func() error {
+		own = p.NewDecoder(parser.Limits{MaxAttachments: d.Attachments(), MaxBytes: d.MaxBytes})
+		return nil
+	})
+	if err != nil {
+		s.log().LogAttrs(context.Background(), slog.LevelError, "Parser.NewDecoder failed", errAttrs(err)...)
+	}
+	return decoder{own: own}
 }
+
+// A noDecoder takes the place of a decoder that could not be made.
+type noDecoder struct{}
+
+var errNoDecoder = errors.New("the parser has no decoder")
+
+// Decode implements [parser.Decoder].
+func (noDecoder) Decode(parser.Message) (*parser.Packet, error) { return nil, errNoDecoder }
 
 // decode reports whether a packet is complete.
 func (d *decoder) decode(binary bool, p []byte) (packet.Packet, bool, error) {
@@ -254,7 +278,11 @@ func (d *decoder) decode(binary bool, p []byte) (packet.Packet, bool, error) {
 }
 
 func (d *decoder) foreign(m parser.Message) (packet.Packet, bool, error) {
-	p, err := d.own.Decode(m)
+	var p *parser.Packet
+	err := rescue.Call(func() (err error) {
+		p, err = d.own.Decode(m)
+		return err
+	})
 	if err != nil || p == nil {
 		return packet.Packet{}, false, err
 	}

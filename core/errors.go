@@ -2,10 +2,12 @@ package sio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
 
+	"github.com/sioplug/sioplug/core/internal/rawjson"
 	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
@@ -43,14 +45,22 @@ type Error struct {
 
 // Error gives the message and the cause.
 func (e *Error) Error() string {
-	if e.Err == nil {
+	switch {
+	case e == nil:
+		return "<nil>"
+	case e.Err == nil:
 		return e.Message
 	}
 	return e.Message + ": " + e.Err.Error()
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // A wireError is an error as clients see it: the object of CONNECT_ERROR, and
 // of the acks of failed events.
@@ -64,18 +74,54 @@ type failure struct {
 	Error wireError `json:"error"`
 }
 
+// value returns what encodes as the error. Without data that takes no codec of the
+// application's, which may be what has failed.
+func (w wireError) value() any {
+	if w.Data != nil {
+		return w
+	}
+	return json.RawMessage(w.appendJSON(nil))
+}
+
+func (w wireError) appendJSON(dst []byte) []byte {
+	return append(rawjson.AppendString(append(dst, `{"message":`...), w.Message), '}')
+}
+
+func (f failure) value() any {
+	if f.Error.Data != nil {
+		return f
+	}
+	return json.RawMessage(append(f.Error.appendJSON([]byte(`{"error":`)), '}'))
+}
+
 // toWire decides what a client may know of err. meant is false for errors that
 // are none of its business.
 func toWire(err error) (w wireError, meant bool) {
-	if e, ok := errors.AsType[*Error](err); ok {
-		return wireError{e.Message, e.Data}, true
+	e, is := err.(*Error) //nolint:errorlint // most are, and have no methods of the application's
+	if !is {
+		_ = rescue.Apart(func() error { // if its methods fail, it is none
+			e, _ = errors.AsType[*Error](err)
+			return nil
+		})
 	}
-	return internalError(), false
+	if e == nil {
+		return internalError(), false
+	}
+	return wireError{e.Message, e.Data}, true
 }
 
 func internalError() wireError { return wireError{Message: "internal error"} }
 
 func errAttr(err error) slog.Attr { return slog.Any("err", err) }
+
+// errAttrs are those of an error, and of the panic that it was.
+func errAttrs(err error) []slog.Attr {
+	attrs := []slog.Attr{errAttr(err)}
+	if stack := rescue.StackOf(err); stack != nil {
+		attrs = append(attrs, slog.String("stack", string(stack)))
+	}
+	return attrs
+}
 
 // logFailure logs the error of a user's function: at Debug if any client can
 // bring it about at will.
@@ -84,14 +130,13 @@ func (s *Socket) logFailure(msg, event string, err error) {
 	if s.causedByClient(err) {
 		level = slog.LevelDebug
 	}
-	attrs := []slog.Attr{
-		slog.String("ns", s.ns.name), slog.String("sid", s.id), slog.String("event", event), errAttr(err),
+	log := s.ns.server.log()
+	if level == slog.LevelDebug && !log.Enabled(context.Background(), level) {
+		return
 	}
-	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
-		attrs = append(attrs, slog.String("stack", string(p.Stack)))
-	}
-	//nolint:sloglint // its callers pass constants
-	s.ns.server.log().LogAttrs(context.Background(), level, msg, attrs...)
+	attrs := []slog.Attr{slog.String("ns", s.ns.name), slog.String("sid", s.id), slog.String("event", event)}
+	attrs = append(attrs, errAttrs(err)...)
+	log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // its callers pass constants
 }
 
 // causedByClient reports whether a client may be behind err: it is meant for the
@@ -101,21 +146,29 @@ func (s *Socket) causedByClient(err error) bool {
 	if _, meant := toWire(err); meant {
 		return true
 	}
-	for _, e := range []error{ErrDisconnected, ErrSlowClient, ErrNoAck, errNoAnswer, ErrTooManyAttachments, ErrPlaceholder} {
-		if errors.Is(err, e) {
-			return true
-		}
+	if rescue.StackOf(err) != nil {
+		return false
 	}
-	return errors.Is(err, context.Canceled) && s.state.Load() == stateDisconnected
+	gone := s.state.Load() == stateDisconnected
+	caused := false
+	_ = rescue.Apart(func() error { // if its methods fail, it is the application's
+		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, errNoAnswer, ErrTooManyAttachments, ErrPlaceholder) || gone && isAny(err, context.Canceled)
+		return nil
+	})
+	return caused
 }
 
-func (s *Server) log() *slog.Logger { return s.opts.Logger }
+func isAny(err error, targets ...error) bool {
+	return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
+}
+
+func (s *Server) log() *slog.Logger { return s.logger }
 
 // debug logs what happens to every client. It asks first, because a call of the
 // logger needs much stack, whether there is anything to log or not.
 func (s *Server) debug(msg string, attrs ...slog.Attr) {
-	if ctx := context.Background(); s.opts.Logger.Enabled(ctx, slog.LevelDebug) {
-		s.opts.Logger.LogAttrs(ctx, slog.LevelDebug, msg, slices.Clone(attrs)...) //nolint:sloglint // its callers have constants
+	if ctx := context.Background(); s.logger.Enabled(ctx, slog.LevelDebug) {
+		s.logger.LogAttrs(ctx, slog.LevelDebug, msg, slices.Clone(attrs)...) //nolint:sloglint // its callers have constants
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // A RemoteSocket describes a client, of this server or another one of the
@@ -61,15 +62,23 @@ func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 // describe returns this server's clients in the target.
 func (n *Namespace) describe(t adapter.Target) []adapter.Socket {
 	all := []adapter.Socket{}
-	n.forEach(t, func(s *Socket) {
+	sockets := n.index.List(target(t))
+	rescue.Each(len(sockets), func(i int) error {
+		s := sockets[i]
+		if !s.Connected() {
+			return nil
+		}
 		data, err := s.dataJSON()
-		handshake, bad := json.Marshal(s.Handshake().toWire())
-		if err := errors.Join(err, bad); err != nil {
-			s.logFailure("describing a socket failed", "", err)
-			return
+		if err != nil {
+			return err
+		}
+		handshake, err := json.Marshal(s.Handshake().toWire())
+		if err != nil {
+			return err
 		}
 		all = append(all, adapter.Socket{ID: s.id, Rooms: s.Rooms(), Data: data, Handshake: handshake})
-	})
+		return nil
+	}, func(i int, err error) { sockets[i].logFailure("describing a socket failed", "", err) })
 	return all
 }
 

@@ -86,14 +86,10 @@ func (s *Socket) lasting() []hook {
 func (s *Socket) runEnd() {
 	s.mu.Lock()
 	s.ended = true
-	hooks := s.hooks
+	hooks := slices.DeleteFunc(slices.Clone(s.hooks), func(h hook) bool { return h.when != onEnd })
 	s.mu.Unlock()
-	for _, h := range hooks {
-		if h.when != onEnd {
-			continue
-		}
-		if err := rescue.Call(func() error { h.end(); return nil }); err != nil {
-			s.logFailure("function of OnEnd failed", eventDisconnect, err)
-		}
-	}
+	rescue.Each(len(hooks), func(i int) error {
+		hooks[i].end()
+		return nil
+	}, func(_ int, err error) { s.logFailure("function of OnEnd failed", eventDisconnect, err) })
 }

@@ -7,7 +7,7 @@ import "github.com/sioplug/sioplug/core/internal/packet"
 func (s *Socket) event(p packet.Packet, in *inbound) {
 	in.init(s, taskEvent)
 	in.ctx.args, in.acks, in.ackID = p.Args, p.HasID, p.ID
-	in.event, in.handler = s.ns.route(&p)
+	in.event, in.route = s.ns.route(&p)
 	// An error means that the socket has ended meanwhile.
 	if idle, _ := s.queue.PushWait(queued{in}, s.ns.server.opts.pending(), s.holding); idle {
 		s.client.hasWork(s)
@@ -23,14 +23,14 @@ func (s *Socket) runIf(idle bool) {
 	}
 }
 
-// route finds the handler of an event, and its name without a copy if it is a
-// known one.
-func (n *Namespace) route(p *packet.Packet) (string, Handler) {
+// route finds the way of an event to its handler, and its name without a copy if
+// it is a known one.
+func (n *Namespace) route(p *packet.Packet) (string, *endpoint) {
 	r := n.routes.Load()
-	if e, ok := r.events[string(p.Name)]; ok {
-		return e.name, e.handler
+	if e := r.events[string(p.Name)]; e != nil {
+		return e.name, e
 	}
-	return p.EventName(), r.unexpected
+	return p.EventName(), r.unknown
 }
 
 // holding is called when reading has to wait for handlers. Pongs are not read

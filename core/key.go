@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // A Key names one value of a type that is kept on sockets: the user that a
@@ -55,21 +57,36 @@ func (s *Socket) setValue(k, v any) {
 
 // Get returns what was set on the socket, and whether something was.
 func (k *Key[T]) Get(s *Socket) (T, bool) {
+	v, raw, ok := k.kept(s)
+	if ok || raw == nil {
+		return v, ok
+	}
+	v, err := decodeData[T](raw)
+	if err != nil {
+		return v, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept, ok := s.values[k]; ok { // it has been set meanwhile, or somebody else has decoded it
+		v, _ = kept.(T)
+		return v, true
+	}
+	s.setValue(k, v)
+	return v, true
+}
+
+// kept returns the value that is on the socket, or else what is to be decoded.
+func (k *Key[T]) kept(s *Socket) (v T, raw json.RawMessage, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kept, ok := s.values[k]; ok {
-		v, _ := kept.(T) // fails for the nil of an interface type, which is the zero T
-		return v, true
+		v, _ = kept.(T) // fails for the nil of an interface type, which is the zero T
+		return v, nil, true
 	}
-	if raw, ok := s.data[k.name]; ok && k.data {
-		v, err := decodeData[T](raw)
-		if err == nil {
-			s.setValue(k, v)
-		}
-		return v, err == nil
+	if k.data {
+		raw = s.data[k.name]
 	}
-	var none T
-	return none, false
+	return v, raw, false
 }
 
 // Of returns the value of a data key that is set on a socket of another server,
@@ -86,7 +103,7 @@ func decodeData[T any](raw json.RawMessage) (v T, err error) {
 	if raw == nil {
 		return v, errNoValue
 	}
-	err = json.Unmarshal(raw, &v)
+	err = rescue.Call(func() error { return json.Unmarshal(raw, &v) })
 	return v, err
 }
 
@@ -112,7 +129,11 @@ func (s *Socket) dataByName() (map[string]json.RawMessage, error) {
 		if !ok {
 			continue
 		}
-		raw, err := json.Marshal(v)
+		var raw []byte
+		err := rescue.Call(func() (err error) {
+			raw, err = json.Marshal(v)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("encoding the value of key %q: %w", name, err)
 		}

@@ -45,9 +45,7 @@ type Namespace struct {
 func newNamespace(s *Server, name string) *Namespace {
 	n := &Namespace{server: s, name: name, index: rooms.NewIndex[*Socket]()}
 	n.alone[0] = n
-	r := &routes{onEvent: map[string]route{}, onServer: map[string]ServerHandler{}}
-	r.compose()
-	n.routes.Store(r)
+	n.routes.Store(newRoutes())
 	return n
 }
 
@@ -73,29 +71,59 @@ func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 func (n *Namespace) connect(c *Ctx) {
 	s, r := c.Socket, n.routes.Load()
 	defer s.client.keepAuth(s)
+	c.in.route = r.connect
 	s.id = s.client.newID(n)
 	s.prepare()
-	deciding := []Handler{r.connect}
-	if s.skipsMiddlewares() {
-		deciding = s.hooked(onRecover)
-	}
-	for _, h := range deciding {
-		if err := rescue.Call(func() error { return h(c) }); err != nil {
-			s.refuse(err)
-			return
-		}
+	if err := n.decide(c, r); err != nil {
+		s.refuse(err)
+		return
 	}
 	if !s.accept() {
 		return // it has gone meanwhile
 	}
 	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
-	for _, h := range slices.Concat(s.hooked(onAccept), r.onConnect) {
-		if err := rescue.Call(func() error { return h(c) }); err != nil {
-			s.logFailure("OnConnect failed", eventConnect, err)
-			_ = s.Disconnect() // it cannot fail but for being done already
-			return
-		}
+	if err := callAll(c, slices.Concat(s.hooked(onAccept), r.onConnect)); err != nil {
+		s.logFailure("OnConnect failed", eventConnect, err)
+		_ = s.Disconnect() // it cannot fail but for being done already
 	}
+}
+
+// decide runs the connect chain, or what takes its place.
+func (n *Namespace) decide(c *Ctx, r *routes) error {
+	switch {
+	case c.skipsMiddlewares():
+		return callAll(c, c.hooked(onRecover))
+	case r.connect.bare():
+		return nil
+	default:
+		return rescue.Apart(func() error { return r.connect.run(c) })
+	}
+}
+
+// callAll calls handlers until one returns an error.
+func callAll(c *Ctx, hs []Handler) error {
+	if len(hs) == 0 {
+		return nil
+	}
+	return rescue.Apart(func() error {
+		for _, h := range hs {
+			if err := h(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// cannotConnect ends a socket after a failure that nobody expected in what connects
+// it.
+func (s *Socket) cannotConnect(err error) {
+	if !s.accepted {
+		s.refuse(err)
+		return
+	}
+	s.logFailure("connecting a socket failed", eventConnect, err)
+	_ = s.Disconnect() // it cannot fail but for being done already
 }
 
 // disconnected runs the last functions of a socket, on its queue.
@@ -103,25 +131,26 @@ func (n *Namespace) disconnected(s *Socket) {
 	why := s.whyEnded()
 	n.server.debug("socket disconnected",
 		slog.String("ns", n.name), slog.String("sid", s.id), slog.String("reason", string(why.Reason)))
-	for _, f := range n.routes.Load().onLeave {
-		err := rescue.Call(func() error { f(s, why.Reason); return nil })
-		if err != nil {
-			s.logFailure("OnDisconnect failed", eventDisconnect, err)
-		}
-	}
+	fs := n.routes.Load().onLeave
+	rescue.Each(len(fs), func(i int) error {
+		fs[i](s, why.Reason)
+		return nil
+	}, func(_ int, err error) { s.logFailure("OnDisconnect failed", eventDisconnect, err) })
 }
 
-// dispatch runs the handler of an event, on the socket's queue.
-func (n *Namespace) dispatch(c *Ctx) {
-	err := rescue.Call(func() error { return c.in.handler(c) })
-	switch {
-	case err == nil:
-	case n.server.opts.OnError != nil:
-		if err := rescue.Call(func() error { n.server.opts.OnError(c, err); return nil }); err != nil {
-			c.logFailure("OnError failed", c.Event(), err)
-		}
-	default:
+// failed is called with the error of an event's handler.
+func (n *Namespace) failed(c *Ctx, err error) {
+	onError := n.server.opts.OnError
+	if onError == nil {
 		n.fail(c, err)
+		return
+	}
+	err = rescue.Apart(func() error {
+		onError(c, err)
+		return nil
+	})
+	if err != nil {
+		c.logFailure("OnError failed", c.Event(), err)
 	}
 }
 
@@ -131,11 +160,14 @@ func (n *Namespace) fail(c *Ctx, err error) {
 	if !c.WantsAck() {
 		return
 	}
+	ack := func(w wireError) error {
+		return rescue.Apart(func() error { return c.Ack(failure{w}.value()) })
+	}
 	w, _ := toWire(err)
 	// If the client still waits afterwards, Error.Data could not be encoded.
 	// Other errors mean that there is nobody to answer to.
-	if err := c.Ack(failure{w}); err != nil && c.WantsAck() {
+	if err := ack(w); err != nil && c.WantsAck() {
 		c.logFailure("encoding Error.Data failed", c.Event(), err)
-		_ = c.Ack(failure{internalError()})
+		_ = ack(internalError())
 	}
 }

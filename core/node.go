@@ -6,6 +6,8 @@ import (
 	"log/slog"
 
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/rooms"
 )
 
@@ -63,10 +65,12 @@ func (n *Namespace) publish(m *adapter.Message) error {
 	if n.adapter == nil {
 		return nil
 	}
-	if err := n.adapter.Publish(m); !n.over(err) {
-		return err
-	}
-	return nil
+	return rescue.Apart(func() error {
+		if err := n.adapter.Publish(m); !n.over(err) {
+			return err
+		}
+		return nil
+	})
 }
 
 // over reports whether an adapter's error only means that a child namespace has just
@@ -115,9 +119,19 @@ func (n *Namespace) forEach(t adapter.Target, f func(*Socket)) {
 // deliver sends a broadcast to this server's clients; an offset is that in the
 // log.
 func (n *Namespace) deliver(m *adapter.Message, offset string) {
-	fs, err := n.eventFrames(m, offset)
+	var fs []*frame.Frame
+	encode := func() (err error) {
+		fs, err = n.eventFrames(m, offset)
+		return err
+	}
+	var err error
+	if n.server.wire.parser == nil {
+		err = encode()
+	} else {
+		err = rescue.Apart(encode)
+	}
 	if err != nil { // only a parser of the user's can fail
-		n.server.log().Error("encoding a broadcast failed", slog.String("ns", n.name), errAttr(err))
+		n.logFailure("encoding a broadcast failed", err)
 		return
 	}
 	n.index.Each(target(m.Target), func(s *Socket) { s.deliver(fs, m.Volatile) })

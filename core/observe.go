@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -16,12 +17,11 @@ func (n *Namespace) OnAny(f func(c *Ctx)) {
 		misuse("OnAny got a nil function")
 	}
 	n.register(func(r *routes) {
-		r.onAny = append(r.onAny, func(next Handler) Handler {
-			return func(c *Ctx) error {
-				f(c)
-				return next(c)
-			}
-		})
+		r.onAny = append(r.onAny, f)
+		for name, e := range r.events {
+			r.events[name] = e.seenBy(r.onAny)
+		}
+		r.unknown = r.unknown.seenBy(r.onAny)
 	})
 }
 
@@ -59,18 +59,19 @@ func (n *Namespace) show(c content, sockets ...*Socket) {
 		return // it comes from another server, and will not be sent either
 	}
 	args := Args{p.Args, n.server.wire.codec}
-	for _, s := range sockets {
-		if !s.Connected() {
-			continue
+	fs := n.routes.Load().onOutgoing
+	rescue.Each(len(sockets)*len(fs), func(i int) error {
+		if s := sockets[i/len(fs)]; s.Connected() {
+			fs[i%len(fs)](s, string(p.Name), args)
 		}
-		for _, f := range n.routes.Load().onOutgoing {
-			err := rescue.Call(func() error {
-				f(s, string(p.Name), args)
-				return nil
-			})
-			if err != nil {
-				n.server.log().Error("OnAnyOutgoing failed", slog.String("ns", n.name), errAttr(err))
-			}
-		}
-	}
+		return nil
+	}, func(_ int, err error) { n.logFailure("OnAnyOutgoing failed", err) })
+}
+
+// logFailure logs the error of a function of the application that runs for no
+// socket.
+func (n *Namespace) logFailure(msg string, err error) {
+	attrs := append([]slog.Attr{slog.String("ns", n.name)}, errAttrs(err)...)
+	//nolint:sloglint // its callers pass constants
+	n.server.log().LogAttrs(context.Background(), slog.LevelError, msg, attrs...)
 }

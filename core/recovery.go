@@ -15,6 +15,7 @@ import (
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/packet"
 	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // Recovery are the settings of connection state recovery (SIO section 10). A
@@ -128,7 +129,11 @@ func (s *Socket) claim() bool {
 	if !s.take(ctx, want.PID) {
 		return false
 	}
-	session, err := s.ns.log.Claim(ctx, want.PID, want.Offset)
+	var session *adapter.Session
+	err := rescue.Apart(func() (err error) {
+		session, err = s.ns.log.Claim(ctx, want.PID, want.Offset)
+		return err
+	})
 	if err != nil {
 		s.ns.byPID.CompareAndDelete(want.PID, s)
 		s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
@@ -185,9 +190,11 @@ func (s *Socket) resume(answer []*frame.Frame) {
 		}
 	}
 	rooms := s.recovery.session.Rooms
-	err := s.ns.log.Replay(s.Context(), s.recovery.offset, rooms, missed, func() {
-		s.enter(answer)
-		s.ns.index.Join(&s.member, rooms...)
+	err := rescue.Apart(func() error {
+		return s.ns.log.Replay(s.Context(), s.recovery.offset, rooms, missed, func() {
+			s.enter(answer)
+			s.ns.index.Join(&s.member, rooms...)
+		})
 	})
 	if err != nil { // the log lost its beginning while the connect chain ran
 		s.client.session.Close(fmt.Errorf("recovering a session: %w", err))
@@ -208,12 +215,15 @@ func (s *Socket) release(why *DisconnectError, rooms []string) {
 	}
 	var err error
 	if s.accepted { // otherwise it is the one that was claimed
-		session, err = s.snapshot(rooms)
+		err = rescue.Apart(func() (err error) {
+			session, err = s.snapshot(rooms)
+			return err
+		})
 	}
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 		defer cancel()
-		err = s.ns.log.Save(ctx, session)
+		err = rescue.Apart(func() error { return s.ns.log.Save(ctx, session) })
 	}
 	if err != nil {
 		s.logFailure("saving a session failed", eventDisconnect, err)
@@ -280,10 +290,28 @@ func (n *Namespace) record(m *adapter.Message) {
 		n.deliver(m, "")
 		return
 	}
-	if err := n.log.Append(m, func(offset string) { n.deliver(m, offset) }); err != nil {
-		n.server.log().Error("event not kept for recovery", slog.String("ns", n.name), errAttr(err))
+	delivered := false
+	err := n.callLog(func() error {
+		return n.log.Append(m, func(offset string) {
+			delivered = true
+			n.deliver(m, offset)
+		})
+	})
+	if err != nil {
+		n.logFailure("event not kept for recovery", err)
+	}
+	if !delivered {
 		n.deliver(m, "")
 	}
+}
+
+// callLog calls a method of the log for an event that is on its way. A log in our
+// memory does not end the goroutine.
+func (n *Namespace) callLog(f func() error) error {
+	if _, ours := n.log.(*adapter.MemoryLog); ours {
+		return rescue.Call(f)
+	}
+	return rescue.Apart(f)
 }
 
 // eventFrames encodes a broadcast for this server's clients. An offset becomes

@@ -32,14 +32,15 @@ func (c *client) dialect(m []*frame.Frame) []*frame.Frame {
 	return append([]*frame.Frame{escaped}, m[1:]...)
 }
 
-// Opened implements [engine.Opener]. Old clients do not ask to be connected to
-// the root namespace (SIO-V2-1).
-func (c *client) Opened() {
-	if c.old() {
-		// It can only fail because the session has ended, which others tell.
-		_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
-		c.workElsewhere() // nobody calls Work yet
-	}
+// An oldClient is a client that does not ask to be connected to the root namespace
+// (SIO-V2-1).
+type oldClient struct{ *client }
+
+// Opened implements [engine.Opener].
+func (c oldClient) Opened() {
+	// It can only fail because the session has ended, which others tell.
+	_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
+	c.workElsewhere() // nobody calls Work yet
 }
 
 // fromOld returns a packet of an old client as one of revision 5. Its CONNECT
@@ -104,7 +105,7 @@ func (c *client) encodeAccepted(s *Socket) ([]*frame.Frame, error) {
 func (c *client) encodeRefused(s *Socket, w wireError) ([]*frame.Frame, error) {
 	switch {
 	case !c.old():
-		return s.wire().connectError(s.ns.name, w)
+		return s.wire().connectError(s.ns.name, w.value())
 	case w.Data != nil:
 		return s.wire().connectError(s.ns.name, w.Data)
 	default:

@@ -1,8 +1,6 @@
 package sio
 
 import (
-	"log/slog"
-
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/rooms"
@@ -61,21 +59,30 @@ func (n *Namespace) tell() { n.index.Tell(n.roomEvent) }
 
 func (n *Namespace) roomEvent(e rooms.Event) {
 	if w, ok := n.adapter.(adapter.RoomWatcher); ok {
-		switch e.Kind {
-		case rooms.Created:
-			w.RoomCreated(e.Room)
-		case rooms.Deleted:
-			w.RoomDeleted(e.Room)
-		default: // of no interest to it
-		}
+		n.tellWatcher(w, e)
 	}
-	for _, f := range n.routes.Load().onRoom {
-		err := rescue.Call(func() error {
-			f(RoomEvent{RoomEventKind(e.Kind), e.Room, e.Member})
-			return nil
-		})
-		if err != nil {
-			n.server.log().Error("OnRoom failed", slog.String("ns", n.name), errAttr(err))
-		}
+	fs := n.routes.Load().onRoom
+	rescue.Each(len(fs), func(i int) error {
+		fs[i](RoomEvent{RoomEventKind(e.Kind), e.Room, e.Member})
+		return nil
+	}, func(_ int, err error) { n.logFailure("OnRoom failed", err) })
+}
+
+func (n *Namespace) tellWatcher(w adapter.RoomWatcher, e rooms.Event) {
+	var tell func(room string)
+	switch e.Kind {
+	case rooms.Created:
+		tell = w.RoomCreated
+	case rooms.Deleted:
+		tell = w.RoomDeleted
+	default:
+		return // of no interest to it
+	}
+	err := rescue.Apart(func() error {
+		tell(e.Room)
+		return nil
+	})
+	if err != nil {
+		n.logFailure("telling the adapter of a room failed", err)
 	}
 }

@@ -11,83 +11,88 @@ import (
 // routes are what was registered on a namespace. They are immutable: a
 // registration makes a copy, so that dispatch needs no lock.
 type routes struct {
-	connectMW  []Middleware
-	eventMW    []Middleware
+	connect    *endpoint
+	events     map[string]*endpoint
+	unknown    *endpoint // of events that are not in events
+	hasUnknown bool      // and have a handler all the same
+	eventMW    []*use
 	onConnect  []Handler
 	onLeave    []func(*Socket, Reason)
-	onEvent    map[string]route
-	onUnknown  Handler
-	onAny      []Middleware
+	onAny      []func(*Ctx)
 	onOutgoing []func(*Socket, string, Args)
 	onRoom     []func(RoomEvent)
 	onServer   map[string]ServerHandler
-	connect    Handler             // connectMW composed
-	events     map[string]endpoint // eventMW and the events' own middleware composed
-	unexpected Handler             // for events that are not in events
+
+	composed composed // of the registration that makes these routes
 }
 
-type route struct {
-	handler Handler
-	mw      []Middleware
-}
-
-// An endpoint is what an event leads to. It has the name as well, which saves
-// the copy out of each packet.
-type endpoint struct {
-	name    string
-	handler Handler
+func newRoutes() *routes {
+	return &routes{
+		connect:  newEndpoint(eventConnect, ignore),
+		unknown:  newEndpoint("", ignore),
+		events:   map[string]*endpoint{},
+		onServer: map[string]ServerHandler{},
+	}
 }
 
 func ignore(*Ctx) error { return nil }
 
-// compose builds the chains from what was registered.
-func (r *routes) compose() {
-	r.connect = chain(ignore, r.connectMW...)
-	r.events = make(map[string]endpoint, len(r.onEvent))
-	for name, e := range r.onEvent {
-		r.events[name] = endpoint{name, r.around(chain(e.handler, e.mw...))}
+// register applies change to the routes, and to those of children. change may be
+// called more than once. It runs without a lock, because middleware that it makes
+// handlers of may register something itself.
+func (n *Namespace) register(change func(r *routes)) {
+	done := make(composed)
+	for {
+		old := n.routes.Load()
+		apart, ok := n.changeRoutes(old, old.with(change, done))
+		if !ok {
+			continue // somebody else has registered something meanwhile
+		}
+		for _, child := range apart {
+			for ok := false; !ok; {
+				old := child.routes.Load()
+				ok = child.routes.CompareAndSwap(old, old.with(change, done))
+			}
+		}
+		return
 	}
-	unknown := r.onUnknown
-	if unknown == nil {
-		unknown = ignore
-	}
-	r.unexpected = r.around(unknown)
 }
 
-// around composes what every event goes through around h.
-func (r *routes) around(h Handler) Handler { return chain(chain(h, r.eventMW...), r.onAny...) }
-
-// register applies change to the routes, and to those of children.
-func (n *Namespace) register(change func(r *routes)) {
+// changeRoutes replaces old routes, and reports whether they were the current ones.
+// Children have the same routes, except for those on which something was registered
+// apart from their parent; these it returns.
+func (n *Namespace) changeRoutes(old, changed *routes) (apart []*Namespace, ok bool) {
 	if n.family == nil {
-		n.changeRoutes(change)
-		return
+		return nil, n.routes.CompareAndSwap(old, changed)
 	}
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
-	n.changeRoutes(change)
-	for _, child := range n.family.children {
-		child.changeRoutes(change)
+	if !n.routes.CompareAndSwap(old, changed) {
+		return nil, false
 	}
+	for _, child := range n.family.children {
+		if !child.routes.CompareAndSwap(old, changed) {
+			apart = append(apart, child)
+		}
+	}
+	return apart, true
 }
 
-// changeRoutes replaces the routes by a copy that change was applied to.
-func (n *Namespace) changeRoutes(change func(r *routes)) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	r := *n.routes.Load()
-	r.connectMW = slices.Clone(r.connectMW)
-	r.eventMW = slices.Clone(r.eventMW)
-	r.onConnect = slices.Clone(r.onConnect)
-	r.onLeave = slices.Clone(r.onLeave)
-	r.onEvent = maps.Clone(r.onEvent)
-	r.onAny = slices.Clone(r.onAny)
-	r.onOutgoing = slices.Clone(r.onOutgoing)
-	r.onRoom = slices.Clone(r.onRoom)
-	r.onServer = maps.Clone(r.onServer)
-	change(&r)
-	r.compose()
-	n.routes.Store(&r)
+// with returns a copy that change was applied to.
+func (r *routes) with(change func(r *routes), done composed) *routes {
+	c := *r
+	c.events = maps.Clone(r.events)
+	c.eventMW = slices.Clone(r.eventMW)
+	c.onConnect = slices.Clone(r.onConnect)
+	c.onLeave = slices.Clone(r.onLeave)
+	c.onAny = slices.Clone(r.onAny)
+	c.onOutgoing = slices.Clone(r.onOutgoing)
+	c.onRoom = slices.Clone(r.onRoom)
+	c.onServer = maps.Clone(r.onServer)
+	c.composed = done
+	change(&c)
+	c.composed = nil
+	return &c
 }
 
 // UseConnect adds middleware around the acceptance of clients: it runs once
@@ -95,14 +100,24 @@ func (n *Namespace) changeRoutes(change func(r *routes)) {
 // refuses the client. [Ctx.Bind] decodes the client's auth payload.
 func (n *Namespace) UseConnect(mw ...Middleware) {
 	mustMiddleware("UseConnect", mw)
-	n.register(func(r *routes) { r.connectMW = append(r.connectMW, mw...) })
+	uses := usesOf(mw)
+	n.register(func(r *routes) { r.connect = r.around(r.connect, uses) })
 }
 
 // UseEvents adds middleware around every event, known or not, outside of the
-// middleware that events have of their own.
+// middleware that events have of their own, and inside of what was added before. It
+// is called once for each event that there is or will be, and once for all events
+// without a handler.
 func (n *Namespace) UseEvents(mw ...Middleware) {
 	mustMiddleware("UseEvents", mw)
-	n.register(func(r *routes) { r.eventMW = append(r.eventMW, mw...) })
+	uses := usesOf(mw)
+	n.register(func(r *routes) {
+		r.eventMW = append(r.eventMW, uses...)
+		for _, name := range slices.Sorted(maps.Keys(r.events)) {
+			r.events[name] = r.around(r.events[name], uses)
+		}
+		r.unknown = r.around(r.unknown, uses)
+	})
 }
 
 // OnConnect adds a handler that runs when a client has been accepted, before
@@ -131,12 +146,13 @@ func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 	if packet.Reserved(event) {
 		misuse(fmt.Sprintf("On(%q): the name is reserved: use OnConnect, OnDisconnect, or another name", event))
 	}
+	e := newEndpoint(event, chain(h, mw...))
 	n.register(func(r *routes) {
-		if _, taken := r.onEvent[event]; taken {
+		if r.events[event] != nil {
 			misuse(fmt.Sprintf("On(%q): namespace %s has a handler for it already: put what both do into one",
 				event, n.name))
 		}
-		r.onEvent[event] = route{h, slices.Clone(mw)}
+		r.events[event] = r.around(e, r.eventMW).seenBy(r.onAny)
 	})
 }
 
@@ -145,10 +161,10 @@ func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 func (n *Namespace) OnUnknown(h Handler) {
 	mustHandler("OnUnknown", h)
 	n.register(func(r *routes) {
-		if r.onUnknown != nil {
+		if r.hasUnknown {
 			misuse(fmt.Sprintf("OnUnknown: namespace %s has one already: put what both do into one", n.name))
 		}
-		r.onUnknown = h
+		r.unknown, r.hasUnknown = r.unknown.endingIn(h), true
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/gate"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // A Server is a Socket.IO server. It embeds its root namespace "/", so
@@ -22,6 +23,7 @@ type Server struct {
 	*Namespace
 
 	opts     Options
+	logger   *slog.Logger // that of the options, as it may be used anywhere
 	engine   *engine.Server
 	connects *deadline.List[*client] // clients that have yet to join a namespace
 	sockets  gate.Gate               // sockets that have not run their last handler
@@ -40,6 +42,7 @@ type Server struct {
 // sense. When the server is no longer needed, call [Server.Shutdown].
 func New(opts *Options) *Server {
 	s := &Server{opts: opts.withDefaults()}
+	s.logger = rescue.Logger(s.opts.Logger)
 	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, most: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connects = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).idle)

@@ -111,8 +111,14 @@ func (t serverTask) Size() int {
 }
 
 // Run implements [serial.Task].
-func (t serverTask) Run() {
-	if _, err := t.ns.handleServerEvent(context.Background(), t.m); err != nil {
+func (t serverTask) Run() error {
+	_, err := t.ns.handleServerEvent(context.Background(), t.m)
+	return err
+}
+
+// Done implements [serial.Task].
+func (t serverTask) Done(err error) {
+	if err != nil {
 		t.ns.logServerEvent(context.Background(), err)
 	}
 }
@@ -124,20 +130,22 @@ func (n *Namespace) logServerEvent(ctx context.Context, err error) {
 	if _, meant := toWire(err); meant {
 		level = slog.LevelDebug
 	}
-	n.server.log().LogAttrs(ctx, level, "handler of a server-side event failed",
-		slog.String("ns", n.name), errAttr(err))
+	attrs := append([]slog.Attr{slog.String("ns", n.name)}, errAttrs(err)...)
+	n.server.log().LogAttrs(ctx, level, "handler of a server-side event failed", attrs...)
 }
 
 // askHandler calls the handler of an event from a server that waits for the
 // answer.
 func (n *Namespace) askHandler(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	answer, err := n.handleServerEvent(ctx, m)
-	ack := &adapter.Ack{}
+	var c content
 	if err == nil {
-		var c content
-		c, err = n.server.wire.ackContent([]any{answer})
-		ack.Data, ack.Attachments = c.data, c.attachments
+		err = rescue.Apart(func() (err error) {
+			c, err = n.server.wire.ackContent([]any{answer})
+			return err
+		})
 	}
+	ack := &adapter.Ack{Data: c.data, Attachments: c.attachments}
 	if err != nil {
 		n.logServerEvent(ctx, err)
 		w, _ := toWire(err)
@@ -155,7 +163,7 @@ func (n *Namespace) handleServerEvent(ctx context.Context, m *adapter.Message) (
 	if h == nil {
 		return nil, &Error{Message: fmt.Sprintf("no handler for server-side event %q", p.Name)}
 	}
-	err = rescue.Call(func() error {
+	err = rescue.Apart(func() (err error) {
 		answer, err = h(ctx, Args{p.Args, n.server.wire.codec})
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/rooms"
 	"github.com/sioplug/sioplug/core/internal/serial"
 )
@@ -270,11 +271,17 @@ func (s *Socket) enter(answer []*frame.Frame) {
 // refuse answers a CONNECT with an error; the connection stays.
 func (s *Socket) refuse(err error) {
 	s.logFailure("connection refused", eventConnect, err)
+	var m []*frame.Frame
+	encode := func(w wireError) error {
+		return rescue.Apart(func() (err error) {
+			m, err = s.client.encodeRefused(s, w)
+			return err
+		})
+	}
 	w, _ := toWire(err)
-	m, err := s.client.encodeRefused(s, w)
-	if err != nil {
+	if err := encode(w); err != nil {
 		s.logFailure("encoding Error.Data failed", eventConnect, err)
-		m, _ = s.client.encodeRefused(s, internalError()) // which cannot fail
+		_ = encode(internalError()) // only a parser of the user's can fail
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
 		_ = s.client.session.Send(s.client.dialect(m)...) // nobody else to tell

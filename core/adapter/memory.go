@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"slices"
 	"sync"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // Memory is a [Cluster] of servers in one process: the reference for those that
@@ -69,17 +71,26 @@ func (m *member) tell(e errand) {
 		return
 	}
 	m.busy = true
+	defer func() { m.busy = false }()
 	for len(m.outbox) > 0 {
 		next := m.outbox[0]
 		m.outbox = m.outbox[1:]
-		m.telling.Unlock()
-		for _, o := range m.others() {
-			next.do(o)
-		}
-		next.done()
-		m.telling.Lock()
+		m.run(next)
 	}
-	m.outbox, m.busy = nil, false
+	m.outbox = nil
+}
+
+// run runs an errand for all members, also for those behind one that fails. It is
+// called with telling held, which it gives up meanwhile.
+func (m *member) run(e errand) {
+	m.telling.Unlock()
+	defer m.telling.Lock()
+	defer e.done()
+	others := m.others()
+	rescue.Each(len(others), func(i int) error {
+		e.do(others[i])
+		return nil
+	}, func(int, error) {}) // a server of ours logs its failures itself
 }
 
 // enter reports whether the member is still there. If so, calls.Done must follow.
@@ -164,11 +175,14 @@ func (q *question) put(o *member, msg *Message) {
 		defer answered()
 		defer cancel()
 		defer stay()
-		o.node.Answer(ctx, msg, func(r *Reply) { q.take(o, r) })
+		_ = rescue.Call(func() error { // a server of ours logs its failures itself
+			o.node.Answer(ctx, msg, func(r *Reply) { q.take(o, r) })
+			return nil
+		})
 	}()
 }
 
-// take hands over a reply, one at a time.
+// take hands over a reply, one at a time: the lock is for nothing else.
 func (q *question) take(from *member, r *Reply) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -177,7 +191,10 @@ func (q *question) take(from *member, r *Reply) {
 	}
 	c := *r
 	c.Server = from.name
-	q.reply(&c)
+	_ = rescue.Call(func() error { // whoever asks logs its failures itself
+		q.reply(&c)
+		return nil
+	})
 }
 
 // forget has no reply be called any more, and waits for one that is.

@@ -18,13 +18,13 @@ import (
 // middleware runs the functions of Options.UseRequest.
 func (e *Server) middleware(v *visit) *refusal {
 	for _, f := range e.opts.UseRequest {
-		err := rescue.Call(func() error { return f(v.add(), v.Request()) })
+		err := rescue.Apart(func() error { return f(v.add(), v.Request()) })
 		if err == nil {
 			continue
 		}
 		e.logRefusal("UseRequest", err)
-		h, ok := errors.AsType[*HTTPError](err)
-		if !ok {
+		h := httpError(err)
+		if h == nil {
 			return middlewareFailed()
 		}
 		return answered(h.response(v.upgrade))
@@ -49,7 +49,7 @@ func (e *Server) allow(v *visit) *refusal {
 	if e.opts.AllowRequest == nil {
 		return nil
 	}
-	err := rescue.Call(func() error { return e.opts.AllowRequest(v.Request()) })
+	err := rescue.Apart(func() error { return e.opts.AllowRequest(v.Request()) })
 	if err == nil {
 		return nil
 	}
@@ -64,7 +64,7 @@ func (e *Server) name(v *visit) *refusal {
 		return nil
 	}
 	var id string
-	err := rescue.Call(func() (err error) {
+	err := rescue.Apart(func() (err error) {
 		id, err = e.opts.GenerateID(v.Request())
 		return err
 	})

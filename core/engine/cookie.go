@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -42,13 +41,10 @@ type Cookie struct {
 	Encode func(id string) string
 }
 
-// header returns the value of Set-Cookie, in the order of EIO-CK-8.
-func (c *Cookie) header(id string) string {
-	encode := c.Encode
-	if encode == nil {
-		encode = url.QueryEscape
-	}
-	b := []byte(cmp.Or(c.Name, "io") + "=" + encode(id))
+// header returns the value of Set-Cookie, in the order of EIO-CK-8, for a value that
+// has been encoded.
+func (c *Cookie) header(value string) string {
+	b := []byte(cmp.Or(c.Name, "io") + "=" + value)
 	attribute := func(name, value string) {
 		if value != "" {
 			b = append(append(append(b, "; "...), name...), value...)

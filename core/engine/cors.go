@@ -169,7 +169,7 @@ func (c *CORS) admits(req *Request, origin string) (ok bool, err error) {
 	case c.AllowOrigin == nil:
 		return false, nil
 	}
-	err = rescue.Call(func() (err error) {
+	err = rescue.Apart(func() (err error) {
 		ok, err = c.AllowOrigin(req, origin)
 		return err
 	})

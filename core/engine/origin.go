@@ -90,7 +90,7 @@ func (v *visit) page() string {
 // one thing that a peer can have us log above Debug, and it can only once.
 func (e *Server) reportOrigin(origin, host string) {
 	const most = 200 // a client chooses these, within what a header may have
-	e.once(&e.warned, e.opts.Logger.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
+	e.once(&e.warned, e.log.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
 		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
 		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)",
 		slog.String("origin", origin[:min(len(origin), most)]), slog.String("host", host[:min(len(host), most)]))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/payload"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // compactFrom is the length of a queue from which on frames that join it will
@@ -198,7 +199,10 @@ func (s *Session) write(l *link) {
 
 // drain waits until a slow peer has taken what it was sent, and goes on.
 func (s *Session) drain(l *link) {
-	err := l.conn.Drain()
+	rescue.Do(l.conn.Drain, func(err error) { s.drained(l, err) })
+}
+
+func (s *Session) drained(l *link, err error) {
 	s.mu.Lock()
 	s.out.blocked = false
 	s.written()

@@ -304,8 +304,7 @@ func (s *Session) servePost(x *visit) {
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
-	body, err := readBody(req, s.server.opts.MaxHTTPBufferSize)
-	s.endPost(err == nil)
+	body, err := s.readPost(req)
 	switch {
 	case errors.Is(err, errTooLarge): // EIO-POST-4: the session goes on
 		respond(x, Response{Status: http.StatusRequestEntityTooLarge})
@@ -322,12 +321,10 @@ func (s *Session) servePost(x *visit) {
 		s.server.refuse(x, unknownSession(s.id))
 		return
 	}
-	err = s.receivePayload(body, octets)
-	s.handledPost()
-	var broken *rescue.PanicError
+	err = s.handlePost(body, octets)
 	switch {
-	case errors.As(err, &broken):
-		s.fail(broken)
+	case rescue.Broken(err):
+		s.fail(err)
 		respond(x, Response{Status: http.StatusInternalServerError})
 	case err != nil: // EIO-POST-7: the protocol's own tests ask for 400
 		s.end(ParseError, err, farewell{discard: true})
@@ -393,10 +390,26 @@ func (s *Session) endPost(handled bool) {
 	}
 }
 
+// handlePost hands over what was posted, and notes that it is handled, whatever the
+// handler does.
+func (s *Session) handlePost(body []byte, octets bool) error {
+	defer s.handledPost()
+	return s.receivePayload(body, octets)
+}
+
 func (s *Session) handledPost() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.posts--
+}
+
+// readPost reads the body of the POST that has begun, and ends that.
+func (s *Session) readPost(req *Request) ([]byte, error) {
+	read := false
+	defer func() { s.endPost(read) }()
+	body, err := readBody(req, s.server.opts.MaxHTTPBufferSize)
+	read = err == nil
+	return body, err
 }
 
 // smallBody is up to which size a body gets the memory that it asks for at once.
@@ -435,7 +448,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 			go s.work() // ends with the handlers, whose context the session's end cancels
 		}()
 	}
-	return rescue.Call(func() error {
+	return rescue.Apart(func() error {
 		for packets.More() {
 			p, err := packets.Next()
 			if err != nil {

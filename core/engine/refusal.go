@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func transportMismatch(transport, current string) *refusal {
 func forbidden(err error) *refusal {
 	r := &refusal{code: codeForbidden, message: "Forbidden", status: http.StatusForbidden}
 	r.say = r.message
-	if h, ok := errors.AsType[*HTTPError](err); ok {
+	if h := httpError(err); h != nil {
 		r.say = h.text()
 		if h.Status != 0 {
 			r.status, r.upgradeStatus = h.Status, h.Status
@@ -164,7 +165,7 @@ func (e *Server) refuse(v *visit, ref *refusal) {
 }
 
 func (e *Server) reportRefusal(v *visit, ref *refusal) {
-	e.opts.Logger.Debug("request refused",
+	e.log.Debug("request refused",
 		slog.Int("code", ref.code), slog.String("err", ref.message), slog.String("cause", ref.name))
 	if e.opts.OnConnectionError == nil {
 		return
@@ -227,14 +228,26 @@ func (e *HTTPError) text() string {
 	return cmp.Or(e.Message, http.StatusText(cmp.Or(e.Status, http.StatusForbidden)))
 }
 
+// httpError returns the [HTTPError] that err is or wraps, nil if there is none.
+func httpError(err error) *HTTPError {
+	h, is := err.(*HTTPError) //nolint:errorlint // most are, and have no methods of the application's
+	if !is {
+		_ = rescue.Apart(func() error { // if its methods fail, it wraps none
+			h, _ = errors.AsType[*HTTPError](err)
+			return nil
+		})
+	}
+	return h
+}
+
 // logRefusal logs the error by which a user's function refused a request. That
 // is an answer and no failure, and clients can cause it at will.
 func (e *Server) logRefusal(function string, err error) {
-	if _, broken := errors.AsType[*rescue.PanicError](err); broken {
+	if rescue.Broken(err) {
 		e.logFailure(function, err)
 		return
 	}
-	e.opts.Logger.Debug("request refused by a function of the options",
+	e.log.Debug("request refused by a function of the options",
 		slog.String("function", "Options."+function), slog.Any("err", err))
 }
 
@@ -242,16 +255,25 @@ func (e *Server) logRefusal(function string, err error) {
 // error once for each function, since clients may be able to cause it at will, and
 // at Debug if it was to tell the client something.
 func (e *Server) logFailure(function string, err error) {
-	attrs := []any{slog.String("function", "Options."+function), slog.Any("err", err)}
-	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
-		e.opts.Logger.Error("panic in a function of the options", append(attrs, slog.String("stack", string(p.Stack)))...)
+	name := slog.String("function", "Options."+function)
+	if rescue.Broken(err) {
+		e.logError("a function of the options failed", err, name)
 		return
 	}
-	log := e.opts.Logger.Debug
-	if _, meant := errors.AsType[*HTTPError](err); !meant {
+	if httpError(err) == nil {
 		if _, said := e.failed.LoadOrStore(function, true); !said {
-			log = e.opts.Logger.Error
+			e.logError("a function of the options failed (further failures of it are logged at Debug)", err, name)
+			return
 		}
 	}
-	log("a function of the options failed (further failures of it are logged at Debug)", attrs...)
+	e.log.Debug("a function of the options failed (further failures of it are logged at Debug)", name, slog.Any("err", err))
+}
+
+// logError logs what went wrong in code of the application.
+func (e *Server) logError(msg string, err error, attrs ...slog.Attr) {
+	attrs = append(attrs, slog.Any("err", err))
+	if stack := rescue.StackOf(err); stack != nil {
+		attrs = append(attrs, slog.String("stack", string(stack)))
+	}
+	e.log.LogAttrs(context.Background(), slog.LevelError, msg, attrs...) //nolint:sloglint // its callers pass constants
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"github.com/sioplug/sioplug/core/internal/flush"
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/gate"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/websocket"
 )
 
@@ -35,7 +37,8 @@ const partingTimeout = time.Second
 type Server struct {
 	opts  Options
 	open  func(*Session) Handler
-	epoch time.Time // from which the times of sessions count
+	log   *slog.Logger // that of the options, as it may be used anywhere
+	epoch time.Time    // from which the times of sessions count
 
 	deflate *websocket.Deflate // nil if WebSocket messages are not compressed
 
@@ -73,6 +76,7 @@ type Server struct {
 // client can hear of it, to learn who is told what happens to it.
 func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e := &Server{opts: withDefaults(opts), open: open, sessions: make(map[string]*Session)}
+	e.log = rescue.Logger(e.opts.Logger)
 	e.deflate = e.opts.PerMessageDeflate.compile()
 	e.hello.polling = e.helloTail(e.opts.upgrades())
 	e.hello.websocket = e.helloTail([]string{})
@@ -123,8 +127,19 @@ func (e *Server) hi(id string, tail []byte) *frame.Frame {
 // when the client has gone away; polls are answered before its deadline, if it
 // has one.
 func (e *Server) Serve(ctx context.Context, x Exchange) {
-	v := e.visit(x)
+	v := &visit{Exchange: x, server: e}
+	rescue.Do(func() error {
+		v.init()
+		e.serve(ctx, v)
+		return nil
+	}, v.done)
+}
+
+func (e *Server) serve(ctx context.Context, v *visit) {
 	s, ref := e.verify(v)
+	if !v.upgrade {
+		v.opened = s
+	}
 	switch method := v.Request().Method; {
 	case ref != nil:
 		e.refuse(v, ref)
@@ -253,14 +268,25 @@ func (e *Server) newSession(v *visit) *Session {
 		server:  e,
 		id:      v.sid,
 		opening: newOpening(req),
-		values:  v.Values(),
+		handler: noHandler{},
 		shard:   e.shards.Add(1),
 		dialect: dialectOf(req.Query),
 		begun:   time.Since(e.epoch),
 	}
 	s.out.init()
+	v.opened = s
+	s.values = v.Values()
 	return s
 }
+
+// A noHandler is the handler of a session for which there is none yet.
+type noHandler struct{}
+
+// Message implements [Handler].
+func (noHandler) Message(bool, []byte) {}
+
+// Close implements [Handler].
+func (noHandler) Close(Reason, error) {}
 
 // register makes a session known, unless the server is closing or has another
 // one of that name since we looked.

@@ -189,14 +189,25 @@ func (s *Session) end(reason Reason, err error, bye farewell) {
 	s.mu.Unlock()
 
 	s.dropProbe()
-	s.handler.Close(reason, err)
+	s.tellEnd(reason, err)
 	s.flush()
 }
 
-// fail ends the session after a panic in what runs for it.
-func (s *Session) fail(err *rescue.PanicError) {
-	s.server.opts.Logger.Error("panic while handling what a client sent",
-		slog.String("address", s.Request().ClientIP), slog.Any("err", err), slog.String("stack", string(err.Stack)))
+// tellEnd tells the handler of the end.
+func (s *Session) tellEnd(reason Reason, why error) {
+	err := rescue.Apart(func() error {
+		s.handler.Close(reason, why)
+		return nil
+	})
+	if err != nil {
+		s.server.logError("closing a session failed", err)
+	}
+}
+
+// fail ends the session after a panic in what runs for it, or the end of the
+// goroutine.
+func (s *Session) fail(err error) {
+	s.server.logError("panic while handling what a client sent", err, slog.String("address", s.ClientIP()))
 	s.end(TransportError, err, farewell{discard: true})
 }
 

@@ -1,10 +1,10 @@
 package engine
 
 import (
-	"errors"
 	"time"
 
 	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/core/internal/websocket"
 )
 
 // patience is how long the work on messages may keep a connection from being
@@ -103,10 +103,43 @@ func (l *link) handOver() {
 }
 
 // takeTurn works on what the last turn left, and reads.
-func (l *link) takeTurn() {
-	if l.Flush() {
+func (l *link) takeTurn() { l.read(true) }
+
+// read reads until the connection ends or another goroutine does; first it works, if
+// it is to, on what there is. What comes after that is up to [link.ended].
+func (l *link) read(work bool) {
+	number := l.turnNumber()
+	rescue.Do(func() error {
+		if work && !l.Flush() {
+			return websocket.ErrHandedOver
+		}
+		return l.conn.Serve(l)
+	}, func(err error) { l.ended(number, err) })
+}
+
+func (l *link) turnNumber() uint32 {
+	l.session.mu.Lock()
+	defer l.session.mu.Unlock()
+	return l.turn.number
+}
+
+// resume goes on for a goroutine that has ended in the turn of that number, unless
+// another one reads already. It reports false if what the lost one did cannot be
+// gone on with: it did not work on messages, where reads are complete.
+func (l *link) resume(number uint32) bool {
+	l.session.mu.Lock()
+	mine, working := l.turn.number == number, l.turn.working
+	l.session.mu.Unlock()
+	switch {
+	case !mine:
+		return true
+	case !working:
+		return false
+	}
+	if l.endWork(number) {
 		l.run()
 	}
+	return true
 }
 
 // Yield has the session read on if the calling goroutine is the one that reads
@@ -120,18 +153,20 @@ func (s *Session) Yield() {
 	}
 }
 
-// work calls the worker, if there is one. Like serve, it is an edge.
-func (s *Session) work() {
-	w := s.worker()
-	if w == nil {
-		return
-	}
-	err := rescue.Call(func() error {
+// work calls the worker, if there is one. If that ends the goroutine, it sees to its
+// messages itself, and [link.resume] to the connection.
+func (s *Session) work() { s.worked(rescue.Call(s.callWorker)) }
+
+func (s *Session) callWorker() error {
+	if w := s.worker(); w != nil {
 		w.Work()
-		return nil
-	})
-	if broken, ok := errors.AsType[*rescue.PanicError](err); ok {
-		s.fail(broken)
+	}
+	return nil
+}
+
+func (s *Session) worked(err error) {
+	if rescue.Panicked(err) {
+		s.fail(err)
 	}
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ type visit struct {
 	header  http.Header // of CORS and middleware, for any answer; may be nil
 	plain   bool        // the answer is not to be compressed (EIO-HC-5)
 	sid     string      // the id of the session that it opens, once it is known
+	opened  *Session    // that ends if the request cannot be served to its end
 
 	// Of the answer to a poll, guarded by the session's mu:
 	session *Session
@@ -31,13 +33,35 @@ type visit struct {
 }
 
 func (e *Server) visit(x Exchange) *visit {
-	h := x.Request().Header
-	return &visit{
-		Exchange: x,
-		server:   e,
-		upgrade:  wantsUpgrade(x.Request()),
-		origin:   strings.Join(h["Origin"], ", "),
+	v := &visit{Exchange: x, server: e}
+	v.init()
+	return v
+}
+
+func (v *visit) init() {
+	req := v.Request()
+	v.upgrade = wantsUpgrade(req)
+	v.origin = strings.Join(req.Header["Origin"], ", ")
+}
+
+// done completes a request. An error says that the goroutine that served it
+// panicked or has ended, which some HTTP servers do not survive: fasthttp would end
+// the process, or never serve the connection again.
+func (v *visit) done(err error) {
+	if err == nil {
+		return
 	}
+	v.server.logError("serving a request failed", err)
+	if v.opened != nil {
+		v.opened.end(TransportError, err, farewell{discard: true})
+	}
+	if v.session != nil {
+		v.sent() // or never will be
+	}
+	_ = rescue.Apart(func() error { // there may be nothing left to answer on
+		v.hangUp()
+		return nil
+	})
 }
 
 // wantsUpgrade reports whether a request wants to become a WebSocket. Some HTTP
@@ -129,10 +153,19 @@ func (v *visit) dress(h http.Header) http.Header {
 		h.Set("X-XSS-Protection", "0") // EIO-HD-2: their filter mistakes payloads for an attack
 	}
 	if cookie {
-		h.Add("Set-Cookie", opts.Cookie.header(v.sid))
+		h.Add("Set-Cookie", opts.Cookie.header(v.cookieValue()))
 	}
 	v.tell(h)
 	return h
+}
+
+// cookieValue returns the session id as the cookie has it.
+func (v *visit) cookieValue() string {
+	value := url.QueryEscape(v.sid)
+	if encode := v.server.opts.Cookie.Encode; encode != nil {
+		v.server.hook("Cookie.Encode", func() { value = encode(v.sid) })
+	}
+	return value
 }
 
 // tell calls the hooks for an answer that is about to be sent.
@@ -153,8 +186,8 @@ func (v *visit) park() {
 	if !ok {
 		return
 	}
-	if err := p.Park(); err != nil {
-		v.server.once(&v.server.cannotPark, v.server.opts.Logger.Error)("polls will be cut off: the HTTP server has a "+
+	if err := rescue.Call(p.Park); err != nil {
+		v.server.once(&v.server.cannotPark, v.server.log.Error)("polls will be cut off: the HTTP server has a "+
 			"WriteTimeout, and a middleware's http.ResponseWriter keeps it from being lifted: give that writer an Unwrap "+
 			"method, or set WriteTimeout to 0 or above PingInterval (further failures are logged at Debug)", slog.Any("err", err))
 	}
@@ -166,14 +199,19 @@ func (e *Server) once(said *atomic.Bool, loud func(msg string, args ...any)) fun
 	if said.CompareAndSwap(false, true) {
 		return loud
 	}
-	return e.opts.Logger.Debug
+	return e.log.Debug
 }
 
 // cancelRead has whoever reads the request's body stop.
 func (v *visit) cancelRead() {
-	if a, ok := v.Exchange.(Aborter); ok {
-		a.CancelRead()
+	a, ok := v.Exchange.(Aborter)
+	if !ok {
+		return
 	}
+	_ = rescue.Apart(func() error { // if it fails, the body ends with the request
+		a.CancelRead()
+		return nil
+	})
 }
 
 // hangUp ends the exchange without an answer, as far as its server is able to.
@@ -187,7 +225,7 @@ func (v *visit) hangUp() {
 
 // hook calls a function that has no say in what happens next.
 func (e *Server) hook(name string, f func()) {
-	if err := rescue.Call(func() error { f(); return nil }); err != nil {
+	if err := rescue.Apart(func() error { f(); return nil }); err != nil {
 		e.logFailure(name, err)
 	}
 }

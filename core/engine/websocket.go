@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -72,13 +71,17 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 		}
 		conn.Prepend(up.Head)
 		conn.Compress(hs.Deflate)
-		if s == nil {
-			l.session = e.newSession(x)
-			l.open()
-		} else {
-			l.beginProbe()
-		}
-		return l.run
+		run := l.run
+		rescue.Do(func() error {
+			l.begin(x)
+			return nil
+		}, func(err error) {
+			if err != nil {
+				l.session, run = x.opened, func() {}
+				l.ended(0, err)
+			}
+		})
+		return run
 	})
 	if err != nil {
 		e.upgradeFailed(x, err)
@@ -87,7 +90,7 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 
 // upgradeFailed answers when the connection cannot be taken over (EIO-VF-11).
 func (e *Server) upgradeFailed(x *visit, err error) {
-	e.once(&e.cannotUpgrade, e.opts.Logger.Error)("WebSocket upgrade failed: something between the HTTP server and "+
+	e.once(&e.cannotUpgrade, e.log.Error)("WebSocket upgrade failed: something between the HTTP server and "+
 		"sioplug keeps the connection from being taken over (a timeout or compression middleware, or HTTP/2); "+
 		"clients stay with polling (further failures are logged at Debug)", slog.Any("err", err))
 	e.reportRefusal(x, badRequest("TRANSPORT_HANDSHAKE_ERROR", "error", err))
@@ -107,6 +110,17 @@ func handshakeRefused(bad *websocket.HandshakeError) Response {
 	return Response{Status: bad.Status, Header: h, Body: []byte(bad.Message)}
 }
 
+// begin opens a session on the connection, or has it try to take over the one that
+// there is.
+func (l *link) begin(x *visit) {
+	if x.opened = l.session; x.opened != nil {
+		l.beginProbe()
+		return
+	}
+	l.session = x.server.newSession(x)
+	l.open()
+}
+
 // open starts a new session on the connection; its open packet leaves together
 // with the answer to the handshake.
 func (l *link) open() {
@@ -120,32 +134,42 @@ func (l *link) open() {
 }
 
 // run reads until the connection ends, and ends the session with it.
-func (l *link) run() {
-	err := l.serve()
-	if errors.Is(err, websocket.ErrHandedOver) {
+func (l *link) run() { l.read(false) }
+
+// ended completes what a goroutine has read in the turn of that number. Nothing but
+// it ends a connection, for whatever reason.
+func (l *link) ended(number uint32, err error) {
+	switch {
+	case err == websocket.ErrHandedOver: //nolint:errorlint // others may have methods of the application's
+		return
+	case err == rescue.ErrExited && l.resume(number): //nolint:errorlint // likewise
 		return
 	}
-	defer l.server().loops.Leave()
-	defer l.release()
-	defer l.server().forgetStray(l)
-	defer l.conn.Close()
 	s := l.session
-	if broken, ok := errors.AsType[*rescue.PanicError](err); ok {
-		s.fail(broken)
+	if rescue.Broken(err) {
+		s.fail(err)
 	}
 	if !l.active {
 		s.probeEnded(l)
+		l.close()
 		return
 	}
-	defer s.forgetLink()
-	s.work() // what came last
-	var violation *websocket.ProtocolError
-	var closed *websocket.CloseError
-	switch {
-	case errors.As(err, &violation):
-		s.end(TransportError, err, farewell{discard: true, code: violation.Code}) // without a text, as in the reference
+	rescue.Do(s.callWorker, func(failed error) { // what came last
+		s.worked(failed)
+		l.part(err)
+		s.forgetLink()
+		l.close()
+	})
+}
+
+// part ends the session of a connection that has ended.
+func (l *link) part(err error) {
+	s := l.session
+	switch err := err.(type) { //nolint:errorlint // as Serve returns them
+	case *websocket.ProtocolError:
+		s.end(TransportError, err, farewell{discard: true, code: err.Code}) // without a text, as in the reference
 		l.linger()
-	case errors.As(err, &closed):
+	case *websocket.CloseError:
 		s.end(TransportClose, err, farewell{silent: true})
 		l.linger() // until the peer has the echo of its close frame
 	default:
@@ -153,25 +177,34 @@ func (l *link) run() {
 	}
 }
 
+// close closes the connection, which Shutdown need not wait for any more.
+func (l *link) close() {
+	_ = l.conn.Close()
+	l.server().forgetStray(l)
+	l.release()
+	l.server().loops.Leave()
+}
+
 // release gives the connection back, closed.
 func (l *link) release() {
-	if l.done != nil {
-		l.done()
+	if l.done == nil {
+		return
 	}
+	_ = rescue.Apart(func() error { // it is nobody's any more
+		l.done()
+		return nil
+	})
 }
 
 // linger reads on until the peer has seen the end, where a connection that is
 // closed before would be reset.
 func (l *link) linger() {
 	if c, ok := l.conn.(interface{ Discard() }); ok {
-		c.Discard()
+		_ = rescue.Apart(func() error { // the connection may be one of the application's
+			c.Discard()
+			return nil
+		})
 	}
-}
-
-// serve is the outermost edge of what runs for a connection: whatever goes
-// wrong inside must not end the process.
-func (l *link) serve() error {
-	return rescue.Call(func() error { return l.conn.Serve(l) })
 }
 
 // Message implements [websocket.Handler].

@@ -64,6 +64,18 @@ type Call struct {
 // Start makes a request, and returns without waiting for its answer.
 func (k *Kit) Start(r Request) *Call {
 	k.t.Helper()
+	c := k.Prepare(r)
+	k.running.Go(func() {
+		defer close(c.done)
+		defer c.cancel()
+		k.Serve(c.ctx, c)
+	})
+	return c
+}
+
+// Prepare returns a request that the test has to have served itself.
+func (k *Kit) Prepare(r Request) *Call {
+	k.t.Helper()
 	c := &Call{kit: k, ahead: r.Ahead, stubborn: r.Stubborn, client: make(chan net.Conn, 1), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if r.Context != nil {
@@ -90,11 +102,6 @@ func (k *Kit) Start(r Request) *Call {
 	k.mu.Lock()
 	k.calls = append(k.calls, c)
 	k.mu.Unlock()
-	k.running.Go(func() {
-		defer close(c.done)
-		defer c.cancel()
-		k.Serve(c.ctx, c)
-	})
 	return c
 }
 

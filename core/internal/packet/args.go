@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // ErrMissingArgument is the error inside an [*ArgumentError] if the peer sent
@@ -228,7 +229,7 @@ func (a Args) decode(codec Codec, raw []byte, dst any) error {
 		} // otherwise the codec finds the right words
 	}
 	if len(a.attachments) > 0 && rawjson.HasPlaceholder(raw) {
-		return decodeBinary(raw, a.attachments, dst)
+		return rescue.Call(func() error { return decodeBinary(raw, a.attachments, dst) })
 	}
-	return orDefault(codec).Unmarshal(raw, dst)
+	return Unmarshal(codec, raw, dst)
 }

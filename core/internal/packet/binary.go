@@ -12,6 +12,7 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // This file encodes the values that hold attachments, and binary_decode.go
@@ -74,7 +75,10 @@ func (e *encoder) binary(v any, named bool) error {
 	b.attachments, b.ends = e.attachments, b.ends[:0]
 	start := len(e.dst)
 	buf := bytes.NewBuffer(e.dst)
-	err := json.MarshalWrite(buf, v, b.options)
+	err := rescue.Call(func() error { return json.MarshalWrite(buf, v, b.options) })
+	if rescue.Panicked(err) {
+		return err // and who knows what is left of the encoder
+	}
 	if err == nil {
 		e.dst = buf.Bytes()
 		if e.hide {

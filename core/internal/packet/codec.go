@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // A Codec encodes and decodes the values that have no direct path. It must be
@@ -50,14 +51,27 @@ func appendStandard(dst []byte, v any) ([]byte, error) {
 // appendCodec appends what codec makes of v.
 func appendCodec(dst []byte, codec Codec, v any) ([]byte, error) {
 	codec = orDefault(codec)
-	if _, ok := codec.(standardCodec); ok {
-		return appendStandard(dst, v)
-	}
-	p, err := codec.Marshal(v)
+	p := dst
+	err := rescue.Call(func() (err error) {
+		if _, ok := codec.(standardCodec); ok {
+			p, err = appendStandard(dst, v)
+			return err
+		}
+		var value []byte
+		value, err = codec.Marshal(v)
+		p = append(dst, value...)
+		return err
+	})
 	if err != nil {
 		return dst, err
 	}
-	return append(dst, p...), nil
+	return p, nil
+}
+
+// Unmarshal decodes one value with codec, or [DefaultCodec] if that is nil. Methods
+// of the value may panic, which is an error.
+func Unmarshal(codec Codec, data []byte, dst any) error {
+	return rescue.Call(func() error { return orDefault(codec).Unmarshal(data, dst) })
 }
 
 // validJSON reports whether a peer with our own limits would accept p.

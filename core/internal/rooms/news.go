@@ -57,7 +57,7 @@ func (x *Index[M]) Watch() {
 
 // Tell calls f for every event that was noted and not told yet, in order. If
 // another goroutine is telling already, it tells these, too. f may call the
-// index, and must not panic.
+// index. If it panics or ends the goroutine, the next call of Tell tells the rest.
 func (x *Index[M]) Tell(f func(Event)) {
 	if !x.news.watched.Load() {
 		return
@@ -68,16 +68,20 @@ func (x *Index[M]) Tell(f func(Event)) {
 		return
 	}
 	x.news.telling = true
+	defer func() { x.news.telling = false }()
 	for len(x.news.events) > 0 {
-		events := x.news.events
-		x.news.events = nil
-		x.mu.Unlock()
-		for _, e := range events {
-			f(e)
-		}
-		x.mu.Lock()
+		e := x.news.events[0]
+		x.news.events = x.news.events[1:]
+		x.unlocked(func() { f(e) })
 	}
-	x.news.telling = false
+	x.news.events = nil
+}
+
+// unlocked calls f without mu, which the caller has and gets back, whatever f does.
+func (x *Index[M]) unlocked(f func()) {
+	x.mu.Unlock()
+	defer x.mu.Lock()
+	f()
 }
 
 // List returns the members that t selects, each once.

@@ -4,6 +4,8 @@ package serial
 import (
 	"errors"
 	"sync"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // ErrClosed is returned for tasks that come after the last one.
@@ -11,7 +13,15 @@ var ErrClosed = errors.New("queue is closed")
 
 // A Task is something to run.
 type Task interface {
-	Run()
+	// Run may call code of the application: a panic or the end of its goroutine
+	// harms neither the queue nor the tasks behind this one.
+	Run() error
+
+	// Done completes the task. It is called once, when Run has ended in whatever
+	// way, with the error that [rescue.Do] gives. The next task waits for it. It
+	// must not end the goroutine.
+	Done(err error)
+
 	Size() int // bytes, for the limit
 }
 
@@ -145,14 +155,36 @@ func (q *Queue[T]) signal() {
 
 // Run runs tasks until there are none. It must be called once for every time
 // that adding a task found the queue idle, by any goroutine.
+//
+// If a task ends the goroutine, Run does not return, and another goroutine runs
+// the rest.
 func (q *Queue[T]) Run() {
 	for {
 		t, ok := q.next()
 		if !ok {
 			return
 		}
-		t.Run()
+		q.run(t)
 	}
+}
+
+func (q *Queue[T]) run(t T) {
+	exited, done := true, false
+	defer func() {
+		switch {
+		case exited:
+			go func() { // ends with the tasks
+				t.Done(rescue.ErrExited)
+				q.Run()
+			}()
+		case !done: // which is our own fault, but not that of the tasks behind it
+			go q.Run() // likewise
+		}
+	}()
+	err := rescue.Call(func() error { return t.Run() })
+	exited = false
+	t.Done(err)
+	done = true
 }
 
 // next takes the next task out, or notes that nobody runs them any more.

@@ -22,14 +22,17 @@ type logbook struct {
 	got []int
 }
 
-func (t task) Run() {
+func (t task) Run() error {
 	if t.gate != nil {
 		<-t.gate
 	}
 	t.log.mu.Lock()
 	defer t.log.mu.Unlock()
 	t.log.got = append(t.log.got, t.n)
+	return nil
 }
+
+func (task) Done(error) {}
 
 func (task) Size() int { return 10 }
 

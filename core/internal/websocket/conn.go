@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // waitSize is the memory that a connection holds while it waits, if it cannot
@@ -174,10 +175,20 @@ func (c *Conn) Close() error {
 	}
 	// The Close of a TLS connection first sends an alert, and waits seconds for
 	// a peer that does not read. CloseWithin is the way to say goodbye.
-	if t, ok := c.nc.(*tls.Conn); ok {
-		return t.NetConn().Close()
+	nc := c.nc
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
 	}
-	return c.nc.Close()
+	return c.guard(nc.Close)
+}
+
+// guard calls methods of the network connection on whatever goroutine this is. One
+// that we cannot read and write by ourselves may be the application's.
+func (c *Conn) guard(f func() error) error {
+	if c.raw != nil {
+		return f()
+	}
+	return rescue.Apart(f)
 }
 
 // CloseWithin is the orderly end, to be called when a close frame has been
@@ -201,12 +212,13 @@ func (c *Conn) CloseWithin(d time.Duration) {
 			return
 		}
 	}
-	if err := c.nc.SetDeadline(time.Now().Add(d)); err != nil {
+	err := c.guard(func() error { return c.nc.SetDeadline(time.Now().Add(d)) })
+	if err != nil {
 		_ = c.Close() // nothing else would ever end it
 		return
 	}
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		_ = half.CloseWrite() // it fails if the peer is gone, which Serve will see
+		_ = c.guard(half.CloseWrite) // it fails if the peer is gone, which Serve will see
 	}
 }
 
