@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
@@ -24,7 +25,13 @@ type Exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	req    *engine.Request // apart, because whoever is told of it may keep it, and must not keep the rest
+	came   time.Time
 	parked bool
+	sent   func() // see OnSent; may be nil
+
+	mu      sync.Mutex
+	until   time.Time // when the answer has to have left; zero: whenever
+	sending bool      // it is on its way
 }
 
 // New returns the exchange of w and r, for the duration of the handler.
@@ -33,7 +40,7 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 	if err != nil {
 		ip = r.RemoteAddr
 	}
-	return &Exchange{w: w, r: r, req: &engine.Request{
+	return &Exchange{w: w, r: r, came: time.Now(), req: &engine.Request{
 		Method:        r.Method,
 		Path:          r.URL.Path,
 		URI:           r.URL.RequestURI(),
@@ -73,15 +80,75 @@ func (x *Exchange) Respond(res engine.Response) error {
 	if res.Status != http.StatusNotModified { // there it would be the length of what is not sent
 		h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
-	if x.parked {
-		_ = x.deadlines().SetWriteDeadline(time.Now().Add(x.writeTimeout())) // if that fails, Park has said so
-	}
+	x.beginSending()
+	err := x.send(res)
+	x.endSending(err)
+	return err
+}
+
+// send writes the answer, and what net/http's buffers would keep of it: until the
+// handler returns, when nothing limits how long that takes.
+func (x *Exchange) send(res engine.Response) error {
 	x.w.WriteHeader(res.Status)
 	if x.r.Method == http.MethodHead {
 		return nil
 	}
-	_, err := x.w.Write(res.Body)
-	return err
+	if _, err := x.w.Write(res.Body); err != nil {
+		return err
+	}
+	return flush(x.w)
+}
+
+// SendWithin implements [engine.Sender].
+func (x *Exchange) SendWithin(d time.Duration) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	until := time.Now().Add(d)
+	if !x.until.IsZero() && x.until.Before(until) {
+		return
+	}
+	x.until = until
+	if x.sending {
+		_ = x.deadlines().SetWriteDeadline(until) // a writer without deadlines leaves it to the server's timeouts
+	}
+}
+
+// OnSent implements [engine.Sender].
+func (x *Exchange) OnSent(f func()) { x.sent = f }
+
+// beginSending limits how long the answer may take. The server's own limit has
+// been running since the request was read, unless it was lifted by Park.
+func (x *Exchange) beginSending() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sending = true
+	set := !x.until.IsZero()
+	if own := x.writeTimeout(); own > 0 {
+		since := x.came
+		if x.parked {
+			since = time.Now()
+		}
+		if until := since.Add(own); !set || until.Before(x.until) {
+			x.until, set = until, x.parked
+		}
+	}
+	if set {
+		_ = x.deadlines().SetWriteDeadline(x.until) // if that fails, Park has said so
+	}
+}
+
+// endSending lifts the limit again, which is not for the next answer on the
+// connection. A server with one of its own sets that anew.
+func (x *Exchange) endSending(err error) {
+	if x.sent != nil {
+		x.sent()
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sending = false
+	if err == nil && !x.until.IsZero() && x.writeTimeout() <= 0 {
+		_ = x.deadlines().SetWriteDeadline(time.Time{})
+	}
 }
 
 // Park implements [engine.Parker]: net/http counts its WriteTimeout from when a

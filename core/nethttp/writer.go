@@ -47,6 +47,20 @@ func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 	return h.Hijack()
 }
 
+// flush sends what w and the writers that it wraps have buffered, if all of them
+// know how. Some that do panic if one below does not; and one that does not may
+// have kept the header back.
+func flush(w http.ResponseWriter) error {
+	for inner := w; inner != nil; inner = Unwrap(inner) {
+		switch inner.(type) {
+		case http.Flusher, interface{ FlushError() error }:
+		default:
+			return nil
+		}
+	}
+	return http.NewResponseController(w).Flush()
+}
+
 // unable names the innermost writer if it cannot be hijacked.
 func unable(w http.ResponseWriter) string {
 	for inner := w; inner != nil; inner = Unwrap(w) {

@@ -53,6 +53,8 @@ func Handler(srv *sio.Server) fiber.Handler {
 		fasthttpx.Serve(srv, c.Context(), fasthttpx.Framework{
 			IP:      cmp.Or(c.IP(), c.Context().RemoteIP().String()), // Fiber knows none if a proxy named none
 			Context: c.UserContext(),
+
+			WriteTimeout: c.App().Config().WriteTimeout,
 			Values: func() context.Context {
 				kept := fasthttpx.Lasting(c.UserContext(), c.Context())
 				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c), c.App()})

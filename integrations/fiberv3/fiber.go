@@ -49,6 +49,8 @@ func Handler(srv *sio.Server) fiber.Handler {
 		fasthttpx.Serve(srv, c.RequestCtx(), fasthttpx.Framework{
 			IP:      cmp.Or(c.IP(), c.RequestCtx().RemoteIP().String()), // Fiber knows none if a proxy named none
 			Context: c.Context(),
+
+			WriteTimeout: c.App().Config().WriteTimeout,
 			Values: func() context.Context {
 				kept := fasthttpx.Lasting(c.Context(), c.RequestCtx())
 				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c), c.App()})

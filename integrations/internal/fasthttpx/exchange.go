@@ -31,6 +31,9 @@ type Framework struct {
 	// counts while the request is served.
 	Context context.Context //nolint:containedctx // it is handed over, not kept
 
+	// WriteTimeout is the server's, 0 if it has none.
+	WriteTimeout time.Duration
+
 	// Values returns what handlers shall find of the request, all of it copied.
 	// It is called while the framework's handler runs.
 	Values func() context.Context
@@ -40,14 +43,18 @@ type Framework struct {
 func Serve(srv *sio.Server, ctx *fasthttp.RequestCtx, f Framework) {
 	p := newPresence(f.Context, ctx.Conn())
 	defer p.stop()
-	srv.Serve(p, &exchange{ctx: ctx, req: request(ctx, f.IP), values: f.Values})
+	srv.Serve(p, &exchange{
+		ctx: ctx, req: request(ctx, f.IP), values: f.Values,
+		answer: &answer{conn: ctx.Conn(), own: f.WriteTimeout},
+	})
 }
 
-// An exchange implements [engine.Exchange] and [engine.Aborter].
+// An exchange implements [engine.Exchange], [engine.Aborter] and [engine.Sender].
 type exchange struct {
 	ctx    *fasthttp.RequestCtx
 	req    *engine.Request
 	values func() context.Context
+	answer *answer
 }
 
 func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
@@ -97,9 +104,20 @@ func (x *exchange) Values() context.Context { return x.values() }
 func (x *exchange) Respond(res engine.Response) error {
 	x.ctx.SetStatusCode(res.Status)
 	merge(&x.ctx.Response.Header, res.Header)
-	x.ctx.SetBody(res.Body)
+	if len(res.Body) == 0 {
+		x.answer.end(nil)
+		return nil
+	}
+	x.answer.Reset(res.Body)
+	x.ctx.SetBodyStream(x.answer, len(res.Body))
 	return nil
 }
+
+// SendWithin implements [engine.Sender].
+func (x *exchange) SendWithin(d time.Duration) { x.answer.sendWithin(d) }
+
+// OnSent implements [engine.Sender].
+func (x *exchange) OnSent(f func()) { x.answer.sent = f }
 
 // merge sets the headers of an answer where middleware may have set some
 // before. What can be there once is ours then. Cookies, and what answers depend
