@@ -2,6 +2,7 @@ package sio_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/parser"
+	"github.com/sioplug/sioplug/core/parser/msgpack"
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
@@ -620,5 +622,66 @@ func TestGoexitInOneNamespaceOfTwo(t *testing.T) {
 				s.want(t, "one has left", "one has left")
 			})
 		})
+	}
+}
+
+// TestParsersThatFail: an event that cannot be encoded is an error of its emit, and
+// what cannot be decoded ends its connection.
+func TestParsersThatFail(t *testing.T) {
+	send := func(t *testing.T, c *siotest.Client, p *parser.Packet) error {
+		t.Helper()
+		messages, err := msgpack.Parser{}.Encode(p)
+		must(t, err)
+		return c.TrySend("b" + base64.StdEncoding.EncodeToString(messages[0].Data))
+	}
+	event := &parser.Packet{Type: parser.Event, Namespace: "/", Data: []byte(`["event"]`)}
+	for way, fail := range ways() {
+		for _, where := range []string{"create", "encode", "encode at connect", "decode"} {
+			t.Run(where+"/"+way, func(t *testing.T) {
+				bombs := map[string]*bomb{"create": {fail: fail}, "encode": {fail: fail}, "decode": {fail: fail}}
+				b := bombs[strings.Fields(where)[0]]
+				opts := &sio.Options{
+					Logger: slog.New(new(logbook)),
+					Parser: badParser{msgpack.Parser{}, bombs["encode"], bombs["decode"], bombs["create"]},
+				}
+				bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+					var s story
+					srv.OnDisconnect(func(*sio.Socket, sio.Reason) { s.add("gone") })
+					srv.On("event", func(*sio.Ctx) error {
+						if err := srv.Emit("news"); err == nil && where == "encode" {
+							s.add("emitted")
+						}
+						s.add("event")
+						return nil
+					})
+					b.armed.Store(where == "create" || where == "encode at connect")
+					for _, open := range []func(testing.TB) *siotest.Client{
+						func(tb testing.TB) *siotest.Client { tb.Helper(); return d.WebSocket(tb) },
+						d.Polling,
+					} {
+						c := open(t)
+						_ = send(t, c, &parser.Packet{Type: parser.Connect, Namespace: "/"})
+						synctest.Wait()
+						b.armed.Store(true)
+						_ = send(t, c, event)
+						synctest.Wait()
+						c.Abort()
+						synctest.Wait()
+						b.armed.Store(where == "create" || where == "encode at connect")
+					}
+					if b.times.Load() == 0 {
+						t.Error("nothing has failed")
+					}
+					told := s.told()
+					if slices.Contains(told, "emitted") {
+						t.Error("Emit knows of no failure")
+					}
+					left := len(slices.DeleteFunc(told, func(part string) bool { return part != "gone" }))
+					if want := 2; left != want && (where == "encode" || where == "decode") {
+						t.Errorf("%d calls of OnDisconnect, want %d", left, want)
+					}
+				})
+			})
+		}
 	}
 }

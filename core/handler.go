@@ -13,6 +13,17 @@ type Handler func(c *Ctx) error
 
 // A Middleware wraps a Handler. It runs next to let the packet through, or
 // returns an error.
+//
+// The function is called when it is registered, once for each handler that it is put
+// around: each event, all events without a handler together, or the connect chain.
+// It is not called again, so variables that it declares last as long as the
+// namespace, and belong to that one event. What all events share is declared outside
+// of it. The namespaces of [Server.OfFunc] and [Server.OfRegexp] share the handlers
+// of their parent.
+//
+// It runs on the goroutine that registers, and may register handlers itself. It must
+// call next with the Ctx that it got, or with one that [Ctx.WithContext] or
+// [Ctx.WithArgs] made of that.
 type Middleware func(next Handler) Handler
 
 // Guard returns a Middleware that continues only if check returns nil.

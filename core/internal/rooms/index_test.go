@@ -3,6 +3,7 @@ package rooms_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -244,5 +245,30 @@ func BenchmarkJoinLeave(b *testing.B) {
 				x.Leave(m, "red")
 			}
 		})
+	}
+}
+
+// A function that panics or ends its goroutine while it is told of events must leave
+// the index in use, and the rest to the next one.
+func TestTellSurvivesItsFunction(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(){"panic": func() { panic("told") }, "goexit": runtime.Goexit} {
+		x := rooms.NewIndex[string]()
+		x.Watch()
+		m := add(x, "a", "red")
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			defer func() { _ = recover() }()
+			x.Tell(func(rooms.Event) { fail() })
+		}()
+		<-over
+		x.Leave(m, "red")
+		var got []rooms.Kind
+		x.Tell(func(e rooms.Event) { got = append(got, e.Kind) })
+		want := []rooms.Kind{rooms.Joined, rooms.Created, rooms.Joined, rooms.Left, rooms.Deleted}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: told %v, want %v", name, got, want)
+		}
 	}
 }

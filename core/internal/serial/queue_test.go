@@ -2,11 +2,13 @@ package serial_test
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/serial"
 )
 
@@ -188,5 +190,69 @@ func BenchmarkPush(b *testing.B) {
 		}
 		q.Run()
 		log.got = log.got[:0]
+	}
+}
+
+// A failing task ends in the way that it is told to, and notes how that was
+// completed.
+type failing struct {
+	run  func() error
+	done chan error
+}
+
+func (f failing) Run() error     { return f.run() }
+func (f failing) Done(err error) { f.done <- err }
+func (failing) Size() int        { return 1 }
+
+func TestTasksThatFailHarmNeitherTheQueueNorOthers(t *testing.T) {
+	t.Parallel()
+	wrong := errors.New("wrong")
+	ends := []func() error{
+		func() error { return nil },
+		func() error { return wrong },
+		func() error { panic(wrong) },
+		func() error { runtime.Goexit(); return nil },
+		func() error { return nil },
+		func() error { runtime.Goexit(); return nil },
+	}
+	var q serial.Queue[failing]
+	done := make(chan error, len(ends)+1)
+	for round := range 2 { // the queue is idle again after the first one
+		for i, run := range ends {
+			idle, err := q.Push(failing{run, done})
+			must(t, err)
+			if idle != (i == 0) {
+				t.Errorf("round %d, task %d: idle %v", round, i, idle)
+			}
+		}
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			q.Run()
+		}()
+		<-over
+		for i, want := range []func(error) bool{
+			func(err error) bool { return err == nil },
+			func(err error) bool { return err == wrong },
+			rescue.Panicked,
+			func(err error) bool { return err == rescue.ErrExited },
+			func(err error) bool { return err == nil },
+			func(err error) bool { return err == rescue.ErrExited },
+		} {
+			if err := <-done; !want(err) {
+				t.Errorf("round %d, task %d: completed with %v", round, i, err)
+			}
+		}
+		for { // the last goroutine may still be about to note that nothing is left
+			idle, err := q.Push(failing{func() error { return nil }, done})
+			must(t, err)
+			if idle {
+				q.Run()
+			}
+			<-done
+			if idle {
+				break
+			}
+		}
 	}
 }
