@@ -2,8 +2,6 @@ package sio
 
 import (
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/frame"
@@ -17,8 +15,8 @@ import (
 // that is done on all servers.
 type Broadcast struct {
 	ns       *Namespace
-	rooms    []string
-	except   []string
+	rooms    names
+	except   names
 	volatile bool
 	local    bool
 	plain    bool
@@ -27,13 +25,13 @@ type Broadcast struct {
 // To returns the set with the clients in these rooms added. Without any call
 // of To, or with no room at all, it is everyone.
 func (b Broadcast) To(rooms ...string) Broadcast {
-	b.rooms = slices.Concat(b.rooms, rooms)
+	b.rooms = b.rooms.with(rooms)
 	return b
 }
 
 // Except returns the set without the clients in these rooms.
 func (b Broadcast) Except(rooms ...string) Broadcast {
-	b.except = slices.Concat(b.except, rooms)
+	b.except = b.except.with(rooms)
 	return b
 }
 
@@ -130,23 +128,15 @@ func (b Broadcast) do(m *adapter.Message) error {
 	return errors.Join(errs...)
 }
 
-func (b Broadcast) target() adapter.Target { return adapter.Target{Rooms: b.rooms, Except: b.except} }
-
-// clones returns copies of names, for what outlives the call: some frameworks
-// use the memory of strings again that they took from a request.
-func clones(names []string) []string {
-	var kept []string
-	for _, name := range names {
-		kept = append(kept, strings.Clone(name))
-	}
-	return kept
+func (b Broadcast) target() adapter.Target {
+	return adapter.Target{Rooms: b.rooms.list, Except: b.except.list}
 }
 
 // message returns what the other servers have to know.
 func (b Broadcast) message(k adapter.Kind, c content) *adapter.Message {
 	return &adapter.Message{
 		Kind:        k,
-		Target:      adapter.Target{Rooms: clones(b.rooms), Except: clones(b.except)},
+		Target:      adapter.Target{Rooms: clones(b.rooms.list), Except: clones(b.except.list)},
 		Data:        c.data,
 		Attachments: c.attachments,
 		Volatile:    b.volatile,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/core/internal/rooms"
 )
 
 // A family are the namespaces that a pattern brings about.
@@ -122,7 +123,7 @@ func (s *Server) findOrMake(name string, parent *Namespace) (n *Namespace, tell 
 		n.parent = parent
 		n.routes.Store(parent.routes.Load())
 		if len(parent.routes.Load().onRoom) > 0 {
-			n.index.Watch()
+			n.index.Watch(rooms.Handlers)
 		}
 		parent.family.children[name] = n
 	}
@@ -248,7 +249,7 @@ func (n *Namespace) join() {
 	if cluster := n.server.opts.Adapter; cluster != nil {
 		n.adapter = cluster.Join(n.name, node{n})
 		if _, ok := n.adapter.(adapter.RoomWatcher); ok {
-			n.index.Watch()
+			n.index.Watch(rooms.Cluster)
 		}
 	}
 	n.live.Store(true)
