@@ -25,6 +25,10 @@ type Cluster interface {
 	// also before Join has returned, until the Adapter is closed. Join does not
 	// wait for the network: while the broker is away, [Adapter.Publish] and
 	// [Adapter.Ask] say so, and clients of the same server reach each other.
+	//
+	// A server joins a namespace again after it has left it, when clients come back
+	// to a child of a parent. It calls Join when the Close of the adapter that it had
+	// has returned, so an adapter may subscribe by the name of the namespace alone.
 	Join(namespace string, node Node) Adapter
 }
 
