@@ -64,11 +64,11 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	if b.ns.family == nil {
 		return b.ns.emit(b, event, args)
 	}
-	var errs []error
-	for _, n := range b.ns.members() {
-		errs = append(errs, n.emit(b, event, args))
+	c, err := b.ns.server.wire.eventContent(event, args)
+	if err != nil {
+		return err
 	}
-	return errors.Join(errs...)
+	return b.do(b.message(adapter.Broadcast, c))
 }
 
 // emit sends an event to this namespace's clients in b.
@@ -91,7 +91,7 @@ func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 // simple reports whether a broadcast concerns nobody but its receivers, so that
 // it can go straight to them.
 func (n *Namespace) simple() bool {
-	return n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
+	return n.live.Load() && n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
 }
 
 // Join puts the clients in the set into these rooms (SIO-CU-3).

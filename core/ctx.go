@@ -202,7 +202,9 @@ func (q queued) Run() {
 	s := q.ctx.Socket
 	switch q.task {
 	case taskConnect:
-		s.ns.connect(&q.ctx)
+		if n := s.find(); n != nil {
+			n.connect(&q.ctx)
+		}
 	case taskEvent:
 		s.ns.dispatch(&q.ctx)
 	case taskDisconnect:

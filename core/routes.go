@@ -66,7 +66,7 @@ func (n *Namespace) register(change func(r *routes)) {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
 	n.changeRoutes(change)
-	for _, child := range n.family.children {
+	for _, child := range n.members() {
 		child.changeRoutes(change)
 	}
 }
