@@ -111,7 +111,7 @@ func (q *question) put(n *Namespace, m *adapter.Message) {
 
 // putToOthers asks the namespace on all other servers.
 func (q *question) putToOthers(n *Namespace, m *adapter.Message) {
-	if n.adapter == nil {
+	if !n.live.Load() || n.adapter == nil {
 		return
 	}
 	q.asked.Go(func() { // ends with the question

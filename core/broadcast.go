@@ -2,8 +2,6 @@ package sio
 
 import (
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/frame"
@@ -17,8 +15,8 @@ import (
 // that is done on all servers.
 type Broadcast struct {
 	ns       *Namespace
-	rooms    []string
-	except   []string
+	rooms    names
+	except   names
 	volatile bool
 	local    bool
 	plain    bool
@@ -27,13 +25,13 @@ type Broadcast struct {
 // To returns the set with the clients in these rooms added. Without any call
 // of To, or with no room at all, it is everyone.
 func (b Broadcast) To(rooms ...string) Broadcast {
-	b.rooms = slices.Concat(b.rooms, rooms)
+	b.rooms = b.rooms.with(rooms)
 	return b
 }
 
 // Except returns the set without the clients in these rooms.
 func (b Broadcast) Except(rooms ...string) Broadcast {
-	b.except = slices.Concat(b.except, rooms)
+	b.except = b.except.with(rooms)
 	return b
 }
 
@@ -66,11 +64,11 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	if b.ns.family == nil {
 		return b.ns.emit(b, event, args)
 	}
-	var errs []error
-	for _, n := range b.ns.members() {
-		errs = append(errs, n.emit(b, event, args))
+	c, err := b.ns.server.wire.eventContent(event, args)
+	if err != nil {
+		return err
 	}
-	return errors.Join(errs...)
+	return b.do(b.message(adapter.Broadcast, c))
 }
 
 // emit sends an event to this namespace's clients in b.
@@ -93,7 +91,7 @@ func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 // simple reports whether a broadcast concerns nobody but its receivers, so that
 // it can go straight to them.
 func (n *Namespace) simple() bool {
-	return n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
+	return n.live.Load() && n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
 }
 
 // Join puts the clients in the set into these rooms (SIO-CU-3).
@@ -130,23 +128,15 @@ func (b Broadcast) do(m *adapter.Message) error {
 	return errors.Join(errs...)
 }
 
-func (b Broadcast) target() adapter.Target { return adapter.Target{Rooms: b.rooms, Except: b.except} }
-
-// clones returns copies of names, for what outlives the call: some frameworks
-// use the memory of strings again that they took from a request.
-func clones(names []string) []string {
-	var kept []string
-	for _, name := range names {
-		kept = append(kept, strings.Clone(name))
-	}
-	return kept
+func (b Broadcast) target() adapter.Target {
+	return adapter.Target{Rooms: b.rooms.list, Except: b.except.list}
 }
 
 // message returns what the other servers have to know.
 func (b Broadcast) message(k adapter.Kind, c content) *adapter.Message {
 	return &adapter.Message{
 		Kind:        k,
-		Target:      adapter.Target{Rooms: clones(b.rooms), Except: clones(b.except)},
+		Target:      adapter.Target{Rooms: clones(b.rooms.list), Except: clones(b.except.list)},
 		Data:        c.data,
 		Attachments: c.attachments,
 		Volatile:    b.volatile,

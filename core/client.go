@@ -132,13 +132,16 @@ func (c *client) connect(p packet.Packet) error {
 	if c.full() {
 		return c.reject(p.Namespace, "too many namespaces")
 	}
-	ns := c.server.admit(p.Namespace, func() *Handshake { return c.handshake(p.Data) })
-	if ns == nil { // SIO-CN-3
-		return c.reject(p.Namespace, "Invalid namespace")
+	ns := c.server.namespace(p.Namespace)
+	if ns == nil && len(c.server.patterns()) == 0 { // SIO-CN-3
+		return c.reject(p.Namespace, invalidNamespace)
+	}
+	if ns == nil || !ns.open() || !ns.enter(context.Background()) {
+		ns = c.server.sought(p.Namespace)
 	}
 	s := newSocket(c, ns, p.Data)
 	if err := c.add(s); err != nil {
-		ns.leave()
+		ns.leave(false)
 		if errors.Is(err, errMuchAuth) {
 			return c.reject(p.Namespace, err.Error())
 		}
@@ -153,6 +156,8 @@ func (c *client) connect(p packet.Packet) error {
 	}
 	return err
 }
+
+const invalidNamespace = "Invalid namespace"
 
 // reject answers a CONNECT for which there is no socket.
 func (c *client) reject(namespace, why string) error {
@@ -220,7 +225,7 @@ func (c *client) add(s *Socket) error {
 	if c.ended != nil {
 		return c.ended
 	}
-	if slices.ContainsFunc(c.sockets, func(o *Socket) bool { return o.ns == s.ns }) {
+	if slices.ContainsFunc(c.sockets, func(o *Socket) bool { return o.ns.name == s.ns.name }) {
 		return errConnectTwice
 	}
 	if waits := c.undecided(); waits > 0 && waits+len(s.auth) > c.server.opts.MaxPendingBytes {
@@ -250,6 +255,13 @@ func (c *client) over() {
 	c.held--
 }
 
+// move puts a socket into the namespace that was found for it.
+func (c *client) move(s *Socket, to *Namespace) {
+	c.mu.Lock() // other goroutines look for it by the name
+	defer c.mu.Unlock()
+	s.ns = to
+}
+
 func (c *client) socket(namespace string) *Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -270,8 +282,11 @@ func (c *client) forget(s *Socket) {
 
 // kick ends a socket from the server's side.
 func (c *client) kick(s *Socket) {
+	c.mu.Lock()
+	name := s.ns.name // see move
+	c.mu.Unlock()
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		if m, err := s.wire().disconnect(s.ns.name); err == nil {
+		if m, err := c.server.wire.disconnect(name); err == nil {
 			_ = c.session.Send(m...) // if it has gone, it needs no goodbye
 		}
 	}

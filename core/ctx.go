@@ -213,7 +213,9 @@ func (q queued) Run() error {
 	s := q.ctx.Socket
 	switch q.task {
 	case taskConnect:
-		s.ns.connect(&q.ctx)
+		if n := s.find(); n != nil {
+			n.connect(&q.ctx)
+		}
 	case taskEvent:
 		return q.route.run(&q.ctx)
 	case taskDisconnect:

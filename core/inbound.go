@@ -49,7 +49,7 @@ func (s *Socket) holding(relaxed bool) (over func()) {
 // finish is the last task of a socket: it says goodbye and leaves the rooms.
 func (s *Socket) finish() {
 	defer s.ns.server.sockets.Leave()
-	defer s.ns.leave()
+	defer func() { s.ns.leave(s.mayReturn()) }()
 	defer s.client.over()
 	if s.accepted {
 		s.ns.disconnected(s)

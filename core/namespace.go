@@ -3,9 +3,9 @@ package sio
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/rescue"
@@ -22,7 +22,8 @@ type Namespace struct {
 	alone  [1]*Namespace // itself: see members
 	family *family       // of a parent; nil for others
 	parent *Namespace    // of a child; nil for others
-	ready  chan struct{} // nil, or closed when clients may enter
+	ready  chan struct{} // closed when clients may enter
+	sought bool          // it stands for one that a client wants to connect to, if there is one
 
 	index  *rooms.Index[*Socket]
 	ackIDs atomic.Uint64
@@ -33,13 +34,11 @@ type Namespace struct {
 	live         atomic.Bool     // these two are set
 	byPID        sync.Map        // private ids to the sockets that have them now
 	serverEvents serial.Queue[serverTask]
+	dropped      atomic.Int64 // server-side events, since its handlers caught up
 	closing      sync.Once
 
-	mu      sync.Mutex  // also serializes registrations
-	clients int         // of a child: connected, or about to be
-	pinned  bool        // never to end
-	ended   bool        // removed from the server
-	expiry  *time.Timer // ends it unless clients come back
+	mu   sync.Mutex // also serializes registrations
+	life lifetime
 }
 
 func newNamespace(s *Server, name string) *Namespace {
@@ -66,6 +65,37 @@ func (n *Namespace) Except(rooms ...string) Broadcast { return n.Broadcast().Exc
 
 // Broadcast returns all clients of the namespace.
 func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
+
+// sought returns a namespace that stands for the one of that name until the socket's
+// first task has found or made that: see [Socket.find].
+func (s *Server) sought(name string) *Namespace {
+	n := newNamespace(s, strings.Clone(name))
+	n.sought = true
+	return n
+}
+
+// find puts the socket into the namespace that it wants to be in. It is a part of its
+// first task and not of the read loop, because it calls the application's code. It
+// returns nil, and refuses the client, if there is no such namespace.
+func (s *Socket) find() *Namespace {
+	if !s.ns.sought {
+		return s.ns
+	}
+	name, why := s.ns.name, invalidNamespace
+	n, err := s.ns.server.admit(s.Context(), name, s.Handshake)
+	if err != nil {
+		s.logFailure("making a namespace failed", eventConnect, err)
+		why = internalError().Message
+	}
+	if n != nil {
+		s.client.move(s, n)
+		return n
+	}
+	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
+		_ = s.client.reject(name, why) // it fails if there is nobody to tell
+	}
+	return nil
+}
 
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {

@@ -56,13 +56,18 @@ func (n *Namespace) spread(m *adapter.Message, local bool) (err error) {
 	if !local {
 		err = n.publish(m)
 	}
-	n.receive(m)
+	if n.live.Load() { // otherwise it has nobody yet
+		n.receive(m)
+	}
 	return err
 }
 
 // publish tells the other servers, if there are any.
 func (n *Namespace) publish(m *adapter.Message) error {
-	if n.adapter == nil {
+	switch {
+	case !n.live.Load():
+		return n.whyNotLive()
+	case n.adapter == nil:
 		return nil
 	}
 	return rescue.Apart(func() error {
@@ -71,6 +76,15 @@ func (n *Namespace) publish(m *adapter.Message) error {
 		}
 		return nil
 	})
+}
+
+// whyNotLive returns the error of who wants to reach other servers from a namespace
+// that has not joined the cluster: none if it is about to.
+func (n *Namespace) whyNotLive() error {
+	if n.server.opts.Adapter != nil && n.server.sockets.Closed() {
+		return adapter.ErrClosed
+	}
+	return nil
 }
 
 // over reports whether an adapter's error only means that a child namespace has just
@@ -119,6 +133,9 @@ func (n *Namespace) forEach(t adapter.Target, f func(*Socket)) {
 // deliver sends a broadcast to this server's clients; an offset is that in the
 // log.
 func (n *Namespace) deliver(m *adapter.Message, offset string) {
+	if n.index.Len() == 0 {
+		return // children of a parent may be many, and empty
+	}
 	var fs []*frame.Frame
 	encode := func() (err error) {
 		fs, err = n.eventFrames(m, offset)

@@ -165,9 +165,12 @@ type Options struct {
 	Adapter adapter.Cluster
 
 	// CleanupEmptyChildNamespaces has a namespace that [Server.OfFunc] or
-	// [Server.OfRegexp] brought about end with its last client. Otherwise it
-	// stays, and with it what a client made up as its name: unless the names that
-	// match are few, set it.
+	// [Server.OfRegexp] brought about end with its last client; with
+	// ConnectionStateRecovery, when no client can come back to it any more. Otherwise
+	// it stays, and with it what a client made up as its name. In both cases the
+	// server keeps at most 10,000 empty ones: beyond that, the one that has been empty
+	// for the longest time ends, and its sessions cannot be recovered. Those that
+	// [Server.Of] has returned stay for ever.
 	CleanupEmptyChildNamespaces bool
 
 	// Parser, if not nil, encodes packets in another way than the protocol's

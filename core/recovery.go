@@ -269,6 +269,11 @@ func recoverable(r Reason) bool {
 	}
 }
 
+// mayReturn reports whether the session is kept of a socket that has ended.
+func (s *Socket) mayReturn() bool {
+	return s.recovery != nil && (s.accepted || s.Recovered()) && recoverable(s.whyEnded().Reason)
+}
+
 // kept reports whether an event that cannot be sent is kept for a client that
 // may come back.
 func (s *Socket) kept() bool {

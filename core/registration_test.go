@@ -3,8 +3,9 @@ package sio_test
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
 )
 
 // mustPanic fails unless f panics with a text that names what to change.
@@ -177,13 +179,26 @@ func TestDefaultsOfOptions(t *testing.T) {
 	}
 }
 
+// What becomes of the options after New is of no interest to the server.
 func TestOptionsAreCopied(t *testing.T) {
-	o := &sio.Options{Transports: []string{"websocket"}, Logger: slog.New(new(logbook))}
-	srv, d := loopback(t, o)
+	o := &sio.Options{
+		Transports: []string{"websocket"}, ClientFS: clientFiles(), MaxNamespaces: 1, Logger: slog.New(new(logbook)),
+	}
+	srv := sio.New(o)
+	d := siotest.Loopback(t, srv)
+	t.Cleanup(func() { shutdown(t, srv) })
 	o.Transports[0] = "polling"
-	o.ClientFS = fs.FS(nil)
+	*o = sio.Options{}
+	if got := srv.Options(); !slices.Equal(got.Transports, []string{"websocket"}) || got.MaxNamespaces != 1 {
+		t.Errorf("options %+v", got)
+	}
 	echo(srv.Namespace)
 	c := d.WebSocket(t)
 	c.Connect("/", "")
 	mustEcho(t, c)
+	c.Send("40/a,")
+	c.Want(`44/a,{"message":"too many namespaces"}`)
+	if res, body := get(t, d, "socket.io.js"); res.StatusCode != http.StatusOK {
+		t.Errorf("a file of ClientFS: status %d, %s", res.StatusCode, body)
+	}
 }

@@ -41,34 +41,37 @@ func (k RoomEventKind) String() string {
 	}
 }
 
-// OnRoom adds a function that is told of every event of the namespace's rooms, in
+// OnRoom adds a function that is told of the events of the namespace's rooms, in
 // order and one at a time. It runs soon after the event, and may hold up others
 // that join or leave, so it must not wait.
+//
+// If it is slow, events wait for it. When more than 1,024 wait, an event and the
+// one that undoes it are both left out: a join that is followed by a leave, or a
+// room that is created and deleted. So a slow function may miss what was short, and
+// memory stays bounded by the rooms that there are. What it knows of them when it
+// has caught up is true.
 func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	if f == nil {
 		misuse("OnRoom got a nil function")
 	}
 	n.register(func(r *routes) { r.onRoom = append(r.onRoom, f) })
 	for _, n := range n.members() {
-		n.index.Watch()
+		n.index.Watch(rooms.Handlers)
 	}
 }
 
-// tell tells of what has happened to rooms.
-func (n *Namespace) tell() { n.index.Tell(n.roomEvent) }
-
-func (n *Namespace) roomEvent(e rooms.Event) {
-	if w, ok := n.adapter.(adapter.RoomWatcher); ok {
-		n.tellWatcher(w, e)
-	}
-	fs := n.routes.Load().onRoom
-	rescue.Each(len(fs), func(i int) error {
-		fs[i](RoomEvent{RoomEventKind(e.Kind), e.Room, e.Member})
-		return nil
-	}, func(_ int, err error) { n.logFailure("OnRoom failed", err) })
+// tell tells of what has happened to rooms: the cluster first, so that what a
+// function of the application publishes comes to servers that know the rooms.
+func (n *Namespace) tell() {
+	n.index.Tell(rooms.Cluster, n.tellCluster)
+	n.index.Tell(rooms.Handlers, n.roomEvent)
 }
 
-func (n *Namespace) tellWatcher(w adapter.RoomWatcher, e rooms.Event) {
+func (n *Namespace) tellCluster(e rooms.Event) {
+	w, ok := n.adapter.(adapter.RoomWatcher)
+	if !ok {
+		return
+	}
 	var tell func(room string)
 	switch e.Kind {
 	case rooms.Created:
@@ -85,4 +88,12 @@ func (n *Namespace) tellWatcher(w adapter.RoomWatcher, e rooms.Event) {
 	if err != nil {
 		n.logFailure("telling the adapter of a room failed", err)
 	}
+}
+
+func (n *Namespace) roomEvent(e rooms.Event) {
+	fs := n.routes.Load().onRoom
+	rescue.Each(len(fs), func(i int) error {
+		fs[i](RoomEvent{RoomEventKind(e.Kind), e.Room, e.Member})
+		return nil
+	}, func(_ int, err error) { n.logFailure("OnRoom failed", err) })
 }

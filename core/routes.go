@@ -70,7 +70,7 @@ func (n *Namespace) changeRoutes(old, changed *routes) (apart []*Namespace, ok b
 	if !n.routes.CompareAndSwap(old, changed) {
 		return nil, false
 	}
-	for _, child := range n.family.children {
+	for _, child := range n.members() {
 		if !child.routes.CompareAndSwap(old, changed) {
 			apart = append(apart, child)
 		}

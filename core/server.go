@@ -32,10 +32,11 @@ type Server struct {
 	warned      atomic.Bool // of too many binary values
 	clientFiles clientFiles
 
-	mu          sync.Mutex // serializes changes of namespaces, and those of parents to their children
-	namespaces  atomic.Pointer[map[string]*Namespace]
+	mu          sync.Mutex   // serializes changes of namespaces, and those of parents to their children
+	namespaces  sync.Map     // names to *Namespace; read without mu
 	parents     []*Namespace // in the order in which they are asked
 	onNamespace []func(*Namespace)
+	empty       emptyChildren
 }
 
 // New returns a server; opts may be nil. It panics if an option makes no
@@ -47,7 +48,6 @@ func New(opts *Options) *Server {
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connects = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).idle)
 	s.engine = engine.NewServer(s.opts.engine(), s.open)
-	s.namespaces.Store(&map[string]*Namespace{})
 	s.Namespace = s.Of("/")
 	return s
 }
@@ -66,16 +66,28 @@ func (s *Server) Options() Options {
 // Of returns the namespace of that name, which begins to accept clients if it
 // is new. A leading slash is added where it is missing; otherwise the name is
 // taken literally.
+//
+// A new namespace joins the cluster and gets its log before Of returns, and the
+// functions of [Server.OnNewNamespace] have run; what panics there panics here. If a
+// child namespace of that name is just ending, Of waits until it has left the
+// cluster. After [Server.Shutdown] has begun, a new namespace is closed from the
+// start: handlers can be registered, but it has neither clients nor other servers.
 func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
-	return s.of(name, nil)
+	n, err := s.of(context.Background(), name, nil)
+	if err != nil {
+		panic(err) //nolint:forbidigo // it is the application's own panic
+	}
+	return n
 }
 
-// namespace returns the namespace that accepts clients under that name, or nil.
+// namespace returns the namespace of that name, or nil.
 func (s *Server) namespace(name string) *Namespace {
-	return (*s.namespaces.Load())[name]
+	v, _ := s.namespaces.Load(name)
+	n, _ := v.(*Namespace)
+	return n
 }
 
 // ClientsCount returns the number of connected clients, each of which may have
@@ -83,32 +95,59 @@ func (s *Server) namespace(name string) *Namespace {
 // count, from before their OnDisconnect handlers run.
 func (s *Server) ClientsCount() int { return s.engine.ClientsCount() }
 
+// closeGrace is how long Shutdown waits for namespaces to be closed when its context
+// has ended before.
+const closeGrace = 500 * time.Millisecond
+
 // Shutdown ends the server: new clients are refused, all others disconnected
 // with [ReasonServerShuttingDown], and then Shutdown waits until handlers have
-// returned and connections are closed. When ctx ends before that, connections
-// are cut and the context's error is returned; handlers that ignore their
+// returned and connections are closed. Then adapters and logs are closed. When ctx
+// ends before that, connections are cut, adapters and logs closed, and the context's
+// error is returned, within a second, whatever hangs. Handlers that ignore their
 // context may still run.
 //
 // Call it before the HTTP server's own Shutdown, which would wait for open
 // polls, and not from a handler, for which it would wait.
 func (s *Server) Shutdown(ctx context.Context) error {
 	sockets := s.sockets.Close()
-	defer s.closeNamespaces()
-	if err := s.engine.Shutdown(ctx); err != nil {
+	err := s.engine.Shutdown(ctx)
+	if err == nil {
+		select {
+		case <-sockets:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	closed := s.closeNamespaces()
+	select {
+	case <-closed:
 		return err
+	case <-ctx.Done():
 	}
 	select {
-	case <-sockets:
-		return nil
-	case <-ctx.Done():
+	case <-closed:
+		return err
+	case <-time.After(closeGrace):
 		return ctx.Err()
 	}
 }
 
-func (s *Server) closeNamespaces() {
-	for _, n := range *s.namespaces.Load() {
-		n.close()
-	}
+// closeNamespaces closes all namespaces at the same time, because any of them may
+// hang, and the channel when that is done.
+func (s *Server) closeNamespaces() <-chan struct{} {
+	var all sync.WaitGroup
+	s.namespaces.Range(func(_, v any) bool {
+		if n, ok := v.(*Namespace); ok {
+			all.Go(n.close) // ends with the adapter's Close and the log's
+		}
+		return true
+	})
+	closed := make(chan struct{})
+	go func() { // ends with them
+		all.Wait()
+		close(closed)
+	}()
+	return closed
 }
 
 // warnTooMany logs that an event cannot be sent: once at Warn, because the error of Emit

@@ -2,6 +2,7 @@ package sio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/packet"
 	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/core/internal/serial"
 )
 
 // A ServerHandler handles an event that another server of the cluster emitted
@@ -17,7 +19,10 @@ import (
 // clients would be told: see [Error].
 //
 // Handlers of one namespace run one at a time, in the order of each server's
-// emits, except that those whose answer is wanted run on their own.
+// emits, except that those whose answer is wanted run on their own. While one runs, at
+// most 10,000 events or 16 MiB wait for it. Those beyond that are dropped, since other
+// servers cannot be slowed down; the log tells when that begins, and how many were
+// dropped when the handlers have caught up.
 type ServerHandler func(ctx context.Context, args Args) (answer any, err error)
 
 // OnServerEvent sets the handler of an event between servers. It panics if the
@@ -38,18 +43,18 @@ func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 }
 
 // ServerSideEmit sends an event to the same namespace of all other servers of
-// the cluster (SIO-CU-5). Without [Options.Adapter] there are none.
+// the cluster (SIO-CU-5). Without [Options.Adapter] there are none. On a parent it
+// emits in all children; an error in one keeps it from none of the others.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
-	for _, n := range n.members() {
-		m, err := n.serverMessage(event, args)
-		if err != nil {
-			return err
-		}
-		if err := n.publish(m); err != nil {
-			return err
-		}
+	m, err := n.serverMessage(event, args)
+	if err != nil {
+		return err
 	}
-	return nil
+	var errs []error
+	for _, n := range n.members() {
+		errs = append(errs, n.publish(m))
+	}
+	return errors.Join(errs...)
 }
 
 // ServerSideEmitWithAck is like [Namespace.ServerSideEmit] and yields the other
@@ -86,12 +91,26 @@ func reservedForServers(event string) bool {
 	return packet.Reserved(event) || event == "connection" || event == "new_namespace"
 }
 
+// serverEventLimits are how much waits for the handlers of server-side events.
+func serverEventLimits() serial.Limits { return serial.Limits{Tasks: 10_000, Bytes: 16 << 20} }
+
 // serverEvent has the handler of an event from another server called, after
 // those of earlier ones.
 func (n *Namespace) serverEvent(m *adapter.Message) {
-	idle, err := n.serverEvents.Push(serverTask{n, m})
-	if err == nil && idle {
-		n.server.background(n.serverEvents.Run)
+	idle, err := n.serverEvents.Offer(serverTask{n, m}, serverEventLimits())
+	switch {
+	case errors.Is(err, serial.ErrFull) && n.dropped.Add(1) == 1:
+		n.server.log().Error("server-side events are dropped: their handlers are too slow", slog.String("ns", n.name))
+	case err == nil && idle:
+		n.server.background(n.runServerEvents)
+	}
+}
+
+func (n *Namespace) runServerEvents() {
+	n.serverEvents.Run()
+	if dropped := n.dropped.Swap(0); dropped > 0 {
+		n.server.log().Error("server-side events were dropped, because their handlers were too slow",
+			slog.String("ns", n.name), slog.Int64("dropped", dropped))
 	}
 }
 
@@ -103,11 +122,11 @@ type serverTask struct {
 
 // Size implements [serial.Task].
 func (t serverTask) Size() int {
-	n := taskOverhead + len(t.m.Data)
-	for _, p := range t.m.Attachments {
-		n += len(p)
+	size := taskOverhead + len(t.m.Data)
+	for _, a := range t.m.Attachments {
+		size += len(a)
 	}
-	return n
+	return size
 }
 
 // Run implements [serial.Task].

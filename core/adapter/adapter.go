@@ -25,6 +25,10 @@ type Cluster interface {
 	// also before Join has returned, until the Adapter is closed. Join does not
 	// wait for the network: while the broker is away, [Adapter.Publish] and
 	// [Adapter.Ask] say so, and clients of the same server reach each other.
+	//
+	// A server joins a namespace again after it has left it, when clients come back
+	// to a child of a parent. It calls Join when the Close of the adapter that it had
+	// has returned, so an adapter may subscribe by the name of the namespace alone.
 	Join(namespace string, node Node) Adapter
 }
 
@@ -117,10 +121,28 @@ type Target struct {
 	Except []string
 }
 
-// Matches reports whether the target selects a client that is in these rooms.
-func (t Target) Matches(rooms []string) bool {
+// Matches reports whether the target selects a client that is in these rooms. To
+// ask it of many targets, use a [Matcher].
+func (t Target) Matches(rooms []string) bool { return Matcher(rooms)(t) }
+
+// fewRooms is the number of rooms that are compared one by one.
+const fewRooms = 8
+
+// Matcher returns a function that reports whether a target selects a client that is
+// in these rooms. The rooms must not change while it is used. Each call costs no
+// more than the length of the target.
+func Matcher(rooms []string) func(t Target) bool {
 	in := func(name string) bool { return slices.Contains(rooms, name) }
-	return (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in)) && !slices.ContainsFunc(t.Except, in)
+	if len(rooms) > fewRooms {
+		set := make(map[string]struct{}, len(rooms))
+		for _, name := range rooms {
+			set[name] = struct{}{}
+		}
+		in = func(name string) bool { _, ok := set[name]; return ok }
+	}
+	return func(t Target) bool {
+		return (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in)) && !slices.ContainsFunc(t.Except, in)
+	}
 }
 
 // A Reply is one answer to a message, or a part of it.

@@ -145,6 +145,7 @@ func (l *MemoryLog) Claim(_ context.Context, pid, offset string) (*Session, erro
 func (l *MemoryLog) Replay(
 	_ context.Context, offset string, rooms []string, f func(m *Message, offset string), last func(),
 ) error {
+	matches := Matcher(rooms)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n, err := l.number(offset)
@@ -152,7 +153,7 @@ func (l *MemoryLog) Replay(
 		return err
 	}
 	for n++; n < l.first+l.messages.len(); n++ {
-		if m := l.messages.at(n - l.first).m; m.Target.Matches(rooms) {
+		if m := l.messages.at(n - l.first).m; matches(m.Target) {
 			f(m, l.offset(n))
 		}
 	}

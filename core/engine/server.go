@@ -6,11 +6,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -333,46 +331,10 @@ func (e *Server) forgetStray(l *link) {
 	delete(e.strays, l)
 }
 
-// cut closes the connections that are left, of these sessions and of none.
-func (e *Server) cut(sessions []*Session) {
-	e.mu.Lock()
-	e.cutting = true
-	strays := slices.Collect(maps.Keys(e.strays))
-	e.mu.Unlock()
-	for _, s := range sessions {
-		s.cut()
-	}
-	for _, l := range strays {
-		_ = l.conn.Close()
-	}
-}
-
 // NewID returns a random session id: 15 bytes as 20 characters of the URL-safe
 // base64 alphabet, a form that other software relies on (EIO-HS-4).
 func NewID() string {
 	var b [15]byte
 	_, _ = rand.Read(b[:]) // never fails, says its documentation
 	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// Shutdown refuses new sessions and closes all others, behind what was sent to
-// them; the reference drops that (EIO-CL-8). It waits until their connections
-// are done, and cuts those off that are not done when ctx ends; it then returns
-// the context's error.
-func (e *Server) Shutdown(ctx context.Context) error {
-	e.mu.Lock()
-	done := e.loops.Close() // under mu: no session registers after we looked
-	sessions := slices.Collect(maps.Values(e.sessions))
-	e.mu.Unlock()
-	for _, s := range sessions {
-		s.end(ForcedClose, nil, farewell{final: true})
-	}
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		e.cut(sessions)
-		<-done
-		return ctx.Err()
-	}
 }

@@ -38,6 +38,7 @@ func TestCluster(t *testing.T, connect func(t *testing.T, n int) []adapter.Clust
 		{"late members", clusterSuite.lateMembers},
 		{"close", clusterSuite.close},
 		{"close waits", clusterSuite.closeWaits},
+		{"joining again", clusterSuite.joiningAgain},
 		{"answers", clusterSuite.answers},
 		{"nobody to answer", clusterSuite.nobodyToAnswer},
 		{"answers in part", clusterSuite.answersInPart},

@@ -101,6 +101,34 @@ func (s clusterSuite) closeWaits(t *testing.T) {
 	}
 }
 
+// joiningAgain: a server that has left a namespace may join it again, as often as it
+// likes. What belongs to the adapter that it closed does not come in the way.
+func (s clusterSuite) joiningAgain(t *testing.T) {
+	clusters := s.connect(t, 2)
+	m := join(t, clusters, "/")
+	old := m[0]
+	for i := range 3 {
+		if err := old.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+		again := newMember(t, clusters[0], "/", fmt.Sprint("member 0, time ", i+2), nil)
+		if err := old.Close(); err != nil { // once more, and too late
+			t.Errorf("closing again: %v", err)
+		}
+		settle(t, []*member{again, m[1]})
+		mustPublish(t, m[1], event("number", i))
+		mustMean(t, again, again.next(t), event("number", i))
+		mustPublish(t, again, event("back", i))
+		mustMean(t, m[1], m[1].next(t), event("back", i))
+		select {
+		case got := <-old.got:
+			t.Errorf("%s received after Close: %s", old.name, inWords(got))
+		default:
+		}
+		old = again
+	}
+}
+
 // answers: all replies of all others arrive, unchanged, those of one server in order.
 func (s clusterSuite) answers(t *testing.T) {
 	questions := map[adapter.Kind]*adapter.Message{

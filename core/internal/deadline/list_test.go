@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,21 +114,34 @@ func TestFollowCountsFromThePassedDeadline(t *testing.T) {
 	})
 }
 
+// Owners set and stop their deadlines at the same time: those that are left set
+// expire, and those that were stopped do not any more.
 func TestConcurrentOwners(t *testing.T) {
 	t.Parallel()
-	var n sync.Map
-	l := deadline.NewList(time.Now(), time.Millisecond, func(i int) { n.Store(i, true) })
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			var it deadline.Item[int]
-			for range 1000 {
-				l.Set(&it, i)
+	synctest.Test(t, func(t *testing.T) {
+		const owners = 8
+		var expired [owners]atomic.Int32
+		l := deadline.NewList(time.Now(), time.Millisecond, func(i int) { expired[i].Add(1) })
+		var items [owners]deadline.Item[int]
+		var wg sync.WaitGroup
+		for i := range owners {
+			wg.Go(func() {
+				for range 1000 {
+					l.Set(&items[i], i)
+				}
+				if i%2 == 0 {
+					items[i].Stop()
+				}
+			})
+		}
+		wg.Wait() // all of that at one moment of the fake time
+		time.Sleep(time.Second)
+		for i := range owners {
+			if got, want := expired[i].Load(), int32(i%2); got != want {
+				t.Errorf("owner %d: expired %d times, want %d", i, got, want)
 			}
-			it.Stop()
-		})
-	}
-	wg.Wait()
+		}
+	})
 }
 
 func BenchmarkSet(b *testing.B) {

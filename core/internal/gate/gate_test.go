@@ -1,7 +1,9 @@
 package gate_test
 
 import (
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sioplug/sioplug/core/internal/gate"
@@ -45,19 +47,39 @@ func TestGateThatNobodyEntered(t *testing.T) {
 	}
 }
 
+// When the channel is closed, nobody is inside, and nobody gets in any more.
 func TestEnterAndCloseRace(t *testing.T) {
 	t.Parallel()
-	var g gate.Gate
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for range 1000 {
-				if g.Enter() {
+	for range 100 {
+		var g gate.Gate
+		var inside, late atomic.Int32
+		var over atomic.Bool
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 100 {
+					closed := over.Load()
+					if !g.Enter() {
+						continue
+					}
+					if closed {
+						late.Add(1)
+					}
+					inside.Add(1)
+					runtime.Gosched()
+					inside.Add(-1)
 					g.Leave()
 				}
-			}
-		})
+			})
+		}
+		<-g.Close()
+		if n := inside.Load(); n != 0 {
+			t.Errorf("%d are inside of a gate that is closed and empty", n)
+		}
+		over.Store(true)
+		wg.Wait()
+		if n := late.Load(); n != 0 {
+			t.Errorf("a closed gate let %d in", n)
+		}
 	}
-	<-g.Close()
-	wg.Wait()
 }

@@ -8,17 +8,25 @@ import (
 )
 
 // An Index knows the members of one namespace and of its rooms. Joining and
-// leaving cost the same in rooms of any size, and members are visited without
-// a list being built. It is safe for concurrent use.
+// leaving cost the same in rooms of any size. Whatever takes many steps is done in
+// pieces, between which others use the index: see [piece]. It is safe for
+// concurrent use.
 type Index[M any] struct {
 	mu    sync.RWMutex
 	ids   map[string]*Member[M]
 	rooms map[string]*room[M]
 	all   []*Member[M]
-	news  news
+	news  [audiences]news
+	few   limits
+
+	// The collections that are under way. It is changed with mu held for reading
+	// and collecting held, and read with mu held for writing.
+	collecting  sync.Mutex
+	collections []*collection[M]
 }
 
-// A Member is embedded in what joins rooms. Its fields belong to the index.
+// A Member is embedded in what joins rooms. Its fields belong to the index. It is
+// added to one index, once.
 type Member[M any] struct {
 	value M
 	id    string
@@ -45,17 +53,13 @@ type seat[M any] struct {
 	pinned  bool
 }
 
-// A Target selects members: those in any of Rooms (all if there are none)
-// that are in none of Except. A member's id counts as a room that it is alone
-// in.
-type Target struct {
-	Rooms  []string
-	Except []string
-}
-
 // NewIndex returns an empty index.
 func NewIndex[M any]() *Index[M] {
-	return &Index[M]{ids: make(map[string]*Member[M]), rooms: make(map[string]*room[M])}
+	return &Index[M]{
+		ids:   make(map[string]*Member[M]),
+		rooms: make(map[string]*room[M]),
+		few:   limits{fewNames, fewMembers},
+	}
 }
 
 // Add makes m, with a value and an id of its own, a member, if ready returns
@@ -70,41 +74,43 @@ func (x *Index[M]) Add(m *Member[M], value M, id string, ready func() bool) {
 	m.value, m.id, m.pos = value, id, len(x.all)
 	x.ids[id] = m
 	x.all = append(x.all, m)
-	x.news.joined(id, id, x.rooms[id] == nil)
+	x.joined(id, id, x.rooms[id] == nil)
 }
 
 // Remove takes m out of all rooms and of the index.
 func (x *Index[M]) Remove(m *Member[M]) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	p := begin(&x.mu)
+	defer p.end()
+	for ; x.ids[m.id] == m && len(m.seats) > 0; p.step() {
+		x.leave(m.seats[len(m.seats)-1])
+	}
 	if x.ids[m.id] != m {
 		return
 	}
-	for len(m.seats) > 0 {
-		x.leave(m.seats[len(m.seats)-1])
-	}
 	m.seats, m.byKey = nil, nil
 	delete(x.ids, m.id)
-	x.news.left(m.id, m.id, x.rooms[m.id] == nil)
+	x.left(m.id, m.id, x.rooms[m.id] == nil)
 	last := x.all[len(x.all)-1]
 	x.all[m.pos], last.pos = last, m.pos
 	x.all[len(x.all)-1] = nil
 	x.all = x.all[:len(x.all)-1]
 }
 
-// Join puts m into the rooms; it does nothing if m is not a member.
+// Join puts m into the rooms; it does nothing if m is not a member. Others may see
+// it in some of many rooms before it is in all.
 func (x *Index[M]) Join(m *Member[M], names ...string) { x.join(m, names, false) }
 
 // Pin is Join for rooms that Leave does not take m out of, only Unpin.
 func (x *Index[M]) Pin(m *Member[M], names ...string) { x.join(m, names, true) }
 
 func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.ids[m.id] != m {
-		return
-	}
+	p := begin(&x.mu)
+	defer p.end()
 	for _, name := range names {
+		p.step()
+		if x.ids[m.id] != m {
+			return
+		}
 		if name == m.id {
 			continue
 		}
@@ -116,7 +122,7 @@ func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
 		s := m.seat(r)
 		if s == nil {
 			s = m.sit(r)
-			x.news.joined(r.name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
+			x.joined(r.name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
 		}
 		s.pinned = s.pinned || pin
 	}
@@ -129,9 +135,10 @@ func (x *Index[M]) Leave(m *Member[M], names ...string) { x.leaveRooms(m, names,
 func (x *Index[M]) Unpin(m *Member[M], names ...string) { x.leaveRooms(m, names, true) }
 
 func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
+	p := begin(&x.mu)
+	defer p.end()
 	for _, name := range names {
+		p.step()
 		if r := x.rooms[name]; r != nil {
 			if s := m.seat(r); s != nil && (pinned || !s.pinned) {
 				x.leave(s)
@@ -143,16 +150,21 @@ func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
 // Rooms returns the names of the rooms that m is in, its id first; nil if it
 // is not a member.
 func (x *Index[M]) Rooms(m *Member[M]) []string {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	if x.ids[m.id] != m {
+	seats, ok := x.seatsOf(m)
+	if !ok {
 		return nil
 	}
-	names := append(make([]string, 0, 1+len(m.seats)), m.id)
-	for _, s := range m.seats {
+	names := append(make([]string, 0, 1+len(seats)), m.id)
+	for _, s := range seats { // a seat's room and that room's name never change
 		names = append(names, s.room.name)
 	}
 	return names
+}
+
+func (x *Index[M]) seatsOf(m *Member[M]) (seats []*seat[M], ok bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.Clone(m.seats), x.ids[m.id] == m
 }
 
 // Member returns the member of that id.
@@ -167,12 +179,14 @@ func (x *Index[M]) Member(id string) (value M, ok bool) {
 }
 
 // EachRoom calls f for every room that has members, but not for those that ids
-// are. f must neither block nor call the index.
+// are. Rooms that come or go meanwhile may be missing. f must neither block nor
+// call the index.
 func (x *Index[M]) EachRoom(f func(name string)) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	for name := range x.rooms {
+	p := begin(x.mu.RLocker())
+	defer p.end()
+	for name := range x.rooms { // which may change between two pieces
 		f(name)
+		p.step()
 	}
 }
 
@@ -181,80 +195,6 @@ func (x *Index[M]) Len() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return len(x.all)
-}
-
-// Each calls f once for every member that t selects. f must neither block nor
-// call the index.
-func (x *Index[M]) Each(t Target, f func(M)) {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	except := x.resolve(t.Except)
-	if len(t.Rooms) == 0 {
-		for _, m := range x.all {
-			if !except.has(m) {
-				f(m.value)
-			}
-		}
-		return
-	}
-	// A member in several of the rooms must be visited once: skip it where it
-	// is in one that came before.
-	var before places[M]
-	for _, name := range t.Rooms {
-		here := x.resolve([]string{name})
-		here.each(func(m *Member[M]) {
-			if !before.has(m) && !except.has(m) {
-				f(m.value)
-			}
-		})
-		if len(t.Rooms) > 1 {
-			before.rooms = append(before.rooms, here.rooms...)
-			before.members = append(before.members, here.members...)
-		}
-	}
-}
-
-// places are what room names stand for: rooms, and members by their ids.
-type places[M any] struct {
-	rooms   []*room[M]
-	members []*Member[M]
-}
-
-func (x *Index[M]) resolve(names []string) (p places[M]) {
-	for _, name := range names {
-		if r := x.rooms[name]; r != nil {
-			p.rooms = append(p.rooms, r)
-		}
-		if m := x.ids[name]; m != nil {
-			p.members = append(p.members, m)
-		}
-	}
-	return p
-}
-
-func (p places[M]) has(m *Member[M]) bool {
-	if slices.Contains(p.members, m) {
-		return true
-	}
-	for _, r := range p.rooms {
-		if m.seat(r) != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// each visits a single resolved name, which no member can be at twice: it does
-// not take a seat in the room of its own id.
-func (p places[M]) each(f func(*Member[M])) {
-	for _, r := range p.rooms {
-		for _, s := range r.seats {
-			f(s.member)
-		}
-	}
-	for _, m := range p.members {
-		f(m)
-	}
 }
 
 func (m *Member[M]) seat(r *room[M]) *seat[M] {
@@ -288,6 +228,9 @@ func (m *Member[M]) sit(r *room[M]) *seat[M] {
 // leave gives up a seat; the last one in each list moves into the gap.
 func (x *Index[M]) leave(s *seat[M]) {
 	r, m := s.room, s.member
+	for _, c := range x.collections {
+		c.left(r, m)
+	}
 	last := r.seats[len(r.seats)-1]
 	r.seats[s.inRoom], last.inRoom = last, s.inRoom
 	r.seats[len(r.seats)-1] = nil
@@ -295,7 +238,7 @@ func (x *Index[M]) leave(s *seat[M]) {
 	if len(r.seats) == 0 {
 		delete(x.rooms, r.name)
 	}
-	x.news.left(r.name, m.id, len(r.seats) == 0 && x.ids[r.name] == nil)
+	x.left(r.name, m.id, len(r.seats) == 0 && x.ids[r.name] == nil)
 	last = m.seats[len(m.seats)-1]
 	m.seats[s.inOwner], last.inOwner = last, s.inOwner
 	m.seats[len(m.seats)-1] = nil

@@ -254,18 +254,18 @@ func TestTellSurvivesItsFunction(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(){"panic": func() { panic("told") }, "goexit": runtime.Goexit} {
 		x := rooms.NewIndex[string]()
-		x.Watch()
+		x.Watch(rooms.Handlers)
 		m := add(x, "a", "red")
 		over := make(chan struct{})
 		go func() {
 			defer close(over)
 			defer func() { _ = recover() }()
-			x.Tell(func(rooms.Event) { fail() })
+			x.Tell(rooms.Handlers, func(rooms.Event) { fail() })
 		}()
 		<-over
 		x.Leave(m, "red")
 		var got []rooms.Kind
-		x.Tell(func(e rooms.Event) { got = append(got, e.Kind) })
+		x.Tell(rooms.Handlers, func(e rooms.Event) { got = append(got, e.Kind) })
 		want := []rooms.Kind{rooms.Joined, rooms.Created, rooms.Joined, rooms.Left, rooms.Deleted}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: told %v, want %v", name, got, want)

@@ -1,6 +1,9 @@
 package rooms
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // An Event is something that happened to a room.
 type Event struct {
@@ -21,72 +24,166 @@ const (
 	Deleted
 )
 
-// news are the events that were not told yet. It is guarded by the index's mu.
+// opposite returns the kind that undoes k.
+func (k Kind) opposite() Kind { return Created + Deleted - k }
+
+// An Audience is somebody who is told of events. One that is slow does not hold
+// up the other.
+type Audience uint8
+
+// The audiences.
+const (
+	Cluster  Audience = iota // the adapter that subscribes to rooms
+	Handlers                 // the application's functions
+
+	audiences
+)
+
+// manyEvents is how many events may wait before those that undo each other are
+// left out.
+const manyEvents = 1024
+
+// news are the events that one audience was not told yet. It is guarded by the
+// index's mu.
+//
+// However slow the audience is, news do not grow without bound. When many wait,
+// an event and the one that undoes it are both left out. So no more events wait
+// than it takes to get from the rooms that the audience knows to those that there
+// are.
 type news struct {
 	watched atomic.Bool // set under mu; whoever joins or leaves is not to lock twice if nobody listens
 	telling bool
 	events  []Event
+	where   map[place]int // the events by their places, when there are many
+	gone    int           // how many of events are zero, because they were left out
 }
 
-func (n *news) joined(room, member string, first bool) {
-	if !n.watched.Load() {
+// A place is what events undo each other at: a room, or a member in a room.
+type place struct{ room, member string }
+
+func (n *news) add(e Event) {
+	if n.where == nil && len(n.events) < manyEvents {
+		n.events = append(n.events, e)
 		return
 	}
-	if first {
-		n.events = append(n.events, Event{Kind: Created, Room: room})
+	if n.where == nil || n.gone > len(n.events)/2 {
+		n.compact()
 	}
-	n.events = append(n.events, Event{Joined, room, member})
+	n.addOrUndo(e)
 }
 
-func (n *news) left(room, member string, last bool) {
-	if !n.watched.Load() {
+// addOrUndo leaves out e and the event that it undoes, if that one waits.
+func (n *news) addOrUndo(e Event) {
+	at := place{e.Room, e.Member}
+	i, waits := n.where[at]
+	if waits && n.events[i].Kind == e.Kind.opposite() {
+		n.events[i] = Event{}
+		n.gone++
+		delete(n.where, at)
 		return
 	}
-	n.events = append(n.events, Event{Left, room, member})
-	if last {
-		n.events = append(n.events, Event{Kind: Deleted, Room: room})
+	n.where[at] = len(n.events)
+	n.events = append(n.events, e)
+}
+
+// compact begins anew with the events that wait.
+func (n *news) compact() {
+	events := n.take()
+	n.where = make(map[place]int, len(events))
+	for _, e := range events {
+		if e.Kind != 0 {
+			n.addOrUndo(e)
+		}
+	}
+}
+
+// take empties news. Events that are zero were left out.
+func (n *news) take() []Event {
+	events := n.events
+	n.events, n.where, n.gone = nil, nil, 0
+	return events
+}
+
+func (x *Index[M]) joined(room, member string, first bool) {
+	for i := range x.news {
+		n := &x.news[i]
+		if !n.watched.Load() {
+			continue
+		}
+		if first {
+			n.add(Event{Kind: Created, Room: room})
+		}
+		n.add(Event{Joined, room, member})
+	}
+}
+
+func (x *Index[M]) left(room, member string, last bool) {
+	for i := range x.news {
+		n := &x.news[i]
+		if !n.watched.Load() {
+			continue
+		}
+		n.add(Event{Left, room, member})
+		if last {
+			n.add(Event{Kind: Deleted, Room: room})
+		}
 	}
 }
 
 // Watch has the index note events from now on, for [Index.Tell].
-func (x *Index[M]) Watch() {
+func (x *Index[M]) Watch(a Audience) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.news.watched.Store(true)
+	x.news[a].watched.Store(true)
 }
 
-// Tell calls f for every event that was noted and not told yet, in order. If
-// another goroutine is telling already, it tells these, too. f may call the
-// index. If it panics or ends the goroutine, the next call of Tell tells the rest.
-func (x *Index[M]) Tell(f func(Event)) {
-	if !x.news.watched.Load() {
+// Tell calls f for every event that was noted and that the audience was not told
+// yet, in order. If another goroutine is telling already, it tells these, too. f
+// may call the index. If it panics or ends the goroutine, the next call of Tell
+// tells the rest.
+func (x *Index[M]) Tell(a Audience, f func(Event)) {
+	n := &x.news[a]
+	if !n.watched.Load() {
 		return
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.news.telling {
+	if n.telling {
 		return
 	}
-	x.news.telling = true
-	defer func() { x.news.telling = false }()
-	for len(x.news.events) > 0 {
-		e := x.news.events[0]
-		x.news.events = x.news.events[1:]
-		x.unlocked(func() { f(e) })
+	n.telling = true
+	defer func() { n.telling = false }()
+	for len(n.events) > n.gone {
+		x.tell(n, n.take(), f)
 	}
-	x.news.events = nil
+	n.take()
 }
 
-// unlocked calls f without mu, which the caller has and gets back, whatever f does.
-func (x *Index[M]) unlocked(f func()) {
+// tell calls f for events, without mu, which the caller has and gets back.
+func (x *Index[M]) tell(n *news, events []Event, f func(Event)) {
+	told := 0
 	x.mu.Unlock()
-	defer x.mu.Lock()
-	f()
+	defer func() {
+		x.mu.Lock()
+		if told < len(events) {
+			n.putBack(events[told:])
+		}
+	}()
+	for _, e := range events {
+		told++
+		if e.Kind != 0 {
+			f(e)
+		}
+	}
 }
 
-// List returns the members that t selects, each once.
-func (x *Index[M]) List(t Target) []M {
-	var list []M
-	x.Each(t, func(m M) { list = append(list, m) })
-	return list
+// putBack takes events that were not told before those that were noted meanwhile.
+func (n *news) putBack(events []Event) {
+	n.events = append(slices.Clip(events), n.events...)
+	n.where, n.gone = nil, 0
+	for _, e := range n.events {
+		if e.Kind == 0 {
+			n.gone++
+		}
+	}
 }

@@ -8,8 +8,11 @@ import (
 	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
-// ErrClosed is returned for tasks that come after the last one.
-var ErrClosed = errors.New("queue is closed")
+// Errors of a [Queue].
+var (
+	ErrClosed = errors.New("queue is closed") // a task comes after the last one
+	ErrFull   = errors.New("queue is full")
+)
 
 // A Task is something to run.
 type Task interface {
@@ -64,6 +67,21 @@ func (q *Queue[T]) Push(t T) (idle bool, err error) {
 		return false, ErrClosed
 	}
 	return q.add(t), nil
+}
+
+// Offer is like [Queue.Push], but adds nothing, and returns [ErrFull], while the
+// queue is full.
+func (q *Queue[T]) Offer(t T, l Limits) (idle bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.closed:
+		return false, ErrClosed
+	case q.full(l):
+		return false, ErrFull
+	default:
+		return q.add(t), nil
+	}
 }
 
 // PushWait is like [Queue.Push], but waits while the queue is full. If it has

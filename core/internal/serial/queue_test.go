@@ -256,3 +256,37 @@ func TestTasksThatFailHarmNeitherTheQueueNorOthers(t *testing.T) {
 		}
 	}
 }
+
+// What is offered to a full queue is refused, and the rest stays in order.
+func TestOfferAddsNothingToAFullQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var q serial.Queue[task]
+		l, gate := new(logbook), make(chan struct{})
+		offer := func(n int, limits serial.Limits) error {
+			idle, err := q.Offer(task{n: n, gate: gate, log: l}, limits)
+			if idle {
+				go q.Run()
+			}
+			synctest.Wait()
+			return err
+		}
+		two, bytes := serial.Limits{Tasks: 2, Bytes: 1000}, serial.Limits{Tasks: 1000, Bytes: 20}
+		for n := range 3 { // one runs, two wait
+			must(t, offer(n, two))
+		}
+		for name, limits := range map[string]serial.Limits{"tasks": two, "bytes": bytes} {
+			if err := offer(-1, limits); !errors.Is(err, serial.ErrFull) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		close(gate)
+		synctest.Wait()
+		must(t, offer(3, two))
+		l.want(t, 0, 1, 2, 3)
+		q.Close(task{n: 4, log: l}, false)
+		if err := offer(-1, two); !errors.Is(err, serial.ErrClosed) {
+			t.Errorf("after the last task: %v", err)
+		}
+	})
+}

@@ -1,0 +1,227 @@
+package rooms
+
+import "slices"
+
+// A Target selects members: those in any of Rooms (all if there are none)
+// that are in none of Except. A member's id counts as a room that it is alone
+// in.
+type Target struct {
+	Rooms  []string
+	Except []string
+}
+
+// limits say what few is: what is done while the index is held, without memory.
+type limits struct {
+	// names is the number of rooms up to which each member is looked up in all of
+	// them. Beyond it a set of members is made.
+	names int
+	// members is the number of members up to which they are visited while the index
+	// is held. Beyond it they are copied before.
+	members int
+}
+
+const (
+	fewNames   = 8
+	fewMembers = 4096
+)
+
+// Each calls f once for every member that t selects. The cost is in proportion
+// to the number of names and of members in these rooms, whatever overlaps. If
+// both are few, it is decided at one moment who is selected. Otherwise f is called
+// for those that are selected from the beginning of Each to its end, and may be
+// called for those that are selected for a part of that time.
+//
+// f must neither block nor call the index.
+func (x *Index[M]) Each(t Target, f func(M)) {
+	if max(len(t.Rooms), len(t.Except)) <= x.few.names && x.eachOfFew(t, f) {
+		return
+	}
+	var except map[*Member[M]]struct{}
+	if len(t.Except) > 0 {
+		except = x.collect(t.Except)
+	}
+	visit := func(m *Member[M]) {
+		if _, skip := except[m]; !skip {
+			f(m.value) // which never changes
+		}
+	}
+	switch len(t.Rooms) {
+	case 0:
+		for _, m := range x.everybody() {
+			visit(m)
+		}
+	case 1:
+		seats, m := x.inRoom(t.Rooms[0])
+		for _, s := range seats {
+			visit(s.member) // likewise
+		}
+		if m != nil {
+			visit(m)
+		}
+	default:
+		for m := range x.collect(t.Rooms) {
+			visit(m)
+		}
+	}
+}
+
+// List returns the members that t selects, each once: see [Index.Each].
+func (x *Index[M]) List(t Target) []M {
+	var list []M
+	x.Each(t, func(m M) { list = append(list, m) })
+	return list
+}
+
+func (x *Index[M]) everybody() []*Member[M] {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.Clone(x.all)
+}
+
+// inRoom returns who is in a room: the seats there, and the member whose id it is.
+// No member is both.
+func (x *Index[M]) inRoom(name string) ([]*seat[M], *Member[M]) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if r := x.rooms[name]; r != nil {
+		return slices.Clone(r.seats), x.ids[name]
+	}
+	return nil, x.ids[name]
+}
+
+// eachOfFew is Each for few names. It reports false, and does nothing, if there
+// are many members.
+func (x *Index[M]) eachOfFew(t Target, f func(M)) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if len(t.Rooms) == 0 {
+		if len(x.all) > x.few.members {
+			return false
+		}
+		except := x.resolve(t.Except)
+		for _, m := range x.all {
+			if !except.has(m) {
+				f(m.value)
+			}
+		}
+		return true
+	}
+	in, except := x.resolve(t.Rooms), x.resolve(t.Except)
+	if in.seats() > x.few.members {
+		return false
+	}
+	// A member in several of the rooms must be visited once: skip it where it
+	// is in one that came before.
+	var before places[M]
+	for i, r := range in.rooms {
+		before.rooms = in.rooms[:i]
+		for _, s := range r.seats {
+			if !before.has(s.member) && !except.has(s.member) {
+				f(s.member.value)
+			}
+		}
+	}
+	before.rooms = in.rooms
+	for i, m := range in.members {
+		before.members = in.members[:i]
+		if !before.has(m) && !except.has(m) {
+			f(m.value)
+		}
+	}
+	return true
+}
+
+// places are what few room names stand for: rooms, and members by their ids.
+type places[M any] struct {
+	rooms   []*room[M]
+	members []*Member[M]
+}
+
+func (x *Index[M]) resolve(names []string) (p places[M]) {
+	for _, name := range names {
+		if r := x.rooms[name]; r != nil {
+			p.rooms = append(p.rooms, r)
+		}
+		if m := x.ids[name]; m != nil {
+			p.members = append(p.members, m)
+		}
+	}
+	return p
+}
+
+// seats returns how many seats the rooms have.
+func (p places[M]) seats() int {
+	n := 0
+	for _, r := range p.rooms {
+		n += len(r.seats)
+	}
+	return n
+}
+
+func (p places[M]) has(m *Member[M]) bool {
+	if slices.Contains(p.members, m) {
+		return true
+	}
+	for _, r := range p.rooms {
+		if m.seat(r) != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// A collection is the set of members of many rooms, put together in pieces.
+type collection[M any] struct {
+	names   map[string]struct{} // of the rooms
+	members map[*Member[M]]struct{}
+}
+
+// left notes that a member leaves a room. It may have been in one of the
+// collection's rooms all the time, but in another one at each moment when the
+// collection looks.
+func (c *collection[M]) left(r *room[M], m *Member[M]) {
+	if _, wanted := c.names[r.name]; wanted {
+		c.members[m] = struct{}{}
+	}
+}
+
+// collect returns the members of any of these rooms.
+func (x *Index[M]) collect(names []string) map[*Member[M]]struct{} {
+	c := &collection[M]{names: make(map[string]struct{}, len(names)), members: make(map[*Member[M]]struct{})}
+	for _, name := range names {
+		c.names[name] = struct{}{} // each once, however often it is named
+	}
+	p := begin(x.mu.RLocker())
+	defer p.end()
+	x.beginCollection(c)
+	defer x.endCollection(c)
+	for name := range c.names {
+		if m := x.ids[name]; m != nil {
+			c.members[m] = struct{}{}
+		}
+		r := x.rooms[name]
+		p.step()
+		if r == nil {
+			continue
+		}
+		// From the last seat to the first: when a seat is given up, the last one
+		// takes its place, so nobody who stays is missed.
+		for i := len(r.seats); i > 0; i = min(i-1, len(r.seats)) {
+			c.members[r.seats[i-1].member] = struct{}{}
+			p.step()
+		}
+	}
+	return c.members
+}
+
+func (x *Index[M]) beginCollection(c *collection[M]) {
+	x.collecting.Lock()
+	defer x.collecting.Unlock()
+	x.collections = append(x.collections, c)
+}
+
+func (x *Index[M]) endCollection(c *collection[M]) {
+	x.collecting.Lock()
+	defer x.collecting.Unlock()
+	x.collections = slices.DeleteFunc(x.collections, func(o *collection[M]) bool { return o == c })
+}
