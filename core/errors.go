@@ -17,6 +17,8 @@ var (
 	ErrAckSent       = errors.New("sio: the event was acknowledged already")
 	ErrNoAck         = errors.New("sio: the client did not ask for an acknowledgement")
 	ErrReservedEvent = errors.New("sio: reserved event name")
+	ErrAckBlocked    = errors.New("sio: the client's acknowledgement cannot be read, because too many events that it sent before wait for handlers: wait for it outside of the handler, or raise Options.MaxPendingBytes")
+	ErrNotReady      = errors.New("sio: the client was not ready to receive, so the volatile event was dropped")
 )
 
 // errNoAnswer says whose fault it is that a context ended.
@@ -92,7 +94,7 @@ func (s *Socket) causedByClient(err error) bool {
 	if _, meant := toWire(err); meant {
 		return true
 	}
-	for _, e := range []error{ErrDisconnected, ErrSlowClient, ErrNoAck, errNoAnswer} {
+	for _, e := range []error{ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer} {
 		if errors.Is(err, e) {
 			return true
 		}

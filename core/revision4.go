@@ -23,7 +23,7 @@ func (c *client) Opened() {
 	if c.old() {
 		// It can only fail because the session has ended, which others tell.
 		_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
-		c.workElsewhere() // nobody calls Work yet
+		c.line.Start() // nobody calls Work yet
 	}
 }
 

@@ -111,6 +111,7 @@ func expiry(ctx context.Context) (expired <-chan time.Time, stop func()) {
 func (s *Session) takePoll() (frames []*frame.Frame, parked *poll, ref *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.polled()
 	switch {
 	case s.state == stateClosed:
 		return nil, nil, unknownSession(s.id)
@@ -306,7 +307,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 	if s.worker() != nil {
 		defer func() {
 			// Not here: the client waits for the answer before it sends more.
-			go s.work() // ends with the handlers, whose context the session's end cancels
+			go s.work(noTurn) // ends with the handlers, whose context the session's end cancels
 		}()
 	}
 	return rescue.Call(func() error {

@@ -41,6 +41,7 @@ type Server struct {
 	// The handshake packets up to and behind the session id (EIO-HS-1).
 	hello struct{ polling, websocket []byte }
 
+	epoch       time.Time // what deadlines count from
 	pings       *deadline.List[*Session]
 	pongs       *deadline.List[*Session]
 	clientPings *deadline.List[*Session] // of revision 3, where clients ping
@@ -75,7 +76,8 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.hello.websocket = e.helloTail([]string{})
 	e.greeting = greeting(e.opts.InitialPacket)
 	e.compressors = newCompressors(&e.opts)
-	epoch := time.Now()
+	e.epoch = time.Now()
+	epoch := e.epoch
 	e.pings = deadline.NewList(epoch, e.opts.PingInterval, (*Session).ping)
 	e.pongs = deadline.NewList(epoch, e.opts.PingTimeout, (*Session).pongOverdue)
 	e.clientPings = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout, (*Session).pingOverdue)
@@ -89,6 +91,9 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.writers = flush.NewWorkers((*Session).flush)
 	return e
 }
+
+// now returns the time since the epoch.
+func (e *Server) now() time.Duration { return time.Since(e.epoch) }
 
 // Options returns the options in force. What they refer to must not be changed.
 func (e *Server) Options() Options { return e.opts }

@@ -66,7 +66,7 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
 		conn := websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)
-		l := &link{session: s, name: WebSocket, conn: conn, done: up.Done}
+		l := &link{session: s, name: WebSocket, conn: conn, done: up.Done, turn: turn{number: 1}}
 		if !e.loops.Enter() { // closed since we looked; it is too late for another answer
 			_ = conn.Close()
 			return l.release
@@ -139,7 +139,7 @@ func (l *link) run() {
 		return
 	}
 	defer s.forgetLink()
-	s.work() // what came last
+	s.work(noTurn) // what came last
 	var violation *websocket.ProtocolError
 	var closed *websocket.CloseError
 	switch {
