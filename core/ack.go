@@ -33,8 +33,22 @@ func (a Args) Bind(dst ...any) error {
 //
 // It may be called from a handler of the same socket: acknowledgements do not
 // wait for handlers. Events do, so a handler that waits keeps the socket's next
-// event waiting.
+// event waiting. If the client has sent so many events before its acknowledgement
+// that this cannot be read, the error is [ErrAckBlocked].
+//
+// In a handler, derive ctx from [Ctx.Context]. Then the client's other namespaces
+// go on at once, and not a tenth of a second later: see [Handler].
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	return s.ask(ctx, taskOf(ctx), event, args)
+}
+
+// EmitWithAck is [Socket.EmitWithAck], whatever ctx is derived from.
+func (c *Ctx) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
+	return c.ask(ctx, c.in, event, args)
+}
+
+// ask is EmitWithAck for a task that waits for the answer, nil if it is not known.
+func (s *Socket) ask(ctx context.Context, task *inbound, event string, args []any) (Args, error) {
 	id := s.ns.ackIDs.Add(1)
 	h := packet.Header{Namespace: s.ns.name, ID: id, HasID: true}
 	s.ns.observe(s, event, args)
@@ -50,13 +64,10 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	if err := s.send(m); err != nil {
 		return Args{}, err
 	}
-	s.client.session.Yield()
+	task.yield()
 	select {
-	case a, ok := <-answer:
-		if !ok {
-			return Args{}, s.whyEnded()
-		}
-		return a, nil
+	case a := <-answer:
+		return a.args, a.err
 	case <-ctx.Done():
 		if why := s.whyEnded(); why != nil { // ctx may come from the socket's
 			return Args{}, why
@@ -80,22 +91,35 @@ func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...an
 // to forget it; neither may block.
 type waiter interface {
 	answered(s *Socket, a Args)
-	gone(s *Socket) // it was disconnected instead
+	failed(s *Socket, err error) // there will be no answer
 }
 
 // An answer waits for one socket. It has room for one value.
-type answer chan Args
+type answer chan answered
 
-func (ch answer) answered(_ *Socket, a Args) { ch <- a }
-func (ch answer) gone(*Socket)               { close(ch) }
+type answered struct {
+	args Args
+	err  error
+}
 
-// await notes that w is to get the ack of that id, and lets the client send more
-// than usual meanwhile: the ack may be behind events that wait for the handler
-// that is about to wait for it.
+func (ch answer) answered(_ *Socket, a Args)  { ch <- answered{args: a} }
+func (ch answer) failed(_ *Socket, err error) { ch <- answered{err: err} }
+
+// await notes that w is to get the ack of that id, and has more read of the client
+// than usual meanwhile: the ack may be behind events that wait for the handler that
+// is about to wait for it. An unawait has to follow, unless there is an error.
 func (s *Socket) await(id uint64, w waiter) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	if err := s.addAck(id, w); err != nil {
+		return err
+	}
+	s.client.awaitsAck()
+	return nil
+}
+
+func (s *Socket) addAck(id uint64, w waiter) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.why != nil {
@@ -105,15 +129,21 @@ func (s *Socket) await(id uint64, w waiter) error {
 		s.acks = make(map[uint64]waiter)
 	}
 	s.acks[id] = w
-	s.queue.Relax()
 	return nil
 }
 
 func (s *Socket) unawait(id uint64) {
+	s.takeAck(id)
+	s.client.awaited()
+}
+
+// takeAck returns who waits for an ack, if anybody does, and forgets it.
+func (s *Socket) takeAck(id uint64) waiter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	w := s.acks[id]
 	delete(s.acks, id)
-	s.queue.Tighten()
+	return w
 }
 
 // settle gives an acknowledgement to whoever waits for it; one that nobody
@@ -122,11 +152,7 @@ func (s *Socket) settle(p packet.Packet) {
 	if !p.HasID {
 		return
 	}
-	s.mu.Lock()
-	w := s.acks[p.ID]
-	delete(s.acks, p.ID)
-	s.mu.Unlock()
-	if w != nil {
+	if w := s.takeAck(p.ID); w != nil {
 		w.answered(s, Args{p.Args, s.wire().codec})
 	}
 }

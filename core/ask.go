@@ -2,6 +2,7 @@ package sio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -21,7 +22,9 @@ type Ack[T any] struct {
 	Value  T      // the first value of the answer; the zero T if there was none
 
 	// Err is nil for an answer. It matches [ErrDisconnected] if the client has
-	// gone instead, and the context's error if it did not answer in time.
+	// gone instead, [ErrNotReady] if it was not sent a volatile event,
+	// [ErrAckBlocked] if its answer cannot be read, and the context's error if it
+	// did not answer in time.
 	Err error
 }
 
@@ -35,7 +38,8 @@ type Ack[T any] struct {
 // forgets the answers still to come. In a cluster, other servers' clients are
 // asked too; if some server does not answer, an element without Socket tells.
 //
-// It can be used in handlers: acknowledgements do not wait for them.
+// It can be used in handlers: acknowledgements do not wait for them. See
+// [Socket.EmitWithAck].
 func BroadcastWithAck[T any](ctx context.Context, b Broadcast, event string, args ...any) iter.Seq[Ack[T]] {
 	return decodeAcks[T](b.ask(ctx, event, args))
 }
@@ -174,6 +178,7 @@ func (q *question) all() iter.Seq2[*adapter.Reply, error] {
 // answers yields what comes until there is nothing more to come, and then what
 // is missing.
 func (q *question) answers(ctx context.Context, yield func(Ack[Args]) bool) {
+	taskOf(ctx).yield()
 	for r, err := range q.all() {
 		switch {
 		case err != nil:
@@ -216,6 +221,10 @@ func (q *question) settle(server string, a *adapter.Ack) Ack[Args] {
 	switch {
 	case a.Gone:
 		got.Err = ErrDisconnected
+	case a.Dropped:
+		got.Err = ErrNotReady
+	case a.Blocked:
+		got.Err = ErrAckBlocked
 	case a.Error != "":
 		got.Err = &Error{Message: a.Error}
 	default:
@@ -232,7 +241,10 @@ func (t tally) answered(s *Socket, a Args) {
 	t.acks <- &adapter.Ack{Socket: s.id, Data: a.args.AppendData(nil), Attachments: a.args.Attachments()}
 }
 
-func (t tally) gone(s *Socket) { t.acks <- &adapter.Ack{Socket: s.id, Gone: true} }
+func (t tally) failed(s *Socket, err error) {
+	blocked := errors.Is(err, ErrAckBlocked)
+	t.acks <- &adapter.Ack{Socket: s.id, Blocked: blocked, Gone: !blocked}
+}
 
 // askClients emits an event to this server's clients, and replies with their
 // answers until all have come or ctx ends.
@@ -265,7 +277,11 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	n.observeBroadcast(m)
 	reply(&adapter.Reply{Expected: asked})
 	for _, s := range waited {
-		s.deliver(fs, m.Volatile)
+		// Who is not sent to is not waited for. Without an entry to take, the
+		// socket has told so itself: it has ended.
+		if !s.deliver(fs, m.Volatile) && s.takeAck(id) != nil {
+			t.acks <- &adapter.Ack{Socket: s.id, Dropped: m.Volatile, Gone: !m.Volatile}
+		}
 	}
 	for range asked {
 		select {

@@ -318,3 +318,78 @@ func TestBroadcastWithAckInAHandler(t *testing.T) {
 		})
 	}
 }
+
+// Who was sent nothing was waited for until the context ended.
+func TestVolatileQuestionsWaitForNobodyWhoWasNotAsked(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		ids := map[string]string{}
+		var names, got []string
+		srv.OnConnect(func(c *sio.Ctx) error { ids[c.ID()] = names[len(ids)]; return nil })
+		connect := func(name string, c *siotest.Client) *siotest.Client {
+			names = append(names, name)
+			c.Connect("/", "")
+			synctest.Wait()
+			return c
+		}
+		connect("between polls", d.Polling(t))
+		congested := connect("congested", d.WebSocket(t))
+		ready := connect("ready", d.WebSocket(t))
+		synctest.Wait()
+		for id, name := range ids {
+			if name == "congested" { // its client does not read
+				must(t, srv.To(id).Emit("in the way"))
+			}
+		}
+		synctest.Wait()
+		start := time.Now()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for a := range sio.BroadcastWithAck[int](context.Background(), srv.Broadcast().Volatile(), "vote") {
+				if a.Err != nil && !errors.Is(a.Err, sio.ErrNotReady) {
+					t.Error(a.Err)
+				}
+				got = append(got, fmt.Sprint(ids[a.Socket], " ", a.Value, " ", a.Err == nil))
+			}
+		}()
+		quiz(t, ready, `["vote"]`)("[1]")
+		<-done
+		slices.Sort(got)
+		if want := []string{"between polls 0 false", "congested 0 false", "ready 1 true"}; !slices.Equal(got, want) {
+			t.Errorf("answers: %q, want %q", got, want)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("it took %v", took)
+		}
+		congested.Want(`42["in the way"]`)
+	})
+}
+
+// Those who go while they are asked are not waited for either.
+func TestQuestionsWaitForNobodyWhoGoes(t *testing.T) {
+	const rounds = 100
+	srv, d := loopback(t, nil)
+	for range rounds {
+		var clients []*siotest.Client
+		for range 4 {
+			c := d.WebSocket(t)
+			c.Connect("/", "")
+			clients = append(clients, c)
+		}
+		go func() {
+			for _, c := range clients {
+				c.Abort()
+			}
+		}()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for a := range sio.BroadcastWithAck[int](context.Background(), srv.Broadcast().Volatile(), "vote") {
+				if !errors.Is(a.Err, sio.ErrDisconnected) && !errors.Is(a.Err, sio.ErrNotReady) {
+					t.Errorf("answer %v", a)
+				}
+			}
+		}()
+		await(t, "the answers of those who went", done)
+	}
+}

@@ -3,7 +3,11 @@ package sio_test
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,14 +17,72 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
+// A busyPoller is a polling client that goes on as an official one does while a POST
+// of it waits: it polls, and answers pings with the next POST.
+type busyPoller struct {
+	web     *http.Client
+	url     string
+	posting chan struct{} // full while a POST is under way
+	stopped atomic.Bool
+	running sync.WaitGroup
+}
+
+func newBusyPoller(t *testing.T, d siotest.Dialer, c *siotest.Client) *busyPoller {
+	t.Helper()
+	p := &busyPoller{
+		web: d.HTTP(t), url: d.Endpoint("EIO", "4", "transport", "polling", "sid", c.SID()),
+		posting: make(chan struct{}, 1),
+	}
+	p.running.Go(p.poll)
+	return p
+}
+
+func (p *busyPoller) poll() {
+	for !p.stopped.Load() {
+		res, err := p.web.Get(p.url)
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			return
+		}
+		if slices.Contains(strings.Split(string(body), "\x1e"), "2") {
+			p.running.Go(func() { _ = p.post("3") })
+		}
+	}
+}
+
+func (p *busyPoller) post(packets ...string) error {
+	p.posting <- struct{}{}
+	defer func() { <-p.posting }()
+	res, err := p.web.Post(p.url, "text/plain", strings.NewReader(strings.Join(packets, "\x1e")))
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return errors.New(res.Status)
+	}
+	return nil
+}
+
+// stop waits until the next ping at most.
+func (p *busyPoller) stop() {
+	p.stopped.Store(true)
+	p.running.Wait()
+}
+
 // A client that sends faster than handlers work is slowed down: nothing is
 // lost, memory is bounded, and it is not taken for dead meanwhile, although its
 // pongs are not read.
 func TestBackPressure(t *testing.T) {
-	const n, pending = 1000, 8
+	const n, pending, bytes, size = 1000, 8, 10_000, 256 + 500
+	const most = pending + 8*bytes/size + 3 // what is on its way
 	for name, open := range transports() {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, &sio.Options{MaxPendingEvents: pending}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+			bubble(t, &sio.Options{MaxPendingEvents: pending, MaxPendingBytes: bytes}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				var s story
 				var handled, sent atomic.Int32
 				release := make(chan struct{})
@@ -37,11 +99,16 @@ func TestBackPressure(t *testing.T) {
 				bystander.Connect("/", "")
 				c := open(t, d)
 				c.Connect("/", "")
+				send, stop := c.TrySend, func() {}
+				if name == "polling" { // what the others answer is not read in this time
+					p := newBusyPoller(t, d, c)
+					send, stop = p.post, p.stop
+				}
 				done := make(chan error, 1)
 				go func() {
 					for i := range n {
 						// Long ones, so that buffers do not take many.
-						if err := c.TrySend(fmt.Sprintf(`42["event",%d,"%s"]`, i, strings.Repeat("x", 500))); err != nil {
+						if err := send(fmt.Sprintf(`42["event",%d,"%s"]`, i, strings.Repeat("x", 500))); err != nil {
 							done <- err
 							return
 						}
@@ -49,17 +116,23 @@ func TestBackPressure(t *testing.T) {
 					}
 					done <- nil
 				}()
-				// An hour without a handler returning, and without a pong read.
-				for range 360 {
+				time.Sleep(time.Second) // nothing is awaited yet
+				synctest.Wait()
+				if got := int(sent.Load()); got < pending || got > pending+3 {
+					t.Errorf("%d events were taken while %d may wait", got, pending)
+				}
+				// Minutes without a handler returning, and without a pong read.
+				for range 17 {
 					time.Sleep(10 * time.Second)
 					mustEcho(t, bystander)
 				}
-				if got := int(sent.Load()); got < pending || got > 3*pending {
-					t.Errorf("%d events were taken while %d may wait", got, pending)
+				if got := int(sent.Load()); got < pending || got > most {
+					t.Errorf("%d events were taken while a pong was awaited, want at most %d", got, most)
 				}
 				s.want(t)
 				close(release)
 				must(t, <-done)
+				stop()
 				synctest.Wait()
 				if got := handled.Load(); got != n {
 					t.Errorf("%d of %d events handled", got, n)
@@ -71,27 +144,103 @@ func TestBackPressure(t *testing.T) {
 	}
 }
 
-// The heartbeat goes on when the wait is over: a client that has died is
-// noticed.
-func TestBackPressureReleasesTheHeartbeat(t *testing.T) {
-	bubble(t, &sio.Options{MaxPendingEvents: 2}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+// A client that had sent more than may wait and was never seen again stayed for ever.
+func TestAClientThatIsGoneIsNoticedWhateverItSentBefore(t *testing.T) {
+	for name, open := range transports() {
+		for _, n := range []int{10, 300, 3000} {
+			t.Run(fmt.Sprint(name, " ", n), func(t *testing.T) {
+				bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+					why := reasons(srv.Namespace)
+					srv.On("subscribe", func(c *sio.Ctx) error { <-c.Context().Done(); return nil })
+					srv.On("e", func(*sio.Ctx) error { return nil })
+					c := open(t, d)
+					c.Connect("/", "")
+					start := time.Now()
+					go func() {
+						_ = c.TrySend(`42["subscribe"]`)
+						_ = c.TrySend(slices.Repeat([]string{`42["e"]`}, n)...)
+					}()
+					if got := <-why; got != sio.ReasonPingTimeout {
+						t.Errorf("reason %q", got)
+					}
+					if took := time.Since(start); took > 45*time.Second {
+						t.Errorf("noticed after %v", took)
+					}
+				})
+			})
+		}
+	}
+}
+
+// Its connection breaks instead, which nobody reads.
+func TestAConnectionThatBreaksWhileItIsNotReadIsNoticed(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		why := reasons(srv.Namespace)
-		var alive story
-		srv.On("slow", func(c *sio.Ctx) error {
-			time.Sleep(time.Hour)
-			alive.add("%v", c.Connected())
-			return nil
-		})
+		srv.On("subscribe", func(c *sio.Ctx) error { <-c.Context().Done(); return nil })
 		c := d.WebSocket(t)
 		c.Connect("/", "")
-		c.Send(`42["slow"]`, `42["slow"]`, `42["slow"]`, `42["slow"]`, `42["slow"]`)
-		if got := <-why; got != sio.ReasonPingTimeout {
-			t.Errorf("reason %q", got)
+		start := time.Now()
+		go func() { _ = c.TrySend(slices.Repeat([]string{`42["subscribe"]`}, 300)...) }()
+		time.Sleep(time.Second)
+		c.Abort()
+		<-why
+		if took := time.Since(start); took > 25*time.Second {
+			t.Errorf("noticed after %v", took)
 		}
-		// Two wait and one is handled, so the connection is read again when the
-		// second has been.
-		alive.want(t, "true", "true", "false", "false", "false")
 	})
+}
+
+// A handler that takes an hour is no reason to disconnect a client that answers
+// pings behind what it sent.
+func TestAClientThatAnswersPingsOutlivesASlowHandler(t *testing.T) {
+	const n, hour = 3000, time.Hour + 10*time.Second // not when a ping is due
+	for name, open := range transports() {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				why := reasons(srv.Namespace)
+				handled := 0
+				srv.On("e", sio.Bind(func(c *sio.Ctx, i int) error {
+					if i != handled {
+						t.Errorf("event %d is the %dth", i, handled)
+					}
+					if handled++; i == 0 {
+						time.Sleep(hour)
+					}
+					if i == n-1 {
+						return c.Emit("end")
+					}
+					return nil
+				}))
+				c := open(t, d)
+				c.Connect("/", "")
+				send := c.TrySend
+				var stop func()
+				if name == "polling" {
+					p := newBusyPoller(t, d, c)
+					send, stop = p.post, p.stop
+				} else {
+					var reading sync.WaitGroup
+					reading.Go(func() { _, _ = c.TryNext() }) // answers pings, and ends with the event
+					stop = reading.Wait
+				}
+				go func() {
+					var packets []string
+					for i := range n {
+						packets = append(packets, fmt.Sprintf(`42["e",%d]`, i))
+					}
+					_ = send(packets...)
+				}()
+				time.Sleep(hour + time.Second)
+				stop()
+				if handled != n {
+					t.Errorf("%d of %d events handled", handled, n)
+				}
+				if len(why) != 0 {
+					t.Errorf("disconnected: %s", <-why)
+				}
+			})
+		})
+	}
 }
 
 func TestBackPressureByBytes(t *testing.T) {

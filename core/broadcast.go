@@ -144,14 +144,15 @@ func (b Broadcast) message(k adapter.Kind, c content) *adapter.Message {
 	}
 }
 
-// deliver queues a message that others get too. A client that has just gone
-// does not matter.
-func (s *Socket) deliver(m []*frame.Frame, volatile bool) {
+// deliver queues a message that others get too, and reports whether it did. Unless
+// it is volatile, only a client that has just gone does not get it.
+func (s *Socket) deliver(m []*frame.Frame, volatile bool) bool {
 	switch {
 	case s.state.Load() != stateConnected:
+		return false
 	case volatile:
-		s.client.session.SendVolatile(s.client.dialect(m)...)
+		return s.client.session.SendVolatile(s.client.dialect(m)...)
 	default:
-		_ = s.client.session.Send(s.client.dialect(m)...)
+		return s.client.session.Send(s.client.dialect(m)...) == nil
 	}
 }

@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/deadline"
 	"github.com/sioplug/sioplug/core/internal/packet"
 	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/core/internal/serial"
 )
 
 // Why clients are cut off that break the protocol.
@@ -32,10 +34,14 @@ type client struct {
 	partial *inbound // likewise: of a packet that is not complete
 	opened  int64    // when the session opened, in Unix milliseconds
 
+	line  serial.Line[queued] // what is to be run for its sockets
+	ahead atomic.Int64        // bytes that were read beyond the limits; see pressure.go
+
 	mu      sync.Mutex
 	sockets []*Socket // few
 	held    int       // sockets that have not run their last task
-	ready   []*Socket // with events that nobody handles yet
+	awaits  int       // acks that somebody waits for
+	reader  *Socket   // whose queue the read loop waits for; see pressure.go
 	wait    deadline.Item[*client]
 	ended   *DisconnectError
 }
@@ -92,15 +98,26 @@ func (c *client) Message(binary bool, p []byte) {
 }
 
 // cutOff ends the connection of a client that broke the protocol (SIO-BAD-1,
-// SIO-BAD-3).
+// SIO-BAD-3). A packet that meets the end of its session breaks nothing.
 func (c *client) cutOff(err error) {
-	if rescue.Panicked(err) {
+	if c.gone() {
+		return
+	}
+	switch {
+	case rescue.Panicked(err):
 		attrs := append([]slog.Attr{slog.String("address", c.session.ClientIP())}, errAttrs(err)...)
 		c.server.log().LogAttrs(context.Background(), slog.LevelError, "decoding a packet failed", attrs...)
-	} else {
+	case !errors.Is(err, ErrDisconnected):
 		c.server.debug("client broke the protocol", slog.String("address", c.session.ClientIP()), errAttr(err))
 	}
 	c.session.Close(err)
+}
+
+// gone reports whether the session has ended.
+func (c *client) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended != nil
 }
 
 // handle handles a packet. If it is for a handler, in carries it there.
@@ -113,7 +130,7 @@ func (c *client) handle(p packet.Packet, in *inbound) error {
 	}
 	s := c.socket(p.Namespace)
 	switch {
-	case s == nil || !s.Connected():
+	case s == nil || !s.heard():
 		return errNotInNamespace
 	case p.Type == packet.Event:
 		s.event(p, in)
@@ -150,11 +167,10 @@ func (c *client) connect(p packet.Packet) error {
 	in := new(inbound)
 	in.init(s, taskConnect)
 	in.event = eventConnect
-	idle, err := s.queue.Push(queued{in})
-	if idle {
-		c.hasWork(s)
+	if _, err := s.queue.Push(queued{in}); err == nil { // otherwise the socket has been ended meanwhile
+		c.line.Add(&s.queue)
 	}
-	return err
+	return nil
 }
 
 const invalidNamespace = "Invalid namespace"
@@ -168,54 +184,8 @@ func (c *client) reject(namespace, why string) error {
 	return err
 }
 
-// Work implements [engine.Worker]: it handles packets. A handler may end the
-// goroutine; then another one goes on with the other sockets' packets.
-func (c *client) Work() {
-	exited := true
-	defer func() {
-		if exited {
-			go c.Work() // ends with the handlers
-		}
-	}()
-	c.workOff()
-	exited = false
-}
-
-func (c *client) workOff() {
-	for {
-		c.mu.Lock()
-		if len(c.ready) == 0 {
-			c.mu.Unlock()
-			return
-		}
-		s := c.ready[0]
-		n := copy(c.ready, c.ready[1:])
-		c.ready[n] = nil
-		c.ready = c.ready[:n]
-		if n > 0 {
-			go c.Work() // ends with the handlers: those of this socket must not hold up the others
-		}
-		c.mu.Unlock()
-		s.queue.Run()
-	}
-}
-
-// workElsewhere has another goroutine do what Work would do, because the one
-// that would call it next has to wait for it.
-func (c *client) workElsewhere() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.ready) > 0 {
-		go c.Work() // ends with the handlers
-	}
-}
-
-// hasWork notes that a socket's queue is to be run by Work.
-func (c *client) hasWork(s *Socket) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.ready = append(c.ready, s)
-}
+// Work implements [engine.Worker]: it handles packets.
+func (c *client) Work(turn uint32) { c.line.Work(turn) }
 
 // add puts a new socket into the table, unless its namespace has one already or
 // the client has gone.

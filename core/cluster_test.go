@@ -169,3 +169,50 @@ func TestSIO_CSR_12_ClientsMissNothingOfOtherServers(t *testing.T) {
 		}
 	})
 }
+
+// An argument that can be encoded once.
+type oneTime struct{ encoded *int }
+
+func (o oneTime) MarshalJSON() ([]byte, error) {
+	if *o.encoded++; *o.encoded > 1 {
+		return nil, errors.New("encoded already")
+	}
+	return []byte("1"), nil
+}
+
+// It was encoded for each child of a parent, after others had been asked, whose
+// answers nobody waited for when that failed.
+func TestServersAreAskedWithWhatWasEncodedOnce(t *testing.T) {
+	cluster(t, 2, sio.Options{}, func(t *testing.T, fl *fleet) {
+		var parents []*sio.Namespace
+		for i, srv := range fl.servers {
+			parent := srv.OfFunc(func(string, *sio.Handshake) bool { return true })
+			parent.OnServerEvent("ask", func(_ context.Context, a sio.Args) (any, error) {
+				var n int
+				time.Sleep(100 * time.Millisecond)
+				return n, a.Bind(&n)
+			})
+			fl.clients[i].Connect("/child1", "")
+			fl.clients[i].Connect("/child2", "")
+			parents = append(parents, parent)
+		}
+		synctest.Wait()
+		sum := 0
+		for a := range sio.ServerSideEmitWithAck[int](t.Context(), parents[0], "ask", oneTime{new(int)}) {
+			must(t, a.Err)
+			sum += a.Value
+		}
+		if sum != 2 {
+			t.Errorf("the sum of the answers is %d", sum)
+		}
+		for range 10 { // a goroutine that stayed would keep the bubble
+			failed := oneTime{new(int)}
+			*failed.encoded = 1
+			for a := range sio.ServerSideEmitWithAck[int](t.Context(), parents[0], "ask", failed) {
+				if a.Err == nil {
+					t.Error("no error")
+				}
+			}
+		}
+	})
+}

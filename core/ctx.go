@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/sioplug/sioplug/core/internal/packet"
 	"github.com/sioplug/sioplug/core/internal/rescue"
@@ -79,7 +80,51 @@ func (c *Ctx) Context() context.Context {
 	if c.ctx != nil {
 		return c.ctx
 	}
-	return c.Socket.Context()
+	return (*taskContext)(c.in)
+}
+
+// A taskContext is the socket's context, and tells which task it was given to: see
+// taskOf. It is no copy, because every handler may ask for it.
+type taskContext inbound
+
+func (t *taskContext) socket() context.Context { return t.ctx.Socket.Context() }
+
+// Deadline implements [context.Context].
+func (t *taskContext) Deadline() (deadline time.Time, ok bool) { return t.socket().Deadline() }
+
+// Done implements [context.Context].
+func (t *taskContext) Done() <-chan struct{} { return t.socket().Done() }
+
+// Err implements [context.Context].
+func (t *taskContext) Err() error { return t.socket().Err() }
+
+// Value implements [context.Context].
+func (t *taskContext) Value(key any) any {
+	if key == (taskKey{}) {
+		return (*inbound)(t)
+	}
+	return t.socket().Value(key)
+}
+
+type taskKey struct{}
+
+// taskOf returns the task whose handler ctx was given to, nil if it is not known.
+func taskOf(ctx context.Context) *inbound {
+	in, _ := ctx.Value(taskKey{}).(*inbound)
+	return in
+}
+
+// yield is called by a task that is about to wait for others, and may be nil. If it
+// keeps its client's next tasks waiting, or its connection from being read, these
+// go on.
+func (in *inbound) yield() {
+	if in == nil {
+		return
+	}
+	c := in.ctx.client
+	if turn, passed := c.line.Pass(queued{in}); passed {
+		c.session.Yield(turn)
+	}
 }
 
 // WithContext returns a copy of c whose context is ctx, to be handed on by

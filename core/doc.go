@@ -148,11 +148,12 @@
 //
 // # Concurrency
 //
-// All methods are safe for concurrent use. The handlers of one socket run one
-// at a time, in the order in which the client sent; those of different sockets
-// run in parallel. A handler that takes long holds up the events behind it, and
-// when too many wait, the client: see [Options.MaxPendingEvents]. To let others
-// pass, start a goroutine; the Ctx may be kept.
+// All methods are safe for concurrent use. The handlers of one client run one at a
+// time, in the order in which it sent, whatever the namespace. One that takes longer
+// than a tenth of a second holds up its own socket's events alone: see [Handler].
+// When too many wait, the client has to: see [Options.MaxPendingEvents]. To let
+// others pass, start a goroutine; the Ctx may be kept. Handlers of different clients
+// run in parallel.
 //
 // Emitting never waits. What a client does not read fast enough is queued, up to
 // [Options.MaxSendBuffer], and then the client is disconnected. Volatile events,

@@ -19,6 +19,8 @@ var (
 	ErrAckSent       = errors.New("sio: the event was acknowledged already")
 	ErrNoAck         = errors.New("sio: the client did not ask for an acknowledgement")
 	ErrReservedEvent = errors.New("sio: reserved event name")
+	ErrAckBlocked    = errors.New("sio: the client's acknowledgement cannot be read, because too many events that it sent before wait for handlers: wait for it outside of the handler, or raise Options.MaxPendingBytes")
+	ErrNotReady      = errors.New("sio: the client was not ready to receive, so the volatile event was dropped")
 
 	// ErrTooManyAttachments is for a packet with more binary values than
 	// [Options.MaxSendAttachments].
@@ -152,7 +154,8 @@ func (s *Socket) causedByClient(err error) bool {
 	gone := s.state.Load() == stateDisconnected
 	caused := false
 	_ = rescue.Apart(func() error { // if its methods fail, it is the application's
-		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, errNoAnswer, ErrTooManyAttachments, ErrPlaceholder) || gone && isAny(err, context.Canceled)
+		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer,
+			ErrTooManyAttachments, ErrPlaceholder) || gone && isAny(err, context.Canceled)
 		return nil
 	})
 	return caused

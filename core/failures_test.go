@@ -174,17 +174,23 @@ func TestUndecodableArgumentIsInvalidPayload(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		srv.On("bind", sio.Bind(func(c *sio.Ctx, _ post) error { return c.Ack() }))
 		srv.On("reply", sio.Reply(func(*sio.Ctx, post) (int, error) { return 1, nil }))
-		srv.On("second", func(c *sio.Ctx) error { return errors.Join(c.Bind(nil, new(int)), c.Ack()) })
+		srv.On("second", func(c *sio.Ctx) error {
+			if err := c.Bind(nil, new(int)); err != nil {
+				return err
+			}
+			return c.Ack("fits")
+		})
 		c := d.WebSocket(t)
 		c.Connect("/", "")
 		for _, event := range []string{
 			`["bind",{"text":1}]`, `["bind"]`, `["bind","` + secret + `"]`, `["reply",[]]`, `["reply"]`,
+			`["second",1,"` + secret + `"]`, `["second",1]`, `["second",1,{}]`, `["second"]`,
 		} {
 			c.Send("421" + event)
 			c.Want(`431[{"error":{"message":"invalid payload"}}]`)
 		}
-		c.Send(`421["bind",{"text":"x","more":1},"surplus"]`)
-		c.Want("431[]")
+		c.Send(`421["bind",{"text":"x","more":1},"surplus"]`, `422["second","of no interest",2]`)
+		c.Want("431[]", `432["fits"]`)
 	})
 }
 

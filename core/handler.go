@@ -7,8 +7,14 @@ import (
 )
 
 // A Handler handles one inbound packet. Its error goes where [Error] says; a
-// panic counts as an error. Handlers of one socket run one at a time, in the
-// order in which the client sent; those of different sockets run in parallel.
+// panic counts as an error.
+//
+// Handlers of one socket run one at a time, in the order in which the client sent.
+// Those of one client begin in the order in which it sent, whatever the namespace:
+// one begins when the one before has returned. There is an exception, so that a slow
+// handler does not hold up the client's other namespaces. If it takes longer than a
+// tenth of a second, or waits for an acknowledgement (see [Socket.EmitWithAck]), the
+// other namespaces go on in parallel. Handlers of different clients run in parallel.
 type Handler func(c *Ctx) error
 
 // A Middleware wraps a Handler. It runs next to let the packet through, or

@@ -9,17 +9,8 @@ func (s *Socket) event(p packet.Packet, in *inbound) {
 	in.ctx.args, in.acks, in.ackID = p.Args, p.HasID, p.ID
 	in.event, in.route = s.ns.route(&p)
 	// An error means that the socket has ended meanwhile.
-	if idle, _ := s.queue.PushWait(queued{in}, s.ns.server.opts.pending(), s.holding); idle {
-		s.client.hasWork(s)
-	}
-}
-
-// runIf starts a goroutine for the last of the socket's tasks if nobody runs them:
-// it does not come from what the client sent (see [client.Work]), and whoever
-// ended the socket must not wait for handlers.
-func (s *Socket) runIf(idle bool) {
-	if idle {
-		go s.queue.Run() // Shutdown waits for the last task
+	if _, err := s.queue.PushWait(queued{in}, s.ns.server.opts.pending(), (*source)(s)); err == nil {
+		s.client.line.Add(&s.queue)
 	}
 }
 
@@ -31,19 +22,6 @@ func (n *Namespace) route(p *packet.Packet) (string, *endpoint) {
 		return e.name, e
 	}
 	return p.EventName(), r.unknown
-}
-
-// holding is called when reading has to wait for handlers. Pongs are not read
-// meanwhile, so the heartbeat has to wait too; unless a handler waits for an
-// ack while its client sends more than even that allows, when the ping timeout
-// is the way out.
-func (s *Socket) holding(relaxed bool) (over func()) {
-	s.client.workElsewhere()
-	if relaxed {
-		return func() {}
-	}
-	s.client.session.Hold()
-	return s.client.session.Release
 }
 
 // finish is the last task of a socket: it says goodbye and leaves the rooms.

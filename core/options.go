@@ -69,6 +69,16 @@ type Options struct {
 	// nothing is lost and the client is slowed down. MaxPendingBytes also bounds the
 	// auth payloads of the namespaces that a client waits to be accepted in: beyond
 	// that it is refused with "too much auth data".
+	//
+	// While a pong or an acknowledgement of the client is awaited, reading goes on
+	// beyond these limits, because it may come behind those events. Then 8 times
+	// MaxPendingBytes more may wait, for all sockets of the client together. When
+	// this is used up, those who wait for acknowledgements get [ErrAckBlocked].
+	// From clients of AllowEIO3 a ping is always awaited.
+	//
+	// A client that has gone is noticed after PingInterval + PingTimeout, whatever
+	// waits; polls count as pongs. A WebSocket that cannot be read, because all of
+	// this is used up, is kept for 4 times PingInterval + PingTimeout.
 	MaxPendingEvents int
 	MaxPendingBytes  int
 

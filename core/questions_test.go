@@ -3,6 +3,7 @@ package sio_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -272,28 +273,172 @@ func TestOnConnectAsksItsOwnClient(t *testing.T) {
 	})
 }
 
-// A client that hides its answer behind a flood cannot block a handler for
-// ever: it does not answer pings either.
-func TestAnswerBehindAFloodEndsWithThePingTimeout(t *testing.T) {
-	bubble(t, &sio.Options{MaxPendingEvents: 4}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
-		errs := make(chan error, 1)
-		srv.On("ask me", func(c *sio.Ctx) error {
-			_, err := c.EmitWithAck(c.Context(), "question", 1)
-			errs <- err
-			return err
+// More events than may wait came before the answer: nobody read it, and the client
+// was disconnected for not answering pings.
+func TestAnAnswerBehindThousandsOfEventsIsFound(t *testing.T) {
+	for name, open := range transports() {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				for who, f := range askers(srv) {
+					n := 600
+					if who == "handler" {
+						n = 5000
+					}
+					var s story
+					ns := srv.Of("/" + who)
+					handled := 0
+					ns.On("event", func(*sio.Ctx) error { handled++; return nil })
+					ns.On("ask", func(c *sio.Ctx) error {
+						err := f(c)
+						s.add("%v, %d handled", err, handled)
+						return c.Ack()
+					})
+					c := open(t, d)
+					c.Connect("/"+who, "")
+					start := time.Now()
+					prefix := "42/" + who + ","
+					c.Send(append([]string{prefix + `1["ask"]`}, slices.Repeat([]string{prefix + `["event"]`}, n)...)...)
+					id, _ := strings.CutSuffix(strings.TrimPrefix(c.Next(), prefix), theQuestion)
+					c.Send("43/" + who + "," + id + "[1]")
+					c.Want("43/" + who + ",1[]")
+					synctest.Wait()
+					s.want(t, "<nil>, 0 handled")
+					if took := time.Since(start); handled != n || took > grace {
+						t.Errorf("%s: %d of %d events handled, after %v", who, handled, n, took)
+					}
+				}
+			})
 		})
+	}
+}
+
+// askers are ways for a handler to wait for its own client.
+func askers(srv *sio.Server) map[string]func(c *sio.Ctx) error {
+	broadcast := func(ctx context.Context, b sio.Broadcast) error {
+		err := errors.New("nobody was asked")
+		for a := range sio.BroadcastWithAck[int](ctx, b, "question", 1) {
+			err = a.Err
+		}
+		return err
+	}
+	return map[string]func(c *sio.Ctx) error{
+		"handler": func(c *sio.Ctx) error {
+			_, err := c.EmitWithAck(context.Background(), "question", 1)
+			return err
+		},
+		"goroutine": func(c *sio.Ctx) error {
+			err := make(chan error)
+			go func() {
+				_, e := sio.EmitWithAck[int](context.Background(), c.Socket, "question", 1)
+				err <- e
+			}()
+			return <-err
+		},
+		"broadcast":  func(c *sio.Ctx) error { return broadcast(c.Context(), c.Namespace().To()) },
+		"background": func(c *sio.Ctx) error { return broadcast(context.Background(), srv.Of(c.Namespace().Name()).To()) },
+	}
+}
+
+// Beyond what may be read ahead, who waits is told why, nothing is lost, and the
+// client stays.
+func TestAnAnswerThatCannotBeReadIsAnErrorAtOnce(t *testing.T) {
+	const n, bytes = 500, 10_000
+	for name, open := range transports() {
+		for who := range askers(nil) {
+			t.Run(name+" "+who, func(t *testing.T) {
+				opts := &sio.Options{MaxPendingEvents: 4, MaxPendingBytes: bytes}
+				bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+					why := reasons(srv.Namespace)
+					errs := make(chan error, 10)
+					handled := 0
+					srv.On("event", func(*sio.Ctx) error { handled++; return nil })
+					srv.On("ask", func(c *sio.Ctx) error { errs <- askers(srv)[who](c); return c.Ack() })
+					echo(srv.Namespace)
+					c := open(t, d)
+					c.Connect("/", "")
+					start := time.Now()
+					go func() {
+						_ = c.TrySend(append([]string{`421["ask"]`}, slices.Repeat([]string{`42["event"]`}, n)...)...)
+					}()
+					if err := <-errs; !errors.Is(err, sio.ErrAckBlocked) {
+						t.Errorf("error %v", err)
+					}
+					id := asked(t, c, theQuestion)
+					c.Want("431[]")
+					c.Send("43" + id + "[1]") // too late, and no harm
+					mustEcho(t, c)
+					synctest.Wait()
+					if took := time.Since(start); took > grace || handled != n {
+						t.Errorf("%d of %d events handled, after %v", handled, n, took)
+					}
+					if len(why) != 0 {
+						t.Errorf("disconnected: %s", <-why)
+					}
+				})
+			})
+		}
+	}
+}
+
+// The events that are in the way are another namespace's.
+func TestAnAnswerBehindEventsOfAnotherNamespaceIsFound(t *testing.T) {
+	for name, open := range transports() {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, &sio.Options{MaxPendingEvents: 4}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				release := make(chan struct{})
+				srv.Of("/stuck").On("event", func(*sio.Ctx) error { <-release; return nil })
+				got := make(chan *sio.Socket, 1)
+				srv.OnConnect(func(c *sio.Ctx) error { got <- c.Socket; return nil })
+				c := open(t, d)
+				c.Connect("/stuck", "")
+				c.Connect("/", "")
+				s := <-got
+				c.Send(slices.Repeat([]string{`42/stuck,["event"]`}, 3)...)
+				q := ask(t.Context(), s)
+				id := asked(t, c, theQuestion)
+				c.Send(append(slices.Repeat([]string{`42/stuck,["event"]`}, 1000), "43"+id+"[1]")...)
+				<-q.done
+				must(t, q.err)
+				close(release)
+			})
+		})
+	}
+}
+
+// Whoever asks when nothing can be read any more learns that, too.
+func TestAskingWhenNothingIsReadAnyMore(t *testing.T) {
+	bubble(t, &sio.Options{MaxPendingEvents: 4, MaxPendingBytes: 1000}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		got := make(chan *sio.Socket, 1)
+		release := make(chan struct{})
+		srv.OnConnect(func(c *sio.Ctx) error { got <- c.Socket; return nil })
+		srv.On("event", func(*sio.Ctx) error { <-release; return nil })
 		c := d.WebSocket(t)
 		c.Connect("/", "")
-		go func() {
-			packets := []string{`421["ask me"]`}
-			for range 10_000 {
-				packets = append(packets, `42["other",1]`)
+		s := <-got
+		go func() { _ = c.TrySend(slices.Repeat([]string{`42["event"]`}, 1000)...) }()
+		synctest.Wait()
+		for range 3 {
+			q := ask(t.Context(), s)
+			asked(t, c, theQuestion)
+			if <-q.done; !errors.Is(q.err, sio.ErrAckBlocked) {
+				t.Errorf("error %v", q.err)
 			}
-			_ = c.TrySend(append(packets, "431[]")...) // it is cut off in the middle
-		}()
-		if err := <-errs; !errors.Is(err, sio.ErrDisconnected) {
-			t.Errorf("got %v", err)
 		}
-		c.Abort()
+		close(release)
+	})
+}
+
+func TestAConnectMiddlewareCannotAskASocketThatIsNotConnected(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		errs := make(chan error, 1)
+		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+			_, err := c.EmitWithAck(context.Background(), "question", 1)
+			errs <- err
+			return nil
+		}))
+		d.WebSocket(t).Connect("/", "")
+		if err := <-errs; !errors.Is(err, sio.ErrNotConnected) {
+			t.Errorf("error %v", err)
+		}
 	})
 }

@@ -40,7 +40,7 @@ type oldClient struct{ *client }
 func (c oldClient) Opened() {
 	// It can only fail because the session has ended, which others tell.
 	_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
-	c.workElsewhere() // nobody calls Work yet
+	c.line.Start() // nobody calls Work yet
 }
 
 // fromOld returns a packet of an old client as one of revision 5. Its CONNECT

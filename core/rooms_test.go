@@ -51,8 +51,14 @@ func (cr *crowd) want(t *testing.T, what string, send func() error, names ...str
 		}
 		must(t, s.Emit("end"))
 		received := 0
-		for c.Next() != head+`["end"]` {
-			received++
+		for {
+			got := c.Next()
+			if got == head+`["end"]` {
+				break
+			}
+			if !strings.HasPrefix(got, "b") { // which belongs to the packet before
+				received++
+			}
 		}
 		want := 0
 		if slices.Contains(names, name) {
@@ -95,7 +101,8 @@ func TestSIO_BC_2_BC_3_BC_4_BC_5_BC_8_Targets(t *testing.T) {
 			"but me, but him": {cr.sockets["ab"].Broadcast().Except(id("a")), []string{"b", "abc", "c"}},
 		} {
 			cr.want(t, what, func() error { return tt.to.Emit("event", 1) }, tt.want...)
-			cr.want(t, what+" with binary", func() error { return tt.to.Emit("event") }, tt.want...)
+			cr.want(t, what+" without arguments", func() error { return tt.to.Emit("event") }, tt.want...)
+			cr.want(t, what+" with binary", func() error { return tt.to.Emit("event", []byte{1, 2, 3}) }, tt.want...)
 		}
 		cr.want(t, "server", func() error { return srv.Emit("event") }, "a", "b", "ab", "abc", "c")
 	})

@@ -62,14 +62,13 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // (SIO-CU-6). An element with Err and no Server says that some did not answer.
 func ServerSideEmitWithAck[T any](ctx context.Context, n *Namespace, event string, args ...any) iter.Seq[Ack[T]] {
 	return decodeAcks[T](func(yield func(Ack[Args]) bool) {
+		m, err := n.serverMessage(event, args) // one for all, before anybody is asked
+		if err != nil {
+			yield(Ack[Args]{Err: err})
+			return
+		}
 		q := newQuestion(ctx, n.server.wire.codec)
 		for _, n := range n.members() {
-			m, err := n.serverMessage(event, args)
-			if err != nil {
-				q.cancel()
-				yield(Ack[Args]{Err: err})
-				return
-			}
 			q.putToOthers(n, m)
 		}
 		q.answers(ctx, yield)

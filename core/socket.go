@@ -45,7 +45,8 @@ type Socket struct {
 // The states of a socket.
 const (
 	stateConnecting   uint32 = iota // the connect chain runs
-	stateConnected                  // accepted
+	stateAccepted                   // the answer to CONNECT is being queued: nothing else may be sent
+	stateConnected                  // it has been queued
 	stateDisconnected               // the last functions may still run
 )
 
@@ -63,6 +64,13 @@ func (s *Socket) Namespace() *Namespace { return s.ns }
 
 // Connected reports whether the client was accepted and has not left.
 func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
+
+// heard reports whether packets of the client are handled. It may have the answer to
+// its CONNECT before we have noted that this is queued.
+func (s *Socket) heard() bool {
+	state := s.state.Load()
+	return state == stateAccepted || state == stateConnected
+}
 
 // Context returns a context that ends when the socket is disconnected;
 // [context.Cause] then gives a [*DisconnectError]. It has the values of the
@@ -146,7 +154,7 @@ func (s *Socket) check() error {
 	switch s.state.Load() {
 	case stateConnected:
 		return nil
-	case stateConnecting:
+	case stateConnecting, stateAccepted:
 		return ErrNotConnected
 	default:
 		return s.whyEnded()
@@ -257,12 +265,14 @@ func (s *Socket) accept() bool {
 }
 
 // enter makes the socket a member of its namespace. The answer to its CONNECT is
-// queued before anybody can find the socket, so that it comes before all else.
+// queued before anybody can find the socket, and before whoever has it from the
+// connect chain can emit, so that it comes before all else.
 func (s *Socket) enter(answer []*frame.Frame) {
 	s.ns.index.Add(&s.member, s, s.id, func() bool {
-		s.accepted = s.state.CompareAndSwap(stateConnecting, stateConnected)
+		s.accepted = s.state.CompareAndSwap(stateConnecting, stateAccepted)
 		if s.accepted {
 			_ = s.client.session.Send(answer...) // if the session has just ended, the socket is told in a moment
+			s.state.CompareAndSwap(stateAccepted, stateConnected)
 		}
 		return s.accepted
 	})
@@ -307,11 +317,13 @@ func (s *Socket) end(why *DisconnectError, drop bool) bool {
 	s.mu.Unlock()
 
 	for _, w := range acks {
-		w.gone(s)
+		w.failed(s, why)
 	}
 	s.client.forget(s)
 	last := new(inbound)
 	last.init(s, taskDisconnect)
-	s.runIf(s.queue.Close(queued{last}, drop))
+	s.queue.Close(queued{last}, drop)
+	s.client.line.Add(&s.queue)
+	s.client.line.Start() // not here: whoever ends a socket must not wait for handlers
 	return true
 }

@@ -170,6 +170,8 @@ type Ack struct {
 	Data        []byte // JSON array of values
 	Attachments [][]byte
 	Gone        bool   // the client has disconnected instead
+	Dropped     bool   // it was not sent the event, which is volatile
+	Blocked     bool   // its answer cannot be read: too much that it sent before waits for handlers
 	Error       string // the handler of a ServerEvent failed: what others may know about it
 }
 

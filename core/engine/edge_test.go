@@ -45,8 +45,8 @@ func (h badHandler) Message(binary bool, p []byte) {
 	h.Handler.Message(binary, p)
 }
 
-func (h badHandler) Opened() { h.breaks("Opened") }
-func (h badHandler) Work()   { h.breaks("Work") }
+func (h badHandler) Opened()     { h.breaks("Opened") }
+func (h badHandler) Work(uint32) { h.breaks("Work") }
 
 func (h badHandler) Close(r engine.Reason, err error) {
 	h.closed.Add(1)

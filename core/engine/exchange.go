@@ -137,6 +137,17 @@ type Opener interface {
 // answer to them leaves together, too.
 type Worker interface {
 	// Work works on what was handed over. It may take its time: then messages
-	// go on coming, and Work may be called again before it has returned.
-	Work()
+	// go on coming, and Work may be called again before it has returned. turn is
+	// for [Session.Yield].
+	Work(turn uint32)
+}
+
+// A Reader is a [Handler] whose Message waits between [Session.Hold] and
+// [Session.Release].
+type Reader interface {
+	// ReadOn is called when the session awaits a sign of life that may come
+	// behind the message that is waiting: from now on
+	// [Session.AwaitsHeartbeat] returns true, and Message should go on if it
+	// can. ReadOn must not block.
+	ReadOn()
 }

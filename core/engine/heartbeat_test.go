@@ -206,15 +206,19 @@ func TestHeartbeatUpgrade(t *testing.T) {
 	})
 }
 
+// unread is how long a WebSocket may be on hold without being read.
+const unread = 4 * (interval + timeout)
+
 // While a handler keeps the session from being read, pongs are not heard. That
-// must not cost an honest client its connection; see Session.Hold.
+// must not cost an honest client its connection, nor keep one for ever that has
+// gone; see Session.Hold.
 func TestHeartbeatHeld(t *testing.T) {
 	story(t, "Hold suspends the wait for a pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		pinged(t, c)
 		time.Sleep(timeout - 1)
 		p.Session.Hold()
-		time.Sleep(time.Hour)
+		time.Sleep(unread - 1)
 		same(t, "open", p.Open(), true)
 		p.Session.Release()
 		released := time.Now()
@@ -222,12 +226,27 @@ func TestHeartbeatHeld(t *testing.T) {
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "the wait starts anew", end.At.Sub(released), timeout)
 	})
+	story(t, "a held WebSocket that is never read ends, at a ping", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		c, p := openWebSocket(t, k)
+		time.Sleep(time.Second)
+		p.Session.Hold()
+		start := time.Now()
+		end := p.End()
+		same(t, "reason", end.Reason, engine.PingTimeout)
+		if after := end.At.Sub(start); after < unread || after > unread+interval {
+			t.Errorf("after %v", after)
+		}
+		for range unread / interval { // it was pinged all the time
+			pinged(t, c)
+		}
+		next(t, c, "close")
+	})
 	story(t, "EIO-HB-7 a held client goes on being pinged, or it would give up", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		last := time.Now()
 		time.Sleep(time.Second)
 		p.Session.Hold()
-		for range 10 {
+		for range unread / interval {
 			at := pinged(t, c)
 			same(t, "ping after", at.Sub(last), interval)
 			last = at
@@ -252,25 +271,35 @@ func TestHeartbeatHeld(t *testing.T) {
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(last), timeout)
 	})
+	story(t, "EIO-HB-7 held and released again and again", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		c, p := openWebSocket(t, k)
+		k.Go(func() {
+			for p.Open() {
+				p.Session.Hold()
+				time.Sleep(timeout / 3)
+				p.Session.Release()
+			}
+		})
+		for start, last := time.Now(), pinged(t, c); last.Sub(start) < 10*unread; {
+			at := pinged(t, c)
+			if after := at.Sub(last); after > interval+timeout {
+				t.Fatalf("ping after %v: the client has given up", after)
+			}
+			last = at
+		}
+		same(t, "open", p.Open(), true)
+		p.Session.Close(nil)
+	})
 	story(t, "Hold counts", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		pinged(t, c)
 		p.Session.Hold()
 		p.Session.Hold()
 		p.Session.Release()
-		time.Sleep(time.Hour)
+		time.Sleep(unread - 1)
 		same(t, "open", p.Open(), true)
 		p.Session.Release()
 		same(t, "reason", p.End().Reason, engine.PingTimeout)
-	})
-	story(t, "Hold of a polling session", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
-		p := k.OpenPolling()
-		same(t, "poll", p.Get(), "200 2")
-		p.Session.Hold()
-		time.Sleep(time.Hour)
-		same(t, "POST finds it", p.Post("3"), "200 ok")
-		p.Session.Release()
-		same(t, "open", p.Open(), true)
 	})
 	story(t, "Release behind the end", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
@@ -280,5 +309,41 @@ func TestHeartbeatHeld(t *testing.T) {
 		next(t, c, "close")
 		time.Sleep(time.Hour)
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
+	})
+}
+
+// Polls are heard, whatever a POST waits for.
+func TestHeartbeatHeldOverPolling(t *testing.T) {
+	story(t, "a client that polls no more is gone", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		start := time.Now()
+		p.Session.Hold()
+		end := p.End()
+		same(t, "reason", end.Reason, engine.PingTimeout)
+		same(t, "after", end.At.Sub(start), interval+timeout)
+		p.Session.Release()
+	})
+	story(t, "a client that goes on polling is not", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		p.Session.Hold()
+		for range 100 {
+			same(t, "poll", p.Get(), "200 2")
+			time.Sleep(timeout - 1)
+		}
+		same(t, "open", p.Open(), true)
+		p.Session.Release()
+		same(t, "post", p.Post("3"), "200 ok")
+		same(t, "poll", p.Get(), "200 2")
+		same(t, "open", p.Open(), true)
+	})
+	story(t, "one whose poll is parked when the hold begins is not", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		same(t, "poll", p.Get(), "200 2")
+		poll := p.Poll()
+		synctest.Wait()
+		p.Session.Hold()
+		same(t, "poll", poll.Wait().String(), "200 2") // the next ping, and not the end
+		same(t, "open", p.Open(), true)
+		p.Session.Release()
 	})
 }

@@ -170,6 +170,7 @@ func (s *Session) takePoll(x *visit) (b batch, parked *poll, ref *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	late := s.probe != nil && s.probe.answered
+	s.polled()
 	switch {
 	case s.state == stateClosed:
 		return b, nil, unknownSession(s.id)
@@ -445,7 +446,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 	if s.worker() != nil {
 		defer func() {
 			// Not here: the client waits for the answer before it sends more.
-			go s.work() // ends with the handlers, whose context the session's end cancels
+			go s.work(noTurn) // ends with the handlers, whose context the session's end cancels
 		}()
 	}
 	return rescue.Apart(func() error {

@@ -241,19 +241,18 @@ func (s *Session) answerPing() {
 	}
 }
 
-// awaitPing starts the wait for a ping, unless the session is on hold; mu is
-// held.
-func (s *Session) awaitPing() {
-	if s.beat.held == 0 {
-		s.server.clientPings.Set(&s.beat.item, s)
-	}
-}
+// awaitPing starts the wait for a ping; mu is held.
+func (s *Session) awaitPing() { s.server.clientPings.Set(&s.beat.item, s) }
 
 // pingOverdue ends the session of a client that did not ping in time
-// (EIO-HB-21).
+// (EIO-HB-21). A deaf session has more time: see Hold.
 func (s *Session) pingOverdue() {
 	s.mu.Lock()
-	overdue := s.state == stateOpen && s.beat.held == 0 && s.server.clientPings.Passed(&s.beat.item)
+	overdue := s.state == stateOpen && s.server.clientPings.Passed(&s.beat.item)
+	if overdue && s.deaf() && !s.unread() {
+		s.awaitPing()
+		overdue = false
+	}
 	s.mu.Unlock()
 	if overdue {
 		s.end(PingTimeout, nil, farewell{discard: true})

@@ -351,9 +351,9 @@ func TestRevision3Heartbeat(t *testing.T) {
 		c, p := dialOld(t, k, "")
 		p.Session.Hold()
 		p.Session.Hold()
-		time.Sleep(time.Hour)
+		time.Sleep(unread / 2)
 		p.Session.Release()
-		time.Sleep(time.Hour)
+		time.Sleep(unread/2 - 1)
 		c.Text("2")
 		next(t, c, "3")
 		p.Session.Release()
@@ -362,6 +362,25 @@ func TestRevision3Heartbeat(t *testing.T) {
 		same(t, "after", p.End().At.Sub(start), interval+timeout)
 		p.Session.Hold() // after the end
 		p.Session.Release()
+	})
+	story(t, "EIO-HB-21 but not for ever", eio3(), func(t *testing.T, k *enginetest.Kit) {
+		_, p := dialOld(t, k, "")
+		start := time.Now()
+		p.Session.Hold()
+		end := p.End()
+		same(t, "reason", end.Reason, engine.PingTimeout)
+		same(t, "after", end.At.Sub(start), unread)
+	})
+	story(t, "EIO-HB-21 over polling, polls count while a POST waits", eio3(), func(t *testing.T, k *enginetest.Kit) {
+		o := openOld(t, k, "")
+		o.Session.Hold()
+		for range 10 {
+			time.Sleep(interval + timeout - 1)
+			o.Send("x")
+			same(t, "poll", o.get(), "200 2:4x")
+		}
+		start := time.Now()
+		same(t, "after", o.End().At.Sub(start), interval+timeout)
 	})
 }
 

@@ -80,8 +80,8 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.hello.websocket = e.helloTail([]string{})
 	e.greeting = greeting(e.opts.InitialPacket)
 	e.compressors = newCompressors(&e.opts)
-	epoch := time.Now()
-	e.epoch = epoch
+	e.epoch = time.Now()
+	epoch := e.epoch
 	e.pings = deadline.NewList(epoch, e.opts.PingInterval, (*Session).ping)
 	e.pongs = deadline.NewList(epoch, e.opts.PingTimeout, (*Session).pongOverdue)
 	e.clientPings = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout, (*Session).pingOverdue)
@@ -95,6 +95,9 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.writers = flush.NewWorkers((*Session).flush)
 	return e
 }
+
+// now returns the time since the epoch.
+func (e *Server) now() time.Duration { return time.Since(e.epoch) }
 
 // Options returns the options in force. What they refer to must not be changed.
 func (e *Server) Options() Options { return e.opts }

@@ -29,7 +29,7 @@ const seldom = time.Second
 // where one message follows the other, growing a new one each time would cost
 // more than the handlers.
 type turn struct {
-	number  uint32
+	number  uint32 // from 1 on
 	working bool
 	last    time.Duration // when there was work; see deadline.Item.At
 }
@@ -47,7 +47,7 @@ func (l *link) Flush() (goOn bool) {
 		return true
 	}
 	number, first := l.beginWork()
-	s.work()
+	s.work(number)
 	mine := l.endWork(number)
 	if mine && first {
 		go l.run() // ends with the connection, or with the next handing over
@@ -90,6 +90,12 @@ func (l *link) endWork(number uint32) bool {
 func (l *link) handOver() {
 	s := l.session
 	s.mu.Lock()
+	l.handOverLocked()
+}
+
+// handOverLocked is handOver with mu held, which it gives up.
+func (l *link) handOverLocked() {
+	s := l.session
 	if !l.turn.working {
 		s.mu.Unlock()
 		return
@@ -142,24 +148,33 @@ func (l *link) resume(number uint32) bool {
 	return true
 }
 
-// Yield has the session read on if the calling goroutine is the one that reads
-// it. It is to be called by whoever waits for something that the client sends.
-func (s *Session) Yield() {
-	s.mu.Lock()
-	l := s.link
-	s.mu.Unlock()
-	if l != nil {
-		l.handOver()
+// noTurn is what work is done under that nobody waits for to read on.
+const noTurn = 0
+
+// Yield has the session read on, if the call of [Worker.Work] that was given turn
+// still keeps it from that. It is for work that waits: for something that the
+// client sends, for example.
+func (s *Session) Yield(turn uint32) {
+	if turn == noTurn {
+		return
 	}
+	s.mu.Lock()
+	if l := s.link; l != nil && l.turn.number == turn {
+		l.handOverLocked()
+		return
+	}
+	s.mu.Unlock()
 }
 
 // work calls the worker, if there is one. If that ends the goroutine, it sees to its
 // messages itself, and [link.resume] to the connection.
-func (s *Session) work() { s.worked(rescue.Call(s.callWorker)) }
+func (s *Session) work(turn uint32) {
+	s.worked(rescue.Call(func() error { return s.callWorker(turn) }))
+}
 
-func (s *Session) callWorker() error {
+func (s *Session) callWorker(turn uint32) error {
 	if w := s.worker(); w != nil {
-		w.Work()
+		w.Work(turn)
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
 		conn := websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)
-		l := &link{session: s, name: WebSocket, conn: conn, done: up.Done}
+		l := &link{session: s, name: WebSocket, conn: conn, done: up.Done, turn: turn{number: 1}}
 		if !e.loops.Enter() { // closed since we looked; it is too late for another answer
 			_ = conn.Close()
 			return l.release
@@ -78,7 +78,7 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 		}, func(err error) {
 			if err != nil {
 				l.session, run = x.opened, func() {}
-				l.ended(0, err)
+				l.ended(l.turn.number, err)
 			}
 		})
 		return run
@@ -154,7 +154,7 @@ func (l *link) ended(number uint32, err error) {
 		l.close()
 		return
 	}
-	rescue.Do(s.callWorker, func(failed error) { // what came last
+	rescue.Do(func() error { return s.callWorker(noTurn) }, func(failed error) { // what came last
 		s.worked(failed)
 		l.part(err)
 		s.forgetLink()

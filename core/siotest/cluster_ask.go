@@ -33,7 +33,8 @@ func replyInWords(r *adapter.Reply) string {
 		if r.Ack.Data == nil {
 			err = nil
 		}
-		return fmt.Sprintf("ack of %q: %s gone %t error %q (%v)", r.Ack.Socket, valuesInWords(args), r.Ack.Gone, r.Ack.Error, err)
+		return fmt.Sprintf("ack of %q: %s gone %t dropped %t blocked %t error %q (%v)",
+			r.Ack.Socket, valuesInWords(args), r.Ack.Gone, r.Ack.Dropped, r.Ack.Blocked, r.Ack.Error, err)
 	case r.Sockets != nil:
 		var b strings.Builder
 		for _, k := range r.Sockets {
@@ -142,9 +143,11 @@ func (s clusterSuite) answers(t *testing.T) {
 		switch k {
 		case adapter.Broadcast:
 			return []*adapter.Reply{
-				{Expected: []string{id + "a", id + "b"}},
+				{Expected: []string{id + "a", id + "b", id + "c", id + "d"}},
 				{Ack: &adapter.Ack{Socket: id + "b", Data: blob, Attachments: [][]byte{{9}}}},
 				{Ack: &adapter.Ack{Socket: id + "a", Gone: true}},
+				{Ack: &adapter.Ack{Socket: id + "c", Dropped: true}},
+				{Ack: &adapter.Ack{Socket: id + "d", Blocked: true}},
 			}
 		case adapter.ServerEvent:
 			if i == 1 {

@@ -79,6 +79,9 @@ func newServer(m mount, log *slog.Logger, n *notes, opts sio.Options) *sio.Serve
 	rooms(srv.Of("/rooms"))
 	rooms(srv.Of("/other rooms"))
 
+	for _, name := range []string{"/order/a", "/order/b"} {
+		srv.Of(name).On("echo", sio.Reply(func(_ *sio.Ctx, n int) (int, error) { return n, nil }))
+	}
 	order(srv.Of("/order/text"), func(n int) any { return n }, sio.Bind(receive))
 	order(srv.Of("/order/binary"), toBytes, sio.Bind(func(c *sio.Ctx, b []byte) error {
 		return receive(c, int(binary.BigEndian.Uint32(b)))

@@ -69,7 +69,7 @@ func (k *Kit) open(s *engine.Session) engine.Handler {
 type worker struct{ *Peer }
 
 // Work implements [engine.Worker].
-func (w worker) Work() { w.kit.Work(w.Peer) }
+func (w worker) Work(uint32) { w.kit.Work(w.Peer) }
 
 func (k *Kit) close() {
 	k.CloseAll()

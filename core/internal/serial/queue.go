@@ -1,4 +1,5 @@
-// Package serial runs the tasks of one owner in order and one at a time.
+// Package serial runs the tasks of one owner in order and one at a time, and those
+// of several owners in the order in which they came.
 package serial
 
 import (
@@ -40,8 +41,19 @@ func (l Limits) full(tasks, bytes int) bool { return tasks >= l.Tasks || bytes >
 // keep is the largest list whose memory an idle queue holds on to.
 const keep = 4
 
-// relaxed is how many times the limits apply while the queue is relaxed.
-const relaxed = 8
+// A Source is where the tasks of a queue come from, as far as it can be slowed
+// down: see [Queue.PushWait]. Its methods are called without a lock held.
+type Source interface {
+	// ReadAhead reports whether a task of that size is to be let in beyond the
+	// limits, because the source waits for something that may come behind it.
+	// Handled gives the bytes back; it must not block.
+	ReadAhead(bytes int) bool
+	Handled(bytes int)
+
+	// Hold is called before the source has to wait, Release afterwards.
+	Hold()
+	Release()
+}
 
 // A Queue holds tasks for whoever runs them. It has no goroutine: one that adds
 // a task to an idle queue is told so, and runs the tasks itself or has it done.
@@ -54,19 +66,20 @@ type Queue[T Task] struct {
 	bytes   int
 	running bool
 	closed  bool
-	relaxes int32
+	busy    bool          // guarded by its Line: one of its tasks runs
+	late    int           // likewise: so many tasks had their turn meanwhile
+	ahead   int           // bytes beyond the limits, which source wants to have back
+	source  Source        // set with ahead
 	space   chan struct{} // closed when a waiting Push should look again; nil if none waits
 }
 
 // Push adds a task, whatever waits already. It reports whether nobody runs the
-// tasks; then the caller has to see to it that [Queue.Run] is called.
+// tasks; then the caller has to see to it that [Queue.Run] is called, unless the
+// queue's tasks are run by a [Line].
 func (q *Queue[T]) Push(t T) (idle bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.closed {
-		return false, ErrClosed
-	}
-	return q.add(t), nil
+	return q.push(t)
 }
 
 // Offer is like [Queue.Push], but adds nothing, and returns [ErrFull], while the
@@ -84,51 +97,60 @@ func (q *Queue[T]) Offer(t T, l Limits) (idle bool, err error) {
 	}
 }
 
-// PushWait is like [Queue.Push], but waits while the queue is full. If it has
-// to wait, it first calls waiting, and the function returned by that when the
-// wait is over. waiting is told whether the queue is relaxed, that is, whether
-// even the raised limits are reached.
-func (q *Queue[T]) PushWait(t T, l Limits, waiting func(relaxed bool) (over func())) (idle bool, err error) {
+// PushWait is like [Queue.Push], but waits while the queue is full and from does
+// not want to be ahead of it. It asks that again after each task that has been
+// taken out, and after [Queue.Wake].
+func (q *Queue[T]) PushWait(t T, l Limits, from Source) (idle bool, err error) {
 	q.mu.Lock()
-	for q.full(l) && !q.closed {
+	if !q.full(l) || q.closed { // almost always
+		defer q.mu.Unlock()
+		return q.push(t)
+	}
+	var held, admitted bool
+	for !admitted && q.full(l) && !q.closed {
 		if q.space == nil {
 			q.space = make(chan struct{})
 		}
-		space, isRelaxed := q.space, q.relaxes > 0
+		space := q.space
 		q.mu.Unlock()
-		over := waiting(isRelaxed)
-		<-space
-		over()
+		if admitted = from.ReadAhead(t.Size()); !admitted {
+			if !held {
+				held = true
+				from.Hold()
+			}
+			<-space
+		}
 		q.mu.Lock()
 	}
-	defer q.mu.Unlock()
+	idle, err = q.push(t)
+	if err == nil && admitted {
+		q.ahead, q.source = q.ahead+t.Size(), from
+	}
+	q.mu.Unlock()
+	if err != nil && admitted {
+		from.Handled(t.Size())
+	}
+	if held {
+		from.Release()
+	}
+	return idle, err
+}
+
+// push is Push with mu held.
+func (q *Queue[T]) push(t T) (idle bool, err error) {
 	if q.closed {
 		return false, ErrClosed
 	}
 	return q.add(t), nil
 }
 
-func (q *Queue[T]) full(l Limits) bool {
-	if q.relaxes > 0 {
-		l.Tasks, l.Bytes = l.Tasks*relaxed, l.Bytes*relaxed
-	}
-	return l.full(len(q.tasks)-q.head, q.bytes)
-}
+func (q *Queue[T]) full(l Limits) bool { return l.full(len(q.tasks)-q.head, q.bytes) }
 
-// Relax raises the limits until the matching [Queue.Tighten]: a task waits for
-// something that comes from where the tasks come from.
-func (q *Queue[T]) Relax() {
+// Wake has a [Queue.PushWait] that waits ask its source again.
+func (q *Queue[T]) Wake() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.relaxes++
 	q.signal()
-}
-
-// Tighten takes a [Queue.Relax] back.
-func (q *Queue[T]) Tighten() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.relaxes--
 }
 
 // Close adds the last task; with drop, those that have not begun are dropped.
@@ -136,17 +158,23 @@ func (q *Queue[T]) Tighten() {
 // nothing.
 func (q *Queue[T]) Close(last T, drop bool) (idle bool) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if q.closed {
+		q.mu.Unlock()
 		return false
 	}
+	ahead, to := 0, q.source
 	if drop {
+		ahead, q.ahead = q.ahead, 0
 		clear(q.tasks)
 		q.tasks, q.head, q.bytes = q.tasks[:0], 0, 0
 	}
 	idle = q.add(last)
 	q.closed = true
 	q.signal()
+	q.mu.Unlock()
+	if ahead > 0 {
+		to.Handled(ahead)
+	}
 	return idle
 }
 
@@ -208,18 +236,24 @@ func (q *Queue[T]) run(t T) {
 // next takes the next task out, or notes that nobody runs them any more.
 func (q *Queue[T]) next() (t T, ok bool) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	if len(q.tasks) == q.head {
 		q.running = false
 		q.tasks, q.head = q.tasks[:0], 0
 		if cap(q.tasks) > keep {
 			q.tasks = nil
 		}
+		q.mu.Unlock()
 		return t, false
 	}
 	t, q.tasks[q.head] = q.tasks[q.head], t
 	q.head++
 	q.bytes -= t.Size()
+	back, to := min(q.ahead, t.Size()), q.source
+	q.ahead -= back
 	q.signal()
+	q.mu.Unlock()
+	if back > 0 {
+		to.Handled(back)
+	}
 	return t, true
 }

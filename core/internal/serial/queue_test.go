@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -103,14 +104,31 @@ func TestCloseRunsTheRestAndThenTheLast(t *testing.T) {
 	}
 }
 
+// A source lets as many bytes in beyond the limits as it has budget.
+type source struct {
+	budget atomic.Int64
+	asked  atomic.Int32 // so often
+	held   atomic.Int32 // holds without a release
+}
+
+func (s *source) ReadAhead(bytes int) bool {
+	s.asked.Add(1)
+	if s.budget.Add(-int64(bytes)) >= 0 {
+		return true
+	}
+	s.budget.Add(int64(bytes))
+	return false
+}
+
+func (s *source) Handled(bytes int) { s.budget.Add(int64(bytes)) }
+func (s *source) Hold()             { s.held.Add(1) }
+func (s *source) Release()          { s.held.Add(-1) }
+
 // pushWait pushes on a goroutine of its own and says when that is done.
-func pushWait(q *serial.Queue[task], tk task, l serial.Limits, waits *[]bool) <-chan error {
+func pushWait(q *serial.Queue[task], tk task, l serial.Limits, from *source) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		idle, err := q.PushWait(tk, l, func(relaxed bool) func() {
-			*waits = append(*waits, relaxed)
-			return func() {}
-		})
+		idle, err := q.PushWait(tk, l, from)
 		done <- err
 		if idle {
 			q.Run()
@@ -129,54 +147,87 @@ func TestPushWaitWaitsWhileFull(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var q serial.Queue[task]
-				var waits []bool
+				from := new(source)
 				log, gate := &logbook{}, make(chan struct{})
 				must(t, push(&q, task{n: 1, gate: gate, log: log}))
 				synctest.Wait() // it runs, so it waits no more
-				must(t, <-pushWait(&q, task{n: 2, log: log}, l, &waits))
-				must(t, <-pushWait(&q, task{n: 3, log: log}, l, &waits))
-				done := pushWait(&q, task{n: 4, log: log}, l, &waits)
+				must(t, <-pushWait(&q, task{n: 2, log: log}, l, from))
+				must(t, <-pushWait(&q, task{n: 3, log: log}, l, from))
+				done := pushWait(&q, task{n: 4, log: log}, l, from)
 				synctest.Wait()
-				if len(done) != 0 || !slices.Equal(waits, []bool{false}) {
-					t.Fatalf("full queue: done %d, waits %v", len(done), waits)
+				if len(done) != 0 || from.held.Load() != 1 {
+					t.Fatalf("full queue: done %d, held %d", len(done), from.held.Load())
+				}
+				q.Wake()
+				synctest.Wait()
+				if len(done) != 0 || from.held.Load() != 1 || from.asked.Load() != 2 {
+					t.Errorf("after Wake: done %d, held %d, asked %d", len(done), from.held.Load(), from.asked.Load())
 				}
 				close(gate)
 				must(t, <-done)
+				if from.held.Load() != 0 {
+					t.Error("still held")
+				}
 				log.want(t, 1, 2, 3, 4)
 			})
 		})
 	}
 }
 
-func TestRelaxLetsMoreInAndCloseWakes(t *testing.T) {
+func TestPushWaitReadsAheadWithinABudget(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var q serial.Queue[task]
-		var waits []bool
+		from := new(source)
 		l := serial.Limits{Tasks: 1, Bytes: 1000}
 		log, gate := &logbook{}, make(chan struct{})
 		must(t, push(&q, task{n: 1, gate: gate, log: log}))
 		synctest.Wait()
-		must(t, push(&q, task{n: 2, log: log}))
-		done := pushWait(&q, task{n: 3, log: log}, l, &waits)
+		must(t, <-pushWait(&q, task{n: 2, log: log}, l, from))
+		done := pushWait(&q, task{n: 3, log: log}, l, from)
 		synctest.Wait()
-		q.Relax()
+		from.budget.Store(35) // for three tasks of 10 bytes
+		q.Wake()
 		must(t, <-done)
-		for i := range 6 {
-			must(t, <-pushWait(&q, task{n: 4 + i, log: log}, l, &waits))
-		}
-		done = pushWait(&q, task{n: 10, log: log}, l, &waits)
+		must(t, <-pushWait(&q, task{n: 4, log: log}, l, from))
+		must(t, <-pushWait(&q, task{n: 5, log: log}, l, from))
+		done = pushWait(&q, task{n: 6, log: log}, l, from)
 		synctest.Wait()
-		if len(done) != 0 || !slices.Equal(waits, []bool{false, true}) {
-			t.Fatalf("full relaxed queue: done %d, waits %v", len(done), waits)
+		if len(done) != 0 || from.budget.Load() != 5 {
+			t.Fatalf("done %d, budget %d", len(done), from.budget.Load())
 		}
-		q.Tighten()
-		q.Close(task{n: 11, log: log}, true)
+		close(gate)
+		must(t, <-done)
+		log.want(t, 1, 2, 3, 4, 5, 6)
+		if got := from.budget.Load(); got != 35 {
+			t.Errorf("%d bytes of the budget are back, want 35", got)
+		}
+	})
+}
+
+func TestCloseWakesPushWaitAndGivesTheBudgetBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var q serial.Queue[task]
+		from := new(source)
+		from.budget.Store(10)
+		l := serial.Limits{Tasks: 1, Bytes: 1000}
+		log, gate := &logbook{}, make(chan struct{})
+		must(t, push(&q, task{n: 1, gate: gate, log: log}))
+		synctest.Wait()
+		must(t, <-pushWait(&q, task{n: 2, log: log}, l, from))
+		must(t, <-pushWait(&q, task{n: 3, log: log}, l, from))
+		done := pushWait(&q, task{n: 4, log: log}, l, from)
+		synctest.Wait()
+		q.Close(task{n: 5, log: log}, true)
 		if err := <-done; !errors.Is(err, serial.ErrClosed) {
 			t.Errorf("waiting push: %v", err)
 		}
 		close(gate)
-		log.want(t, 1, 11)
+		log.want(t, 1, 5)
+		if from.held.Load() != 0 || from.budget.Load() != 10 {
+			t.Errorf("held %d, budget %d", from.held.Load(), from.budget.Load())
+		}
 	})
 }
 

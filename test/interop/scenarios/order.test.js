@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ask, connected, mode, open, upgraded } from "../support/client.js";
+import { ask, connected, mode, open, openBeside, upgraded } from "../support/client.js";
 
 // Client and server emit in small bursts from the first moment on, and keep a reserve
 // until the upgrade is over, so events travel before, during and after it.
@@ -14,6 +14,19 @@ for (const kind of ["text", "binary"]) {
     await Promise.all([exchange(t, kind), exchange(t, kind)]);
   });
 }
+
+test("events to two namespaces of one client are handled in the order in which it sent", async (t) => {
+  const a = open(t, "/order/a");
+  const b = openBeside(t, a, "/order/b");
+  await Promise.all([connected(a), connected(b)]);
+  for (let round = 0; round < 500; round++) {
+    const answers = [];
+    await Promise.all(
+      [a, b, a, b].map((socket, i) => socket.emitWithAck("echo", i).then((n) => answers.push(n))),
+    );
+    assert.deepEqual(answers, [0, 1, 2, 3], `round ${round}`);
+  }
+});
 
 async function exchange(t, kind) {
   const socket = open(t, `/order/${kind}`);
