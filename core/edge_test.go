@@ -665,6 +665,7 @@ func TestParsersThatFail(t *testing.T) {
 						b.armed.Store(true)
 						_ = send(t, c, event)
 						synctest.Wait()
+						_ = c.TrySend("1") // or a poll that is not there would have to end
 						c.Abort()
 						synctest.Wait()
 						b.armed.Store(where == "create" || where == "encode at connect")

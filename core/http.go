@@ -2,9 +2,11 @@ package sio
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 
 	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/nethttp"
 )
 
@@ -19,8 +21,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Serve answers one request of any HTTP server. It is for integrations: x is
 // the request, and ctx ends when its client has gone away.
 func (s *Server) Serve(ctx context.Context, x engine.Exchange) {
-	if s.serveClient(x) {
-		return
+	served := false
+	err := rescue.Call(func() error {
+		served = s.serveClient(x)
+		return nil
+	})
+	switch {
+	case err != nil: // x has failed, and cannot answer
+		s.log().LogAttrs(ctx, slog.LevelError, "serving a request failed", errAttrs(err)...)
+	case !served:
+		s.engine.Serve(ctx, x)
 	}
-	s.engine.Serve(ctx, x)
 }

@@ -2,7 +2,7 @@ package auth
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -150,9 +150,13 @@ func (k *KeySet) refresh(now time.Time) <-chan struct{} {
 func (k *KeySet) load() {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	keys, err := k.attempt(ctx)
+	var keys []key
+	var err error
+	if failed := apart(func() { keys, err = k.attempt(ctx) }); failed != nil { // the client may be the user's
+		keys, err = nil, errors.New(failed.text)
+	}
 	if err != nil {
-		k.opts.Logger.Error("fetching a key set failed", slog.Any("err", err))
+		apart(func() { k.opts.Logger.Error("fetching a key set failed", slog.Any("err", err)) })
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -163,12 +167,7 @@ func (k *KeySet) load() {
 	k.pending = nil
 }
 
-func (k *KeySet) attempt(ctx context.Context) (keys []key, err error) {
-	defer func() { // a panic of the user's client must not end the program
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
+func (k *KeySet) attempt(ctx context.Context) ([]key, error) {
 	data, err := k.fetch(ctx)
 	if err != nil {
 		return nil, err

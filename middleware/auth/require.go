@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"runtime/debug"
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -92,12 +91,11 @@ func (o *options) tell(e Event) {
 	if o == nil || o.observe == nil { // nil for what another server has saved
 		return
 	}
-	defer func() { // some events have a goroutine of their own, where a panic would end the program
-		if p := recover(); p != nil {
-			o.log.Error("function of auth.Observe failed", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	o.observe(e)
+	if failed := apart(func() { o.observe(e) }); failed != nil { // some events have a goroutine of their own
+		apart(func() {
+			o.log.Error("function of auth.Observe failed", slog.String("panic", failed.text), slog.String("stack", string(failed.stack)))
+		})
+	}
 }
 
 func (o *options) tellRefused(s *sio.Socket, err error) {

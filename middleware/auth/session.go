@@ -237,17 +237,23 @@ func (s *session) ring() {
 		s.watch()
 		s.mu.Unlock()
 		if warn {
-			_ = socket.Emit(EventExpiring, expiring{seconds(left)}) // who has gone needs no warning
+			apart(func() {
+				_ = socket.Emit(EventExpiring, expiring{seconds(left)}) // who has gone needs no warning
+			})
 		}
 		return
 	}
 	s.over = true
 	subject := s.bearer.subject
 	s.mu.Unlock()
-	s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
+	apart(func() {
+		s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
+	})
 	s.opts.tell(Event{Kind: Expired, Socket: socket, Subject: subject, Code: CodeExpired})
-	_ = socket.Emit(EventExpired, refusal{CodeExpired}) // likewise
-	_ = socket.Disconnect()
+	apart(func() {
+		_ = socket.Emit(EventExpired, refusal{CodeExpired}) // likewise
+	})
+	apart(func() { _ = socket.Disconnect() })
 }
 
 // end runs when the socket has ended. Whoever recovers it wants to know whose it

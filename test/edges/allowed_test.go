@@ -1,0 +1,90 @@
+package edges_test
+
+// Why code of the application may be called outside of the edge.
+const (
+	inEdge     = "it runs within a call of the edge that stands in another function"
+	byHandler  = "a handler calls it, which runs behind the edge of its packet"
+	byCaller   = "it runs on the goroutine that called, which is the application's, under no lock and with nothing to complete"
+	atStart    = "it runs when something is registered, on the goroutine that does so, where a panic has to be seen"
+	byRequest  = "it runs within Server.Serve, whose completion ends the session"
+	ourOwn     = "the function is ours"
+	ofReply    = "the function is that of whoever called Node.Answer, on the same goroutine; of our own questions it is ours"
+	ofLog      = "the function is the server's: Log says what it may do"
+	ofStandard = "the error or the value has a type of ours, or of the standard library"
+	ofCreation = "it runs while a namespace comes about, which dynamic.go is responsible for"
+)
+
+// allowed are the calls outside of the edge, with the reason. Where and why is for
+// whoever changes the function, too: a call that is gone has to go from here.
+var allowed = map[string]string{
+	"core.Bind: f":                                     byHandler,
+	"core.Reply: f":                                    byHandler,
+	"core.Guard: check":                                byHandler,
+	"core.Guard: next":                                 byHandler,
+	"core.step.next: steps[i + 1].handler":             byHandler,
+	"core.endpoint.run: f":                             inEdge, // of the packet's task: queued.Run, Namespace.decide
+	"core.endpoint.run: e.steps[0].handler":            inEdge, // likewise
+	"core.chain: m":                                    atStart,
+	"core.routes.with: change":                         ourOwn,
+	"core.NewDataKey: json.Marshal":                    atStart,
+	"core.NewDataKey: errors.AsType":                   atStart,
+	"core.Options.withDefaults: opts.Validate().Error": ofStandard,
+	"core.Options.allowRequest: allow":                 inEdge,   // it is what the engine calls as AllowRequest
+	"core.Options.allowRequest: errors.AsType":         inEdge,   // likewise
+	"core.Error.Error: e.Err.Error":                    byCaller, // the log's text of an error is made in the edge
+	"core.isAny: errors.Is":                            inEdge,   // Socket.causedByClient
+	"core.readVariants: errors.Is":                     inEdge,   // clientFile.load
+	"core.client.Close: errors.Is":                     inEdge,   // Session.tellEnd
+	"core.Namespace.over: errors.Is":                   inEdge,   // Namespace.publish, question.putToOthers
+	"core.Socket.wrapSend: errors.Is":                  ofStandard,
+	"core.Socket.dataByName: k.(interface{dataName() (string, bool)}).dataName": ourOwn,
+	"core.Server.serveClient: x.Request":                                        inEdge, // Server.Serve
+	"core.Server.background: f":                                                 ourOwn,
+	"core.Server.admit: handshake":                                              ourOwn,
+	"core.Namespace.forEach: f":                                                 ourOwn,
+	"core.Broadcast.each: f":                                                    ourOwn,
+	"core.variants.add: data":                                                   ourOwn,
+	"core.compressed: newWriter":                                                ourOwn,
+	"core.compressed: w.Write":                                                  ofStandard,
+	"core.compressed: w.Close":                                                  ofStandard,
+	"core.clientFile.respond: v.bodies[encoding]":                               ourOwn,
+	"core.node.Answer: reply":                                                   ofReply,
+	"core.Namespace.askClients: reply":                                          ofReply,
+	"core.Namespace.askHandler: reply":                                          ofReply,
+	"core.Server.staticParent: p.family.match":                                  ofCreation,
+	"core.Server.admit: p.family.match":                                         ofCreation,
+	"core.Namespace.join: r.Log":                                                ofCreation,
+	"core.Namespace.join: cluster.Join":                                         ofCreation,
+
+	"core/adapter.member.run: e.done":             ourOwn,
+	"core/adapter.member.Publish: o.node.Receive": inEdge, // member.run
+	"core/adapter.MemoryLog.Append: deliver":      ofLog,
+	"core/adapter.MemoryLog.Replay: f":            ofLog,
+	"core/adapter.MemoryLog.Replay: last":         ofLog,
+
+	"core/engine.HTTPError.Error: e.Err.Error":       byCaller, // as that of core.Error
+	"core/engine.Session.start: s.server.open":       byRequest,
+	"core/engine.Session.opened: o.Opened":           byRequest,
+	"core/engine.Session.receive: s.handler.Message": inEdge, // link.read, Session.receivePayload
+	"core/engine.Session.callWorker: w.Work":         inEdge, // Session.work, link.ended
+	"core/engine.Session.wait: stop":                 ourOwn,
+	"core/engine.Session.wait: errors.Is":            ofStandard,
+	"core/engine.Session.servePost: errors.Is":       byRequest,
+	"core/engine.readBody: errors.As":                byRequest,
+	"core/engine.respond: x.Respond":                 byRequest,
+	"core/engine.visit.Respond: v.Exchange.Respond":  byRequest,
+	"core/engine.visit.Upgrade: v.Exchange.Upgrade":  byRequest,
+	"core/engine.Server.refuse: v.Exchange.Respond":  byRequest,
+	"core/engine.Server.Respond: x.Respond":          inEdge, // sio.Server.Serve
+	"core/engine.visit.hangUp: a.HangUp":             inEdge, // visit.done; and byRequest
+}
+
+// goroutines are those that middleware and integrations start: their functions are not
+// called through the edge, and have to survive what they call.
+var goroutines = map[string]string{
+	"middleware/auth.apart":                   "it is the edge of package auth",
+	"middleware/auth.refresh":                 "KeySet.load calls the client and the logger by apart",
+	"middleware/auth.watch":                   "session.ring calls everything by apart",
+	"integrations/internal/fasthttpx.look":    "nothing of the application's is called",
+	"integrations/internal/fasthttpx.Upgrade": "the engine completes what it opens on a connection",
+}
