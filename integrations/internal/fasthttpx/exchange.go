@@ -9,6 +9,7 @@ package fasthttpx
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/textproto"
@@ -43,10 +44,12 @@ type Framework struct {
 func Serve(srv *sio.Server, ctx *fasthttp.RequestCtx, f Framework) {
 	p := newPresence(f.Context, ctx.Conn())
 	defer p.stop()
-	srv.Serve(p, &exchange{
+	x := &exchange{
 		ctx: ctx, req: request(ctx, f.IP), values: f.Values,
 		answer: &answer{conn: ctx.Conn(), own: f.WriteTimeout},
-	})
+	}
+	x.req.Body = x.body()
+	srv.Serve(p, x)
 }
 
 // An exchange implements [engine.Exchange], [engine.Aborter] and [engine.Sender].
@@ -55,6 +58,7 @@ type exchange struct {
 	req    *engine.Request
 	values func() context.Context
 	answer *answer
+	stream *stream // of the request's body; nil if fasthttp has read it
 }
 
 func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
@@ -68,7 +72,6 @@ func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
 		TLS:           ctx.IsTLS(),
 		Query:         engine.ParseQuery(string(uri.QueryString())),
 		Header:        header(&ctx.Request.Header),
-		Body:          body(ctx),
 		ContentLength: max(int64(ctx.Request.Header.ContentLength()), -1),
 	}
 }
@@ -86,11 +89,27 @@ func header(src *fasthttp.RequestHeader) http.Header {
 
 // body is what was read of the request's body, which fasthttp does before it
 // calls its handler, or the stream of it if it was told to.
-func body(ctx *fasthttp.RequestCtx) io.Reader {
-	if stream := ctx.RequestBodyStream(); stream != nil {
-		return stream
+func (x *exchange) body() io.Reader {
+	if body := x.ctx.RequestBodyStream(); body != nil {
+		x.stream = &stream{Reader: body, ended: x.ctx.Request.Header.ContentLength() == 0}
+		return x.stream
 	}
-	return bytes.NewReader(ctx.Request.Body())
+	return bytes.NewReader(x.ctx.Request.Body())
+}
+
+// A stream is a request's body that knows whether it was read to its end.
+type stream struct {
+	io.Reader
+	ended bool
+}
+
+// Read implements [io.Reader].
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		s.ended = true
+	}
+	return n, err
 }
 
 // Request implements [engine.Exchange].
@@ -104,6 +123,9 @@ func (x *exchange) Values() context.Context { return x.values() }
 func (x *exchange) Respond(res engine.Response) error {
 	x.ctx.SetStatusCode(res.Status)
 	merge(&x.ctx.Response.Header, res.Header)
+	if x.stream != nil && !x.stream.ended {
+		x.ctx.SetConnectionClose() // or fasthttp would take the rest of the body for the next request
+	}
 	if len(res.Body) == 0 {
 		x.answer.end(nil)
 		return nil
