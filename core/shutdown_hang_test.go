@@ -202,7 +202,9 @@ func TestShutdownHungWithTheApplicationsCode(t *testing.T) {
 				defer cancel()
 				begin := time.Now()
 				err := srv.Shutdown(ctx)
-				if took := time.Since(begin); took < 5*time.Second || took > 6*time.Second || !errors.Is(err, context.DeadlineExceeded) {
+				// Who closes a connection may be somebody for whom Shutdown does not wait.
+				alone := err == nil && place == "Conn.Close"
+				if took := time.Since(begin); took > 6*time.Second || !alone && !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("Shutdown with a context of 5 s: %v after %v", err, took)
 				}
 				if !s.hit.Load() {
