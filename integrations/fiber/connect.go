@@ -37,6 +37,7 @@ func Connect(handlers ...fiber.Handler) sio.Middleware {
 			return connect.OtherMountError("siofiber")
 		}
 		ctx := found(c.Socket).Replay(c.Handshake())
+		ctx.SetUserValue(keepKey{}, h.keep)
 		a.at(place{h.app, h.Route}).Handler()(ctx)
 		passed, ok := ctx.UserValue(passedKey{}).(*fasthttpx.Snapshot)
 		if !ok {
@@ -48,11 +49,17 @@ func Connect(handlers ...fiber.Handler) sio.Middleware {
 	})
 }
 
-type passedKey struct{}
+type (
+	keepKey   struct{}
+	passedKey struct{}
+)
 
 // pass is the handler behind the others: it notes what they have left.
 func pass(c *fiber.Ctx) error {
-	c.Context().SetUserValue(passedKey{}, snapshot(c))
+	ctx := c.Context()
+	keep, _ := ctx.UserValue(keepKey{}).(fasthttpx.Keeper)
+	ctx.RemoveUserValue(keepKey{})
+	ctx.SetUserValue(passedKey{}, snapshot(c, keep))
 	return nil
 }
 
