@@ -9,6 +9,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/integrations/internal/connect"
 	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // connectedKey has what Connect's middleware has left.
@@ -57,7 +58,7 @@ type (
 // pass is the handler behind the others: it notes what they have left.
 func pass(c *fiber.Ctx) error {
 	ctx := c.Context()
-	keep, _ := ctx.UserValue(keepKey{}).(fasthttpx.Keeper)
+	keep, _ := ctx.UserValue(keepKey{}).(reused.Keeper)
 	ctx.RemoveUserValue(keepKey{})
 	ctx.SetUserValue(passedKey{}, snapshot(c, keep))
 	return nil

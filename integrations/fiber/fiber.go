@@ -18,6 +18,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // path is where clients look for a server unless told otherwise.
@@ -69,12 +70,12 @@ type handshake struct {
 	*fasthttpx.Snapshot
 
 	app  *fiber.App
-	keep fasthttpx.Keeper
+	keep reused.Keeper
 }
 
 type handshakeKey struct{}
 
-func snapshot(c *fiber.Ctx, keep fasthttpx.Keeper) *fasthttpx.Snapshot {
+func snapshot(c *fiber.Ctx, keep reused.Keeper) *fasthttpx.Snapshot {
 	route := c.Route()
 	param := func(name string) string { return c.Params(name) }
 	s := request(c, keep).Take(route.Path, route.Params, param)
@@ -82,7 +83,7 @@ func snapshot(c *fiber.Ctx, keep fasthttpx.Keeper) *fasthttpx.Snapshot {
 	return s
 }
 
-func request(c *fiber.Ctx, keep fasthttpx.Keeper) fasthttpx.Request {
+func request(c *fiber.Ctx, keep reused.Keeper) fasthttpx.Request {
 	return fasthttpx.Request{Ctx: c.Context(), User: c.UserContext(), Keep: keep}
 }
 

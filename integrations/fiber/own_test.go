@@ -2,7 +2,6 @@ package siofiber_test
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -55,6 +54,12 @@ func TestSocketOfAliceBecameAnotherUsers(t *testing.T) {
 				return q.User
 			},
 		},
+		Refused: map[string]func(c *fiber.Ctx) any{
+			"field":    func(c *fiber.Ctx) any { return &scope{c} },
+			"context":  func(c *fiber.Ctx) any { return struct{ ctx context.Context }{c.Context()} },
+			"function": func(c *fiber.Ctx) any { return func() string { return c.Get("X-User") } },
+			"closer":   func(*fiber.Ctx) any { return new(closer) },
+		},
 		Set: func(c *fiber.Ctx, value any) { c.Locals("user", value) },
 		Get: func(s *sio.Socket) any { return siofiber.Locals[any](s, "user") },
 		SetContext: func(c *fiber.Ctx, key, value any) {
@@ -63,36 +68,7 @@ func TestSocketOfAliceBecameAnotherUsers(t *testing.T) {
 	})
 }
 
-// What would be another request's soon is not kept, and the log says what to do.
-func TestValuesThatCannotBeKept(t *testing.T) {
-	t.Parallel()
-	type scope struct{ c *fiber.Ctx }
-	for name, leave := range map[string]func(c *fiber.Ctx) any{
-		"a field":    func(c *fiber.Ctx) any { return &scope{c} },
-		"a context":  func(c *fiber.Ctx) any { return struct{ ctx context.Context }{c.Context()} },
-		"a function": func(c *fiber.Ctx) any { return func() string { return c.Get("X-User") } },
-		"a closer":   func(*fiber.Ctx) any { return new(closer) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var log strings.Builder
-			_, d := serveSio(t, &sio.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, func(app *fiber.App, srv *sio.Server) {
-				app.Use(func(c *fiber.Ctx) error { c.Locals("user", leave(c)); return c.Next() })
-				siofiber.Mount(app, srv)
-				srv.On("event", func(c *sio.Ctx) error { return c.Ack(siofiber.Locals[any](c.Socket, "user") == nil) })
-			})
-			for range 2 {
-				c := d.WebSocket(t)
-				c.Connect("/", "")
-				c.Send(`421["event"]`)
-				c.Want(`431[true]`)
-			}
-			if n := strings.Count(log.String(), "leave copies of what handlers need instead"); n != 1 {
-				t.Errorf("logged %d times:\n%s", n, log.String())
-			}
-		})
-	}
-}
+type scope struct{ c *fiber.Ctx }
 
 type closer struct{}
 

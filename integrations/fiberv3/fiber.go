@@ -19,6 +19,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // path is where clients look for a server unless told otherwise.
@@ -64,21 +65,21 @@ type handshake struct {
 	*fasthttpx.Snapshot
 
 	app  *fiber.App
-	keep fasthttpx.Keeper
+	keep reused.Keeper
 }
 
 type handshakeKey struct{}
 
 // snapshot takes what there is of a request. Fiber does not use its context again:
 // parameters and what Path returns are strings of that.
-func snapshot(c fiber.Ctx, keep fasthttpx.Keeper) *fasthttpx.Snapshot {
+func snapshot(c fiber.Ctx, keep reused.Keeper) *fasthttpx.Snapshot {
 	c.Abandon()
 	route := c.Route()
 	param := func(name string) string { return c.Params(name) }
 	return request(c, keep).Take(route.Path, route.Params, param)
 }
 
-func request(c fiber.Ctx, keep fasthttpx.Keeper) fasthttpx.Request {
+func request(c fiber.Ctx, keep reused.Keeper) fasthttpx.Request {
 	return fasthttpx.Request{Ctx: c.RequestCtx(), User: c.Context(), Keep: keep}
 }
 

@@ -32,16 +32,14 @@ type param struct{ key, value string }
 
 type local struct{ key, value any }
 
-// A Keeper says whether a value that was left under a key can be kept for a socket.
-type Keeper func(value any, where string) bool
-
 // NewKeeper returns the keeper of a mount. contexts are the framework's own, as
 // pointers; fasthttp's is among them anyway.
-func NewKeeper(integration string, srv *sio.Server, contexts ...any) Keeper {
+func NewKeeper(integration string, srv *sio.Server, contexts ...any) reused.Keeper {
 	finder := reused.New(integration, reused.Fiber, append(contexts, (*fasthttp.RequestCtx)(nil))...)
 	log := srv.Options().Logger
+	keep := finder.Keeper(log)
 	return func(value any, where string) bool {
-		if !finder.Keep(value, where, log) {
+		if !keep(value, where) {
 			return false
 		}
 		_, closes := value.(io.Closer)
@@ -56,7 +54,7 @@ func NewKeeper(integration string, srv *sio.Server, contexts ...any) Keeper {
 type Request struct {
 	Ctx  *fasthttp.RequestCtx
 	User context.Context //nolint:containedctx // that of the application
-	Keep Keeper
+	Keep reused.Keeper
 }
 
 // Take returns what the framework's handlers have left in the request, and the
@@ -145,13 +143,11 @@ type mark struct{}
 // the request. It has none if that has values of fasthttp's own context, or anything
 // else that cannot be kept: they would be another request's soon.
 func (r Request) Lasting() context.Context {
-	if !r.Keep(r.User, "the context of the request") {
-		return context.Background()
-	}
+	user := r.Keep.Context(r.User)
 	r.Ctx.SetUserValue(mark{}, true)
 	defer r.Ctx.RemoveUserValue(mark{})
-	if r.User.Value(mark{}) != nil {
+	if user.Value(mark{}) != nil {
 		return context.Background()
 	}
-	return context.WithoutCancel(r.User)
+	return context.WithoutCancel(user)
 }

@@ -5,6 +5,7 @@
 package reused
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -75,6 +76,23 @@ func New(name string, types Types, contexts ...any) *Finder {
 		f.ctx = append(f.ctx, reflect.TypeOf(c))
 	}
 	return f
+}
+
+// A Keeper says whether a socket may keep a value that was left under a key.
+type Keeper func(value any, where string) bool
+
+// Keeper returns the keeper of a mount, whose server logs to log.
+func (f *Finder) Keeper(log *slog.Logger) Keeper {
+	return func(value any, where string) bool { return f.Keep(value, where, log) }
+}
+
+// Context returns what can be kept of the context of a request: it, or one without
+// values.
+func (k Keeper) Context(ctx context.Context) context.Context {
+	if k(ctx, "the context of the request") {
+		return ctx
+	}
+	return context.Background()
 }
 
 // Keep reports whether a socket may keep a value that middleware has left under a key.
@@ -284,14 +302,22 @@ func shared(t reflect.Type) bool {
 
 func locks(t reflect.Type) bool { return t.PkgPath() == "sync" || t.PkgPath() == "sync/atomic" }
 
-// closed reports whether nobody has to look into a type: a lock, or something of ours
-// or of a framework, which knows itself what it uses again.
+// closed reports whether nobody has to look into a type: a lock, something of a
+// framework, which knows itself what it uses again, or of ours, which has copies.
 func closed(t reflect.Type) bool {
 	if t.Kind() != reflect.Struct {
 		return false
 	}
-	return locks(t) || slices.ContainsFunc([]string{
+	pkg := t.PkgPath()
+	return locks(t) || slices.Contains(ours(), pkg) || slices.ContainsFunc([]string{
 		"github.com/gofiber/fiber/", "github.com/valyala/fasthttp", "github.com/gin-gonic/gin", "github.com/labstack/echo/",
-		"github.com/sioplug/sioplug/core",
-	}, func(framework string) bool { return strings.HasPrefix(t.PkgPath(), framework) })
+	}, func(framework string) bool { return strings.HasPrefix(pkg, framework) })
+}
+
+func ours() []string {
+	const module = "github.com/sioplug/sioplug/"
+	return []string{
+		module + "core", module + "core/nethttp", module + "integrations/gin", module + "integrations/echo",
+		module + "integrations/echov5", module + "integrations/fiber", module + "integrations/fiberv3",
+	}
 }

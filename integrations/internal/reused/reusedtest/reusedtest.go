@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -34,6 +35,9 @@ type Framework[C any] struct {
 	// Set leaves a value in the request, and Get finds it.
 	Set func(c C, value any)
 	Get func(s *sio.Socket) any
+
+	// Refused are values that lead back to what the framework uses again.
+	Refused map[string]func(c C) any
 
 	// SetContext leaves a value in the context of the request.
 	SetContext func(c C, key, value any)
@@ -97,6 +101,9 @@ func (e *userError) Error() string { return e.name }
 func Run[C any](t *testing.T, f Framework[C]) {
 	t.Helper()
 	header := f.Sources["header"]
+	for name, value := range f.Refused {
+		t.Run("refused "+name, func(t *testing.T) { refused(t, f, value) })
+	}
 	for way, test := range ways[C]() {
 		t.Run(way, func(t *testing.T) {
 			for what, c := range containers() {
@@ -118,6 +125,30 @@ func Run[C any](t *testing.T, f Framework[C]) {
 			leave := func(r C) { f.SetContext(r, key{}, &user{header(r)}) }
 			test(t, f, leave, func(s *sio.Socket) string { return s.Handshake().Context.Value(key{}).(*user).name })
 		})
+	}
+}
+
+// refused tests that a value is not kept, and that the log says what to do.
+func refused[C any](t *testing.T, f Framework[C], value func(c C) any) {
+	t.Helper()
+	var log strings.Builder
+	mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		t.Helper()
+		return f.Mount(t, srv, func(c C) { f.Set(c, value(c)) })
+	})
+	found := make(chan any, 1)
+	opts := &sio.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	_, d := mount.Serve(t, opts, func(srv *sio.Server) {
+		srv.OnConnect(func(c *sio.Ctx) error { found <- f.Get(c.Socket); return nil })
+	})
+	for range 2 {
+		as(d, "alice").WebSocket(t).Connect("/", "")
+		if got := <-found; got != nil {
+			t.Errorf("kept %T", got)
+		}
+	}
+	if n := strings.Count(log.String(), "leave copies of what handlers need instead"); n != 1 {
+		t.Errorf("logged %d times:\n%s", n, log.String())
 	}
 }
 
