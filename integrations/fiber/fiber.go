@@ -34,6 +34,9 @@ func Mount(r fiber.Router, srv *sio.Server) {
 	if app, ok := r.(*fiber.App); ok && app.Config().Prefork {
 		fasthttpx.RefusePrefork("siofiber", srv)
 	}
+	if app := appOf(r); app != nil {
+		fasthttpx.KeepDescriptors(app.Server(), srv)
+	}
 	h := Handler(srv)
 	r.All(path, h) // for clients with addTrailingSlash: false
 	r.All(path+"/*", h)

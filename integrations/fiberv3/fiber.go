@@ -32,6 +32,9 @@ const path = "/socket.io"
 // to processes that do not know it. Mount panics in these processes, unless
 // Options.Transports has only WebSocket; Listen then returns an error.
 func Mount(r fiber.Router, srv *sio.Server) {
+	if app := appOf(r); app != nil {
+		fasthttpx.KeepDescriptors(app.Server(), srv)
+	}
 	h := Handler(srv)
 	r.All(path, h) // for clients with addTrailingSlash: false
 	r.All(path+"/*", h)
