@@ -5,11 +5,13 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/examples/chat"
 	"github.com/sioplug/sioplug/examples/program"
 	"github.com/sioplug/sioplug/examples/signin"
+	siofiber "github.com/sioplug/sioplug/integrations/fiber"
 )
 
 func main() {
@@ -20,7 +22,8 @@ func main() {
 	web := newApp(srv, room, p.Sessions, p.Client != nil)
 
 	// The sockets end first: the web server would wait for their long polls.
-	p.Run(web.Listener, func(ctx context.Context) error {
+	listen := func(ln net.Listener) error { return web.Listener(siofiber.Listener(ln)) }
+	p.Run(listen, func(ctx context.Context) error {
 		return errors.Join(room.Goodbye(), srv.Shutdown(ctx), web.ShutdownWithContext(ctx))
 	})
 }

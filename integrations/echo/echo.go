@@ -19,6 +19,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/nethttp"
 	"github.com/sioplug/sioplug/integrations/internal/connect"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // path is where clients look for a server unless told otherwise.
@@ -42,8 +43,9 @@ func Mount(r Router, srv *sio.Server) {
 // the JavaScript client below it, if [sio.Options] says that there are any.
 func Handler(srv *sio.Server) echo.HandlerFunc {
 	checkKeys()
+	may := reused.New("sioecho", reused.Echo, echo.New().NewContext(nil, nil)).Keeper(srv.Options().Logger)
 	return func(c echo.Context) error {
-		x := &exchange{nethttp.New(c.Response(), c.Request()), c}
+		x := &exchange{nethttp.New(c.Response(), c.Request()), c, may}
 		x.Request().ClientIP = c.RealIP()
 		srv.Serve(c.Request().Context(), x)
 		return nil
@@ -54,15 +56,16 @@ func Handler(srv *sio.Server) echo.HandlerFunc {
 type exchange struct {
 	*nethttp.Exchange
 
-	c echo.Context
+	c   echo.Context
+	may reused.Keeper
 }
 
 type contextKey struct{}
 
 // Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	ctx := x.Exchange.Values()
-	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c))
+	ctx := x.may.Context(x.Exchange.Values())
+	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c, x.may))
 }
 
 // Upgrade implements [engine.Exchange]. Echo then knows what the answer was.
@@ -77,6 +80,7 @@ func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 
 // kept is what sockets keep of a context.
 type kept struct {
+	may           reused.Keeper
 	echo          *echo.Echo
 	path          string
 	names, params []string
@@ -89,9 +93,9 @@ type kept struct {
 type shared struct{ echo.Context }
 
 // keep returns what is to be kept of c, which Echo uses again, and of the context
-// of its request.
-func keep(ctx context.Context, c echo.Context) *kept {
-	k := &kept{echo: c.Echo(), path: c.Path(), opened: connect.Open(ctx, c.Request())}
+// of its request. Objects that lead back to c are not kept.
+func keep(ctx context.Context, c echo.Context, may reused.Keeper) *kept {
+	k := &kept{may: may, echo: c.Echo(), path: c.Path(), opened: connect.Open(ctx, c.Request())}
 	for _, name := range c.ParamNames() {
 		if name != "*" { // that is the mount's
 			k.names = append(k.names, name)
@@ -102,7 +106,9 @@ func keep(ctx context.Context, c echo.Context) *kept {
 		if k.values == nil {
 			k.values = make(map[string]any)
 		}
-		k.values[key] = c.Get(key)
+		if v := c.Get(key); may(v, key) {
+			k.values[key] = v
+		}
 	}
 	return k
 }
@@ -134,6 +140,9 @@ func (k *kept) make(r *http.Request, w http.ResponseWriter) echo.Context {
 //
 // An application's own type of context that embeds [echo.Context] is not copied;
 // what its Get returns is.
+//
+// Values that lead to Echo's own context are left out, since Echo uses that again for
+// other requests; so are functions, which may do so. The log says so once for each.
 func Context(s *sio.Socket) echo.Context {
 	if k := found(s); k != nil {
 		return k.context(s)

@@ -37,7 +37,7 @@ func Connect(mw ...echo.MiddlewareFunc) sio.Middleware {
 		c := from.make(connect.Again(from.opened.Request(s.Handshake()), s.Socket), rec)
 		var passed *kept
 		h := func(c *echo.Context) error { //nolint:unparam // as Echo wants it
-			passed = keep(c.Request().Context(), c)
+			passed = keep(from.may.Context(c.Request().Context()), c, from.may)
 			return nil
 		}
 		for _, m := range slices.Backward(mw) {

@@ -20,6 +20,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/nethttp"
 	"github.com/sioplug/sioplug/integrations/internal/connect"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // path is where clients look for a server unless told otherwise.
@@ -43,8 +44,9 @@ func Mount(r Router, srv *sio.Server) {
 // the JavaScript client below it, if [sio.Options] says that there are any.
 func Handler(srv *sio.Server) echo.HandlerFunc {
 	checkKeys()
+	may := reused.New("sioechov5", reused.Echo, (*echo.Context)(nil)).Keeper(srv.Options().Logger)
 	return func(c *echo.Context) error {
-		x := &exchange{nethttp.New(c.Response(), c.Request()), c}
+		x := &exchange{nethttp.New(c.Response(), c.Request()), c, may}
 		x.Request().ClientIP = c.RealIP()
 		srv.Serve(c.Request().Context(), x)
 		return nil
@@ -55,15 +57,16 @@ func Handler(srv *sio.Server) echo.HandlerFunc {
 type exchange struct {
 	*nethttp.Exchange
 
-	c *echo.Context
+	c   *echo.Context
+	may reused.Keeper
 }
 
 type contextKey struct{}
 
 // Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	ctx := x.Exchange.Values()
-	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c))
+	ctx := x.may.Context(x.Exchange.Values())
+	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c, x.may))
 }
 
 // Upgrade implements [engine.Exchange]. Echo then knows what the answer was.
@@ -78,6 +81,7 @@ func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 
 // kept is what sockets keep of a context.
 type kept struct {
+	may    reused.Keeper
 	echo   *echo.Echo
 	route  echo.RouteInfo
 	params echo.PathValues
@@ -87,9 +91,9 @@ type kept struct {
 }
 
 // keep returns what is to be kept of c, which Echo uses again, and of the context
-// of its request.
-func keep(ctx context.Context, c *echo.Context) *kept {
-	k := &kept{echo: c.Echo(), route: c.RouteInfo(), opened: connect.Open(ctx, c.Request())}
+// of its request. Objects that lead back to c are not kept.
+func keep(ctx context.Context, c *echo.Context, may reused.Keeper) *kept {
+	k := &kept{may: may, echo: c.Echo(), route: c.RouteInfo(), opened: connect.Open(ctx, c.Request())}
 	for _, v := range c.PathValues() {
 		if v.Name != "*" { // that is the mount's
 			k.params = append(k.params, v)
@@ -99,7 +103,9 @@ func keep(ctx context.Context, c *echo.Context) *kept {
 		if k.values == nil {
 			k.values = make(map[string]any)
 		}
-		k.values[key] = c.Get(key)
+		if v := c.Get(key); may(v, key) {
+			k.values[key] = v
+		}
 	}
 	return k
 }
@@ -127,6 +133,9 @@ func (k *kept) make(r *http.Request, w http.ResponseWriter) *echo.Context {
 // parameters, query, cookies and headers, which all sockets of the client share.
 // It has no response, and what is set there may be gone the next time: for that
 // there is [sio.Key]. If the socket came by another mount, Context returns nil.
+//
+// Values that lead to Echo's own context are left out, since Echo uses that again for
+// other requests; so are functions, which may do so. The log says so once for each.
 func Context(s *sio.Socket) *echo.Context {
 	if k := found(s); k != nil {
 		return k.context(s)

@@ -9,6 +9,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/integrations/internal/connect"
 	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // connectedKey has what Connect's middleware has left.
@@ -37,6 +38,7 @@ func Connect(handlers ...fiber.Handler) sio.Middleware {
 			return connect.OtherMountError("siofiber")
 		}
 		ctx := found(c.Socket).Replay(c.Handshake())
+		ctx.SetUserValue(keepKey{}, h.keep)
 		a.at(place{h.app, h.Route}).Handler()(ctx)
 		passed, ok := ctx.UserValue(passedKey{}).(*fasthttpx.Snapshot)
 		if !ok {
@@ -48,11 +50,17 @@ func Connect(handlers ...fiber.Handler) sio.Middleware {
 	})
 }
 
-type passedKey struct{}
+type (
+	keepKey   struct{}
+	passedKey struct{}
+)
 
 // pass is the handler behind the others: it notes what they have left.
 func pass(c *fiber.Ctx) error {
-	c.Context().SetUserValue(passedKey{}, snapshot(c))
+	ctx := c.Context()
+	keep, _ := ctx.UserValue(keepKey{}).(reused.Keeper)
+	ctx.RemoveUserValue(keepKey{})
+	ctx.SetUserValue(passedKey{}, snapshot(c, keep))
 	return nil
 }
 

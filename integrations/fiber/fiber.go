@@ -18,6 +18,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // path is where clients look for a server unless told otherwise.
@@ -33,6 +34,9 @@ func Mount(r fiber.Router, srv *sio.Server) {
 	if app, ok := r.(*fiber.App); ok && app.Config().Prefork {
 		fasthttpx.RefusePrefork("siofiber", srv)
 	}
+	if app := appOf(r); app != nil {
+		fasthttpx.KeepDescriptors(app.Server(), srv)
+	}
 	h := Handler(srv)
 	r.All(path, h) // for clients with addTrailingSlash: false
 	r.All(path+"/*", h)
@@ -45,7 +49,9 @@ func Handler(srv *sio.Server) fiber.Handler {
 	if fiber.IsChild() {
 		fasthttpx.RefusePrefork("siofiber", srv)
 	}
+	checkPaths()
 	var around around
+	keep := fasthttpx.NewKeeper("siofiber", srv, (*fiber.Ctx)(nil))
 	return func(c *fiber.Ctx) error {
 		if around.refuses(c, srv) {
 			return c.Status(fiber.StatusInternalServerError).SendString("timeout middleware: see the server's log")
@@ -56,8 +62,8 @@ func Handler(srv *sio.Server) fiber.Handler {
 
 			WriteTimeout: c.App().Config().WriteTimeout,
 			Values: func() context.Context {
-				kept := fasthttpx.Lasting(c.UserContext(), c.Context())
-				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c), c.App()})
+				kept := request(c, keep).Lasting()
+				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c, keep), c.App(), keep})
 			},
 		})
 		return nil
@@ -68,14 +74,22 @@ func Handler(srv *sio.Server) fiber.Handler {
 type handshake struct {
 	*fasthttpx.Snapshot
 
-	app *fiber.App
+	app  *fiber.App
+	keep reused.Keeper
 }
 
 type handshakeKey struct{}
 
-func snapshot(c *fiber.Ctx) *fasthttpx.Snapshot {
+func snapshot(c *fiber.Ctx, keep reused.Keeper) *fasthttpx.Snapshot {
 	route := c.Route()
-	return fasthttpx.Take(c.Context(), route.Path, route.Params, func(name string) string { return c.Params(name) })
+	param := func(name string) string { return c.Params(name) }
+	s := request(c, keep).Take(route.Path, route.Params, param)
+	ownPaths(c)
+	return s
+}
+
+func request(c *fiber.Ctx, keep reused.Keeper) fasthttpx.Request {
+	return fasthttpx.Request{Ctx: c.Context(), User: c.UserContext(), Keep: keep}
 }
 
 func opening(s *sio.Socket) (h *handshake, ok bool) {
@@ -99,9 +113,10 @@ func found(s *sio.Socket) *fasthttpx.Snapshot {
 // socket's connection was opened, or what [Connect] found later. It is the zero
 // T if there is nothing, or something else.
 //
-// Strings and []byte are copies; Fiber's own objects are left out, because Fiber
-// uses them again. What else refers to strings of the request has to copy them
-// itself, by Fiber's own rule: see utils.CopyString there.
+// Strings of the request may be anywhere in it: their memory is the socket's, and
+// Fiber does not use it again. Fiber's own objects are left out, because Fiber does use
+// those again; so are functions, values that have such an object in them, and an
+// [io.Closer], which fasthttp closes. The log says so once for each.
 func Locals[T any](s *sio.Socket, key any) T {
 	v, _ := found(s).Local(key).(T)
 	return v

@@ -3,7 +3,9 @@ package siofiberv3_test
 import (
 	"context"
 	"crypto/tls"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/gofiber/fiber/v3"
@@ -123,7 +125,9 @@ func TestContextOfTheApplication(t *testing.T) {
 		"fasthttp's": func(c fiber.Ctx) context.Context { return c.RequestCtx() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, d := serveSio(t, nil, func(app *fiber.App, srv *sio.Server) {
+			var log strings.Builder
+			opts := &sio.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}
+			_, d := serveSio(t, opts, func(app *fiber.App, srv *sio.Server) {
 				app.Use(func(c fiber.Ctx) error {
 					c.SetContext(context.WithValue(parent(c), userKey{}, "ann"))
 					return c.Next()
@@ -145,6 +149,9 @@ func TestContextOfTheApplication(t *testing.T) {
 				c.Send(`421["event"]`)
 				c.Want(want)
 			})
+			if got := strings.Contains(log.String(), "leave copies"); got != (name == "fasthttp's") {
+				t.Errorf("log:\n%s", log.String())
+			}
 		})
 	}
 }

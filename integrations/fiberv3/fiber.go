@@ -19,6 +19,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // path is where clients look for a server unless told otherwise.
@@ -31,6 +32,9 @@ const path = "/socket.io"
 // to processes that do not know it. Mount panics in these processes, unless
 // Options.Transports has only WebSocket; Listen then returns an error.
 func Mount(r fiber.Router, srv *sio.Server) {
+	if app := appOf(r); app != nil {
+		fasthttpx.KeepDescriptors(app.Server(), srv)
+	}
 	h := Handler(srv)
 	r.All(path, h) // for clients with addTrailingSlash: false
 	r.All(path+"/*", h)
@@ -44,6 +48,7 @@ func Handler(srv *sio.Server) fiber.Handler {
 		fasthttpx.RefusePrefork("siofiberv3", srv)
 	}
 	var once sync.Once
+	keep := fasthttpx.NewKeeper("siofiberv3", srv, (*fiber.DefaultCtx)(nil))
 	return func(c fiber.Ctx) error {
 		once.Do(func() { fasthttpx.CheckBodyLimit(c.App().Config().BodyLimit, srv) })
 		fasthttpx.Serve(srv, c.RequestCtx(), fasthttpx.Framework{
@@ -52,8 +57,8 @@ func Handler(srv *sio.Server) fiber.Handler {
 
 			WriteTimeout: c.App().Config().WriteTimeout,
 			Values: func() context.Context {
-				kept := fasthttpx.Lasting(c.Context(), c.RequestCtx())
-				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c), c.App()})
+				kept := request(c, keep).Lasting()
+				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c, keep), c.App(), keep})
 			},
 		})
 		return nil
@@ -64,14 +69,23 @@ func Handler(srv *sio.Server) fiber.Handler {
 type handshake struct {
 	*fasthttpx.Snapshot
 
-	app *fiber.App
+	app  *fiber.App
+	keep reused.Keeper
 }
 
 type handshakeKey struct{}
 
-func snapshot(c fiber.Ctx) *fasthttpx.Snapshot {
+// snapshot takes what there is of a request. Fiber does not use its context again:
+// parameters and what Path returns are strings of that.
+func snapshot(c fiber.Ctx, keep reused.Keeper) *fasthttpx.Snapshot {
+	c.Abandon()
 	route := c.Route()
-	return fasthttpx.Take(c.RequestCtx(), route.Path, route.Params, func(name string) string { return c.Params(name) })
+	param := func(name string) string { return c.Params(name) }
+	return request(c, keep).Take(route.Path, route.Params, param)
+}
+
+func request(c fiber.Ctx, keep reused.Keeper) fasthttpx.Request {
+	return fasthttpx.Request{Ctx: c.RequestCtx(), User: c.Context(), Keep: keep}
 }
 
 func opening(s *sio.Socket) (h *handshake, ok bool) {
@@ -95,9 +109,10 @@ func found(s *sio.Socket) *fasthttpx.Snapshot {
 // socket's connection was opened, or what [Connect] found later. It is the zero
 // T if there is nothing, or something else.
 //
-// Strings and []byte are copies; Fiber's own objects are left out, because Fiber
-// uses them again. What else refers to strings of the request has to copy them
-// itself, by Fiber's own rule: see utils.CopyString there.
+// Strings of the request may be anywhere in it: their memory is the socket's, and
+// Fiber does not use it again. Fiber's own objects are left out, because Fiber does use
+// those again; so are functions, values that have such an object in them, and an
+// [io.Closer], which fasthttp closes. The log says so once for each.
 func Locals[T any](s *sio.Socket, key any) T {
 	v, _ := found(s).Local(key).(T)
 	return v

@@ -8,6 +8,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/integrations/internal/connect"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // connectedKey has what Connect's middleware has left.
@@ -36,12 +37,11 @@ func Connect(mw ...gin.HandlerFunc) sio.Middleware {
 		if from == nil {
 			return connect.OtherMountError("siogin")
 		}
-		v := &visit{from: from}
+		v := &visit{from: from, may: found(c.Socket).may}
 		r := connect.Again(from.Request, c.Socket)
 		r.RemoteAddr = net.JoinHostPort(c.Handshake().Address, "0")
 		rec := new(connect.Recorder)
 		e.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
-		v.from = nil // what is kept must not hold on to it
 		if v.passed == nil {
 			return rec.Refusal(v.reason())
 		}
@@ -53,6 +53,7 @@ func Connect(mw ...gin.HandlerFunc) sio.Middleware {
 // A visit is one run of Connect's middleware.
 type visit struct {
 	from   *gin.Context
+	may    reused.Keeper
 	passed *kept
 	errs   *gin.Error
 }
@@ -87,7 +88,10 @@ func begin(c *gin.Context) {
 
 // pass is the handler behind the others: it notes what they have left.
 func pass(c *gin.Context) {
-	if !c.IsAborted() {
-		visitOf(c).passed = keep(c.Request.Context(), c)
+	if c.IsAborted() {
+		return
 	}
+	v := visitOf(c)
+	v.from = nil // what is kept must not hold on to it
+	v.passed = keep(v.may.Context(c.Request.Context()), c, v.may)
 }

@@ -11,6 +11,8 @@ package siogin
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -19,6 +21,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/nethttp"
 	"github.com/sioplug/sioplug/integrations/internal/connect"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // path is where clients look for a server unless told otherwise.
@@ -40,11 +43,12 @@ func Mount(r gin.IRoutes, srv *sio.Server) {
 // the JavaScript client below it, if [sio.Options] says that there are any.
 func Handler(srv *sio.Server) gin.HandlerFunc {
 	var timeout timeoutCheck
+	may := reused.New("siogin", reused.Gin, (*gin.Context)(nil)).Keeper(srv.Options().Logger)
 	return func(c *gin.Context) {
 		if timeout.refuses(c, srv) {
 			return
 		}
-		x := &exchange{nethttp.New(c.Writer, c.Request), c}
+		x := &exchange{nethttp.New(c.Writer, c.Request), c, may}
 		x.Request().ClientIP = c.ClientIP()
 		srv.Serve(c.Request.Context(), x)
 	}
@@ -54,7 +58,8 @@ func Handler(srv *sio.Server) gin.HandlerFunc {
 type exchange struct {
 	*nethttp.Exchange
 
-	c *gin.Context
+	c   *gin.Context
+	may reused.Keeper
 }
 
 // Upgrade implements [engine.Exchange]. Gin then knows what the answer was.
@@ -67,24 +72,26 @@ type contextKey struct{}
 
 // Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	ctx := x.Exchange.Values()
-	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c))
+	ctx := x.may.Context(x.Exchange.Values())
+	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c, x.may))
 }
 
 // kept is what sockets keep of a context.
 type kept struct {
+	may    reused.Keeper
 	base   *gin.Context // without a request
 	opened connect.Opened
 	whole  connect.Shared[gin.Context]
 }
 
 // keep returns what is to be kept of c, which Gin uses again, and of the context
-// of its request.
-func keep(ctx context.Context, c *gin.Context) *kept {
+// of its request. Objects that lead back to c are not kept.
+func keep(ctx context.Context, c *gin.Context, may reused.Keeper) *kept {
 	base := c.Copy()
 	base.Request = nil
 	base.Params = withoutWildcard(base.Params)
-	return &kept{base: base, opened: connect.Open(ctx, c.Request)}
+	maps.DeleteFunc(base.Keys, func(key, value any) bool { return !may(value, fmt.Sprint(key)) })
+	return &kept{may: may, base: base, opened: connect.Open(ctx, c.Request)}
 }
 
 // context returns the context once more.
@@ -113,12 +120,21 @@ func withoutWildcard(ps gin.Params) gin.Params {
 // It has no response writer, and what is set there may be gone the next time:
 // for that there is [sio.Key]. If the socket came by another mount, Context
 // returns nil.
+//
+// Keys whose values lead to Gin's own context are left out, since Gin uses that again
+// for other requests; so are functions, which may do so. The log says so once for each.
 func Context(s *sio.Socket) *gin.Context {
-	if k, ok := connectedKey.Get(s); ok {
-		return k.context(s)
-	}
-	if k, ok := s.Handshake().Context.Value(contextKey{}).(*kept); ok {
+	if k := found(s); k != nil {
 		return k.context(s)
 	}
 	return nil
+}
+
+// found returns what was kept for a socket, nil if it came by another mount.
+func found(s *sio.Socket) *kept {
+	if k, ok := connectedKey.Get(s); ok {
+		return k
+	}
+	k, _ := s.Handshake().Context.Value(contextKey{}).(*kept)
+	return k
 }

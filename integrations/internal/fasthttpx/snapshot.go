@@ -3,11 +3,16 @@ package fasthttpx
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
 	"net"
 	"reflect"
 	"strings"
 
 	"github.com/valyala/fasthttp"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
 // A Snapshot is what stays of a request for the handlers of its socket: copies.
@@ -27,45 +32,75 @@ type param struct{ key, value string }
 
 type local struct{ key, value any }
 
-// Take copies what the framework's handlers have left in ctx, and the
-// parameters of its route. A framework's own name for what "*" stands for is
-// not a parameter of the application.
-func Take(ctx *fasthttp.RequestCtx, route string, names []string, value func(name string) string) *Snapshot {
-	s := &Snapshot{Route: strings.Clone(route), RemoteAddr: ctx.RemoteAddr()}
+// NewKeeper returns the keeper of a mount. contexts are the framework's own, as
+// pointers; fasthttp's is among them anyway.
+func NewKeeper(integration string, srv *sio.Server, contexts ...any) reused.Keeper {
+	finder := reused.New(integration, reused.Fiber, append(contexts, (*fasthttp.RequestCtx)(nil))...)
+	log := srv.Options().Logger
+	keep := finder.Keeper(log)
+	return func(value any, where string) bool {
+		if !keep(value, where) {
+			return false
+		}
+		_, closes := value.(io.Closer)
+		if closes {
+			finder.Refuse(value, where, "fasthttp closes it when the request has been answered", log)
+		}
+		return !closes
+	}
+}
+
+// A Request is one that opens a session, or has middleware run for a connect.
+type Request struct {
+	Ctx  *fasthttp.RequestCtx
+	User context.Context //nolint:containedctx // that of the application
+	Keep reused.Keeper
+}
+
+// Take returns what the framework's handlers have left in the request, and the
+// parameters of its route. A framework's own name for what "*" stands for is not a
+// parameter of the application. The memory of the request is the socket's from then
+// on: see [Own].
+func (r Request) Take(route string, names []string, value func(name string) string) *Snapshot {
+	s := &Snapshot{Route: strings.Clone(route), RemoteAddr: r.Ctx.RemoteAddr()}
 	for _, name := range names {
 		if !strings.HasPrefix(name, "*") {
 			s.params = append(s.params, param{name, strings.Clone(value(name))})
 		}
 	}
-	ctx.VisitUserValuesAll(func(key, value any) {
-		if v, ok := keep(value); ok {
-			s.locals = append(s.locals, local{key, v})
+	r.Ctx.VisitUserValuesAll(func(key, value any) {
+		if !r.isUser(value) && r.Keep(value, fmt.Sprint(key)) {
+			s.locals = append(s.locals, local{ownKey(key), own(value)})
 		}
 	})
+	Own(r.Ctx)
 	return s
 }
 
-// keep returns what can be kept of a local value. Strings of a request are
-// memory that fasthttp uses again, and so are the objects that the framework
-// itself keeps there. What the application put there is its own.
-func keep(value any) (any, bool) {
+// isUser reports whether a value is the context of the application, which frameworks
+// keep among their values: see Lasting.
+func (r Request) isUser(value any) bool {
+	return reflect.ValueOf(value).Comparable() && value == r.User
+}
+
+// own returns a local value for a socket. The memory of strings is nobody else's by
+// then, but a copy of a short one is smaller than the header that it is in.
+func own(value any) any {
 	switch v := value.(type) {
 	case string:
-		return strings.Clone(v), true
+		return strings.Clone(v)
 	case []byte:
-		return bytes.Clone(v), true
-	case context.Context:
-		return nil, false // see Values
+		return bytes.Clone(v)
+	default:
+		return v
 	}
-	t := reflect.TypeOf(value)
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
+}
+
+func ownKey(key any) any {
+	if k, ok := key.(string); ok {
+		return strings.Clone(k)
 	}
-	pkg := t.PkgPath()
-	if strings.HasPrefix(pkg, "github.com/gofiber/fiber/") || strings.HasPrefix(pkg, "github.com/valyala/fasthttp") {
-		return nil, false
-	}
-	return value, true
+	return key
 }
 
 // Restore gives ctx the local values.
@@ -104,12 +139,13 @@ func (s *Snapshot) Param(name string) string {
 // mark is the key of a value by which a context is recognized as fasthttp's.
 type mark struct{}
 
-// Lasting returns a context with the values of the one that the application
-// made for the request, or with none if that has them from fasthttp's: they
-// would be another request's soon.
-func Lasting(user context.Context, ctx *fasthttp.RequestCtx) context.Context {
-	ctx.SetUserValue(mark{}, true)
-	defer ctx.RemoveUserValue(mark{})
+// Lasting returns a context with the values of the one that the application made for
+// the request. It has none if that has values of fasthttp's own context, or anything
+// else that cannot be kept: they would be another request's soon.
+func (r Request) Lasting() context.Context {
+	user := r.Keep.Context(r.User)
+	r.Ctx.SetUserValue(mark{}, true)
+	defer r.Ctx.RemoveUserValue(mark{})
 	if user.Value(mark{}) != nil {
 		return context.Background()
 	}

@@ -72,6 +72,8 @@ func (c *hijacked) take() (up engine.Upgraded, mine bool, err error) {
 		return engine.Upgraded{}, false, err
 	}
 	conn := c.unwrap()
+	duplicating <- struct{}{}
+	defer func() { <-duplicating }()
 	if own, err := duplicate(conn); err == nil {
 		_ = conn.Close() // which a server with KeepHijackedConns leaves to us
 		return engine.Upgraded{Conn: own, Ahead: ahead}, true, nil
@@ -102,6 +104,10 @@ func (c *hijacked) buffered() ([]byte, error) {
 	}
 	return ahead, c.SetReadDeadline(time.Time{})
 }
+
+// duplicating is for the process what its descriptors are: each upgrade needs two more
+// for a moment, and all at the same time stay below spareDescriptors.
+var duplicating = make(chan struct{}, spareDescriptors/2-1) //nolint:gochecknoglobals // see above
 
 // duplicate returns the same connection by another descriptor. It fails for
 // what is no plain socket, and where systems do not know how.

@@ -1,0 +1,71 @@
+package fasthttpx
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// spareDescriptors is how many there have to be before the next connection is accepted.
+// Others take some meanwhile: an upgrade needs two for a moment.
+const spareDescriptors = 8
+
+// KeepDescriptors has a server that is to listen by itself, without [NewListener],
+// accept no connection while there are hardly any descriptors left. fasthttp calls a
+// server's ConnState between two connections, before it accepts the next one.
+//
+// Whatever else the program opens in that moment is not known, so it is less than what
+// NewListener does.
+func KeepDescriptors(s *fasthttp.Server, srv *sio.Server) {
+	_ = spare() // what it needs has to be there before there is nothing left
+	g := &descriptorGate{spare: spare, log: srv.Options().Logger, next: s.ConnState}
+	s.ConnState = g.connState
+}
+
+// A descriptorGate is between the connections of a server.
+type descriptorGate struct {
+	spare func() error // fails if there are too few descriptors
+	log   *slog.Logger
+	next  func(c net.Conn, state fasthttp.ConnState) // nil if there was none
+
+	mu     sync.Mutex
+	logged time.Time
+}
+
+func (g *descriptorGate) connState(c net.Conn, state fasthttp.ConnState) {
+	if state == fasthttp.StateNew {
+		g.wait()
+	}
+	if g.next != nil {
+		g.next(c, state)
+	}
+}
+
+func (g *descriptorGate) wait() {
+	var wait backOff
+	for {
+		err := g.spare()
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return // enough, or who knows
+		}
+		g.report()
+		time.Sleep(wait.next())
+	}
+}
+
+// report logs once a minute what the operator has to know.
+func (g *descriptorGate) report() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); g.logged.IsZero() || now.Sub(g.logged) >= time.Minute {
+		g.logged = now
+		g.log.Error("no file descriptors are left, so new connections wait: raise the limit of open files (ulimit -n)")
+	}
+}
