@@ -8,12 +8,16 @@ LINT := .bin/golangci-lint-$(LINT_VERSION)
 LOCKS := $(shell find . -name node_modules -prune -o -name package-lock.json -print)
 NPM := $(LOCKS:package-lock.json=node_modules/.package-lock.json)
 
+# The clients in other languages that test/interop runs.
+JAVA := test/interop/java
+PYTHON := test/interop/python
+
 ARGS ?=
 BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint linter bench microbench fuzz fmt tidy
+.PHONY: help java python demo test lint linter bench microbench fuzz fmt tidy
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +25,7 @@ help: ## list these targets
 demo: ## serve the chat at http://localhost:3000
 	@./scripts/demo.sh
 
-test: $(NPM) ## run all tests: Go, the official client in Node, the demo in a browser
+test: $(NPM) java python ## run all tests: Go, clients in Node, Java and Python, the demo in a browser
 	go vet ./...
 	go vet -C test/frameworks ./...
 	./scripts/test.sh
@@ -47,9 +51,20 @@ tidy: ## bring go.mod and go.sum in line with the code
 	go mod tidy
 	go -C test/frameworks mod tidy
 
-# Without npm the tests that need it say so themselves.
+# Without npm, Maven or Python the tests that need it say so themselves.
 %/node_modules/.package-lock.json: %/package-lock.json
 	@if command -v npm >/dev/null; then cd $* && npm ci && touch node_modules/.package-lock.json; fi
+
+java: $(JAVA)/target/built
+python: $(PYTHON)/.venv/built
+
+$(JAVA)/target/built: $(JAVA)/pom.xml $(wildcard $(JAVA)/src/main/java/interop/*.java)
+	@if command -v mvn >/dev/null; then \
+	  cd $(JAVA) && mvn -q -B clean compile dependency:copy-dependencies && touch target/built; fi
+
+$(PYTHON)/.venv/built: $(PYTHON)/requirements.txt
+	@if python3 -c 'import ensurepip, venv' 2>/dev/null; then \
+	  cd $(PYTHON) && python3 -m venv --clear .venv && .venv/bin/pip install -q --disable-pip-version-check --no-deps -r requirements.txt && touch .venv/built; fi
 
 linter: $(LINT)
 

@@ -1,97 +1,59 @@
-// Command conformance is the server that the official protocol test suites
-// talk to, behind Gin: an Engine.IO echo at /engine.io/ and the Socket.IO
-// contract at /socket.io/, with the suites' short heartbeat.
+// Command conformance is the server that official test suites talk to, behind
+// Gin. The suites are in the socket.io repository; what each of them expects of
+// its server is written here once more, in Go.
 //
-// The suites are in the socket.io repository, docs/engine.io-protocol and
-// docs/socket.io-protocol; run them with npm test while this runs.
+//	go run ./test/conformance -suite protocol           # docs/engine.io-protocol, docs/socket.io-protocol
+//	go run ./test/conformance -suite protocol -eio3     # docs/engine.io-protocol, revision 3
+//	go run ./test/conformance -suite engine.io-client   # packages/engine.io-client/test
+//	go run ./test/conformance -suite socket.io-client   # packages/socket.io-client/test
+//
+// The protocol suites are run with npm test while this runs. Those of the clients
+// start the JavaScript server in a file of hooks, test/support/hooks: mocha is
+// given the tests without that file, and talks to this server instead.
 package main
 
 import (
-	"encoding/json"
 	"flag"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/gin-gonic/gin"
-
-	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/nethttp"
-	siogin "github.com/sioplug/sioplug/integrations/gin"
 )
 
-// The heartbeat that the suites expect.
-const (
-	pingInterval = 300 * time.Millisecond
-	pingTimeout  = 200 * time.Millisecond
-)
+// A suite is a server that a test suite wants, at the address it expects.
+type suite struct {
+	addr  string
+	mount func(r *gin.Engine)
+}
 
 func main() {
-	addr := flag.String("addr", "localhost:3000", "where to listen")
 	eio3 := flag.Bool("eio3", false, "let clients of revision 3 in, for its suite; that of revision 4 wants them refused")
+	name := flag.String("suite", "protocol", "the suite to serve: protocol, engine.io-client or socket.io-client")
+	addr := flag.String("addr", "", "where to listen, instead of where the suite looks")
 	flag.Parse()
+	suites := map[string]suite{
+		"protocol": {"localhost:3000", func(r *gin.Engine) {
+			mountEngine(r, *eio3)
+			mountSocketIO(r)
+		}},
+		"engine.io-client": {"localhost:3000", mountForEngineClient},
+		"socket.io-client": {"localhost:3210", mountForClient},
+	}
+	s, ok := suites[*name]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "conformance: no suite %q\n", *name)
+		flag.Usage()
+		os.Exit(2)
+	}
+	if *addr != "" {
+		s.addr = *addr
+	}
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	mountEngine(r, *eio3)
-	mountSocketIO(r)
-	err := http.ListenAndServe(*addr, r) //nolint:gosec // no timeouts: polls are long
+	s.mount(r)
+	err := http.ListenAndServe(s.addr, r) //nolint:gosec // no timeouts: polls are long
 	slog.Error("conformance server ended", slog.Any("err", err))
 	os.Exit(1)
-}
-
-// echo sends every message back.
-type echo struct{ session *engine.Session }
-
-func (e echo) Message(binary bool, p []byte) {
-	_ = e.session.SendMessage(binary, p) // a session that has ended needs no echo
-}
-
-func (echo) Close(engine.Reason, error) {}
-
-func mountEngine(r gin.IRoutes, eio3 bool) {
-	e := engine.NewServer(engine.Options{PingInterval: pingInterval, PingTimeout: pingTimeout, AllowEIO3: eio3},
-		func(s *engine.Session) engine.Handler { return echo{s} })
-	r.Any("/engine.io/", func(c *gin.Context) {
-		e.Serve(c.Request.Context(), nethttp.New(c.Writer, c.Request))
-	})
-}
-
-func mountSocketIO(r gin.IRoutes) {
-	srv := sio.New(&sio.Options{PingInterval: pingInterval, PingTimeout: pingTimeout, ConnectTimeout: time.Second})
-	for _, ns := range []*sio.Namespace{srv.Of("/"), srv.Of("/custom")} {
-		ns.OnConnect(func(c *sio.Ctx) error {
-			var auth json.RawMessage
-			if err := c.Bind(&auth); err != nil {
-				return err
-			}
-			return c.Emit("auth", auth)
-		})
-		ns.On("message", func(c *sio.Ctx) error {
-			args, err := all(c)
-			if err != nil {
-				return err
-			}
-			return c.Emit("message-back", args...)
-		})
-		ns.On("message-with-ack", func(c *sio.Ctx) error {
-			args, err := all(c)
-			if err != nil {
-				return err
-			}
-			return c.Ack(args...)
-		})
-	}
-	siogin.Mount(r, srv)
-}
-
-// all decodes all arguments, whatever they are.
-func all(c *sio.Ctx) ([]any, error) {
-	args := make([]any, c.Len())
-	dst := make([]any, len(args))
-	for i := range args {
-		dst[i] = &args[i]
-	}
-	return args, c.Bind(dst...)
 }

@@ -1,12 +1,17 @@
-// Package interop_test lets the official JavaScript client talk to sioplug. Each file
-// in scenarios is about one subject and runs in Node once per way to connect, behind
-// Gin and against a server of its own; each of its tests becomes a Go subtest:
+// Package interop_test lets other clients talk to sioplug: the official ones in
+// JavaScript and Java, and python-socketio. Each file in scenarios is about one subject
+// and runs in Node once per way to connect, behind Gin and against a server of its own;
+// each of its tests becomes a Go subtest:
 //
 //	go test ./test/interop -v -run 'TestInterop/rooms/upgrade'
 //
 // Those that can tell one mount from another run behind all other frameworks, too:
 //
 //	go test ./test/interop -v -run 'TestMounts/fiber/upgrade'
+//
+// The clients of other languages each have a program of tests, in java and python:
+//
+//	go test ./test/interop -v -run 'TestJava/gin/polling'
 //
 // The server they talk to is in server_test.go, and the files that it calls on; its
 // mounts are in mounts_test.go.
@@ -114,7 +119,8 @@ func modes(subject string) []string {
 	}
 }
 
-// A result is a line of support/reporter.js: one JavaScript test begins, or has ended.
+// A result is a line of a program that runs tests, such as support/reporter.js: one
+// test begins, or has ended.
 type result struct {
 	File, Test   string
 	Begins       bool
@@ -126,13 +132,25 @@ type result struct {
 // runScenarios runs files in Node and makes each of their tests a subtest of t.
 func runScenarios(t *testing.T, node, mode string, app *app, env []string, files ...string) {
 	t.Helper()
+	args := append([]string{"--test-reporter=./support/reporter.js", "support/scenarios.js"}, files...)
+	run(t, mode, app, env, func(r result) string {
+		if len(files) > 1 {
+			return strings.TrimSuffix(filepath.Base(r.File), ".test.js") + "/" + r.Test
+		}
+		return r.Test
+	}, node, args...)
+}
+
+// run runs a program whose tests talk to the app, and makes each of them a subtest of
+// t. It is told of them as support/reporter.js does it.
+func run(t *testing.T, mode string, app *app, env []string, name func(result) string, program string, args ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), scenarioTimeout)
 	defer cancel()
 
 	var stderr bytes.Buffer
-	args := append([]string{"--test-reporter=./support/reporter.js", "support/scenarios.js"}, files...)
-	cmd := exec.CommandContext(ctx, node, args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it says what it waits for
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // Node says what it waits for
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Stderr = &stderr
 	cmd.Env = append(os.Environ(),
@@ -155,7 +173,7 @@ func runScenarios(t *testing.T, node, mode string, app *app, env []string, files
 	for lines.Scan() {
 		var r result
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil || r.Test == "" {
-			t.Log(lines.Text()) // a scenario's console.log
+			t.Log(lines.Text()) // what else a test prints
 			continue
 		}
 		if r.Begins {
@@ -164,24 +182,20 @@ func runScenarios(t *testing.T, node, mode string, app *app, env []string, files
 		}
 		tests++
 		running = "what comes after " + r.Test
-		name := r.Test
-		if len(files) > 1 {
-			name = strings.TrimSuffix(filepath.Base(r.File), ".test.js") + "/" + name
-		}
-		t.Run(name, r.report)
+		t.Run(name(r), r.report)
 	}
 	if err := lines.Err(); err != nil {
-		t.Errorf("reading the output of Node: %v", err)
+		t.Errorf("reading the output of %s: %v", program, err)
 	}
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		t.Errorf("the scenarios did not end within %v, but were still busy with %s; the server:\n%s", scenarioTimeout, running, stacks())
+		t.Errorf("the tests did not end within %v, but were still busy with %s; the server:\n%s", scenarioTimeout, running, stacks())
 	}
 	if (err != nil && !t.Failed()) || tests == 0 {
-		t.Errorf("Node ran %d tests and ended with %v", tests, err)
+		t.Errorf("%s ran %d tests and ended with %v", program, tests, err)
 	}
 	if stderr.Len() > 0 {
-		t.Logf("Node wrote to standard error:\n%s", &stderr)
+		t.Logf("%s wrote to standard error:\n%s", program, &stderr)
 	}
 }
 
@@ -192,10 +206,10 @@ func stacks() string {
 }
 
 func (r result) report(t *testing.T) {
-	t.Logf("took %.0f ms in Node", r.Milliseconds)
+	t.Logf("took %.0f ms", r.Milliseconds)
 	switch {
 	case r.Skip:
-		t.Skip("skipped in Node")
+		t.Skip("skipped by itself")
 	case !r.Pass:
 		t.Error(r.Error)
 	}

@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -93,6 +94,7 @@ func newServer(m mount, log *slog.Logger, n *notes, opts sio.Options) *sio.Serve
 func everywhere(ns *sio.Namespace, n *notes) {
 	ns.On("sync", acknowledge)
 	ns.On("id", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) { return c.ID(), nil }))
+	ns.On("transport", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) { return c.Transport(), nil }))
 	ns.On("whereami", func(c *sio.Ctx) error { return c.Emit("whereami", ns.Name()) })
 	ns.On("disconnect me", func(c *sio.Ctx) error { return c.Disconnect() })
 	ns.On("close my connection", func(c *sio.Ctx) error { return c.Close() })
@@ -234,9 +236,12 @@ func values(ns *sio.Namespace, m mount) {
 	}))
 }
 
-// sizes is about large messages.
+// sizes is about large messages, and about binary data of any size.
 func sizes(ns *sio.Namespace) {
 	ns.On("length", sio.Reply(func(_ *sio.Ctx, text string) (int, error) { return len(text), nil }))
+	ns.On("digest", sio.Reply(func(_ *sio.Ctx, data []byte) (string, error) {
+		return fmt.Sprintf("%x", sha256.Sum256(data)), nil
+	}))
 	ns.On("send me", sio.Bind(func(c *sio.Ctx, size int) error {
 		text := strings.Repeat("x", size)
 		return errors.Join(c.Emit("text", text), c.Emit("bytes", []byte(text)))

@@ -20,8 +20,8 @@ import (
 // whose absence is a failure.
 const EnvVar = "SIOPLUG_REQUIRE"
 
-// Tool returns the path of the named tool: "node", "chromium" or "redis". If the
-// tool is not installed the test ends there, skipped or failed.
+// Tool returns the path of the named tool: "node", "chromium", "redis", "java" or
+// "python". If the tool is not installed the test ends there, skipped or failed.
 func Tool(tb testing.TB, name string) string {
 	tb.Helper()
 	programs, hint := tool(name)
@@ -53,6 +53,38 @@ func NodePackages(tb testing.TB, dir string) {
 	}
 }
 
+// Built makes sure that the file stamp was written after each of the sources, which
+// are patterns of paths: "make test" writes it last. If not, the test ends there,
+// skipped or failed as for the tool of that name.
+func Built(tb testing.TB, name, stamp string, sources ...string) {
+	tb.Helper()
+	if !newer(tb, stamp, sources) {
+		missing(tb, name, stamp+" is absent or out of date: run 'make test', or 'make "+name+"'")
+	}
+}
+
+// newer reports whether a file is there and not older than any of the sources.
+func newer(tb testing.TB, file string, sources []string) bool {
+	tb.Helper()
+	got, missing := os.Stat(file)
+	for _, pattern := range sources {
+		paths, err := filepath.Glob(pattern)
+		if err != nil || len(paths) == 0 {
+			tb.Fatalf("require.Built: no file matches %s (%v)", pattern, err)
+		}
+		for _, path := range paths {
+			source, err := os.Stat(path)
+			if err != nil {
+				tb.Fatalf("require.Built: %v", err)
+			}
+			if missing != nil || got.ModTime().Before(source.ModTime()) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // tool returns the names the tool's program goes by, in order of preference, and
 // what to tell somebody who has none of them. Unknown tools have no programs.
 func tool(name string) (programs []string, hint string) {
@@ -66,6 +98,12 @@ func tool(name string) (programs []string, hint string) {
 	case "redis":
 		return []string{"redis-server"},
 			"install Redis (Debian: apt-get install redis-server)"
+	case "java":
+		return []string{"java"},
+			"install a JDK from 11 on, and Maven (Debian: apt-get install default-jdk-headless maven)"
+	case "python":
+		return []string{"python3"},
+			"install Python 3 with venv (Debian: apt-get install python3-venv)"
 	default:
 		return nil, ""
 	}

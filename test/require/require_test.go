@@ -125,6 +125,48 @@ func TestNodePackages(t *testing.T) {
 	}
 }
 
+func TestBuilt(t *testing.T) {
+	now := time.Now()
+	tests := []struct {
+		name  string
+		built time.Time // zero: not at all
+		skip  bool
+	}{
+		{"absent", time.Time{}, true},
+		{"out of date", now.Add(-time.Hour), true},
+		{"up to date", now.Add(time.Hour), false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Setenv(require.EnvVar, "")
+			dir := t.TempDir()
+			mustWrite(t, filepath.Join(dir, "pom.xml"), 0o600)
+			mustWrite(t, filepath.Join(dir, "Main.java"), 0o600)
+			stamp := filepath.Join(dir, "built")
+			if !tt.built.IsZero() {
+				mustWrite(t, stamp, 0o600)
+				if err := os.Chtimes(stamp, tt.built, tt.built); err != nil {
+					t.Fatal(err)
+				}
+			}
+
+			f := watch(func(f *fakeTB) {
+				require.Built(f, "java", stamp, filepath.Join(dir, "pom.xml"), filepath.Join(dir, "*.java"))
+			})
+			if skipped := f.skipped != ""; skipped != tt.skip || f.failed != "" {
+				t.Errorf("skipped %q, failed %q; want skip = %v", f.skipped, f.failed, tt.skip)
+			}
+		})
+	}
+}
+
+func TestBuiltOfNothingFails(t *testing.T) {
+	f := watch(func(f *fakeTB) { require.Built(f, "java", "built", filepath.Join(t.TempDir(), "*.java")) })
+	if !strings.Contains(f.failed, "no file matches") {
+		t.Errorf("failed = %q, want it to say that the pattern matches nothing", f.failed)
+	}
+}
+
 func mustWrite(t *testing.T, path string, mode os.FileMode) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
