@@ -16,6 +16,9 @@ const noAddress = "unknown"
 
 // address returns the part of an address that counts.
 func (g *guard) address(text string) string {
+	if ip, err := netip.ParseAddr(text); err == nil && ip.Is4() && !ip.IsUnspecified() {
+		return text // it has one form only, so most need no other
+	}
 	ip, ok := parseAddress(text)
 	if !ok {
 		g.sayOnce("clients are limited together, because their address is not known: behind a proxy on a Unix socket, or one "+
