@@ -212,7 +212,7 @@ func (q queued) Run() error {
 	case taskConnect:
 		s.ns.connect(&q.ctx)
 	case taskEvent:
-		return q.route.run(&q.ctx)
+		return s.ns.handled(&q.ctx, q.route.run(&q.ctx))
 	case taskDisconnect:
 		s.finish()
 	}

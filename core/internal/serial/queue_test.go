@@ -249,7 +249,7 @@ func TestTasksThatFailHarmNeitherTheQueueNorOthers(t *testing.T) {
 			if idle {
 				q.Run()
 			}
-			<-done
+			must(t, <-done)
 			if idle {
 				break
 			}
