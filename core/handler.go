@@ -7,7 +7,8 @@ import (
 )
 
 // A Handler handles one inbound packet. Its error goes where [Error] says; a
-// panic counts as an error. Handlers of one socket run one at a time, in the
+// panic counts as an error, and so does the end of its goroutine
+// ([runtime.Goexit]). Handlers of one socket run one at a time, in the
 // order in which the client sent; those of different sockets run in parallel.
 type Handler func(c *Ctx) error
 
