@@ -257,7 +257,7 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 		return err
 	})
 	if err != nil {
-		n.logFailure("encoding a broadcast failed", err) //nolint:contextcheck // the log has no use for it
+		n.logFailure("encoding a broadcast failed", err)
 		return
 	}
 	sockets := n.index.List(target(m.Target))

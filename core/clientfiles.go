@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -126,9 +125,8 @@ func (f *clientFile) finish(r *reading, log *slog.Logger) {
 	f.mu.Unlock()
 	close(r.done)
 	if tell {
-		attrs := append([]slog.Attr{slog.String("file", f.name)}, errAttrs(r.err)...)
-		log.LogAttrs(context.Background(), slog.LevelError,
-			"reading a file of the JavaScript client failed: check Options.ClientFS", attrs...)
+		log.Error("reading a file of the JavaScript client failed: check Options.ClientFS",
+			slog.String("file", f.name), errAttr(r.err))
 	}
 }
 

@@ -262,7 +262,7 @@ func (q queued) Run() error {
 			n.connect(&q.ctx)
 		}
 	case taskEvent:
-		return q.route.run(&q.ctx)
+		return s.ns.handled(&q.ctx, q.route.run(&q.ctx))
 	case taskDisconnect:
 		s.finish()
 	}

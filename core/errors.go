@@ -101,10 +101,7 @@ func (f failure) value() any {
 func toWire(err error) (w wireError, meant bool) {
 	e, is := err.(*Error) //nolint:errorlint // most are, and have no methods of the application's
 	if !is {
-		_ = rescue.Apart(func() error { // if its methods fail, it is none
-			e, _ = errors.AsType[*Error](err)
-			return nil
-		})
+		e = rescue.As[*Error](err)
 	}
 	if e == nil {
 		return internalError(), false

@@ -7,7 +7,7 @@ import (
 )
 
 // A Handler handles one inbound packet. Its error goes where [Error] says; a
-// panic counts as an error.
+// panic counts as an error, and so does the end of its goroutine ([runtime.Goexit]).
 //
 // Handlers of one socket run one at a time, in the order in which the client sent.
 // Those of one client begin in the order in which it sent, whatever the namespace:

@@ -168,19 +168,34 @@ func (n *Namespace) disconnected(s *Socket) {
 	}, func(_ int, err error) { s.logFailure("OnDisconnect failed", eventDisconnect, err) })
 }
 
-// failed is called with the error of an event's handler.
+// handled returns what is left of the error of an event's handler. One that is meant
+// for the client needs no care, and has to be cheap: any client may cause it.
+func (n *Namespace) handled(c *Ctx, err error) error {
+	if _, meant := err.(*Error); !meant || n.server.opts.OnError != nil { //nolint:errorlint // others have methods of the application's
+		return err
+	}
+	n.fail(c, err)
+	return nil
+}
+
+// failed is called with the error of an event's handler, or that it did not return.
 func (n *Namespace) failed(c *Ctx, err error) {
-	onError := n.server.opts.OnError
-	if onError == nil {
-		n.fail(c, err)
+	if onError := n.server.opts.OnError; onError != nil {
+		err = rescue.Apart(func() error {
+			onError(c, err)
+			return nil
+		})
+		if err != nil {
+			c.logFailure("OnError failed", c.Event(), err)
+		}
 		return
 	}
-	err = rescue.Apart(func() error {
-		onError(c, err)
+	failed := rescue.Apart(func() error {
+		n.fail(c, err)
 		return nil
 	})
-	if err != nil {
-		c.logFailure("OnError failed", c.Event(), err)
+	if failed != nil && c.WantsAck() { // a method of Error.Data has ended the goroutine
+		_ = rescue.Apart(func() error { return c.Ack(failure{internalError()}.value()) })
 	}
 }
 
@@ -190,14 +205,11 @@ func (n *Namespace) fail(c *Ctx, err error) {
 	if !c.WantsAck() {
 		return
 	}
-	ack := func(w wireError) error {
-		return rescue.Apart(func() error { return c.Ack(failure{w}.value()) })
-	}
 	w, _ := toWire(err)
 	// If the client still waits afterwards, Error.Data could not be encoded.
 	// Other errors mean that there is nobody to answer to.
-	if err := ack(w); err != nil && c.WantsAck() {
+	if err := c.Ack(failure{w}.value()); err != nil && c.WantsAck() {
 		c.logFailure("encoding Error.Data failed", c.Event(), err)
-		_ = ack(internalError())
+		_ = c.Ack(failure{internalError()}.value())
 	}
 }

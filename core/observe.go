@@ -1,7 +1,6 @@
 package sio
 
 import (
-	"context"
 	"log/slog"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -71,7 +70,9 @@ func (n *Namespace) show(c content, sockets ...*Socket) {
 // logFailure logs the error of a function of the application that runs for no
 // socket.
 func (n *Namespace) logFailure(msg string, err error) {
-	attrs := append([]slog.Attr{slog.String("ns", n.name)}, errAttrs(err)...)
-	//nolint:sloglint // its callers pass constants
-	n.server.log().LogAttrs(context.Background(), slog.LevelError, msg, attrs...)
+	attrs := []any{slog.String("ns", n.name)}
+	for _, a := range errAttrs(err) {
+		attrs = append(attrs, a)
+	}
+	n.server.log().Error(msg, attrs...) //nolint:sloglint // its callers pass constants
 }

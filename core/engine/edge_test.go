@@ -48,7 +48,7 @@ func (h badHandler) Message(binary bool, p []byte) {
 func (h badHandler) Opened()     { h.breaks("Opened") }
 func (h badHandler) Work(uint32) { h.breaks("Work") }
 
-func (h badHandler) Close(r engine.Reason, err error) {
+func (h badHandler) Close(engine.Reason, error) {
 	h.closed.Add(1)
 	h.breaks("Close")
 }
@@ -211,6 +211,7 @@ func (c *badConn) SetDeadline(at time.Time) error {
 	c.x.breaks("conn.SetDeadline")
 	return c.Conn.SetDeadline(at)
 }
+
 func (c *badConn) Close() error {
 	_ = c.Conn.Close() // or the test would have to
 	c.x.breaks("conn.Close")

@@ -2,9 +2,7 @@ package engine
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -232,10 +230,7 @@ func (e *HTTPError) text() string {
 func httpError(err error) *HTTPError {
 	h, is := err.(*HTTPError) //nolint:errorlint // most are, and have no methods of the application's
 	if !is {
-		_ = rescue.Apart(func() error { // if its methods fail, it wraps none
-			h, _ = errors.AsType[*HTTPError](err)
-			return nil
-		})
+		h = rescue.As[*HTTPError](err)
 	}
 	return h
 }
@@ -270,10 +265,10 @@ func (e *Server) logFailure(function string, err error) {
 }
 
 // logError logs what went wrong in code of the application.
-func (e *Server) logError(msg string, err error, attrs ...slog.Attr) {
+func (e *Server) logError(msg string, err error, attrs ...any) {
 	attrs = append(attrs, slog.Any("err", err))
 	if stack := rescue.StackOf(err); stack != nil {
 		attrs = append(attrs, slog.String("stack", string(stack)))
 	}
-	e.log.LogAttrs(context.Background(), slog.LevelError, msg, attrs...) //nolint:sloglint // its callers pass constants
+	e.log.Error(msg, attrs...) //nolint:sloglint // its callers pass constants
 }

@@ -58,8 +58,9 @@ func appendCodec(dst []byte, codec Codec, v any) ([]byte, error) {
 			return err
 		}
 		var value []byte
-		value, err = codec.Marshal(v)
-		p = append(dst, value...)
+		if value, err = codec.Marshal(v); err == nil {
+			p = append(p, value...)
+		}
 		return err
 	})
 	if err != nil {

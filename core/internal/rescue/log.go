@@ -33,16 +33,27 @@ func wrap(h slog.Handler) handler {
 }
 
 // Enabled implements [slog.Handler].
-func (h handler) Enabled(ctx context.Context, level slog.Level) (enabled bool) {
-	ask := func() error {
+func (h handler) Enabled(ctx context.Context, level slog.Level) bool {
+	if h.plain {
+		return h.enabledHere(ctx, level)
+	}
+	return h.enabledApart(ctx, level)
+}
+
+// enabledHere allocates nothing: what clients cause is asked about all the time.
+func (h handler) enabledHere(ctx context.Context, level slog.Level) (enabled bool) {
+	_ = Call(func() error { // if it fails, nothing is logged
 		enabled = h.inner.Enabled(ctx, level)
 		return nil
-	}
-	if h.plain {
-		_ = Call(ask) // if it fails, nothing is logged
-	} else {
-		_ = Apart(ask) // likewise
-	}
+	})
+	return enabled
+}
+
+func (h handler) enabledApart(ctx context.Context, level slog.Level) (enabled bool) {
+	_ = Apart(func() error { // likewise
+		enabled = h.inner.Enabled(ctx, level)
+		return nil
+	})
 	return enabled
 }
 

@@ -34,15 +34,24 @@ type PanicError struct {
 // Error gives the value, as the runtime would.
 func (p *PanicError) Error() string { return p.text }
 
+// As is [errors.AsType] for an error whose methods may fail: then it is no E.
+func As[E error](err error) E {
+	var e E
+	_ = Apart(func() error {
+		if as, ok := errors.AsType[E](err); ok {
+			e = as
+		}
+		return nil
+	})
+	return e
+}
+
 // StackOf returns the stack of the function that panicked, if err is or wraps a
 // [*PanicError], nil otherwise.
 func StackOf(err error) []byte {
 	p, is := err.(*PanicError) //nolint:errorlint // most are, and have no methods of the application's
 	if !is {
-		_ = Apart(func() error { // if its methods fail, it wraps none
-			p, _ = errors.AsType[*PanicError](err)
-			return nil
-		})
+		p = As[*PanicError](err)
 	}
 	if p == nil {
 		return nil

@@ -189,7 +189,7 @@ func TestLoggersThatFail(t *testing.T) {
 			log := rescue.Logger(slog.New(handler{method, how, &lines}))
 			log = rescue.Logger(log) // changes nothing
 			log.Error("one")
-			log.With("a", 1).WithGroup("g").Error("two", "n", 1)
+			log.With(slog.Int("a", 1)).WithGroup("g").Error("two", slog.Int("n", 1))
 			want := "[one two n=1]"
 			if method == "Enabled" || method == "Handle" {
 				want = "[]"
@@ -205,7 +205,7 @@ func TestAttributesThatFailAreWords(t *testing.T) {
 	t.Parallel()
 	var lines []string
 	log := rescue.Logger(slog.New(handler{"", nil, &lines}))
-	log.Error("bad", "n", 1, "err", recursive{}, "value", exiting{}, "s", "text")
+	log.Error("bad", slog.Int("n", 1), slog.Any("err", recursive{}), slog.Any("value", exiting{}), slog.String("s", "text"))
 	want := "[bad n=1 err=(a rescue_test.recursive that cannot be printed) value=(a rescue_test.exiting that cannot be printed) s=text]"
 	if got := fmt.Sprint(lines); got != want {
 		t.Errorf("logged %s, want %s", got, want)

@@ -300,7 +300,7 @@ func TestTasksThatFailHarmNeitherTheQueueNorOthers(t *testing.T) {
 			if idle {
 				q.Run()
 			}
-			<-done
+			must(t, <-done)
 			if idle {
 				break
 			}
