@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/internal/deadline"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 )
 
 // unreadFactor is how many times PingInterval + PingTimeout a WebSocket may be on
@@ -74,8 +75,16 @@ func (s *Session) enqueuePing() bool {
 // readOn tells the handler that the pong may be behind the message that it keeps
 // waiting.
 func (s *Session) readOn() {
-	if r, ok := s.handler.(Reader); ok {
+	r, ok := s.handler.(Reader)
+	if !ok {
+		return
+	}
+	err := rescue.Apart(func() error {
 		r.ReadOn()
+		return nil
+	})
+	if err != nil {
+		s.fail(err)
 	}
 }
 

@@ -11,6 +11,7 @@ const (
 	ofReply    = "the function is that of whoever called Node.Answer, on the same goroutine; of our own questions it is ours"
 	ofLog      = "the function is the server's: Log says what it may do"
 	ofStandard = "the error or the value has a type of ours, or of the standard library"
+	inServer   = "an integration implements it, and only sets a deadline"
 	ofCreation = "it runs while a namespace comes about, which dynamic.go is responsible for"
 )
 
@@ -51,10 +52,16 @@ var allowed = map[string]string{
 	"core.node.Answer: reply":                                                   ofReply,
 	"core.Namespace.askClients: reply":                                          ofReply,
 	"core.Namespace.askHandler: reply":                                          ofReply,
+	"core.tally.failed: errors.Is":                                              ofStandard,
+	"core.client.cutOff: errors.Is":                                             inEdge, // link.read, Session.receivePayload
+	"core.client.connect: errors.Is":                                            ofStandard,
+	"core.client.connect: err.Error":                                            ofStandard,
+	"core.encodingError: errors.Is":                                             byCaller,
+	"core.wire.checkNumber: w.tooMany":                                          ourOwn,
+	"core.Namespace.end: isTime":                                                ourOwn,
+	"core.Namespace.serverEvent: errors.Is":                                     ofStandard,
 	"core.Server.staticParent: p.family.match":                                  ofCreation,
 	"core.Server.admit: p.family.match":                                         ofCreation,
-	"core.Namespace.join: r.Log":                                                ofCreation,
-	"core.Namespace.join: cluster.Join":                                         ofCreation,
 
 	"core/adapter.member.run: e.done":             ourOwn,
 	"core/adapter.member.Publish: o.node.Receive": inEdge, // member.run
@@ -72,10 +79,10 @@ var allowed = map[string]string{
 	"core/engine.Session.servePost: errors.Is":       byRequest,
 	"core/engine.readBody: errors.As":                byRequest,
 	"core/engine.respond: x.Respond":                 byRequest,
-	"core/engine.visit.Respond: v.Exchange.Respond":  byRequest,
+	"core/engine.Session.answerPoll: sender.OnSent":  byRequest,
+	"core/engine.visit.deliver: v.Exchange.Respond":  byRequest,
+	"core/engine.visit.sendWithin: s.SendWithin":     inServer,
 	"core/engine.visit.Upgrade: v.Exchange.Upgrade":  byRequest,
-	"core/engine.Server.refuse: v.Exchange.Respond":  byRequest,
-	"core/engine.Server.Respond: x.Respond":          inEdge, // sio.Server.Serve
 	"core/engine.visit.hangUp: a.HangUp":             inEdge, // visit.done; and byRequest
 }
 
