@@ -191,7 +191,12 @@ func TestRegistrationsAtTheSameTime(t *testing.T) {
 		wg.Go(func() { parent.UseEvents(k.wrap) })
 	}
 	wg.Wait()
-	k.want(t, "8 times around 16 events, and those without a handler", 8*17)
+	// A parent and a child that get the same pair at the same time may make one each.
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if least := 8 * 17; k.made < least || k.made > 2*least {
+		t.Errorf("8 middleware around 16 events, and those without a handler: composed %d times", k.made)
+	}
 }
 
 // A curious value looks at its socket while it is decoded.
