@@ -83,13 +83,11 @@ type handshakeKey struct{}
 func snapshot(c *fiber.Ctx, keep reused.Keeper) *fasthttpx.Snapshot {
 	route := c.Route()
 	param := func(name string) string { return c.Params(name) }
-	s := request(c, keep).Take(route.Path, route.Params, param)
-	ownPaths(c)
-	return s
+	return request(c, keep).Take(route.Path, route.Params, param)
 }
 
 func request(c *fiber.Ctx, keep reused.Keeper) fasthttpx.Request {
-	return fasthttpx.Request{Ctx: c.Context(), User: c.UserContext(), Keep: keep}
+	return fasthttpx.Request{Ctx: c.Context(), User: c.UserContext(), Keep: keep, Own: func() { ownPaths(c) }}
 }
 
 func opening(s *sio.Socket) (h *handshake, ok bool) {

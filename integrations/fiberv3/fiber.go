@@ -75,17 +75,16 @@ type handshake struct {
 
 type handshakeKey struct{}
 
-// snapshot takes what there is of a request. Fiber does not use its context again:
-// parameters and what Path returns are strings of that.
 func snapshot(c fiber.Ctx, keep reused.Keeper) *fasthttpx.Snapshot {
-	c.Abandon()
 	route := c.Route()
 	param := func(name string) string { return c.Params(name) }
 	return request(c, keep).Take(route.Path, route.Params, param)
 }
 
+// request is that of c. An abandoned context is not used again: parameters and what
+// Path returns are strings of its memory.
 func request(c fiber.Ctx, keep reused.Keeper) fasthttpx.Request {
-	return fasthttpx.Request{Ctx: c.RequestCtx(), User: c.Context(), Keep: keep}
+	return fasthttpx.Request{Ctx: c.RequestCtx(), User: c.Context(), Keep: keep, Own: c.Abandon}
 }
 
 func opening(s *sio.Socket) (h *handshake, ok bool) {

@@ -11,7 +11,6 @@ package siogin
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net/http"
 
@@ -90,7 +89,7 @@ func keep(ctx context.Context, c *gin.Context, may reused.Keeper) *kept {
 	base := c.Copy()
 	base.Request = nil
 	base.Params = withoutWildcard(base.Params)
-	maps.DeleteFunc(base.Keys, func(key, value any) bool { return !may(value, fmt.Sprint(key)) })
+	maps.DeleteFunc(base.Keys, func(key, value any) bool { return !may(value, key) })
 	return &kept{may: may, base: base, opened: connect.Open(ctx, c.Request)}
 }
 

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,27 +26,53 @@ const spareDescriptors = 8
 // NewListener does.
 func KeepDescriptors(s *fasthttp.Server, srv *sio.Server) {
 	_ = spare() // what it needs has to be there before there is nothing left
-	g := &descriptorGate{spare: spare, log: srv.Options().Logger, next: s.ConnState}
+	g := &descriptorGate{most: sync.OnceValue(mostDescriptors), spare: spare, log: srv.Options().Logger, next: s.ConnState}
 	s.ConnState = g.connState
 }
 
-// A descriptorGate is between the connections of a server.
+// A descriptorGate is between the connections of a server. As descriptors are given out
+// from the lowest one that is free, there is nothing to do before a high one was seen.
 type descriptorGate struct {
+	most  func() int   // the number of descriptors that the process can have
 	spare func() error // fails if there are too few descriptors
 	log   *slog.Logger
 	next  func(c net.Conn, state fasthttp.ConnState) // nil if there was none
 
+	high   atomic.Bool // one was seen
 	mu     sync.Mutex
 	logged time.Time
 }
 
 func (g *descriptorGate) connState(c net.Conn, state fasthttp.ConnState) {
-	if state == fasthttp.StateNew {
+	if state == fasthttp.StateNew && g.scarce(c) {
 		g.wait()
 	}
 	if g.next != nil {
 		g.next(c, state)
 	}
+}
+
+// scarce reports whether there may be few descriptors left.
+func (g *descriptorGate) scarce(c net.Conn) bool {
+	if g.high.Load() {
+		return true
+	}
+	most := g.most()
+	n, ok := descriptor(c)
+	if ok && n < most-max(most/8, 2*spareDescriptors) { //nolint:mnd // an eighth
+		return false
+	}
+	g.high.Store(true)
+	return true
+}
+
+func descriptor(c net.Conn) (n int, ok bool) {
+	raw, ok := rawConn(c)
+	if !ok {
+		return 0, false
+	}
+	err := raw.Control(func(fd uintptr) { n = int(fd) }) //nolint:gosec // descriptors are small
+	return n, err == nil
 }
 
 func (g *descriptorGate) wait() {

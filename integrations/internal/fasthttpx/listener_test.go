@@ -97,6 +97,7 @@ func TestServerWaitsForDescriptors(t *testing.T) {
 		var states []fasthttp.ConnState
 		free := time.Now().Add(150 * time.Second)
 		g := &descriptorGate{
+			most: func() int { return 64 },
 			spare: func() error {
 				if time.Now().Before(free) {
 					return syscall.EMFILE
@@ -106,18 +107,53 @@ func TestServerWaitsForDescriptors(t *testing.T) {
 			log:  slog.New(slog.NewTextHandler(&log, nil)),
 			next: func(_ net.Conn, s fasthttp.ConnState) { states = append(states, s) },
 		}
-		g.connState(nil, fasthttp.StateActive)
+		conn, _ := net.Pipe() // there is no telling which descriptor it has
+		g.connState(conn, fasthttp.StateActive)
 		if time.Until(free) != 150*time.Second {
 			t.Error("a request waited")
 		}
-		g.connState(nil, fasthttp.StateNew)
+		g.connState(conn, fasthttp.StateNew)
 		if late := time.Since(free); late < 0 || late > longestWait {
 			t.Errorf("%v late", late)
 		}
 		g.spare = func() error { return syscall.ENOSYS }
-		g.connState(nil, fasthttp.StateNew) // nobody can know
+		g.connState(conn, fasthttp.StateNew) // nobody can know
 		if n := strings.Count(log.String(), "ulimit -n"); n != 3 || len(states) != 3 {
 			t.Errorf("logged %d times, states %v:\n%s", n, states, log.String())
 		}
 	})
+}
+
+// Asking for descriptors costs, and most processes have plenty of them.
+func TestServerLooksForDescriptorsWhenThereMayBeFew(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	n, ok := descriptor(conn)
+	if !ok {
+		t.Fatal("a socket has a descriptor")
+	}
+	asked := 0
+	g := &descriptorGate{most: func() int { return 1 << 20 }, spare: func() error { asked++; return nil }}
+	for range 3 {
+		g.connState(conn, fasthttp.StateNew)
+	}
+	if asked > 0 {
+		t.Errorf("asked %d times", asked)
+	}
+	g.most = func() int { return n + 2*spareDescriptors }
+	g.connState(conn, fasthttp.StateNew)
+	g.most = func() int { return 1 << 20 } // a low one may be a gap among many
+	g.connState(conn, fasthttp.StateNew)
+	if asked != 2 {
+		t.Errorf("asked %d times", asked)
+	}
 }

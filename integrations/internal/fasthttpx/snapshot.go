@@ -3,7 +3,6 @@ package fasthttpx
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"reflect"
@@ -38,7 +37,7 @@ func NewKeeper(integration string, srv *sio.Server, contexts ...any) reused.Keep
 	finder := reused.New(integration, reused.Fiber, append(contexts, (*fasthttp.RequestCtx)(nil))...)
 	log := srv.Options().Logger
 	keep := finder.Keeper(log)
-	return func(value any, where string) bool {
+	return func(value, where any) bool {
 		if !keep(value, where) {
 			return false
 		}
@@ -55,12 +54,18 @@ type Request struct {
 	Ctx  *fasthttp.RequestCtx
 	User context.Context //nolint:containedctx // that of the application
 	Keep reused.Keeper
+
+	// Own makes the memory that the framework itself has of the request that of the
+	// socket, as [Own] does.
+	Own func()
 }
 
 // Take returns what the framework's handlers have left in the request, and the
 // parameters of its route. A framework's own name for what "*" stands for is not a
-// parameter of the application. The memory of the request is the socket's from then
-// on: see [Own].
+// parameter of the application.
+//
+// From then on the memory of the request is the socket's, unless all that was left has
+// been copied: strings and numbers, as is common.
 func (r Request) Take(route string, names []string, value func(name string) string) *Snapshot {
 	s := &Snapshot{Route: strings.Clone(route), RemoteAddr: r.Ctx.RemoteAddr()}
 	for _, name := range names {
@@ -68,12 +73,20 @@ func (r Request) Take(route string, names []string, value func(name string) stri
 			s.params = append(s.params, param{name, strings.Clone(value(name))})
 		}
 	}
+	copied := r.User == context.Background()
 	r.Ctx.VisitUserValuesAll(func(key, value any) {
-		if !r.isUser(value) && r.Keep(value, fmt.Sprint(key)) {
-			s.locals = append(s.locals, local{ownKey(key), own(value)})
+		if r.isUser(value) || !r.Keep(value, key) {
+			return
 		}
+		k, plainKey := clone(key)
+		v, plain := clone(value)
+		copied = copied && plainKey && plain
+		s.locals = append(s.locals, local{k, v})
 	})
-	Own(r.Ctx)
+	if !copied {
+		r.Own()
+		Own(r.Ctx)
+	}
 	return s
 }
 
@@ -83,24 +96,18 @@ func (r Request) isUser(value any) bool {
 	return reflect.ValueOf(value).Comparable() && value == r.User
 }
 
-// own returns a local value for a socket. The memory of strings is nobody else's by
-// then, but a copy of a short one is smaller than the header that it is in.
-func own(value any) any {
+// clone returns a value, or a copy of it that has no memory of a request, and whether
+// it is one.
+func clone(value any) (v any, own bool) {
 	switch v := value.(type) {
 	case string:
-		return strings.Clone(v)
+		return strings.Clone(v), true
 	case []byte:
-		return bytes.Clone(v)
-	default:
-		return v
+		return bytes.Clone(v), true
 	}
-}
-
-func ownKey(key any) any {
-	if k, ok := key.(string); ok {
-		return strings.Clone(k)
-	}
-	return key
+	t := reflect.TypeOf(value)
+	number := t.Kind() >= reflect.Bool && t.Kind() <= reflect.Complex128
+	return value, number || t.Size() == 0
 }
 
 // Restore gives ctx the local values.

@@ -3,6 +3,7 @@
 package fasthttpx
 
 import (
+	"math"
 	"os"
 	"sync"
 	"syscall"
@@ -36,4 +37,13 @@ func release(fds []int) {
 	for _, fd := range fds {
 		_ = syscall.Close(fd) // it was never used
 	}
+}
+
+// mostDescriptors returns how many descriptors the process can have.
+func mostDescriptors() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 0 // who knows
+	}
+	return int(min(uint64(limit.Cur), math.MaxInt32)) //nolint:gosec,unconvert // not the same type everywhere
 }

@@ -79,11 +79,11 @@ func New(name string, types Types, contexts ...any) *Finder {
 }
 
 // A Keeper says whether a socket may keep a value that was left under a key.
-type Keeper func(value any, where string) bool
+type Keeper func(value, where any) bool
 
 // Keeper returns the keeper of a mount, whose server logs to log.
 func (f *Finder) Keeper(log *slog.Logger) Keeper {
-	return func(value any, where string) bool { return f.Keep(value, where, log) }
+	return func(value, where any) bool { return f.Keep(value, where, log) }
 }
 
 // Context returns what can be kept of the context of a request: it, or one without
@@ -98,7 +98,7 @@ func (k Keeper) Context(ctx context.Context) context.Context {
 // Keep reports whether a socket may keep a value that middleware has left under a key.
 // Otherwise the log says once what to do instead, unless the value is one of the
 // framework's own objects, which is there in every request.
-func (f *Finder) Keep(value any, where string, log *slog.Logger) bool {
+func (f *Finder) Keep(value, where any, log *slog.Logger) bool {
 	t := reflect.TypeOf(value)
 	if t == nil {
 		return true
@@ -114,12 +114,12 @@ func (f *Finder) Keep(value any, where string, log *slog.Logger) bool {
 }
 
 // Refuse logs, once for each type and key, why a value is not kept.
-func (f *Finder) Refuse(value any, where, because string, log *slog.Logger) {
+func (f *Finder) Refuse(value, where any, because string, log *slog.Logger) {
 	t := reflect.TypeOf(value)
 	if _, again := f.told.LoadOrStore(fmt.Sprint(where, " ", t), true); !again {
 		log.Error(f.name+": a value of the request is not kept for its socket, which outlives the request: "+
 			"leave copies of what handlers need instead",
-			slog.String("where", where), slog.String("type", t.String()), slog.String("because", because))
+			slog.Any("where", where), slog.String("type", t.String()), slog.String("because", because))
 	}
 }
 
