@@ -193,12 +193,12 @@ func (s *Session) takePoll(x *visit) (b batch, parked *poll, ref *refusal) {
 		s.sends(x, b)
 		return b, nil, nil
 	}
-	parked = &poll{visit: x, answer: make(chan batch, 1), late: late, held: late}
-	s.poll = parked
+	p := &poll{visit: x, answer: make(chan batch, 1), late: late, held: late}
+	s.poll = p
 	if late {
-		time.AfterFunc(holdDelay, func() { s.letGo(parked) })
+		time.AfterFunc(holdDelay, func() { s.letGo(p) })
 	}
-	return b, parked, nil
+	return b, p, nil
 }
 
 // letGo ends the holding of a poll. If there is nothing for it, it is ended later:
