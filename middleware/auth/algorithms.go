@@ -20,7 +20,8 @@ const minRSA = 2048
 // HS256 returns a verifier for tokens that are signed by HMAC with SHA-256. The
 // secret has 32 bytes or more (RFC 7518 section 3.2); HS256 panics if it is
 // shorter, as it is where an environment variable was forgotten, or if it is one
-// that others know: zeros, or a public key. Whoever can
+// that others know: zeros, or a public key. For an application that has a shorter
+// one, see [InsecureShortSecret]. Whoever can
 // verify such tokens can also make them: for tokens of others, prefer [JWKS].
 func HS256[C any, P claimsOf[C]](secret []byte, opts ...VerifyOption) Verifier[C] {
 	return hmac[C, P]("HS256", 32, secret, opts)
@@ -99,9 +100,16 @@ func EdDSA[C any, P claimsOf[C]](key ed25519.PublicKey, opts ...VerifyOption) Ve
 
 func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []VerifyOption) Verifier[C] {
 	advice := fmt.Sprintf("use what `openssl rand -base64 %d` makes", minimum)
+	var o verifyOptions
+	for _, set := range opts {
+		set(&o)
+	}
 	switch {
-	case len(secret) < minimum:
-		misuse(fmt.Sprintf("%s got a secret of %d bytes: it has to have %d or more: %s", alg, len(secret), minimum, advice))
+	case len(secret) == 0:
+		misuse(fmt.Sprintf("%s got an empty secret: find out why it is empty, or %s", alg, advice))
+	case len(secret) < minimum && !o.short:
+		misuse(fmt.Sprintf("%s got a secret of %d bytes: it has to have %d or more: %s; to accept tokens of the old secret "+
+			"meanwhile, use auth.AnyOf and auth.InsecureShortSecret", alg, len(secret), minimum, advice))
 	case uniform(secret):
 		misuse(fmt.Sprintf("%s got a secret whose bytes are all the same: %s", alg, advice))
 	case public(secret):

@@ -3,6 +3,7 @@ package auth
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -40,10 +41,13 @@ func (l *List) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(l))
 }
 
-// As returns what a framework's middleware has left as claims, for [From]: v is a
-// *C or a C, or the JWT library's token that has one of these, as the JWT
-// middleware of Echo and Fiber leaves it. With nil there is nobody. Anything else
-// is an error of the server.
+// As returns what a framework's middleware has left as claims, for [From]. v is a *C
+// or a C, or the JWT library's token as the JWT middleware of Echo and Fiber leaves
+// it. The claims of such a token are a *C or a C, or the [jwt.MapClaims] that these
+// make by default: As decodes those into a C.
+//
+// Nil is nobody, and so is a zero value, such as User{} or "": many applications have
+// their middleware set one for visitors. Anything else is an error of the server.
 func As[C any](v any) (*C, error) {
 	if t, ok := v.(*jwt.Token); ok && t != nil {
 		if !t.Valid {
@@ -57,12 +61,39 @@ func As[C any](v any) (*C, error) {
 	case *jwt.Token: // likewise
 		return nil, nil //nolint:nilnil // likewise
 	case *C:
-		return c, nil
+		return somebody(c), nil
 	case C:
-		return &c, nil
+		return somebody(&c), nil
+	case jwt.MapClaims:
+		return decodeClaims[C](c)
 	default:
 		return nil, fmt.Errorf("auth: As is for %T, but the middleware has left %T", new(C), v)
 	}
+}
+
+// somebody returns claims, or nil if nothing is in them. A type without any fields
+// cannot say more than that there is somebody.
+func somebody[C any](claims *C) *C {
+	if claims == nil {
+		return nil
+	}
+	if v := reflect.ValueOf(claims).Elem(); v.Type().Size() > 0 && v.IsZero() {
+		return nil
+	}
+	return claims
+}
+
+// decodeClaims makes typed claims of those that a JWT middleware has left.
+func decodeClaims[C any](m jwt.MapClaims) (*C, error) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("auth: reading claims: %w", err)
+	}
+	claims := new(C)
+	if err := json.Unmarshal(data, claims); err != nil {
+		return nil, &tokenError{ErrInvalid, fmt.Sprintf("its claims do not fit %T: %v", claims, err)}
+	}
+	return somebody(claims), nil
 }
 
 // An identity tells whose a socket is. The zero value is nobody's.
@@ -72,6 +103,10 @@ type identity struct {
 	Subject string `json:"sub,omitempty"`
 }
 
+// is reports whether two identities are the same user's. Somebody without a subject is
+// nobody's equal: not even another one's without a subject.
+func (i identity) is(other identity) bool { return i.Subject != "" && i == other }
+
 // A Token is what the claims of a token say about it, as far as they do. Others
 // than those of the JWT library say it by the same methods.
 type Token struct {
@@ -80,6 +115,16 @@ type Token struct {
 	ID       string // the claim jti
 	IssuedAt time.Time
 	Expires  time.Time // without any leeway
+}
+
+// describe returns what claims say about their token. The subject is what
+// [SubjectOf] says, if it was given.
+func (o *options) describe(claims any) Token {
+	t := describe(claims)
+	if o != nil && o.subject != nil { // nil for what another server has saved
+		t.Subject = o.subject(claims)
+	}
+	return t
 }
 
 func describe(claims any) Token {

@@ -50,7 +50,7 @@ func refresh[C any](c *sio.Ctx, s *session, verify Verifier[C]) error {
 	if err != nil {
 		return err
 	}
-	b, err := verified(c, verify, token)
+	b, err := verified(c, s.opts, verify, token)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,8 @@ func tokenArgument(c *sio.Ctx) (string, error) {
 }
 
 // tokenIn returns the token that an argument is, or that an object has: that of an
-// event, or of the auth payload.
+// event, or of the auth payload. Clients that have an Authorization header at hand
+// send it as it is, so the word Bearer may stand before the token.
 func tokenIn(raw []byte) (token string, err error) {
 	if json.Unmarshal(raw, &token) != nil {
 		var object struct {
@@ -81,7 +82,7 @@ func tokenIn(raw []byte) (token string, err error) {
 		}
 		token = object.Token
 	}
-	if token == "" {
+	if token, _ = afterScheme(token, "Bearer"); token == "" {
 		return "", ErrMissing
 	}
 	return token, nil

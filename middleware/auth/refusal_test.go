@@ -60,7 +60,7 @@ func refusals(t *testing.T) []refused {
 		{"expired and tampered with", hs256(), payload(tamper(token(t, claims{"exp": in(-time.Hour)}))), invalid},
 		{"without an end", hs256(), payload(token(t, claims{"exp": nil})), invalid},
 		{"not yet valid", hs256(), payload(token(t, claims{"nbf": in(time.Hour)})), invalid},
-		{"issued in the future", hs256(), payload(token(t, claims{"iat": in(time.Hour)})), invalid},
+		{"issued in the future", hs256(auth.CheckIssuedAt()), payload(token(t, claims{"iat": in(time.Hour)})), invalid},
 		{"wrong audience", hs256(auth.Audience("chat")), payload(token(t, claims{"aud": "mail"})), invalid},
 		{"wrong issuer", hs256(auth.Issuer("me")), payload(token(t, claims{"iss": "you"})), invalid},
 		{"wrong type", hs256(auth.Type("at+jwt")), payload(token(t, nil)), invalid},

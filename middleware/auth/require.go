@@ -3,7 +3,9 @@ package auth
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"reflect"
 	"runtime/debug"
 	"time"
 
@@ -15,6 +17,8 @@ type Option func(o *options)
 
 type options struct {
 	sources   []source
+	subject   func(claims any) string // nil for the claims' own method
+	claims    reflect.Type            // that subject is for
 	anonymous bool
 	warn      time.Duration
 	revoked   func(context.Context, Token) (bool, error)
@@ -46,6 +50,40 @@ func WarnBefore(d time.Duration) Option {
 // AllowAnonymous also lets clients in that send no token. A token that is no good
 // is refused nevertheless. See [SignedIn].
 func AllowAnonymous() Option { return func(o *options) { o.anonymous = true } }
+
+// SubjectOf has f tell the subject of claims: the name or id of the user. It is for
+// issuers that do not put it into the claim sub:
+//
+//	auth.Require(verify, auth.SubjectOf(func(c *Claims) string { return strconv.Itoa(c.UserID) }))
+//
+// By the subject, [Refresh] and the recovery of sessions know that it is still the same
+// user, [RevokeSubject] finds the user's sockets, and ratelimit.PerUser counts. Where
+// f returns "", there is no subject: then these are refused or do nothing.
+func SubjectOf[C any](f func(claims *C) string) Option {
+	if f == nil {
+		misuse("SubjectOf needs a function that returns the subject")
+	}
+	return func(o *options) {
+		o.claims = reflect.TypeFor[C]()
+		o.subject = func(claims any) string {
+			c, _ := claims.(*C)
+			if c == nil {
+				return ""
+			}
+			return f(c)
+		}
+	}
+}
+
+// checkSubject panics if [SubjectOf] is for other claims than those of a guard. It says
+// whether claims of that type can tell a subject at all.
+func checkSubject[C any](o *options, guard string) bool {
+	if o.claims != nil && o.claims != reflect.TypeFor[C]() {
+		misuse(fmt.Sprintf("SubjectOf is for *%v, but %s is for %T", o.claims, guard, new(C)))
+	}
+	_, ok := any(new(C)).(interface{ GetSubject() (string, error) })
+	return ok || o.subject != nil
+}
 
 // Observe has f told of every decision, for metrics or an audit log. It is called
 // where the decision is made, so it must not wait.
@@ -129,12 +167,13 @@ func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 		misuse("Require needs a verifier, such as HS256")
 	}
 	o := newOptions(opts)
+	checkSubject[C](o, "Require")
 	g := &guard{opts: o, find: func(c *sio.Ctx) (bearer, error) {
 		token, err := o.token(c)
 		if err != nil || token == "" {
 			return bearer{}, err
 		}
-		return verified(c, verify, token)
+		return verified(c, o, verify, token)
 	}}
 	return g.middleware
 }
@@ -150,23 +189,32 @@ func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 //
 // If a *C has the methods GetSubject and GetExpirationTime of the JWT library's
 // Claims, the socket can be revoked by its subject, and ends when that says; and
-// whoever recovers its session has to have the same subject.
+// whoever recovers its session has to have the same subject. For a *C without
+// GetSubject, use [SubjectOf]. Without a subject, sessions are not recovered and
+// cannot be revoked, which From logs when it is called.
+//
+// A *C to a zero value is nobody, as in [As].
 func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middleware {
 	if f == nil {
 		misuse("From needs a function")
 	}
-	g := &guard{opts: newOptions(opts), find: func(c *sio.Ctx) (bearer, error) {
+	o := newOptions(opts)
+	if !checkSubject[C](o, "From") {
+		o.log.Warn("users of auth.From have no subject: sessions cannot be recovered or revoked, and limits by user go by "+
+			"address: add auth.SubjectOf", slog.String("type", fmt.Sprintf("%T", new(C))))
+	}
+	g := &guard{opts: o, find: func(c *sio.Ctx) (bearer, error) {
 		claims, err := f(c.Socket)
-		if err != nil || claims == nil {
+		if err != nil || somebody(claims) == nil {
 			return bearer{}, err
 		}
-		return newBearer(claims, describe(claims), 0), nil
+		return newBearer(claims, o.describe(claims), 0), nil
 	}}
 	return g.middleware
 }
 
 // verified returns the bearer of a token.
-func verified[C any](c *sio.Ctx, verify Verifier[C], token string) (bearer, error) {
+func verified[C any](c *sio.Ctx, o *options, verify Verifier[C], token string) (bearer, error) {
 	ctx, grace := withGrace(c.Context())
 	claims, err := verify(ctx, token)
 	switch {
@@ -175,7 +223,7 @@ func verified[C any](c *sio.Ctx, verify Verifier[C], token string) (bearer, erro
 	case claims == nil:
 		return bearer{}, errors.New("auth: verifier returned neither claims nor an error")
 	}
-	return newBearer(claims, describe(claims), *grace), nil
+	return newBearer(claims, o.describe(claims), *grace), nil
 }
 
 // A guard decides who may enter.

@@ -26,7 +26,7 @@ func (o *options) checkRevoked(ctx context.Context, claims any) error {
 	if o.revoked == nil {
 		return nil
 	}
-	revoked, err := o.revoked(ctx, describe(claims))
+	revoked, err := o.revoked(ctx, o.describe(claims))
 	if err == nil && revoked {
 		err = ErrRevoked
 	}
@@ -37,12 +37,23 @@ func (o *options) checkRevoked(ctx context.Context, claims any) error {
 // cluster, that connected as this subject (the claim sub), after telling them by
 // [EventRevoked]. It does not keep them from coming back: see [Revoked]. They are
 // found by rooms that they cannot leave ([sio.Socket.Pin]), whatever handlers let
-// clients do.
-func RevokeSubject(ns *sio.Namespace, subject string) error { return revoke(ns, subjectRoom(subject)) }
+// clients do. With the subject "", which is nobody's, it does nothing.
+func RevokeSubject(ns *sio.Namespace, subject string) error {
+	if subject == "" {
+		return nil
+	}
+	return revoke(ns, subjectRoom(subject))
+}
 
 // RevokeToken is like [RevokeSubject] for the sockets that connected with the
-// token of this id (the claim jti), or were refreshed by it.
-func RevokeToken(ns *sio.Namespace, id string) error { return revoke(ns, tokenRoom(id)) }
+// token of this id (the claim jti), or were refreshed by it. With the id "" it does
+// nothing.
+func RevokeToken(ns *sio.Namespace, id string) error {
+	if id == "" {
+		return nil
+	}
+	return revoke(ns, tokenRoom(id))
+}
 
 func revoke(ns *sio.Namespace, room string) error {
 	if err := ns.To(room).Emit(EventRevoked, refusal{CodeRevoked}); err != nil {

@@ -23,7 +23,7 @@ const (
 	EventRevoked = "token_revoked"
 )
 
-var errOtherSubject = fmt.Errorf("%w: the token is for another subject", ErrForbidden)
+var errOtherSubject = fmt.Errorf("%w: the token is for another subject, or has none: see auth.SubjectOf", ErrForbidden)
 
 // sessionKey keeps the session of a socket. Its identity survives a recovery of
 // the socket on another server.
@@ -96,10 +96,11 @@ func (s *session) identity() identity {
 }
 
 // mayBecome reports whether b may take over what the socket has: its rooms, and
-// what it missed. Nobody's may become somebody's, but nothing else.
+// what it missed. Nobody's socket may become somebody's. Somebody's socket stays with
+// the same user, and so it stays with nobody else if there is no subject.
 func (s *session) mayBecome(b *bearer) bool {
 	was := s.identity()
-	return !was.Known || was == b.identity()
+	return !was.Known || was.is(b.identity())
 }
 
 // MarshalJSON implements [json.Marshaler].

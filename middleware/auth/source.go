@@ -44,6 +44,37 @@ func FromQuery(name string) Option {
 	}
 }
 
+// FromHeader also takes the token from a header of the request that opened the
+// connection, after the auth payload, the Authorization header, and what options before
+// this one name. scheme is the word before the token, "Token" for example, in upper or
+// lower case; with "" the header is the token. Web pages cannot set headers for a
+// WebSocket, so it is for other clients, and for proxies that sign users in.
+func FromHeader(name, scheme string) Option {
+	mustSay("FromHeader", name)
+	return func(o *options) {
+		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
+			value := c.Handshake().Header.Get(name)
+			if scheme == "" {
+				return strings.TrimSpace(value), nil
+			}
+			if token, ok := afterScheme(value, scheme); ok {
+				return token, nil
+			}
+			return "", nil
+		})
+	}
+}
+
+// afterScheme returns what stands behind the scheme of a header's value, or the value
+// itself if it has another one, or none.
+func afterScheme(value, scheme string) (rest string, ok bool) {
+	word, rest, _ := strings.Cut(strings.TrimSpace(value), " ")
+	if !strings.EqualFold(word, scheme) {
+		return value, false
+	}
+	return strings.TrimSpace(rest), true
+}
+
 // fromPayload returns the field "token" of the auth payload, which is an object.
 func fromPayload(c *sio.Ctx) (string, error) {
 	var raw json.RawMessage
@@ -59,11 +90,10 @@ func fromPayload(c *sio.Ctx) (string, error) {
 
 // fromHeader returns the token of an Authorization header (RFC 6750 section 2.1).
 func fromHeader(c *sio.Ctx) (string, error) {
-	scheme, token, _ := strings.Cut(c.Handshake().Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return "", nil
+	if token, ok := afterScheme(c.Handshake().Header.Get("Authorization"), "Bearer"); ok {
+		return token, nil
 	}
-	return strings.TrimSpace(token), nil
+	return "", nil
 }
 
 // token returns the token from the first place that has one, "" if none has.

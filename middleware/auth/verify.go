@@ -61,8 +61,9 @@ func With[C any](verify Verifier[C], check func(ctx context.Context, claims *C) 
 }
 
 // A VerifyOption is a condition on the tokens that a verifier accepts, or lifts
-// one. Without any, a token has to have a good signature and an exp claim in the
-// future, and nbf and iat claims, if it has them, in the past.
+// one. Without any, a token has to have a good signature, an exp claim in the future,
+// and an nbf claim, if it has one, in the past. The iat claim is for information (RFC
+// 7519 section 4.1.6): see [CheckIssuedAt].
 type VerifyOption func(o *verifyOptions)
 
 type verifyOptions struct {
@@ -72,6 +73,8 @@ type verifyOptions struct {
 	leeway   time.Duration
 	claims   []string
 	endless  bool
+	issued   bool
+	short    bool
 }
 
 // Issuer has the iss claim be this one. It panics if that is empty, as it is where
@@ -117,6 +120,17 @@ func mustSay(option string, values ...string) {
 
 // InsecureNoExpiry accepts tokens without an exp claim, which are good for ever.
 func InsecureNoExpiry() VerifyOption { return func(o *verifyOptions) { o.endless = true } }
+
+// CheckIssuedAt refuses a token whose iat claim is in the future. An issuer whose clock
+// is ahead of ours makes such tokens, so use [Leeway] with it.
+func CheckIssuedAt() VerifyOption { return func(o *verifyOptions) { o.issued = true } }
+
+// InsecureShortSecret accepts a secret that is shorter than its algorithm asks for. Whoever
+// has seen a token can try to guess such a secret, and then
+// make tokens. It is for the time of a change to a longer one:
+//
+//	verify := auth.AnyOf(auth.HS256[Claims](secret), auth.HS256[Claims](old, auth.InsecureShortSecret()))
+func InsecureShortSecret() VerifyOption { return func(o *verifyOptions) { o.short = true } }
 
 // maxToken is the length of the largest token that is looked at. Servers and
 // proxies commonly take no larger header.
@@ -166,7 +180,10 @@ func readable(claims jwt.Claims) (ok bool) {
 
 func (o *verifyOptions) parser(algorithms []string) []jwt.ParserOption {
 	opts := []jwt.ParserOption{
-		jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithIssuedAt(), jwt.WithLeeway(o.leeway),
+		jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithLeeway(o.leeway),
+	}
+	if o.issued {
+		opts = append(opts, jwt.WithIssuedAt())
 	}
 	if !o.endless {
 		opts = append(opts, jwt.WithExpirationRequired())
