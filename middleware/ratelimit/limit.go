@@ -11,13 +11,13 @@ import (
 // again has a new socket, unless it recovers its session; so it is not for connects,
 // where it panics.
 func PerSocket(n int, per time.Duration, opts ...Option) sio.Middleware {
-	return newLimit("socket", n, per, opts, func(c *sio.Ctx, _ *options) string { return socketID(c) })
+	return newLimit("socket", n, per, opts, func(c *sio.Ctx, _ *guard) string { return socketID(c) })
 }
 
 // PerEvent is like [PerSocket] for each name of an event by itself. As clients can
 // make up names, limit all events, too.
 func PerEvent(n int, per time.Duration, opts ...Option) sio.Middleware {
-	return newLimit("event", n, per, opts, func(c *sio.Ctx, _ *options) string { return socketID(c) + " " + c.Event() })
+	return newLimit("event", n, per, opts, func(c *sio.Ctx, _ *guard) string { return socketID(c) + " " + c.Event() })
 }
 
 // socketID returns the socket's id, which is a new one for each connect.
@@ -29,25 +29,26 @@ func socketID(c *sio.Ctx) string {
 }
 
 // PerIP allows the clients of each address together n events, or connects, in the
-// given time.
+// given time. Clients whose address is not known count as clients of one address, and
+// the log says so once.
 func PerIP(n int, per time.Duration, opts ...Option) sio.Middleware {
-	return newLimit("ip", n, per, opts, func(c *sio.Ctx, o *options) string { return o.address(c.Address()) })
+	return newLimit("ip", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.address(c.Address()) })
 }
 
 // PerUser allows the clients of each user together n events in the given time;
-// user tells who that is, as auth.Subject does. Clients for which it is "" are
-// limited by address.
+// user tells who that is, as auth.Subject does. It needs a subject: clients for which
+// it is "" are limited by address. If tokens have no claim sub, use auth.SubjectOf.
 func PerUser(user func(s *sio.Socket) string, n int, per time.Duration, opts ...Option) sio.Middleware {
 	if user == nil {
 		misuse("PerUser needs a function that tells the user, such as auth.Subject")
 	}
-	return newLimit("user", n, per, opts, func(c *sio.Ctx, o *options) string { return o.userOrAddress(user, c.Socket) })
+	return newLimit("user", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.userOrAddress(user, c.Socket) })
 }
 
 // PerNamespace allows the clients of a namespace all together n events, or
 // connects, in the given time.
 func PerNamespace(n int, per time.Duration, opts ...Option) sio.Middleware {
-	return newLimit("namespace", n, per, opts, func(c *sio.Ctx, _ *options) string { return c.Namespace().Name() })
+	return newLimit("namespace", n, per, opts, func(c *sio.Ctx, _ *guard) string { return c.Namespace().Name() })
 }
 
 // Per allows n events in the given time for each key: a tenant, for example, or
@@ -56,7 +57,7 @@ func Per(key func(c *sio.Ctx) string, n int, per time.Duration, opts ...Option) 
 	if key == nil {
 		misuse("Per needs a function that tells the key")
 	}
-	return newLimit("key", n, per, opts, func(c *sio.Ctx, _ *options) string { return key(c) })
+	return newLimit("key", n, per, opts, func(c *sio.Ctx, _ *guard) string { return key(c) })
 }
 
 // A limit is a middleware's.
@@ -64,10 +65,10 @@ type limit struct {
 	guard
 
 	rate Rate
-	key  func(c *sio.Ctx, o *options) string
+	key  func(c *sio.Ctx, g *guard) string
 }
 
-func newLimit(name string, n int, per time.Duration, opts []Option, key func(*sio.Ctx, *options) string) sio.Middleware {
+func newLimit(name string, n int, per time.Duration, opts []Option, key func(*sio.Ctx, *guard) string) sio.Middleware {
 	l := &limit{guard: newGuard(name, opts), key: key}
 	l.rate = l.options.rate(n, per)
 	return l.middleware
@@ -75,7 +76,7 @@ func newLimit(name string, n int, per time.Duration, opts []Option, key func(*si
 
 func (l *limit) middleware(next sio.Handler) sio.Handler {
 	return func(c *sio.Ctx) error {
-		key := l.key(c, &l.options)
+		key := l.key(c, &l.guard)
 		if key == "" {
 			return next(c)
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -159,26 +158,6 @@ func Observe(f func(Refusal)) Option { return func(o *options) { o.observe = f }
 // events and sockets that are disconnected; at Error, no more than once a minute,
 // that the limiter failed. The default is slog.Default().
 func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
-
-// address returns the part of an address that counts.
-func (o *options) address(text string) string {
-	ip, err := netip.ParseAddr(text)
-	if err != nil || ip.Is4() { // which has one form only
-		return text
-	}
-	if ip = ip.Unmap(); ip.Is4() {
-		return ip.String()
-	}
-	return netip.PrefixFrom(ip.WithZone(""), o.ipv6).Masked().String()
-}
-
-// userOrAddress keeps the two apart: nobody can be called like an address.
-func (o *options) userOrAddress(user func(*sio.Socket) string, s *sio.Socket) string {
-	if u := user(s); u != "" {
-		return "u:" + u
-	}
-	return "a:" + o.address(s.Address())
-}
 
 // misuse ends the program at startup, when what it asks for can only be wrong.
 func misuse(msg string) {

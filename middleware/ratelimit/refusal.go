@@ -78,6 +78,7 @@ type guard struct {
 	options
 
 	records  *sio.Key[*record]
+	said     atomic.Bool  // that a client has no address
 	reported atomic.Int64 // when a failure was logged, in Unix nanoseconds
 }
 

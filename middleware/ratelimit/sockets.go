@@ -12,8 +12,8 @@ import (
 // so leave room for that. Of the options, IPv6Prefix, Name, Observe and Logger
 // apply.
 func MaxPerIP(n int, opts ...Option) sio.Middleware {
-	return newMost("sockets per ip", n, opts, func(s *sio.Socket, o *options) string {
-		return o.address(s.Address())
+	return newMost("sockets per ip", n, opts, func(s *sio.Socket, g *guard) string {
+		return g.address(s.Address())
 	})
 }
 
@@ -23,8 +23,8 @@ func MaxPerUser(user func(s *sio.Socket) string, n int, opts ...Option) sio.Midd
 	if user == nil {
 		misuse("MaxPerUser needs a function that tells the user, such as auth.Subject")
 	}
-	return newMost("sockets per user", n, opts, func(s *sio.Socket, o *options) string {
-		return o.userOrAddress(user, s)
+	return newMost("sockets per user", n, opts, func(s *sio.Socket, g *guard) string {
+		return g.userOrAddress(user, s)
 	})
 }
 
@@ -33,13 +33,13 @@ type most struct {
 	guard
 
 	n   int
-	key func(*sio.Socket, *options) string
+	key func(*sio.Socket, *guard) string
 
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-func newMost(name string, n int, opts []Option, key func(*sio.Socket, *options) string) sio.Middleware {
+func newMost(name string, n int, opts []Option, key func(*sio.Socket, *guard) string) sio.Middleware {
 	if n <= 0 {
 		misuse("a limit of no sockets lets nobody in: use a number above 0")
 	}
@@ -53,7 +53,7 @@ func newMost(name string, n int, opts []Option, key func(*sio.Socket, *options) 
 // admit takes a place for a socket, until it has ended. One that continues a session
 // begins when the former one has ended, so it needs a place of its own.
 func (m *most) admit(c *sio.Ctx) error {
-	key := m.key(c.Socket, &m.options)
+	key := m.key(c.Socket, &m.guard)
 	if !m.enter(key) {
 		return m.refuse(c, Refusal{Key: key}, codeConnections)
 	}

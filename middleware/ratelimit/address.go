@@ -1,0 +1,65 @@
+package ratelimit
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	sio "github.com/sioplug/sioplug/core"
+)
+
+// noAddress is the key of all clients whose address is not known. They are limited
+// together, as if they had one address: a limit that did not apply to them would apply
+// to nobody behind such a proxy.
+const noAddress = "unknown"
+
+// address returns the part of an address that counts.
+func (g *guard) address(text string) string {
+	ip, ok := parseAddress(text)
+	if !ok {
+		g.sayOnce("clients are limited together, because their address is not known: behind a proxy on a Unix socket, or one "+
+			"that sends no address, configure which header has it: see \"Addresses\" in docs/ratelimit.md", slog.String("address", clip(text)))
+		return noAddress
+	}
+	if ip = ip.Unmap(); ip.Is4() {
+		return ip.String()
+	}
+	return netip.PrefixFrom(ip.WithZone(""), g.ipv6).Masked().String()
+}
+
+// parseAddress reads an address, with or without a port. What is unspecified, such as
+// 0.0.0.0, is none.
+func parseAddress(text string) (netip.Addr, bool) {
+	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		ip = withPort.Addr()
+	}
+	return ip, !ip.Unmap().IsUnspecified()
+}
+
+// userOrAddress keeps the two apart: nobody can be called like an address.
+func (g *guard) userOrAddress(user func(*sio.Socket) string, s *sio.Socket) string {
+	if u := user(s); u != "" {
+		return "u:" + u
+	}
+	return "a:" + g.address(s.Address())
+}
+
+// sayOnce logs what the operator has to mend and any client can bring about.
+func (g *guard) sayOnce(msg string, attr slog.Attr) {
+	if g.said.CompareAndSwap(false, true) {
+		//nolint:sloglint // its callers pass constants
+		g.log.LogAttrs(context.Background(), slog.LevelWarn, msg, slog.String("limit", g.name), attr)
+	}
+}
+
+// clip shortens what a client has chosen.
+func clip(text string) string {
+	const longest = 100
+	return text[:min(len(text), longest)]
+}
