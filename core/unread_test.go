@@ -20,6 +20,7 @@ import (
 // A rawClient writes requests by hand, and reads what it likes.
 type rawClient struct {
 	net.Conn
+
 	r *bufio.Reader
 }
 

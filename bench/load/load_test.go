@@ -57,6 +57,10 @@ func TestEveryScenario(t *testing.T) {
 	}
 	for name := range scenarios() {
 		t.Run(name, func(t *testing.T) {
+			o := o
+			if name == "upgrade" {
+				o.dur = 500 * time.Millisecond // a client waits for the end of its poll
+			}
 			values, err := measure(t.Context(), name, o)
 			if err != nil {
 				t.Fatal(err)

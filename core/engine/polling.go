@@ -346,7 +346,7 @@ func (s *Session) awaitOvertaken() {
 	if !parted {
 		return
 	}
-	time.Sleep(holdDelay)
+	<-time.After(holdDelay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == stateLeft {

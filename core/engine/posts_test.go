@@ -1,4 +1,4 @@
-package engine
+package engine //nolint:testpackage // it is about what is not exported
 
 import "testing"
 

@@ -89,7 +89,7 @@ func TestUpgrade(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
-	for what, send := range map[string]bool{"": false, " while messages wait": true} {
+	for what, send := range map[string]bool{"": false, "while messages wait": true} {
 		story(t, "EIO-GET-10 a GET that overtakes the upgrade packet"+what, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			time.Sleep(time.Second)

@@ -48,8 +48,8 @@ func TestProgramEndedForWantOfDescriptors(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
 	addr := l.Addr().String()
-	_ = l.Close()                                                                   // the program's
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$") //nolint:gosec // this test
+	_ = l.Close() // the program's
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), serverAddr+"="+addr)
 	out, err := cmd.StdoutPipe()
 	if err == nil {

@@ -64,7 +64,7 @@ func As[C any](v any) (*C, error) {
 		return somebody(c), nil
 	case C:
 		return somebody(&c), nil
-	case jwt.MapClaims:
+	case jwt.MapClaims: //nolint:gocritic // a C may be one: then it needs no decoding
 		return decodeClaims[C](c)
 	default:
 		return nil, fmt.Errorf("auth: As is for %T, but the middleware has left %T", new(C), v)

@@ -34,6 +34,7 @@ func TestWhereTokensAre(t *testing.T) {
 		{"no header", "", nil, []auth.Option{auth.FromHeader("X-Token", "")}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				srv.UseConnect(auth.Require(hs256(), tt.opts...))
 				d.Header = tt.header

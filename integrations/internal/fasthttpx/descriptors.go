@@ -71,7 +71,7 @@ func descriptor(c net.Conn) (n int, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	err := raw.Control(func(fd uintptr) { n = int(fd) }) //nolint:gosec // descriptors are small
+	err := raw.Control(func(fd uintptr) { n = int(fd) })
 	return n, err == nil
 }
 
@@ -83,7 +83,7 @@ func (g *descriptorGate) wait() {
 			return // enough, or who knows
 		}
 		g.report()
-		time.Sleep(wait.next())
+		<-time.After(wait.next())
 	}
 }
 

@@ -100,6 +100,7 @@ func (x *exchange) body() io.Reader {
 // A stream is a request's body that knows whether it was read to its end.
 type stream struct {
 	io.Reader
+
 	ended bool
 }
 

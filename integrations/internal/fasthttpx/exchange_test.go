@@ -1,4 +1,4 @@
-package fasthttpx
+package fasthttpx //nolint:testpackage // it is about what is not exported
 
 import (
 	"bufio"
@@ -33,7 +33,7 @@ func TestBodiesThatAreNotReadAreNoRequests(t *testing.T) {
 	go func() { served <- web.Serve(l) }()
 	defer func() {
 		_ = l.Close()
-		<-served
+		_ = <-served
 	}()
 	const hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, tt := range map[string]struct {

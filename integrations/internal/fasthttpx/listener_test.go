@@ -1,4 +1,4 @@
-package fasthttpx
+package fasthttpx //nolint:testpackage // it is about what is not exported
 
 import (
 	"errors"

@@ -16,7 +16,7 @@ var null = sync.OnceValues(func() (*os.File, error) { return os.Open(os.DevNull)
 func spare() error {
 	f, err := null()
 	if err != nil {
-		return nil //nolint:nilerr // there is no telling
+		return nil
 	}
 	syscall.ForkLock.RLock() // or other programs would get them
 	defer syscall.ForkLock.RUnlock()
@@ -45,5 +45,5 @@ func mostDescriptors() int {
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return 0 // who knows
 	}
-	return int(min(uint64(limit.Cur), math.MaxInt32)) //nolint:gosec,unconvert // not the same type everywhere
+	return int(min(uint64(limit.Cur), math.MaxInt32)) //nolint:unconvert // not the same type everywhere
 }

@@ -117,9 +117,9 @@ func (f *Finder) Keep(value, where any, log *slog.Logger) bool {
 func (f *Finder) Refuse(value, where any, because string, log *slog.Logger) {
 	t := reflect.TypeOf(value)
 	if _, again := f.told.LoadOrStore(fmt.Sprint(where, " ", t), true); !again {
-		log.Error(f.name+": a value of the request is not kept for its socket, which outlives the request: "+
+		log.Error("a value of the request is not kept for its socket, which outlives the request: "+
 			"leave copies of what handlers need instead",
-			slog.Any("where", where), slog.String("type", t.String()), slog.String("because", because))
+			slog.String("mount", f.name), slog.Any("where", where), slog.String("type", t.String()), slog.String("because", because))
 	}
 }
 
@@ -277,8 +277,8 @@ func (f *Finder) learn(t reflect.Type, seen map[reflect.Type]bool) knowledge {
 // that what may change in it must not be looked at: see fields.
 func (f *Finder) learnFields(t reflect.Type, seen map[reflect.Type]bool) knowledge {
 	k := harmless
-	for i := range t.NumField() {
-		k = max(k, f.learn(t.Field(i).Type, seen))
+	for field := range t.Fields() {
+		k = max(k, f.learn(field.Type, seen))
 	}
 	if k == open && shared(t) {
 		return harmless
@@ -292,8 +292,8 @@ func shared(t reflect.Type) bool {
 	if t.PkgPath() == "context" {
 		return false
 	}
-	for i := range t.NumField() {
-		if locks(t.Field(i).Type) {
+	for field := range t.Fields() {
+		if locks(field.Type) {
 			return true
 		}
 	}

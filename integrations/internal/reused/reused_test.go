@@ -29,11 +29,11 @@ type (
 	anything struct{ v any }
 	custom   struct{ fiber3.DefaultCtx }
 	locked   struct {
-		mu sync.Mutex
-		v  any // guarded by mu
+		mu sync.Mutex //nolint:unused // that it is there is what matters
+		v  any        // guarded by mu
 	}
 	lockedContext struct {
-		mu sync.Mutex
+		mu sync.Mutex //nolint:unused // likewise
 		c  *fiber2.Ctx
 	}
 	ring struct {

@@ -234,9 +234,9 @@ func as(d siotest.Dialer, who string) siotest.Dialer {
 
 // A connection is one that its users share.
 type connection struct {
-	t *testing.T
 	net.Conn
 
+	t *testing.T
 	r *bufio.Reader
 }
 
@@ -251,7 +251,7 @@ func dial(t *testing.T, d siotest.Dialer) *connection {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return &connection{t, c, bufio.NewReader(c)}
+	return &connection{c, t, bufio.NewReader(c)}
 }
 
 func (c *connection) request(who, method, query, body string) string {
