@@ -33,7 +33,7 @@ func TestBodiesThatAreNotReadAreNoRequests(t *testing.T) {
 	go func() { served <- web.Serve(l) }()
 	defer func() {
 		_ = l.Close()
-		_ = <-served
+		<-served //nolint:errcheck // it was stopped
 	}()
 	const hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
 	for name, tt := range map[string]struct {
