@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/core/internal/rooms"
 )
 
 // Recovery are the settings of connection state recovery (SIO section 10). A
@@ -94,11 +95,19 @@ type recovery struct {
 	done chan struct{} // closed when another socket can take over the session
 
 	session *adapter.Session // that this socket continues, or nil
-	offset  string           // of the last event that its client got
+	from    string           // where the socket has connected, if it continues none
+	sent    bool             // the client was sent something that it missed
+	kicked  atomic.Bool      // the server has disconnected the socket: it is not to come back
 }
 
-// errReplaced ends a connection whose client has come back by another one.
-var errReplaced = errors.New("the client has connected again")
+// Why sessions are not recovered, or connections ended.
+var (
+	errReplaced  = errors.New("the client has connected again")
+	errKicked    = errors.New("the server has disconnected the client while it was away")
+	errNotTaken  = errors.New("the client took nothing of what it missed when it came back before")
+	errForgotten = errors.New("the client left more rooms since its last event than are known")
+	errLogFailed = errors.New("the log did not return")
+)
 
 // prepare gives the socket a private id: a new one, or that of the session which
 // the client wants to continue. It is part of the socket's first task, so that
@@ -128,16 +137,56 @@ func (s *Socket) claim() bool {
 	if !s.take(ctx, want.PID) {
 		return false
 	}
-	session, err := s.ns.log.Claim(ctx, want.PID, want.Offset)
+	session, err := within(ctx, func() (*adapter.Session, error) { return s.ns.log.Claim(ctx, want.PID, want.Offset) })
+	if err == nil {
+		session, err = s.ns.checkSession(ctx, session, want.Offset)
+	}
 	if err != nil {
 		s.ns.byPID.CompareAndDelete(want.PID, s)
-		s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
+		s.notRecovered(err)
 		return false
 	}
 	s.id = session.ID
-	s.recovery.pid, s.recovery.session, s.recovery.offset = want.PID, session, want.Offset
+	s.recovery.pid, s.recovery.session = want.PID, session
 	s.restoreValues(session)
 	return true
+}
+
+func (s *Socket) notRecovered(err error) {
+	s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
+}
+
+// checkSession returns what may be recovered of a session by a client that has got
+// everything up to offset, or why nothing may.
+func (n *Namespace) checkSession(ctx context.Context, was *adapter.Session, offset string) (*adapter.Session, error) {
+	session := *was
+	if n.log.Compare(offset, session.From) > 0 {
+		session.From = offset // it cannot have less the next time
+	}
+	switch {
+	case session.Tried != "" && n.log.Compare(session.From, session.Tried) <= 0:
+		return nil, errNotTaken
+	case session.Complete != "" && n.log.Compare(session.From, session.Complete) < 0:
+		return nil, errForgotten
+	}
+	err := newReplay(n, &session).survey(ctx)
+	if err != nil && ctx.Err() != nil { // the client has gone, and may come back
+		n.save(was)
+	}
+	return &session, err
+}
+
+// startAfresh makes the socket one that continues no session, after all.
+func (s *Socket) startAfresh() {
+	s.ns.byPID.CompareAndDelete(s.recovery.pid, s)
+	s.recovery.session, s.recovery.sent = nil, false
+	s.recovery.pid = engine.NewID()
+	s.ns.byPID.Store(s.recovery.pid, s)
+	s.id = s.client.newID(s.ns)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values, s.data = nil, nil
+	s.hooks = slices.DeleteFunc(s.hooks, func(h hook) bool { return h.when != onEnd })
 }
 
 // take makes the socket the one that has a private id, before it claims the
@@ -175,60 +224,85 @@ func (s *Socket) restoreValues(session *adapter.Session) {
 	_ = json.Unmarshal(session.Data, &s.data) // what is no object has no values
 }
 
-// resume connects a socket that continues a session: what it missed goes out
-// before the answer to its CONNECT, which is when official clients expect it,
-// and nothing is delivered in between (SIO-CSR-7).
-func (s *Socket) resume(answer []*frame.Frame) {
-	missed := func(m *adapter.Message, offset string) {
-		if fs, err := s.ns.eventFrames(m, offset); err == nil {
-			_ = s.client.session.Send(fs...) // the engine tells if it has gone
+// release keeps the session of a client whose connection was lost (SIO-CSR-4),
+// or lets go of it. The socket is no longer in its rooms: visit is how it was.
+func (s *Socket) release(why *DisconnectError, visit rooms.Visit) {
+	r := s.recovery
+	if r == nil {
+		return
+	}
+	defer close(r.done)
+	defer s.ns.byPID.CompareAndDelete(r.pid, s)
+	if !recoverable(why.Reason) || r.kicked.Load() || !s.accepted && r.session == nil {
+		return
+	}
+	session := r.session // that was claimed
+	if s.accepted {
+		var err error
+		if session, err = s.snapshot(visit); err != nil {
+			s.logFailure("saving a session failed", eventDisconnect, err)
+			return
 		}
 	}
-	rooms := s.recovery.session.Rooms
-	err := s.ns.log.Replay(s.Context(), s.recovery.offset, rooms, missed, func() {
-		s.enter(answer)
-		s.ns.index.Join(&s.member, rooms...)
-	})
-	if err != nil { // the log lost its beginning while the connect chain ran
-		s.client.session.Close(fmt.Errorf("recovering a session: %w", err))
+	if r.sent {
+		session.Tried = r.session.From
+	}
+	s.ns.save(session)
+}
+
+// save has the log keep a session. Whatever that does, it takes its time and no
+// longer.
+func (n *Namespace) save(session *adapter.Session) {
+	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+	defer cancel()
+	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, n.log.Save(ctx, session) })
+	if err != nil {
+		n.server.log().Error("saving a session failed", slog.String("ns", n.name), errAttr(err))
 	}
 }
 
-// release keeps the session of a client whose connection was lost (SIO-CSR-4),
-// or lets go of it. The socket is no longer in its rooms.
-func (s *Socket) release(why *DisconnectError, rooms []string) {
-	if s.recovery == nil {
-		return
+// within calls f, which belongs to the application, and returns when ctx ends, even
+// if f does not.
+func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
 	}
-	defer close(s.recovery.done)
-	defer s.ns.byPID.CompareAndDelete(s.recovery.pid, s)
-	session := s.recovery.session
-	if !recoverable(why.Reason) || !s.accepted && session == nil {
-		return
-	}
-	var err error
-	if s.accepted { // otherwise it is the one that was claimed
-		session, err = s.snapshot(rooms)
-	}
-	if err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-		defer cancel()
-		err = s.ns.log.Save(ctx, session)
-	}
-	if err != nil {
-		s.logFailure("saving a session failed", eventDisconnect, err)
+	done := make(chan result, 1)
+	go func() { // ends with f
+		r := result{err: errLogFailed}
+		defer func() { done <- r }()
+		r.err = rescue.Call(func() (err error) {
+			r.v, err = f()
+			return err
+		})
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
 	}
 }
 
 // snapshot returns what the client would have to find again.
-func (s *Socket) snapshot(rooms []string) (*adapter.Session, error) {
+func (s *Socket) snapshot(visit rooms.Visit) (*adapter.Session, error) {
 	data, err := s.dataJSON()
+	session := &adapter.Session{
+		ID: s.id, PID: s.recovery.pid, Data: data,
+		From: s.recovery.from, Complete: visit.Complete, Left: visit.Left,
+	}
+	if was := s.recovery.session; was != nil {
+		session.From = was.From
+	}
+	for _, stay := range visit.Stays {
+		session.Rooms = append(session.Rooms, adapter.Stay(stay))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &adapter.Session{
-		ID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data,
-		Local: &keepsake{maps.Clone(s.values), s.lasting()},
-	}, err
+	session.Local = &keepsake{maps.Clone(s.values), s.lasting()}
+	return session, err
 }
 
 // A keepsake is what a log in this server's memory keeps of a socket beyond what
@@ -262,7 +336,8 @@ func recoverable(r Reason) bool {
 // kept reports whether an event that cannot be sent is kept for a client that
 // may come back.
 func (s *Socket) kept() bool {
-	return s.state.Load() == stateDisconnected && recoverable(s.whyEnded().Reason)
+	return s.state.Load() == stateDisconnected && s.recovery != nil && !s.recovery.kicked.Load() &&
+		recoverable(s.whyEnded().Reason)
 }
 
 // emitLogged emits to one client of a namespace with a log, through its own
@@ -274,31 +349,15 @@ func (s *Socket) emitLogged(event string, args []any) error {
 	return s.Self().Emit(event, args...)
 }
 
-// record delivers a broadcast, after the log has it, if there is one.
-func (n *Namespace) record(m *adapter.Message) {
-	if n.log == nil || m.Volatile {
-		n.deliver(m, "")
-		return
+// doKept does to a client that may come back what cannot be done to its socket any
+// more, which is why it returns err otherwise.
+func (s *Socket) doKept(err error, m *adapter.Message) error {
+	if s.ns.log == nil || !s.kept() {
+		return err
 	}
-	if err := n.log.Append(m, func(offset string) { n.deliver(m, offset) }); err != nil {
-		n.server.log().Error("event not kept for recovery", slog.String("ns", n.name), errAttr(err))
-		n.deliver(m, "")
+	if m.Kind == adapter.Disconnect {
+		s.recovery.kicked.Store(true)
 	}
-}
-
-// eventFrames encodes a broadcast for this server's clients. An offset becomes
-// its last argument (SIO-CSR-2).
-func (n *Namespace) eventFrames(m *adapter.Message, offset string) ([]*frame.Frame, error) {
-	c := content{m.Data, m.Attachments}
-	if offset != "" {
-		c.data = append(make([]byte, 0, len(m.Data)+len(offset)+3), m.Data[:len(m.Data)-1]...)
-		c.data = append(rawjson.AppendString(append(c.data, ','), offset), ']')
-	}
-	fs, err := n.server.wire.frames(packet.Event, packet.Header{Namespace: n.name}, c)
-	if err == nil && m.NoCompress {
-		for _, f := range fs {
-			f.SetPlain()
-		}
-	}
-	return fs, err
+	m.Target, m.Rooms = adapter.Target{Rooms: []string{s.id}}, clones(m.Rooms)
+	return s.ns.receive(m)
 }
