@@ -137,7 +137,7 @@ func (s *Socket) claim() bool {
 	if !s.take(ctx, want.PID) {
 		return false
 	}
-	session, err := within(ctx, func() (*adapter.Session, error) { return s.ns.log.Claim(ctx, want.PID, want.Offset) })
+	session, err := s.ns.claim(ctx, want.PID, want.Offset)
 	if err == nil {
 		session, err = s.ns.checkSession(ctx, session, want.Offset)
 	}
@@ -150,6 +150,18 @@ func (s *Socket) claim() bool {
 	s.recovery.pid, s.recovery.session = want.PID, session
 	s.restoreValues(session)
 	return true
+}
+
+// claim takes a session out of the log. If it comes too late, it goes back.
+func (n *Namespace) claim(ctx context.Context, pid, offset string) (*adapter.Session, error) {
+	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+	defer cancel()
+	claim := func() (*adapter.Session, error) { return n.log.Claim(ctx, pid, offset) }
+	return within(patient, claim, func(session *adapter.Session, err error) {
+		if err == nil {
+			n.save(session)
+		}
+	})
 }
 
 func (s *Socket) notRecovered(err error) {
@@ -255,23 +267,30 @@ func (s *Socket) release(why *DisconnectError, visit rooms.Visit) {
 func (n *Namespace) save(session *adapter.Session) {
 	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 	defer cancel()
-	_, err := within(ctx, func() (struct{}, error) { return struct{}{}, n.log.Save(ctx, session) })
+	save := func() (struct{}, error) { return struct{}{}, n.log.Save(ctx, session) }
+	_, err := within(ctx, save, func(struct{}, error) {})
 	if err != nil {
 		n.server.log().Error("saving a session failed", slog.String("ns", n.name), errAttr(err))
 	}
 }
 
 // within calls f, which belongs to the application, and returns when ctx ends, even
-// if f does not.
-func within[T any](ctx context.Context, f func() (T, error)) (T, error) {
+// if f does not. What f returns after that goes to late.
+func within[T any](ctx context.Context, f func() (T, error), late func(T, error)) (T, error) {
 	type result struct {
 		v   T
 		err error
 	}
-	done := make(chan result, 1)
+	done := make(chan result)
 	go func() { // ends with f
 		r := result{err: errLogFailed}
-		defer func() { done <- r }()
+		defer func() {
+			select {
+			case done <- r:
+			case <-ctx.Done():
+				late(r.v, r.err)
+			}
+		}()
 		r.err = rescue.Call(func() (err error) {
 			r.v, err = f()
 			return err
