@@ -138,6 +138,9 @@ func (s *Socket) claim() bool {
 		return false
 	}
 	session, err := s.ns.claim(ctx, want.PID, want.Offset)
+	if err == nil && session == nil {
+		err = adapter.ErrUnknownSession // there are logs that say so
+	}
 	if err == nil {
 		session, err = s.ns.checkSession(ctx, session, want.Offset)
 	}

@@ -34,8 +34,14 @@ func (v *visitor) connect(t *testing.T, c *siotest.Client) (missed []string) {
 		auth = fmt.Sprintf(`{"pid":%q,"offset":%q}`, v.pid, v.offset)
 	}
 	c.Send("40" + auth)
+	return v.answered(t)
+}
+
+// answered waits for the answer to CONNECT, and returns what came before.
+func (v *visitor) answered(t *testing.T) (missed []string) {
+	t.Helper()
 	for {
-		p := c.Next()
+		p := v.Next()
 		data, ok := strings.CutPrefix(p, "40")
 		if !ok {
 			missed = append(missed, v.event(t, p))

@@ -253,7 +253,9 @@ func (s *Socket) accept() error {
 		return nil
 	}
 	if s.Recovered() {
-		err = s.resume(answer)
+		if err = s.resume(answer); errors.Is(err, engine.ErrClosed) || errors.Is(err, engine.ErrSlowClient) {
+			err = nil // its connection is lost, and the session is not: the socket is told in a moment
+		}
 	} else {
 		s.enter(answer, rooms.Visit{})
 	}
