@@ -120,6 +120,7 @@ func (s *Socket) prepare() {
 	if !s.claim() {
 		s.ns.byPID.Store(s.recovery.pid, s)
 	}
+	s.client.group(new(sessionGroup))
 }
 
 // claim looks for the session that the client wants to continue (SIO-CSR-5), and
@@ -142,7 +143,7 @@ func (s *Socket) claim() bool {
 		err = adapter.ErrUnknownSession // there are logs that say so
 	}
 	if err == nil {
-		session, err = s.ns.checkSession(ctx, session, want.Offset)
+		session, err = s.checkSession(ctx, session, want.Offset)
 	}
 	if err != nil {
 		s.ns.byPID.CompareAndDelete(want.PID, s)
@@ -173,8 +174,8 @@ func (s *Socket) notRecovered(err error) {
 
 // checkSession returns what may be recovered of a session by a client that has got
 // everything up to offset, or why nothing may.
-func (n *Namespace) checkSession(ctx context.Context, was *adapter.Session, offset string) (*adapter.Session, error) {
-	session := *was
+func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset string) (*adapter.Session, error) {
+	n, session := s.ns, *was
 	if n.log.Compare(offset, session.From) > 0 {
 		session.From = offset // it cannot have less the next time
 	}
@@ -184,9 +185,17 @@ func (n *Namespace) checkSession(ctx context.Context, was *adapter.Session, offs
 	case session.Complete != "" && n.log.Compare(session.From, session.Complete) < 0:
 		return nil, errForgotten
 	}
-	err := newReplay(n, &session).survey(ctx)
+	r := newReplay(n, &session)
+	err := r.survey(ctx)
+	kept, here := session.Local.(*keepsake)
+	if errors.Is(err, errKicked) && r.rooms.closed && here {
+		s.client.endGroup(kept.group)
+	}
+	if err == nil && here {
+		err = n.checkGroup(ctx, s.client, kept.group)
+	}
 	if err != nil && ctx.Err() != nil { // the client has gone, and may come back
-		n.save(was)
+		s.save(was)
 	}
 	return &session, err
 }
@@ -262,7 +271,14 @@ func (s *Socket) release(why *DisconnectError, visit rooms.Visit) {
 	if r.sent {
 		session.Tried = r.session.From
 	}
-	s.ns.save(session)
+	s.save(session)
+}
+
+// save keeps a session, unless the client's connection was closed meanwhile.
+func (s *Socket) save(session *adapter.Session) {
+	if s.client.mayWait(s.ns, session) {
+		s.ns.save(session)
+	}
 }
 
 // save has the log keep a session. Whatever that does, it takes its time and no
@@ -323,7 +339,7 @@ func (s *Socket) snapshot(visit rooms.Visit) (*adapter.Session, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	session.Local = &keepsake{maps.Clone(s.values), s.lasting()}
+	session.Local = &keepsake{maps.Clone(s.values), s.lasting(), s.client.currentGroup()}
 	return session, err
 }
 
@@ -332,6 +348,7 @@ func (s *Socket) snapshot(visit rooms.Visit) (*adapter.Session, error) {
 type keepsake struct {
 	values map[any]any
 	hooks  []hook
+	group  *sessionGroup
 }
 
 // skipsMiddlewares reports whether the connect chain has had its say about the

@@ -370,3 +370,60 @@ func TestEmitsToAClientThatWasKickedWhileAwayFail(t *testing.T) {
 		}
 	})
 }
+
+// Whose connection is closed is out of all namespaces, also where it waits to be
+// recovered.
+func TestCloseReachesTheOtherNamespacesOfAClientThatIsAway(t *testing.T) {
+	type scene struct {
+		srv   *sio.Server
+		d     siotest.Dialer
+		g     guest
+		other *visitor // the same client in /other
+	}
+	for name, tt := range map[string]struct {
+		do   func(t *testing.T, s *scene)
+		kept bool
+	}{
+		"nothing":    {func(*testing.T, *scene) {}, true},
+		"Disconnect": {func(t *testing.T, s *scene) { t.Helper(); must(t, s.srv.To("user").Disconnect()) }, true},
+		"Close":      {func(t *testing.T, s *scene) { t.Helper(); must(t, s.srv.To("user").Close()) }, false},
+		"by socket":  {func(t *testing.T, s *scene) { t.Helper(); must(t, s.g.sock.Close()) }, false},
+		"it has come back to one": {func(t *testing.T, s *scene) {
+			t.Helper()
+			s.g.connect(t, s.d.WebSocket(t))
+			must(t, s.srv.To("user").Close())
+			synctest.Wait()
+		}, false},
+		"it was refused by one": {func(t *testing.T, s *scene) {
+			t.Helper()
+			must(t, s.srv.To("user").Close())
+			s.g.mustBeNobody(t, s.srv, s.d)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, recovering, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				other := srv.Of("/other")
+				s := &scene{srv, d, arriveInSecret(t, srv, d), &visitor{namespace: "/other,"}}
+				s.other.connect(t, s.g.Client)
+				must(t, other.Emit("hi"))
+				s.other.want(t, `42/other,["hi"]`)
+				s.g.leave(t)
+				tt.do(t, s)
+				must(t, other.Emit("missed"))
+				id := s.other.id
+				for _, kept := range []bool{tt.kept, true} { // afterwards it is a client like others
+					missed := s.other.connect(t, d.WebSocket(t))
+					if kept != (s.other.id == id) || kept != (len(missed) > 0) {
+						t.Fatalf("missed %q, same id: %v, want %v", missed, s.other.id == id, kept)
+					}
+					must(t, other.Emit("hi"))
+					s.other.want(t, `42/other,["hi"]`)
+					s.other.Abort()
+					synctest.Wait()
+					must(t, other.Emit("missed"))
+					id = s.other.id
+				}
+			})
+		})
+	}
+}

@@ -136,6 +136,11 @@ func (r *replay) unkept() bool {
 // and nothing is delivered in between (SIO-CSR-7). It returns why that cannot be.
 func (s *Socket) resume(answer []*frame.Frame) error {
 	r := newReplay(s.ns, s.recovery.session)
+	defer func() {
+		if r.rooms.closed {
+			s.client.endGroup(s.client.currentGroup())
+		}
+	}()
 	for more := true; more; {
 		for more {
 			piece, rest, err := r.read(s.Context())
@@ -242,6 +247,7 @@ type membership struct {
 	since  string         // where past begins to be complete
 	left   string
 	kicked bool
+	closed bool // in all namespaces
 }
 
 func newMembership(log adapter.Log, s *adapter.Session) membership {
@@ -295,7 +301,7 @@ func (p *membership) apply(m *adapter.Message, at string) {
 	}
 	switch m.Kind {
 	case adapter.Disconnect:
-		p.kicked = true
+		p.kicked, p.closed = true, m.Close
 	case adapter.Join:
 		for _, room := range m.Rooms {
 			stay, in := p.now[room]

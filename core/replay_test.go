@@ -122,7 +122,7 @@ func TestAClientThatNeverReadsWhatItMissed(t *testing.T) {
 // memory once.
 func TestWhatManyClientsMissedIsInMemoryOnce(t *testing.T) {
 	bubble(t, recovering, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
-		const clients, size = 60, 1 << 20
+		const clients, size = 40, 1 << 18
 		var list []*visitor
 		for range clients {
 			list = append(list, arrive(t, srv, d.WebSocket(t)))
@@ -140,7 +140,7 @@ func TestWhatManyClientsMissedIsInMemoryOnce(t *testing.T) {
 		}
 		synctest.Wait()
 		if grown := heapInUse() - before; grown > clients*size/4 {
-			t.Errorf("%d clients that missed events of 1 MiB take %d MiB", clients, grown>>20)
+			t.Errorf("%d clients that missed events of 256 KiB take %d MiB", clients, grown>>20)
 		}
 		for _, v := range list {
 			if missed := v.answered(t); len(missed) != 4 {
