@@ -131,10 +131,11 @@ func (n *Namespace) apply(m *adapter.Message, offset string) (then func()) {
 		return then
 	}
 	if offset == "" {
-		offset = n.index.Position()
-		n.journal.unkept.Store(&offset)
+		at := n.index.Position()
+		n.journal.unkept.Store(&at)
 	} else {
-		n.journal.changed.Store(&offset)
+		at := offset
+		n.journal.changed.Store(&at)
 	}
 	return then
 }

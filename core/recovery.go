@@ -14,8 +14,6 @@ import (
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/rooms"
 )
 
 // Recovery are the settings of connection state recovery (SIO section 10). A
@@ -24,6 +22,17 @@ import (
 // missed. [Socket.Recovered] tells that this happened. A client that comes too
 // late, or has never been sent an event, gets a fresh socket instead; there is
 // no error.
+//
+// A client gets what it would have got live, and nothing else, whatever it claims to
+// have got: nothing from before it connected, nor from a room before it joined that,
+// or after it left. What is done to it while it is away counts: by [Broadcast.Join],
+// [Broadcast.Leave], [Broadcast.Disconnect] and [Broadcast.Close], by other servers
+// of the cluster, and by the methods of its [Socket], if somebody still has that. A
+// client that was disconnected while it was away gets a fresh socket.
+//
+// What it missed is sent as fast as it reads. If it takes nothing of that before its
+// connection is lost again, it gets a fresh socket the next time, and a record at
+// Debug says so: it might refuse an event, and would never come back.
 //
 // Events that want an ack, and volatile ones, are not kept. All others carry one
 // more argument, a string, which tells clients how far they have come; so the
@@ -161,7 +170,7 @@ func (n *Namespace) claim(ctx context.Context, pid, offset string) (*adapter.Ses
 	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
 	claim := func() (*adapter.Session, error) { return n.log.Claim(ctx, pid, offset) }
-	return within(patient, claim, func(session *adapter.Session, err error) {
+	return within(patient, claim, func(session *adapter.Session, err error) { //nolint:contextcheck // ctx has ended
 		if err == nil {
 			n.save(session)
 		}
@@ -195,7 +204,7 @@ func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset 
 		err = n.checkGroup(ctx, s.client, kept.group)
 	}
 	if err != nil && ctx.Err() != nil { // the client has gone, and may come back
-		s.save(was)
+		s.save(was) //nolint:contextcheck // likewise
 	}
 	return &session, err
 }
@@ -246,109 +255,6 @@ func (s *Socket) restoreValues(session *adapter.Session) {
 		return
 	}
 	_ = json.Unmarshal(session.Data, &s.data) // what is no object has no values
-}
-
-// release keeps the session of a client whose connection was lost (SIO-CSR-4),
-// or lets go of it. The socket is no longer in its rooms: visit is how it was.
-func (s *Socket) release(why *DisconnectError, visit rooms.Visit) {
-	r := s.recovery
-	if r == nil {
-		return
-	}
-	defer close(r.done)
-	defer s.ns.byPID.CompareAndDelete(r.pid, s)
-	if !recoverable(why.Reason) || r.kicked.Load() || !s.accepted && r.session == nil {
-		return
-	}
-	session := r.session // that was claimed
-	if s.accepted {
-		var err error
-		if session, err = s.snapshot(visit); err != nil {
-			s.logFailure("saving a session failed", eventDisconnect, err)
-			return
-		}
-	}
-	if r.sent {
-		session.Tried = r.session.From
-	}
-	s.save(session)
-}
-
-// save keeps a session, unless the client's connection was closed meanwhile.
-func (s *Socket) save(session *adapter.Session) {
-	if s.client.mayWait(s.ns, session) {
-		s.ns.save(session)
-	}
-}
-
-// save has the log keep a session. Whatever that does, it takes its time and no
-// longer.
-func (n *Namespace) save(session *adapter.Session) {
-	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-	defer cancel()
-	save := func() (struct{}, error) { return struct{}{}, n.log.Save(ctx, session) }
-	_, err := within(ctx, save, func(struct{}, error) {})
-	if err != nil {
-		n.server.log().Error("saving a session failed", slog.String("ns", n.name), errAttr(err))
-	}
-}
-
-// within calls f, which belongs to the application, and returns when ctx ends, even
-// if f does not. What f returns after that goes to late.
-func within[T any](ctx context.Context, f func() (T, error), late func(T, error)) (T, error) {
-	type result struct {
-		v   T
-		err error
-	}
-	done := make(chan result)
-	go func() { // ends with f
-		r := result{err: errLogFailed}
-		defer func() {
-			select {
-			case done <- r:
-			case <-ctx.Done():
-				late(r.v, r.err)
-			}
-		}()
-		r.err = rescue.Call(func() (err error) {
-			r.v, err = f()
-			return err
-		})
-	}()
-	select {
-	case r := <-done:
-		return r.v, r.err
-	case <-ctx.Done():
-		var none T
-		return none, ctx.Err()
-	}
-}
-
-// snapshot returns what the client would have to find again.
-func (s *Socket) snapshot(visit rooms.Visit) (*adapter.Session, error) {
-	data, err := s.dataJSON()
-	session := &adapter.Session{
-		ID: s.id, PID: s.recovery.pid, Data: data,
-		From: s.recovery.from, Complete: visit.Complete, Left: visit.Left,
-	}
-	if was := s.recovery.session; was != nil {
-		session.From = was.From
-	}
-	for _, stay := range visit.Stays {
-		session.Rooms = append(session.Rooms, adapter.Stay(stay))
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	session.Local = &keepsake{maps.Clone(s.values), s.lasting(), s.client.currentGroup()}
-	return session, err
-}
-
-// A keepsake is what a log in this server's memory keeps of a socket beyond what
-// others could.
-type keepsake struct {
-	values map[any]any
-	hooks  []hook
-	group  *sessionGroup
 }
 
 // skipsMiddlewares reports whether the connect chain has had its say about the

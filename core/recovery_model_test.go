@@ -57,7 +57,7 @@ type modelClient struct {
 	tried     int             // from, when it came back and missed something; -1 for never
 }
 
-var modelRooms = []string{"a", "b", "c"} //nolint:gochecknoglobals // not changed
+var modelRooms = []string{"a", "b", "c"}
 
 // choose returns a number below n.
 func (m *modelServer) choose(n int) int {

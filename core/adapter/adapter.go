@@ -12,7 +12,6 @@ package adapter
 import (
 	"context"
 	"errors"
-	"slices"
 )
 
 // ErrClosed is returned by the methods of an [Adapter] that was closed.
@@ -114,12 +113,6 @@ type Message struct {
 type Target struct {
 	Rooms  []string
 	Except []string
-}
-
-// Matches reports whether the target selects a client that is in these rooms.
-func (t Target) Matches(rooms []string) bool {
-	in := func(name string) bool { return slices.Contains(rooms, name) }
-	return (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in)) && !slices.ContainsFunc(t.Except, in)
 }
 
 // A Reply is one answer to a message, or a part of it.

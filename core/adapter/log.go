@@ -10,7 +10,7 @@ import "context"
 // A place in the log is called an offset: a string that only the log understands.
 // Servers keep offsets as positions, and clients remember the offset of the last
 // event that they got.
-type Log interface {
+type Log interface { //nolint:interfacebloat // one store, in one order
 	// Append keeps m, which is a Broadcast, Join, Leave or Disconnect, and calls
 	// deliver once with its offset: a string that every later message has another
 	// one than. Calls of deliver are in the order of the messages in the log and

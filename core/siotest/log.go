@@ -305,4 +305,3 @@ func (s logSuite) nothingMissed(t *testing.T) {
 		}
 	}
 }
-

@@ -2,7 +2,7 @@ package rooms
 
 import (
 	"slices"
-	"sync/atomic"
+	"sync"
 )
 
 // A Stay is the time that a member spends in a room, between two positions: it was
@@ -16,11 +16,40 @@ type Stay struct {
 
 // A trail notes at which positions members join and leave, for indexes that
 // [Index.Start] was called of. A position is that of the last thing that all members
-// were told in order. It is guarded by the index's mu; at is written with mu held for
-// reading, by one goroutine at a time.
+// were told in order. The trail is guarded by the index's mu.
 type trail[M any] struct {
-	at   atomic.Pointer[string]
-	past map[*Member[M]]*past
+	position position
+	now      *string // the position, for those who joined or left there; nil if nobody did
+	past     map[*Member[M]]*past
+}
+
+// A position is where the index is. It changes while others read the index.
+type position struct {
+	mu sync.Mutex
+	at string
+}
+
+func (p *position) get() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.at
+}
+
+func (p *position) set(at string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at = at
+}
+
+// here returns the position, nil without [Index.Start].
+func (t *trail[M]) here() *string {
+	if t.past == nil {
+		return nil
+	}
+	if at := t.position.get(); t.now == nil || *t.now != at {
+		t.now = &at
+	}
+	return t.now
 }
 
 // A past is where a member was before.
@@ -35,7 +64,7 @@ const maxPast = 32
 
 // joined returns the position of a member that joins.
 func (t *trail[M]) joined(m *Member[M], room string) *string {
-	at := t.at.Load()
+	at := t.here()
 	if at == nil {
 		return nil
 	}
@@ -53,7 +82,7 @@ func (t *trail[M]) joined(m *Member[M], room string) *string {
 
 // left notes that a member leaves.
 func (t *trail[M]) left(s *seat[M]) {
-	at := t.at.Load()
+	at := t.here()
 	if at == nil || s.since == nil || *s.since == *at {
 		return // nothing came while it was there
 	}
@@ -80,7 +109,7 @@ func (x *Index[M]) Start(at string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.trail.past = make(map[*Member[M]]*past)
-	x.trail.at.Store(&at)
+	x.trail.position.set(at)
 }
 
 // EachAt is [Index.Each] for what has a position, unless that is "". Calls must be in
@@ -116,18 +145,14 @@ func (x *Index[M]) change(at string, t Target, f func(*Member[M])) {
 }
 
 func (t *trail[M]) advance(at string) {
-	if at != "" && t.at.Load() != nil {
-		t.at.Store(&at)
+	if at != "" && t.past != nil {
+		t.position.set(at)
 	}
 }
 
-// Position returns the position that has been reached, "" without [Index.Start].
-func (x *Index[M]) Position() string {
-	if at := x.trail.at.Load(); at != nil {
-		return *at
-	}
-	return ""
-}
+// Position returns the position that has been reached, "" without [Index.Start]. It may
+// be called by the functions that the index calls.
+func (x *Index[M]) Position() string { return x.trail.position.get() }
 
 // A Visit is what is known of the time that a member was there.
 type Visit struct {
