@@ -2,6 +2,7 @@ package sio
 
 import (
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -17,16 +18,12 @@ type journal struct {
 	pending atomic.Int64           // messages that the log has yet to deliver
 	changed atomic.Pointer[string] // the offset of the last message that changed rooms, or ended sockets
 	unkept  atomic.Pointer[string] // until here, some message of that kind may not be in the log
-	readers chan struct{}          // has room for those that may read the log at the same time
+	working chan struct{}          // has room for the replays that may work at the same time
 	frames  sharedFrames
 }
 
-// maxReaders is how many clients' replays may read a log at the same time: whoever
-// appends to it has to wait for the pieces that these are reading.
-const maxReaders = 4
-
 func newJournal(log adapter.Log) *journal {
-	j := &journal{readers: make(chan struct{}, maxReaders)}
+	j := &journal{working: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	end := log.End() // what was before is unknown
 	j.changed.Store(&end)
 	return j

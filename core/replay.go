@@ -1,7 +1,9 @@
 package sio
 
 import (
+	"cmp"
 	"context"
+	"runtime"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/frame"
@@ -9,16 +11,17 @@ import (
 
 // How much is done at once for a client that missed something.
 const (
-	// readBytes is how much is read from the log, which cannot be appended to
-	// meanwhile.
-	readBytes = 64 << 10
+	// firstBytes is how much may wait for a client at first, and is read from the log
+	// at once. It doubles each time that the client has taken that: who does not read
+	// costs little.
+	firstBytes = 4 << 10
 
-	// lastBytes is the same for the last piece, which is queued meanwhile, too.
+	// mostBytes is how much that may become. What may wait for the client is never more
+	// than half of its send buffer.
+	mostBytes = 64 << 10
+
+	// lastBytes is how much is queued, at the end, while the log cannot be appended to.
 	lastBytes = 16 << 10
-
-	// queueBytes is how much may wait for the client, or half of its send buffer if
-	// that is less. More follows when it has taken that.
-	queueBytes = 64 << 10
 )
 
 // A replay goes through what happened while a client was away, in the order in which
@@ -30,6 +33,8 @@ type replay struct {
 	at      string // of the last message that was looked at
 	rooms   membership
 	buffer  int // MaxSendBuffer
+	bytes   int // that may wait for the client, and that are read at once
+	wait    int // until so many bytes wait, or fewer, to go on; -1 for not at all
 }
 
 // A logged is a message with its offset.
@@ -39,7 +44,7 @@ type logged struct {
 }
 
 func newReplay(n *Namespace, session *adapter.Session) *replay {
-	r := &replay{ns: n, session: session, at: session.From, rooms: newMembership(n.log, session)}
+	r := &replay{ns: n, session: session, at: session.From, rooms: newMembership(n.log, session), bytes: firstBytes}
 	r.buffer = n.server.engine.Options().MaxSendBuffer
 	if n.log.Compare(session.Left, r.at) < 0 {
 		r.at = session.Left // to see what was done since
@@ -47,28 +52,24 @@ func newReplay(n *Namespace, session *adapter.Session) *replay {
 	return r
 }
 
-// read returns a piece of the log, without going on.
-func (r *replay) read(ctx context.Context) (piece []logged, more bool, err error) {
-	done, err := r.beginReading(ctx)
-	if err != nil {
-		return nil, false, err
-	}
-	defer done()
-	more, err = r.ns.log.Replay(ctx, r.at, readBytes, func(m *adapter.Message, offset string) {
-		piece = append(piece, logged{m, offset})
-	}, nil)
-	return piece, more, err
-}
-
-// beginReading waits until the log may be read.
-func (r *replay) beginReading(ctx context.Context) (done func(), err error) {
-	readers := r.ns.journal.readers
+// begin waits until there may be work on a replay: a namespace has few of them work at
+// the same time, since they have much to do, and live events come first.
+func (r *replay) begin(ctx context.Context) (end func(), err error) {
+	working := r.ns.journal.working
 	select {
-	case readers <- struct{}{}:
-		return func() { <-readers }, nil
+	case working <- struct{}{}:
+		return func() { <-working }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// read returns a piece of the log, without going on. It is called between begin and end.
+func (r *replay) read(ctx context.Context) (piece []logged, more bool, err error) {
+	more, err = r.ns.log.Replay(ctx, r.at, r.bytes, func(m *adapter.Message, offset string) {
+		piece = append(piece, logged{m, offset})
+	}, nil)
+	return piece, more, err
 }
 
 // next goes on to a message, and returns the frames that the client would have got.
@@ -101,23 +102,37 @@ func (r *replay) survey(ctx context.Context) error {
 	if r.ns.log.Compare(changed, r.session.Left) <= 0 {
 		return nil // nothing was done since
 	}
+	r.bytes = mostBytes
 	for more := true; more; {
-		var piece []logged
 		var err error
-		if piece, more, err = r.read(ctx); err != nil {
+		if more, err = r.surveyPiece(ctx); err != nil {
 			return err
 		}
-		for _, e := range piece {
-			if e.m.Kind != adapter.Broadcast {
-				r.next(e)
-			}
-			r.at = e.offset
-		}
-		if r.rooms.kicked {
-			return errKicked
-		}
+		runtime.Gosched() // others have waited
 	}
 	return nil
+}
+
+func (r *replay) surveyPiece(ctx context.Context) (more bool, err error) {
+	end, err := r.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer end()
+	piece, more, err := r.read(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range piece {
+		if e.m.Kind != adapter.Broadcast {
+			r.next(e)
+		}
+		r.at = e.offset
+	}
+	if r.rooms.kicked {
+		return false, errKicked
+	}
+	return more, nil
 }
 
 // unkept reports whether something may have been done to the client that the log has
@@ -140,90 +155,85 @@ func (s *Socket) resume(answer []*frame.Frame) error {
 		}
 	}()
 	for more := true; more; {
-		for more {
-			piece, rest, err := r.read(s.Context())
-			if err != nil {
-				return err
-			}
-			more = rest
-			if err := s.sendMissed(r, piece); err != nil {
-				return err
-			}
-		}
 		var err error
-		if more, err = s.resumeLast(r, answer); err != nil {
+		if more, err = s.resumePiece(r, answer); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// sendMissed sends a piece, as the client takes it.
-func (s *Socket) sendMissed(r *replay, piece []logged) error {
-	for _, e := range piece {
-		fs := r.next(e)
-		if r.rooms.kicked {
-			return errKicked
-		}
-		if fs == nil {
+		if r.wait < 0 {
+			runtime.Gosched() // others have waited
 			continue
 		}
-		if err := s.waitForRoom(r.mayWait(fs)); err != nil {
+		s.client.session.Yield()
+		if err := s.client.session.WaitForRoom(s.Context(), r.wait); err != nil {
 			return err
 		}
-		s.recovery.sent = true
-		if err := s.client.session.Send(fs...); err != nil {
-			return err
-		}
+		r.bytes = min(2*r.bytes, mostBytes)
 	}
 	return nil
 }
 
-// resumeLast sends the last messages and makes the client a receiver. It reports
-// whether there were more than that.
-func (s *Socket) resumeLast(r *replay, answer []*frame.Frame) (more bool, err error) {
-	done, err := r.beginReading(s.Context())
+// resumePiece sends a piece of what the client missed, or as much of that as it may be
+// sent now. After the last one it makes the client a receiver. It reports whether there
+// is more.
+func (s *Socket) resumePiece(r *replay, answer []*frame.Frame) (more bool, err error) {
+	end, err := r.begin(s.Context())
 	if err != nil {
 		return false, err
 	}
-	defer done()
-	full := false
+	defer end()
+	r.wait = -1
+	piece, more, err := r.read(s.Context())
+	if err != nil {
+		return false, err
+	}
+	for _, e := range piece {
+		err := s.sendMissed(r, e)
+		if err != nil || r.wait >= 0 {
+			return true, err
+		}
+	}
+	if more {
+		return true, nil
+	}
+	return s.resumeLast(r, answer)
+}
+
+// sendMissed goes on to a message and sends it, if it is for the client. If that has to
+// wait, it sets r.wait instead.
+func (s *Socket) sendMissed(r *replay, e logged) error {
+	before := r.at
+	fs := r.next(e)
+	if r.rooms.kicked {
+		return errKicked
+	}
+	if fs == nil {
+		return nil
+	}
+	if most := r.mayWait(fs); s.client.session.Buffered() > most {
+		r.at, r.wait = before, most
+		return nil
+	}
+	s.recovery.sent = true
+	return s.client.session.Send(fs...)
+}
+
+// resumeLast sends the last messages and makes the client a receiver. It reports
+// whether there is more than that.
+func (s *Socket) resumeLast(r *replay, answer []*frame.Frame) (more bool, err error) {
+	var failed error
 	more, err = r.ns.log.Replay(s.Context(), r.at, lastBytes, func(m *adapter.Message, offset string) {
-		if full || r.rooms.kicked {
-			return
+		if failed == nil && r.wait < 0 {
+			failed = s.sendMissed(r, logged{m, offset})
 		}
-		before := r.at
-		fs := r.next(logged{m, offset})
-		if fs == nil {
-			return
-		}
-		if s.client.session.Buffered() > r.mayWait(fs) {
-			r.at, full = before, true // it has to be waited for
-			return
-		}
-		s.recovery.sent = true
-		_ = s.client.session.Send(fs...) // the engine tells if it has gone
 	}, func() {
-		if !full && !r.rooms.kicked && !r.unkept() {
+		if failed == nil && r.unkept() {
+			failed = errKicked
+		}
+		if failed == nil && r.wait < 0 {
 			s.enter(answer, r.rooms.visit())
 		}
 	})
-	switch {
-	case err != nil:
-		return false, err
-	case r.rooms.kicked || r.unkept():
-		return false, errKicked
-	}
-	return more || full, nil
-}
-
-// waitForRoom waits until at most that many bytes wait for the client.
-func (s *Socket) waitForRoom(most int) error {
-	if s.client.session.Buffered() <= most {
-		return nil
-	}
-	s.client.session.Yield()
-	return s.client.session.WaitForRoom(s.Context(), most)
+	return more || r.wait >= 0, cmp.Or(err, failed)
 }
 
 // mayWait returns how many bytes may wait for the client when a message is queued
@@ -233,5 +243,5 @@ func (r *replay) mayWait(fs []*frame.Frame) int {
 	for _, f := range fs {
 		size += f.Len()
 	}
-	return max(0, min(queueBytes, r.buffer/2, r.buffer-2*size))
+	return max(0, min(r.bytes, r.buffer/2, r.buffer-2*size))
 }

@@ -56,10 +56,11 @@ type MemoryLog struct {
 	closed   bool
 }
 
-// An entry is a message with its time.
+// An entry is a message with its time and its offset.
 type entry struct {
-	m  *Message
-	at time.Time
+	m      *Message
+	at     time.Time
+	offset string
 }
 
 // A saved is a session with its time.
@@ -115,9 +116,10 @@ func (l *MemoryLog) number(offset string) (int, error) {
 func (l *MemoryLog) Append(m *Message, deliver func(offset string)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.messages.push(entry{m, time.Now()})
+	offset := l.offset(l.first + l.messages.len())
+	l.messages.push(entry{m, time.Now(), offset})
 	l.bytes += size(m)
-	deliver(l.offset(l.first + l.messages.len() - 1))
+	deliver(offset)
 	l.trim()
 	return nil
 }
@@ -181,9 +183,9 @@ func (l *MemoryLog) Replay(
 		if bytes >= limit && bytes > 0 {
 			return true, nil
 		}
-		m := l.messages.at(n - l.first).m
-		bytes += size(m)
-		f(m, l.offset(n))
+		e := l.messages.at(n - l.first)
+		bytes += size(e.m)
+		f(e.m, e.offset)
 	}
 	if last != nil {
 		last()
