@@ -11,17 +11,16 @@ import (
 
 // How much is done at once for a client that missed something.
 const (
-	// firstBytes is how much may wait for a client at first, and is read from the log
-	// at once. It doubles each time that the client has taken that: who does not read
-	// costs little.
+	// pieceBytes is how much is read from the log, and encoded, before others have their
+	// turn. Nothing can be appended to the log while it is read.
+	pieceBytes = 8 << 10
+
+	// firstBytes is how much may wait for a client at first. It doubles each time that
+	// the client has taken that: who does not read costs little.
 	firstBytes = 4 << 10
 
-	// mostBytes is how much that may become. What may wait for the client is never more
-	// than half of its send buffer.
+	// mostBytes is how much that may become, and half of the client's send buffer.
 	mostBytes = 64 << 10
-
-	// lastBytes is how much is queued, at the end, while the log cannot be appended to.
-	lastBytes = 16 << 10
 )
 
 // A replay goes through what happened while a client was away, in the order in which
@@ -33,7 +32,7 @@ type replay struct {
 	at      string // of the last message that was looked at
 	rooms   membership
 	buffer  int // MaxSendBuffer
-	bytes   int // that may wait for the client, and that are read at once
+	bytes   int // that may wait for the client
 	wait    int // until so many bytes wait, or fewer, to go on; -1 for not at all
 }
 
@@ -66,7 +65,7 @@ func (r *replay) begin(ctx context.Context) (end func(), err error) {
 
 // read returns a piece of the log, without going on. It is called between begin and end.
 func (r *replay) read(ctx context.Context) (piece []logged, more bool, err error) {
-	more, err = r.ns.log.Replay(ctx, r.at, r.bytes, func(m *adapter.Message, offset string) {
+	more, err = r.ns.log.Replay(ctx, r.at, pieceBytes, func(m *adapter.Message, offset string) {
 		piece = append(piece, logged{m, offset})
 	}, nil)
 	return piece, more, err
@@ -102,7 +101,6 @@ func (r *replay) survey(ctx context.Context) error {
 	if r.ns.log.Compare(changed, r.session.Left) <= 0 {
 		return nil // nothing was done since
 	}
-	r.bytes = mostBytes
 	for more := true; more; {
 		var err error
 		if more, err = r.surveyPiece(ctx); err != nil {
@@ -221,7 +219,7 @@ func (s *Socket) sendMissed(r *replay, e logged) error {
 // whether there is more than that.
 func (s *Socket) resumeLast(r *replay, answer []*frame.Frame) (more bool, err error) {
 	var failed error
-	more, err = r.ns.log.Replay(s.Context(), r.at, lastBytes, func(m *adapter.Message, offset string) {
+	more, err = r.ns.log.Replay(s.Context(), r.at, pieceBytes, func(m *adapter.Message, offset string) {
 		if failed == nil && r.wait < 0 {
 			failed = s.sendMissed(r, logged{m, offset})
 		}
