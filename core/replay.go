@@ -3,6 +3,7 @@ package sio
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -15,12 +16,9 @@ const (
 	// turn. Nothing can be appended to the log while it is read.
 	pieceBytes = 8 << 10
 
-	// maxRest is how long a replay rests at most before it goes on with the next piece.
-	maxRest = time.Millisecond
-
 	// firstBytes is how much may wait for a client at first. It doubles each time that
 	// the client has taken that: who does not read costs little.
-	firstBytes = 4 << 10
+	firstBytes = 16 << 10
 
 	// mostBytes is how much that may become, and half of the client's send buffer.
 	mostBytes = 64 << 10
@@ -35,8 +33,7 @@ type replay struct {
 	at      string // of the last message that was looked at
 	rooms   membership
 	buffer  int  // MaxSendBuffer
-	more    bool // there is more to read
-	bytes   int  // that may wait for the client
+	bytes   int // that may wait for the client
 	wait    int  // until so many bytes wait, or fewer, to go on; -1 for not at all
 }
 
@@ -56,17 +53,14 @@ func newReplay(n *Namespace, session *adapter.Session) *replay {
 }
 
 // begin waits until there may be work on a replay: a namespace has few of them work at
-// the same time, since they have much to do, and live events come first. If there is
-// more, they rest for as long as they have worked.
+// the same time, since they have much to do, and live events come first.
 func (r *replay) begin(ctx context.Context) (end func(), err error) {
 	working := r.ns.journal.working
 	select {
 	case working <- struct{}{}:
 		began := time.Now()
 		return func() {
-			if r.more {
-				time.Sleep(min(time.Since(began), maxRest))
-			}
+			r.ns.journal.rest(time.Since(began))
 			<-working
 		}, nil
 	case <-ctx.Done():
@@ -79,7 +73,6 @@ func (r *replay) read(ctx context.Context) (piece []logged, more bool, err error
 	more, err = r.ns.log.Replay(ctx, r.at, pieceBytes, func(m *adapter.Message, offset string) {
 		piece = append(piece, logged{m, offset})
 	}, nil)
-	r.more = more
 	return piece, more, err
 }
 
@@ -118,6 +111,7 @@ func (r *replay) survey(ctx context.Context) error {
 		if more, err = r.surveyPiece(ctx); err != nil {
 			return err
 		}
+		runtime.Gosched() // others have waited
 	}
 	return nil
 }
@@ -169,6 +163,7 @@ func (s *Socket) resume(answer []*frame.Frame) error {
 			return err
 		}
 		if r.wait < 0 {
+			runtime.Gosched() // others have waited
 			continue
 		}
 		s.client.session.Yield()
