@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/frame"
@@ -18,6 +19,7 @@ type journal struct {
 	changed atomic.Pointer[string] // the offset of the last message that changed rooms, or ended sockets
 	unkept  atomic.Pointer[string] // until here, some message of that kind may not be in the log
 	working chan struct{}          // has room for the replays that may work at the same time
+	worked  atomic.Int64           // for how long they have, in nanoseconds, since they rested
 	frames  sharedFrames
 }
 
@@ -26,6 +28,17 @@ func newJournal(end string) *journal {
 	j := &journal{working: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	j.changed.Store(&end)
 	return j
+}
+
+// mostWork is for how long replays work before they rest for as long.
+const mostWork = time.Millisecond
+
+// rest notes that a replay has worked. It returns when the next one may.
+func (j *journal) rest(worked time.Duration) {
+	if d := j.worked.Add(int64(worked)); d >= int64(mostWork) {
+		j.worked.Add(-d)
+		time.Sleep(min(time.Duration(d), 10*mostWork))
+	}
 }
 
 // perform does what m says to this server's clients, and to those that may come back:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
@@ -19,7 +20,7 @@ const (
 
 	// firstBytes is how much may wait for a client at first. It doubles each time that
 	// the client has taken that: who does not read costs little.
-	firstBytes = 4 << 10
+	firstBytes = 16 << 10
 
 	// mostBytes is how much that may become, and half of the client's send buffer.
 	mostBytes = 64 << 10
@@ -33,9 +34,9 @@ type replay struct {
 	session *adapter.Session
 	at      string // of the last message that was looked at
 	rooms   membership
-	buffer  int // MaxSendBuffer
+	buffer  int  // MaxSendBuffer
 	bytes   int // that may wait for the client
-	wait    int // until so many bytes wait, or fewer, to go on; -1 for not at all
+	wait    int  // until so many bytes wait, or fewer, to go on; -1 for not at all
 }
 
 // A logged is a message with its offset.
@@ -59,7 +60,11 @@ func (r *replay) begin(ctx context.Context) (end func(), err error) {
 	working := r.ns.journal.working
 	select {
 	case working <- struct{}{}:
-		return func() { <-working }, nil
+		began := time.Now()
+		return func() {
+			r.ns.journal.rest(time.Since(began))
+			<-working
+		}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
