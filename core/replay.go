@@ -34,9 +34,9 @@ type replay struct {
 	session *adapter.Session
 	at      string // of the last message that was looked at
 	rooms   membership
-	buffer  int  // MaxSendBuffer
+	buffer  int // MaxSendBuffer
 	bytes   int // that may wait for the client
-	wait    int  // until so many bytes wait, or fewer, to go on; -1 for not at all
+	wait    int // until so many bytes wait, or fewer, to go on; -1 for not at all
 }
 
 // A logged is a message with its offset.

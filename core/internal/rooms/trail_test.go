@@ -3,6 +3,7 @@ package rooms_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -113,5 +114,55 @@ func TestJoinAndLeaveOfMany(t *testing.T) {
 			t.Errorf("position %q", got)
 		}
 		x.Remove(pinned)
+	}
+}
+
+// A change is done to one member after the other. One that leaves the index before it
+// was its turn says that it left before the change, so that it is done to it later. So
+// nobody escapes by leaving.
+func TestWhoLeavesDuringAChangeLeavesBeforeIt(t *testing.T) {
+	t.Parallel()
+	x := rooms.NewIndex[string]()
+	x.Start("0")
+	members, left := map[string]*member{}, map[string]string{}
+	for _, id := range []string{"a", "b", "c"} {
+		members[id] = add(x, id, "red")
+	}
+	pass(x, "1")
+	leave := func(id string) { left[id] = x.RemoveVisit(members[id]).Left }
+	var seen []string
+	x.ChangeEach("2", rooms.Target{Rooms: []string{"red"}}, func(id string) {
+		if seen = append(seen, id); len(seen) == 1 {
+			late := add(x, "late", "red")
+			left["late"] = x.RemoveVisit(late).Left
+			return
+		}
+		for _, other := range []string{"a", "b", "c"} { // one is done, one is not, and one is in between
+			if _, gone := left[other]; !gone {
+				leave(other)
+			}
+		}
+	})
+	want := map[string]string{"late": "2", seen[0]: "2", seen[1]: "1", seen[2]: "1"}
+	if len(seen) != 3 || !maps.Equal(left, want) {
+		t.Errorf("told %q, left at %v, want %v", seen, left, want)
+	}
+	last := add(x, "last")
+	if at := x.RemoveVisit(last).Left; at != "2" {
+		t.Errorf("left at %s afterwards", at)
+	}
+}
+
+// Events are not changes: who leaves after the position was reached has left there.
+func TestPassEmpty(t *testing.T) {
+	t.Parallel()
+	x := rooms.NewIndex[string]()
+	x.Start("0")
+	if !x.PassEmpty("1") || x.Position() != "1" {
+		t.Errorf("an empty index is at %s", x.Position())
+	}
+	add(x, "m")
+	if x.PassEmpty("2") || x.Position() != "1" {
+		t.Errorf("an index that is not empty is at %s", x.Position())
 	}
 }
