@@ -44,6 +44,8 @@ type client struct {
 	reader  *Socket   // whose queue the read loop waits for; see pressure.go
 	wait    deadline.Item[*client]
 	ended   *DisconnectError
+
+	sessions *sessionGroup // guarded by Server.groups; nil without recovery
 }
 
 // open is called by the engine for every new session.
@@ -264,6 +266,7 @@ func (c *client) kick(s *Socket) {
 
 // kickAll ends all sockets and the session (SIO-DC-2).
 func (c *client) kickAll() {
+	c.endSessions()
 	c.mu.Lock()
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()

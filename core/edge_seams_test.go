@@ -97,6 +97,15 @@ func (l badEventLog) Claim(ctx context.Context, pid, offset string) (*adapter.Se
 	return l.Log.Claim(ctx, pid, offset)
 }
 
+func (l badEventLog) Compare(a, b string) int { l.bomb.call(); return l.Log.Compare(a, b) }
+
+func (l badEventLog) Replay(
+	ctx context.Context, offset string, limit int, f func(*adapter.Message, string), last func(),
+) (bool, error) {
+	l.bomb.call()
+	return l.Log.Replay(ctx, offset, limit, f, last)
+}
+
 func (l badEventLog) Close() error { l.bomb.call(); return l.Log.Close() }
 
 // TestLogsThatFail: events are not kept and sessions are not recovered, but clients
@@ -122,6 +131,86 @@ func TestLogsThatFail(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// flakyLog is a log that fails in one place, once.
+type flakyLog struct {
+	adapter.Log
+
+	place string
+	bomb  *bomb
+}
+
+func (l flakyLog) at(place string) {
+	if l.place == place {
+		l.bomb.call()
+	}
+}
+
+func (l flakyLog) Append(m *adapter.Message, deliver func(string)) error {
+	err := l.Log.Append(m, deliver)
+	l.at("Append, when it has delivered")
+	return err
+}
+
+func (l flakyLog) Claim(ctx context.Context, pid, offset string) (*adapter.Session, error) {
+	s, err := l.Log.Claim(ctx, pid, offset)
+	l.at("Claim")
+	return s, err
+}
+
+func (l flakyLog) Compare(a, b string) int { l.at("Compare"); return l.Log.Compare(a, b) }
+
+func (l flakyLog) Replay(
+	ctx context.Context, offset string, limit int, f func(*adapter.Message, string), last func(),
+) (bool, error) {
+	l.at("Replay")
+	more, err := l.Log.Replay(ctx, offset, limit, func(m *adapter.Message, offset string) {
+		f(m, offset)
+		l.at("Replay, between messages")
+	}, last)
+	if last != nil {
+		l.at("Replay, when the client is back")
+	}
+	return more, err
+}
+
+// TestLogsThatFailWhenAClientComesBack: it is answered once, its connection stays, and
+// it gets what is sent from then on.
+func TestLogsThatFailWhenAClientComesBack(t *testing.T) {
+	for way, fail := range ways() {
+		for place, recovers := range map[string]bool{
+			"Append, when it has delivered": true, "Claim": false, "Compare": false, "Replay": false,
+			"Replay, between messages": false, "Replay, when the client is back": true,
+		} {
+			t.Run(place+"/"+way, func(t *testing.T) {
+				b := &bomb{fail: fail, once: true}
+				opts := &sio.Options{Logger: slog.New(new(logbook)), ConnectionStateRecovery: &sio.Recovery{
+					Log: func(string) adapter.Log { return flakyLog{adapter.NewMemoryLog(adapter.MemoryLogOptions{}), place, b} },
+				}}
+				bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+					v := arrive(t, srv, d.WebSocket(t))
+					v.Abort()
+					synctest.Wait()
+					b.armed.Store(true)
+					must(t, srv.Emit("missed"))
+					id := v.id
+					v.connect(t, d.WebSocket(t))
+					if (v.id == id) != recovers {
+						t.Errorf("recovered %v", v.id == id)
+					}
+					must(t, srv.Emit("news"))
+					v.want(t, `42["news"]`)
+					if b.times.Load() != 1 {
+						t.Errorf("failed %d times", b.times.Load())
+					}
+					if n := len(srv.Broadcast().Local().Sockets()); n != 1 {
+						t.Errorf("%d sockets", n)
+					}
+				})
+			})
+		}
 	}
 }
 

@@ -22,6 +22,10 @@ var (
 	ErrAckBlocked    = errors.New("sio: the client's acknowledgement cannot be read, because too many events that it sent before wait for handlers: wait for it outside of the handler, or raise Options.MaxPendingBytes")
 	ErrNotReady      = errors.New("sio: the client was not ready to receive, so the volatile event was dropped")
 
+	// ErrNotRecovered is for a check of [Ctx.OnRecover] to return: the client may not
+	// continue its session, but may begin a new one.
+	ErrNotRecovered = errors.New("sio: the client may not continue its session")
+
 	// ErrTooManyAttachments is for a packet with more binary values than
 	// [Options.MaxSendAttachments].
 	ErrTooManyAttachments = errors.New("sio: too many binary values")

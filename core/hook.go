@@ -30,9 +30,12 @@ func (c *Ctx) OnAccept(h Handler) { c.inChain("OnAccept", hook{when: onAccept, r
 
 // OnRecover has check run when the client recovers its session, which skips the
 // connect chain: before the client is sent anything, and in the order of these
-// calls. An error refuses the client. It is for middleware of
-// [Namespace.UseConnect] whose question has to be asked each time that a client
-// comes; elsewhere it panics. See [Recovery].
+// calls. It is for middleware of [Namespace.UseConnect] whose question has to be asked
+// each time that a client comes; elsewhere it panics. See [Recovery].
+//
+// An error refuses the client, unless it is or wraps [ErrNotRecovered]: then the client
+// gets a fresh socket, which goes through the connect chain as that of a new client
+// does. Its session, with its id, rooms, values and what it missed, is gone.
 func (c *Ctx) OnRecover(check Handler) { c.inChain("OnRecover", hook{when: onRecover, run: check}) }
 
 func (c *Ctx) inChain(method string, h hook) {

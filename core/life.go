@@ -132,6 +132,7 @@ func (n *Namespace) start(tell []func(*Namespace)) error {
 func (n *Namespace) join() error {
 	var a adapter.Adapter
 	var l adapter.Log
+	var end string
 	joined := false
 	defer func() {
 		if !joined {
@@ -143,7 +144,9 @@ func (n *Namespace) join() error {
 	}
 	err := rescue.Call(func() error {
 		if r := n.server.opts.ConnectionStateRecovery; r != nil {
-			l = r.Log(n.name)
+			if l = r.Log(n.name); l != nil {
+				end = l.End()
+			}
 		}
 		if cluster := n.server.opts.Adapter; cluster != nil {
 			a = cluster.Join(n.name, node{n})
@@ -161,7 +164,11 @@ func (n *Namespace) join() error {
 	if n.life.closed {
 		return nil
 	}
-	n.adapter, n.log = a, l
+	if l != nil {
+		n.log, n.journal = l, newJournal(end)
+		n.index.Start(end)
+	}
+	n.adapter = a
 	n.live.Store(true)
 	joined = true
 	return nil

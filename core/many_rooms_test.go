@@ -87,7 +87,8 @@ func TestAddingOneRoomAfterTheOtherCopiedThemAllEachTime(t *testing.T) {
 
 // A client that comes back may have been in many rooms.
 func TestManyRoomsOfARecoveredClientCostNoMoreThanTheirNumber(t *testing.T) {
-	bubble(t, recovering, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+	opts := &sio.Options{ConnectionStateRecovery: &sio.Recovery{MaxBytes: 1 << 30}} // which names of rooms count for
+	bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		list := roomNames(10_000)
 		srv.OnConnect(func(c *sio.Ctx) error { return c.Join(list...) })
 		v := arrive(t, srv, d.WebSocket(t))

@@ -31,7 +31,8 @@ type Namespace struct {
 
 	adapter      adapter.Adapter // nil without a cluster
 	log          adapter.Log     // nil without recovery
-	live         atomic.Bool     // these two are set
+	journal      *journal        // of the log
+	live         atomic.Bool     // these are set
 	byPID        sync.Map        // private ids to the sockets that have them now
 	serverEvents serial.Queue[serverTask]
 	dropped      atomic.Int64 // server-side events, since its handlers caught up
@@ -99,23 +100,38 @@ func (s *Socket) find() *Namespace {
 
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {
-	s, r := c.Socket, n.routes.Load()
+	s := c.Socket
 	defer s.client.keepAuth(s)
-	c.in.route = r.connect
 	s.id = s.client.newID(n)
 	s.prepare()
-	if err := n.decide(c, r); err != nil {
-		s.refuse(err)
-		return
+	if err := n.admitSocket(c); err != nil && s.whyEnded() == nil {
+		s.notRecovered(err)
+		s.startAfresh()
+		_ = n.admitSocket(c) // there is no session any more that could be at fault
 	}
-	if !s.accept() {
-		return // it has gone meanwhile
+}
+
+// admitSocket lets a client in, or refuses it. It returns an error if the client cannot
+// continue its session, and nobody has decided whether it may begin a new one.
+func (n *Namespace) admitSocket(c *Ctx) error {
+	s, r := c.Socket, n.routes.Load()
+	c.in.route = r.connect
+	if err := n.decide(c, r); err != nil {
+		if s.Recovered() && isNotRecovered(err) {
+			return err
+		}
+		s.refuse(err)
+		return nil
+	}
+	if err := s.accept(c); err != nil || !s.accepted { // it has gone meanwhile
+		return err
 	}
 	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
 	if err := callAll(c, slices.Concat(s.hooked(onAccept), r.onConnect)); err != nil {
 		s.logFailure("OnConnect failed", eventConnect, err)
 		_ = s.Disconnect() // it cannot fail but for being done already
 	}
+	return nil
 }
 
 // decide runs the connect chain, or what takes its place.

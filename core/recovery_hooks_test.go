@@ -167,3 +167,80 @@ func TestOnEnd(t *testing.T) {
 		happened.want(t, append(want, "disconnect", "end of an accepted one")...)
 	})
 }
+
+// A check may say that a client is not who it was: then it is a new one, and not refused.
+func TestAClientThatMayNotContinueItsSessionBeginsAnew(t *testing.T) {
+	for name, running := range map[string]bool{"skipping the chain": false, "running it": true} {
+		t.Run(name, func(t *testing.T) {
+			log := new(logbook)
+			opts := &sio.Options{Logger: slog.New(log), ConnectionStateRecovery: &sio.Recovery{RunMiddlewares: running}}
+			bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				var happened story
+				changed := false
+				check := func(c *sio.Ctx) error {
+					happened.add("check %v", c.Recovered())
+					if changed && c.Recovered() {
+						return fmt.Errorf("another user: %w", sio.ErrNotRecovered)
+					}
+					return nil
+				}
+				srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+					c.OnRecover(check)
+					c.OnAccept(func(*sio.Ctx) error { happened.add("accepted"); return nil })
+					return check(c)
+				}))
+				srv.OnConnect(func(c *sio.Ctx) error { happened.add("connected %v", c.Recovered()); return nil })
+				v := arrive(t, srv, d.WebSocket(t))
+				must(t, srv.To(v.id).Join("hers"))
+				v.Abort()
+				synctest.Wait()
+				must(t, srv.To("hers").Emit("secret"))
+				changed = true
+				id, pid := v.id, v.pid
+				if missed := v.connect(t, d.WebSocket(t)); len(missed) > 0 || v.id == id || v.pid == pid {
+					t.Errorf("missed %q, same id %v, same private id %v", missed, v.id == id, v.pid == pid)
+				}
+				must(t, srv.To("hers", id).Emit("secret"))
+				must(t, srv.To(v.id).Emit("news"))
+				v.want(t, `42["news"]`)
+				happened.want(t, "check false", "accepted", "connected false",
+					"check true", "check false", "accepted", "connected false")
+				if line := log.one(t, "session not recovered"); !strings.HasPrefix(line, "DEBUG") || !strings.Contains(line, "another user") {
+					t.Errorf("logged %s", line)
+				}
+				log.mustBeQuiet(t)
+				v.pid, v.offset, v.id = pid, "x", id // nobody continues it any more
+				v.Abort()
+				synctest.Wait()
+				if v.connect(t, d.WebSocket(t)); v.id == id {
+					t.Error("recovered later")
+				}
+			})
+		})
+	}
+}
+
+// Other errors refuse a client, also those whose methods fail.
+func TestAClientThatMayNotConnectAtAllIsRefused(t *testing.T) {
+	bubble(t, &sio.Options{Logger: slog.New(new(logbook)), ConnectionStateRecovery: &sio.Recovery{}}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		var refuse error
+		srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
+			c.OnRecover(func(*sio.Ctx) error { return refuse })
+			return nil
+		}))
+		for _, refuse = range []error{&sio.Error{Message: "internal error"}, brokenError{}} {
+			v := arrive(t, srv, d.WebSocket(t))
+			v.Abort()
+			synctest.Wait()
+			c := d.WebSocket(t)
+			c.Send(fmt.Sprintf(`40{"pid":%q,"offset":%q}`, v.pid, v.offset))
+			c.Want(`44{"message":"internal error"}`)
+		}
+	})
+}
+
+// A brokenError has methods that panic.
+type brokenError struct{}
+
+func (brokenError) Error() string { panic("Error") }
+func (brokenError) Is(error) bool { panic("Is") }

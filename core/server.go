@@ -32,6 +32,8 @@ type Server struct {
 	warned      atomic.Bool // of too many binary values
 	clientFiles clientFiles
 
+	groups sync.Mutex // guards all sessionGroups
+
 	mu          sync.Mutex   // serializes changes of namespaces, and those of parents to their children
 	namespaces  sync.Map     // names to *Namespace; read without mu
 	parents     []*Namespace // in the order in which they are asked

@@ -12,7 +12,6 @@ package adapter
 import (
 	"context"
 	"errors"
-	"slices"
 )
 
 // ErrClosed is returned by the methods of an [Adapter] that was closed.
@@ -109,6 +108,7 @@ type Message struct {
 	Attachments [][]byte
 
 	Rooms      []string // for Join and Leave
+	Pin        bool     // for Join and Leave, in a [Log] only: as Socket.Pin and Unpin of package sio do
 	Close      bool     // for Disconnect: end the clients' connections
 	Volatile   bool     // for Broadcast: drop the event for clients that are not ready
 	NoCompress bool     // for Broadcast: do not compress the event
@@ -119,30 +119,6 @@ type Message struct {
 type Target struct {
 	Rooms  []string
 	Except []string
-}
-
-// Matches reports whether the target selects a client that is in these rooms. To
-// ask it of many targets, use a [Matcher].
-func (t Target) Matches(rooms []string) bool { return Matcher(rooms)(t) }
-
-// fewRooms is the number of rooms that are compared one by one.
-const fewRooms = 8
-
-// Matcher returns a function that reports whether a target selects a client that is
-// in these rooms. The rooms must not change while it is used. Each call costs no
-// more than the length of the target.
-func Matcher(rooms []string) func(t Target) bool {
-	in := func(name string) bool { return slices.Contains(rooms, name) }
-	if len(rooms) > fewRooms {
-		set := make(map[string]struct{}, len(rooms))
-		for _, name := range rooms {
-			set[name] = struct{}{}
-		}
-		in = func(name string) bool { _, ok := set[name]; return ok }
-	}
-	return func(t Target) bool {
-		return (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in)) && !slices.ContainsFunc(t.Except, in)
-	}
 }
 
 // A Reply is one answer to a message, or a part of it.

@@ -70,6 +70,7 @@ func (v *visit) sent() {
 		if *p == v {
 			*p = v.next
 			s.out.bytes -= v.size
+			s.out.shrunk()
 			return
 		}
 	}

@@ -18,6 +18,7 @@ type Index[M any] struct {
 	all   []*Member[M]
 	news  [audiences]news
 	few   limits
+	trail trail[M]
 
 	// The collections that are under way. It is changed with mu held for reading
 	// and collecting held, and read with mu held for writing.
@@ -30,7 +31,7 @@ type Index[M any] struct {
 type Member[M any] struct {
 	value M
 	id    string
-	pos   int // in Index.all
+	pos   int // in Index.all; -1 when it is leaving, and cannot join any more
 	seats []*seat[M]
 	byKey map[*room[M]]*seat[M] // the same as seats, once they are many
 }
@@ -51,6 +52,7 @@ type seat[M any] struct {
 	inRoom  int // index in room.seats
 	inOwner int // index in member.seats
 	pinned  bool
+	since   *string // the position of joining; see trail
 }
 
 // NewIndex returns an empty index.
@@ -68,32 +70,52 @@ func NewIndex[M any]() *Index[M] {
 func (x *Index[M]) Add(m *Member[M], value M, id string, ready func() bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.add(m, value, id, ready)
+}
+
+// add is Add with mu held. It reports whether m is a member now.
+func (x *Index[M]) add(m *Member[M], value M, id string, ready func() bool) bool {
 	if !ready() {
-		return
+		return false
 	}
 	m.value, m.id, m.pos = value, id, len(x.all)
 	x.ids[id] = m
 	x.all = append(x.all, m)
 	x.joined(id, id, x.rooms[id] == nil)
+	return true
 }
 
 // Remove takes m out of all rooms and of the index.
 func (x *Index[M]) Remove(m *Member[M]) {
 	p := begin(&x.mu)
 	defer p.end()
-	for ; x.ids[m.id] == m && len(m.seats) > 0; p.step() {
-		x.leave(m.seats[len(m.seats)-1])
+	if x.here(m) {
+		x.remove(m, &p, func(*seat[M]) {})
 	}
-	if x.ids[m.id] != m {
-		return
-	}
-	m.seats, m.byKey = nil, nil
-	delete(x.ids, m.id)
-	x.left(m.id, m.id, x.rooms[m.id] == nil)
+}
+
+// here reports whether m is a member that may join rooms.
+func (x *Index[M]) here(m *Member[M]) bool { return x.ids[m.id] == m && m.pos >= 0 }
+
+// remove takes a member out of its rooms and of the index. It calls f for each of its
+// seats before that is given up, and returns which rooms it was in before.
+func (x *Index[M]) remove(m *Member[M], p *piece, f func(*seat[M])) *past {
 	last := x.all[len(x.all)-1]
 	x.all[m.pos], last.pos = last, m.pos
 	x.all[len(x.all)-1] = nil
 	x.all = x.all[:len(x.all)-1]
+	m.pos = -1
+	for ; len(m.seats) > 0; p.step() {
+		s := m.seats[len(m.seats)-1]
+		f(s)
+		x.leave(s)
+	}
+	m.seats, m.byKey = nil, nil
+	delete(x.ids, m.id)
+	x.left(m.id, m.id, x.rooms[m.id] == nil)
+	was := x.trail.past[m]
+	delete(x.trail.past, m)
+	return was
 }
 
 // Join puts m into the rooms; it does nothing if m is not a member. Others may see
@@ -108,24 +130,33 @@ func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
 	defer p.end()
 	for _, name := range names {
 		p.step()
-		if x.ids[m.id] != m {
+		if !x.here(m) {
 			return
 		}
-		if name == m.id {
-			continue
+		if s := x.take(m, name, pin); s != nil {
+			s.since = x.trail.joined(m, s.room.name)
 		}
-		r := x.rooms[name]
-		if r == nil {
-			r = &room[M]{name: strings.Clone(name)} // a framework may use its memory again
-			x.rooms[r.name] = r
-		}
-		s := m.seat(r)
-		if s == nil {
-			s = m.sit(r)
-			x.joined(r.name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
-		}
-		s.pinned = s.pinned || pin
 	}
+}
+
+// take gives m a seat in a room, and returns it if it is new.
+func (x *Index[M]) take(m *Member[M], name string, pin bool) *seat[M] {
+	if name == m.id {
+		return nil
+	}
+	r := x.rooms[name]
+	if r == nil {
+		r = &room[M]{name: strings.Clone(name)} // a framework may use its memory again
+		x.rooms[r.name] = r
+	}
+	if s := m.seat(r); s != nil {
+		s.pinned = s.pinned || pin
+		return nil
+	}
+	s := m.sit(r)
+	s.pinned = pin
+	x.joined(r.name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
+	return s
 }
 
 // Leave takes m out of the rooms it is in, except where it is pinned.
@@ -141,6 +172,7 @@ func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
 		p.step()
 		if r := x.rooms[name]; r != nil {
 			if s := m.seat(r); s != nil && (pinned || !s.pinned) {
+				x.trail.left(s)
 				x.leave(s)
 			}
 		}

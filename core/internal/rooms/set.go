@@ -33,33 +33,39 @@ const (
 //
 // f must neither block nor call the index.
 func (x *Index[M]) Each(t Target, f func(M)) {
-	if max(len(t.Rooms), len(t.Except)) <= x.few.names && x.eachOfFew(t, f) {
+	x.each("", t, func(m *Member[M]) { f(m.value) }) // which never changes
+}
+
+// each is Each for members. If at is a position, the index gets there at the moment
+// when it is decided who is selected, or when that begins.
+func (x *Index[M]) each(at string, t Target, f func(*Member[M])) {
+	if max(len(t.Rooms), len(t.Except)) <= x.few.names && x.eachOfFew(at, t, f) {
 		return
 	}
 	var except map[*Member[M]]struct{}
 	if len(t.Except) > 0 {
-		except = x.collect(t.Except)
+		except = x.collect(at, t.Except)
 	}
 	visit := func(m *Member[M]) {
 		if _, skip := except[m]; !skip {
-			f(m.value) // which never changes
+			f(m)
 		}
 	}
 	switch len(t.Rooms) {
 	case 0:
-		for _, m := range x.everybody() {
+		for _, m := range x.everybody(at) {
 			visit(m)
 		}
 	case 1:
-		seats, m := x.inRoom(t.Rooms[0])
+		seats, m := x.inRoom(at, t.Rooms[0])
 		for _, s := range seats {
-			visit(s.member) // likewise
+			visit(s.member) // which never changes
 		}
 		if m != nil {
 			visit(m)
 		}
 	default:
-		for m := range x.collect(t.Rooms) {
+		for m := range x.collect(at, t.Rooms) {
 			visit(m)
 		}
 	}
@@ -72,36 +78,39 @@ func (x *Index[M]) List(t Target) []M {
 	return list
 }
 
-func (x *Index[M]) everybody() []*Member[M] {
+func (x *Index[M]) everybody(at string) []*Member[M] {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	x.trail.advance(at)
 	return slices.Clone(x.all)
 }
 
 // inRoom returns who is in a room: the seats there, and the member whose id it is.
 // No member is both.
-func (x *Index[M]) inRoom(name string) ([]*seat[M], *Member[M]) {
+func (x *Index[M]) inRoom(at, name string) ([]*seat[M], *Member[M]) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	x.trail.advance(at)
 	if r := x.rooms[name]; r != nil {
 		return slices.Clone(r.seats), x.ids[name]
 	}
 	return nil, x.ids[name]
 }
 
-// eachOfFew is Each for few names. It reports false, and does nothing, if there
+// eachOfFew is each for few names. It reports false, and does nothing, if there
 // are many members.
-func (x *Index[M]) eachOfFew(t Target, f func(M)) bool {
+func (x *Index[M]) eachOfFew(at string, t Target, f func(*Member[M])) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if len(t.Rooms) == 0 {
 		if len(x.all) > x.few.members {
 			return false
 		}
+		x.trail.advance(at)
 		except := x.resolve(t.Except)
 		for _, m := range x.all {
 			if !except.has(m) {
-				f(m.value)
+				f(m)
 			}
 		}
 		return true
@@ -110,6 +119,7 @@ func (x *Index[M]) eachOfFew(t Target, f func(M)) bool {
 	if in.seats() > x.few.members {
 		return false
 	}
+	x.trail.advance(at)
 	// A member in several of the rooms must be visited once: skip it where it
 	// is in one that came before.
 	var before places[M]
@@ -117,7 +127,7 @@ func (x *Index[M]) eachOfFew(t Target, f func(M)) bool {
 		before.rooms = in.rooms[:i]
 		for _, s := range r.seats {
 			if !before.has(s.member) && !except.has(s.member) {
-				f(s.member.value)
+				f(s.member)
 			}
 		}
 	}
@@ -125,7 +135,7 @@ func (x *Index[M]) eachOfFew(t Target, f func(M)) bool {
 	for i, m := range in.members {
 		before.members = in.members[:i]
 		if !before.has(m) && !except.has(m) {
-			f(m.value)
+			f(m)
 		}
 	}
 	return true
@@ -185,14 +195,16 @@ func (c *collection[M]) left(r *room[M], m *Member[M]) {
 	}
 }
 
-// collect returns the members of any of these rooms.
-func (x *Index[M]) collect(names []string) map[*Member[M]]struct{} {
+// collect returns the members of any of these rooms. Who leaves one of them after the
+// index has got to the position is among them.
+func (x *Index[M]) collect(at string, names []string) map[*Member[M]]struct{} {
 	c := &collection[M]{names: make(map[string]struct{}, len(names)), members: make(map[*Member[M]]struct{})}
 	for _, name := range names {
 		c.names[name] = struct{}{} // each once, however often it is named
 	}
 	p := begin(x.mu.RLocker())
 	defer p.end()
+	x.trail.advance(at)
 	x.beginCollection(c)
 	defer x.endCollection(c)
 	for name := range c.names {
