@@ -32,8 +32,10 @@ func (g *guard) address(text string) string {
 }
 
 // parseAddress reads an address, with or without a port. What is unspecified, such as
-// 0.0.0.0, is none.
+// 0.0.0.0, is none. Fiber gives the header of a proxy as it comes: of a list, the last
+// address counts, which the proxy has added. Clients can make up those before it.
 func parseAddress(text string) (netip.Addr, bool) {
+	text = strings.TrimSpace(text[strings.LastIndexByte(text, ',')+1:])
 	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	if err != nil {
 		withPort, err := netip.ParseAddrPort(text)

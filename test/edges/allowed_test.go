@@ -42,7 +42,6 @@ var allowed = map[string]string{
 	"core.Server.serveClient: x.Request":                                        inEdge, // Server.Serve
 	"core.Server.background: f":                                                 ourOwn,
 	"core.Server.admit: handshake":                                              ourOwn,
-	"core.Namespace.forEach: f":                                                 ourOwn,
 	"core.Broadcast.each: f":                                                    ourOwn,
 	"core.variants.add: data":                                                   ourOwn,
 	"core.compressed: newWriter":                                                ourOwn,
@@ -60,6 +59,23 @@ var allowed = map[string]string{
 	"core.wire.checkNumber: w.tooMany":                                          ourOwn,
 	"core.Namespace.end: isTime":                                                ourOwn,
 	"core.Namespace.serverEvent: errors.Is":                                     ofStandard,
+	"core.delivery.finish: then":                                                ourOwn,
+	"core.sharedFrames.get: encode":                                             ourOwn,
+	"core.within: late":                                                         ourOwn,
+	"core.Namespace.save: n.log.Save":                                           inEdge, // within
+	"core.Namespace.claim: n.log.Claim":                                         inEdge, // within
+	"core.Socket.checkSession: n.log.Compare":                                   inEdge, // Socket.claim
+	"core.Socket.checkSession: errors.Is":                                       inEdge, // likewise
+	"core.membership.has: p.log.Compare":                                        inEdge, // Socket.claim and Socket.resume, as all of a replay
+	"core.newReplay: n.log.Compare":                                             inEdge, // likewise
+	"core.replay.read: r.ns.log.Replay":                                         inEdge, // likewise
+	"core.replay.next: log.Compare":                                             inEdge, // likewise
+	"core.replay.survey: r.ns.log.Compare":                                      inEdge, // likewise
+	"core.replay.surveyPiece: end":                                              ourOwn,
+	"core.replay.unkept: r.ns.log.Compare":                                      inEdge, // likewise
+	"core.replay.closed: errors.Is":                                             ofStandard,
+	"core.Socket.resumePiece: end":                                              ourOwn,
+	"core.Socket.resumeLast: r.ns.log.Replay":                                   inEdge, // likewise
 	"core.Server.staticParent: p.family.match":                                  ofCreation,
 	"core.Server.admit: p.family.match":                                         ofCreation,
 
