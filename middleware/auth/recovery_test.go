@@ -84,6 +84,10 @@ func recoveries() map[string]sio.Recovery {
 	}
 }
 
+// fresh is what becomes of a client whose session nobody can tell to be its own: it gets
+// a socket without what the former one had.
+const fresh = "fresh"
+
 func TestRecoveryDoesNotBypassTheGuard(t *testing.T) {
 	t.Parallel()
 	life := func(d time.Duration) claims { return claims{"exp": time.Now().Add(d).Unix()} }
@@ -97,7 +101,7 @@ func TestRecoveryDoesNotBypassTheGuard(t *testing.T) {
 		first, second func(t *testing.T) string // nil for no token
 		opts          []auth.Option
 		away          time.Duration
-		want          string // "" for accepted
+		want          string // "" for recovered
 	}{
 		"the same token":              {first: signed(nil), second: signed(nil)},
 		"another of the subject":      {first: signed(claims{"jti": "1"}), second: signed(claims{"jti": "2"})},
@@ -105,8 +109,11 @@ func TestRecoveryDoesNotBypassTheGuard(t *testing.T) {
 		"no token":                    {first: signed(nil), want: missing},
 		"somebody else":               {first: signed(nil), second: signed(claims{"sub": "bob"}), want: forbidden},
 		"another issuer's":            {first: signed(claims{"iss": "a"}), second: signed(claims{"iss": "b"}), want: forbidden},
-		"no subject any more":         {first: signed(nil), second: signed(claims{"sub": nil}), want: forbidden},
-		"nobody, where that may be":   {first: signed(nil), opts: []auth.Option{anonymous}, want: forbidden},
+		"no subject any more":         {first: signed(nil), second: signed(claims{"sub": nil}), want: fresh},
+		"no subject yet":              {first: signed(claims{"sub": nil}), second: signed(nil), want: fresh},
+		"no subject at all":           {first: signed(claims{"sub": nil}), second: signed(claims{"sub": nil}), want: fresh},
+		"an empty subject":            {first: signed(claims{"sub": ""}), second: signed(claims{"sub": ""}), want: fresh},
+		"nobody, where that may be":   {first: signed(nil), opts: []auth.Option{anonymous}, want: fresh},
 		"nobody comes back as nobody": {opts: []auth.Option{anonymous}},
 		"nobody signs in":             {second: signed(nil), opts: []auth.Option{anonymous}},
 		"revoked meanwhile":           {first: signed(nil), second: signed(claims{"jti": "bad"}), opts: []auth.Option{badIsRevoked}, want: revoked},
@@ -139,6 +146,16 @@ func TestRecoveryDoesNotBypassTheGuard(t *testing.T) {
 						tok = ""
 					}
 					c = v.comeBack(t, d, tok)
+					if tt.want == fresh {
+						if now := newVisitor(t, c); now.id == v.id || now.pid == v.pid {
+							t.Errorf("not a fresh socket: %s", now.id)
+						}
+						must(t, srv.Emit("for all"))
+						if p := c.Next(); !strings.HasPrefix(p, `42["for all"`) {
+							t.Errorf("after a fresh start it got %s", p)
+						}
+						return
+					}
 					if tt.want != "" {
 						c.Want("44" + tt.want) // before anything that it missed
 						return

@@ -159,7 +159,7 @@ const connectEvent = "connect"
 // A namespace has one Require or From; [AnyOf] is for tokens of different kinds.
 // A client that recovers its session ([sio.Recovery]) is asked for its token
 // again, before it gets what it missed. That has to be a token for the same
-// subject, of the same issuer.
+// subject, of the same issuer. Without a subject the client gets a fresh socket.
 func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 	if verify == nil {
 		misuse("Require needs a verifier, such as HS256")
@@ -249,6 +249,9 @@ func (g *guard) middleware(next sio.Handler) sio.Handler {
 // admit finds out who connects and keeps that on the socket.
 func (g *guard) admit(c *sio.Ctx) error {
 	b, err := g.identify(c)
+	if errors.Is(err, sio.ErrNotRecovered) {
+		return err
+	}
 	if err = refuse(err); err != nil {
 		g.opts.tellRefused(c.Socket, err)
 		return err
@@ -269,6 +272,9 @@ func (g *guard) identify(c *sio.Ctx) (bearer, error) {
 		return b, ErrExpired
 	}
 	if old := sessionOf(c.Socket); c.Recovered() && old != nil && !old.mayBecome(&b) {
+		if old.identity().Subject == "" || b.subject == "" { // nobody can tell whether they are the same
+			return b, fmt.Errorf("%w: there is no subject to know its user by", sio.ErrNotRecovered)
+		}
 		return b, errOtherSubject
 	}
 	if b.claims == nil {
