@@ -5,13 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
 // Documents name the tests that show what they say.
 var (
-	namedTest    = regexp.MustCompile("`((?:Test|Example)[A-Z]\\w*)`")
-	declaredTest = regexp.MustCompile(`(?m)^func ((?:Test|Example)[A-Z]\w*)\(`)
+	namedTest    = regexp.MustCompile("`((?:Test|Example|Fuzz)[A-Z]\\w*)`")
+	declaredTest = regexp.MustCompile(`(?m)^func ((?:Test|Example|Fuzz)[A-Z]\w*)\(`)
 )
 
 func TestTestsThatDocumentsNameAreThere(t *testing.T) {
@@ -55,5 +56,33 @@ func TestTestsThatDocumentsNameAreThere(t *testing.T) {
 	}
 	if named < 30 {
 		t.Errorf("only %d tests are named", named)
+	}
+}
+
+// TestEveryAttackHasATest looks at the tables of attacks: the last cell of each row
+// names the tests, which the test above looks for.
+func TestEveryAttackHasATest(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, inside := 0, false
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(line, "|\n"), "|")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			inside = false
+		case strings.HasPrefix(line, "| asset | attack | what stops it | test |"):
+			inside = true
+		case inside && !strings.HasPrefix(line, "|---"):
+			rows++
+			if len(cells) != 4 || !namedTest.MatchString(cells[3]) {
+				t.Errorf("no test is named in: %s", line)
+			}
+		}
+	}
+	if rows < 25 {
+		t.Errorf("only %d attacks", rows)
 	}
 }

@@ -58,7 +58,9 @@ func programs() [][]byte {
 	step := func(what byte, args ...byte) []byte { return append([]byte{first, what}, args...) }
 	upgraded := program(polling, step(doUpgrade), step(doSwitchOver))
 
-	var list [][]byte
+	// What nobody polled for goes over the WebSocket.
+	list := [][]byte{program(polling, step(doHabit, 0), step(doEvent, echo, 0, 5), step(doEvent, echo, 0, 6),
+		step(doUpgrade), step(doSwitchOver), step(doEvent, echo, 0, 7))}
 	for _, open := range [][]byte{polling, websocket, upgraded} {
 		list = append(list,
 			program(open, step(doEvent, echo, 0, 5), step(doEvent, echo+128, 0, 5), step(doEvent, inBytes, 0, 7)),
