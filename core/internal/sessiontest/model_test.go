@@ -17,8 +17,8 @@ const (
 	maxNamespaces    = 3
 	maxAttachments   = 3
 
-	// While a handler waits for an ack, its socket may hold this many times more.
-	relaxed = 8
+	// While a pong or an ack is awaited, the client may have this many times more wait.
+	readAhead = 8
 
 	// What the server has read and not yet looked at: its buffer for a connection.
 	readBuffer = 16 << 10
@@ -49,7 +49,6 @@ type life struct {
 
 	socket  *sio.Socket
 	left    bool // the client has said that it leaves
-	asked   bool // a handler waited for its ack, so that more may wait
 	ended   int
 	handled []int
 	emitted []int // what the server sent and said no error about
@@ -189,15 +188,6 @@ func (m *model) emit(s *sio.Socket, number int) {
 	}
 }
 
-// asking notes that a handler waits for an ack of this socket.
-func (m *model) asking(s *sio.Socket) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if l := m.life(s); l != nil {
-		l.asked = true
-	}
-}
-
 // bounded checks what waits in the server, in both directions.
 func (m *model) bounded() {
 	m.mu.Lock()
@@ -212,11 +202,9 @@ func (m *model) bounded() {
 		if !l.socket.Connected() {
 			continue
 		}
-		limit := maxPendingBytes
-		if l.asked {
-			limit *= relaxed
-		}
-		if limit += maxMessage + readBuffer; waiting[l] > limit {
+		// A pong or an ack that is awaited is looked for behind what waits.
+		limit := maxPendingBytes*(1+readAhead) + maxMessage + readBuffer
+		if waiting[l] > limit {
 			m.t.Errorf("%d bytes wait for the handlers of a socket, %d may", waiting[l], limit)
 		}
 		if n := l.socket.Buffered(); n > maxSendBuffer+maxEmitted {

@@ -106,7 +106,6 @@ func events(ns *sio.Namespace, m *model) {
 	on("close", func(c *sio.Ctx, _, _ int) error { return c.Close() })
 	on("panic", func(*sio.Ctx, int, int) error { panic(expected) })
 	on("ask", func(c *sio.Ctx, _, _ int) error {
-		m.asking(c.Socket)
 		ctx, cancel := context.WithTimeout(c.Context(), 3*time.Second)
 		defer cancel()
 		_, err := c.EmitWithAck(ctx, "question")
