@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/payload"
 )
@@ -23,6 +25,7 @@ type outbox struct {
 	writing bool           // somebody is writing, and will write what is added
 	blocked bool           // the peer's socket is full
 	corked  bool           // the read loop works on messages, and will write what is added
+	room    chan struct{}  // closed when there is less; nil if nobody waits for that
 
 	one [1]*frame.Frame // memory of the first queue, which seldom has to be longer
 }
@@ -51,7 +54,16 @@ func (o *outbox) take() []*frame.Frame {
 	frames := o.frames
 	o.frames = nil
 	o.bytes = o.sending
+	o.shrunk()
 	return frames
+}
+
+// shrunk wakes those who wait for room.
+func (o *outbox) shrunk() {
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
 }
 
 func (o *outbox) drop() {
@@ -89,6 +101,34 @@ func (s *Session) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.bytes
+}
+
+// WaitForRoom waits until at most that many bytes wait to be written, or to be polled
+// for. If the session ends before, or ctx, it returns an error. It is for whoever has
+// much to send to one client. The caller must not be needed to read the session: see
+// [Session.Yield].
+func (s *Session) WaitForRoom(ctx context.Context, most int) error {
+	for {
+		s.mu.Lock()
+		if s.state != stateOpen {
+			s.mu.Unlock()
+			return ErrClosed
+		}
+		if s.out.bytes <= most {
+			s.mu.Unlock()
+			return nil
+		}
+		if s.out.room == nil {
+			s.out.room = make(chan struct{})
+		}
+		room := s.out.room
+		s.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // SendVolatile is like [Session.Send], but drops the message if the client is
@@ -196,6 +236,7 @@ func (s *Session) drain(l *link) {
 func (s *Session) written() {
 	s.out.bytes -= s.out.sending
 	s.out.sending = 0
+	s.out.shrunk()
 }
 
 // failWrite ends a session whose connection cannot be written to; mu is held.

@@ -160,6 +160,7 @@ func (s *Session) end(reason Reason, err error, bye farewell) {
 	if bye.discard {
 		s.out.drop()
 	}
+	s.out.shrunk() // there is nothing to wait for
 	s.pinged.Store(false)
 	s.server.farewells.Set(&s.beat.item, s)
 	s.leave(bye)

@@ -1,0 +1,73 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
+)
+
+func TestWaitForRoom(t *testing.T) {
+	f := message(strings.Repeat("x", 1000))
+	// waits sends a message and waits until nothing waits for the client.
+	waits := func(ctx context.Context, p *enginetest.Peer) <-chan error {
+		done := make(chan error, 1)
+		if err := p.Session.Send(f); err != nil {
+			done <- err
+			return done
+		}
+		go func() { done <- p.Session.WaitForRoom(ctx, 0) }() // ends with the session
+		synctest.Wait()
+		return done
+	}
+	still := func(t *testing.T, done <-chan error) {
+		t.Helper()
+		select {
+		case err := <-done:
+			t.Fatalf("it does not wait: %v", err)
+		default:
+		}
+	}
+	story(t, "until a WebSocket is read", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		c, p := dialSlow(k)
+		done := waits(t.Context(), p)
+		still(t, done)
+		same(t, "where there is room", p.Session.WaitForRoom(t.Context(), p.Session.Buffered()), nil)
+		c.Resume()
+		same(t, "error", <-done, nil)
+		same(t, "buffered", p.Session.Buffered(), 0)
+	})
+	story(t, "until there is a poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		done := waits(t.Context(), p.Peer)
+		still(t, done)
+		p.Get()
+		same(t, "error", <-done, nil)
+	})
+	story(t, "until the session ends", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		done := waits(t.Context(), p.Peer)
+		p.Session.Close(nil)
+		same(t, "error", <-done, engine.ErrClosed)
+		same(t, "afterwards", p.Session.WaitForRoom(t.Context(), 1<<30), engine.ErrClosed)
+	})
+	story(t, "until the context ends", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := waits(ctx, p.Peer)
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+	})
+	story(t, "several at the same time", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		first, second := waits(t.Context(), p.Peer), waits(t.Context(), p.Peer)
+		p.Get()
+		same(t, "error", errors.Join(<-first, <-second), nil)
+	})
+}
