@@ -16,6 +16,7 @@ type Index[M any] struct {
 	rooms map[string]*room[M]
 	all   []*Member[M]
 	news  news
+	trail trail[M]
 }
 
 // A Member is embedded in what joins rooms. Its fields belong to the index.
@@ -43,6 +44,7 @@ type seat[M any] struct {
 	inRoom  int // index in room.seats
 	inOwner int // index in member.seats
 	pinned  bool
+	since   *string // the position of joining; see trail
 }
 
 // A Target selects members: those in any of Rooms (all if there are none)
@@ -64,19 +66,30 @@ func NewIndex[M any]() *Index[M] {
 func (x *Index[M]) Add(m *Member[M], value M, id string, ready func() bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.add(m, value, id, ready)
+}
+
+// add is Add with mu held. It reports whether m is a member now.
+func (x *Index[M]) add(m *Member[M], value M, id string, ready func() bool) bool {
 	if !ready() {
-		return
+		return false
 	}
 	m.value, m.id, m.pos = value, id, len(x.all)
 	x.ids[id] = m
 	x.all = append(x.all, m)
 	x.news.joined(id, id, x.rooms[id] == nil)
+	return true
 }
 
 // Remove takes m out of all rooms and of the index.
 func (x *Index[M]) Remove(m *Member[M]) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.remove(m)
+}
+
+// remove is Remove with mu held.
+func (x *Index[M]) remove(m *Member[M]) {
 	if x.ids[m.id] != m {
 		return
 	}
@@ -85,6 +98,7 @@ func (x *Index[M]) Remove(m *Member[M]) {
 	}
 	m.seats, m.byKey = nil, nil
 	delete(x.ids, m.id)
+	delete(x.trail.past, m)
 	x.news.left(m.id, m.id, x.rooms[m.id] == nil)
 	last := x.all[len(x.all)-1]
 	x.all[m.pos], last.pos = last, m.pos
@@ -101,6 +115,10 @@ func (x *Index[M]) Pin(m *Member[M], names ...string) { x.join(m, names, true) }
 func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.joinLocked(m, names, pin)
+}
+
+func (x *Index[M]) joinLocked(m *Member[M], names []string, pin bool) {
 	if x.ids[m.id] != m {
 		return
 	}
@@ -116,6 +134,7 @@ func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
 		s := m.seat(r)
 		if s == nil {
 			s = m.sit(r)
+			s.since = x.trail.joined(m, r.name)
 			x.news.joined(r.name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
 		}
 		s.pinned = s.pinned || pin
@@ -131,9 +150,14 @@ func (x *Index[M]) Unpin(m *Member[M], names ...string) { x.leaveRooms(m, names,
 func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.leaveLocked(m, names, pinned)
+}
+
+func (x *Index[M]) leaveLocked(m *Member[M], names []string, pinned bool) {
 	for _, name := range names {
 		if r := x.rooms[name]; r != nil {
 			if s := m.seat(r); s != nil && (pinned || !s.pinned) {
+				x.trail.left(s)
 				x.leave(s)
 			}
 		}
@@ -188,11 +212,16 @@ func (x *Index[M]) Len() int {
 func (x *Index[M]) Each(t Target, f func(M)) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
+	x.each(t, func(m *Member[M]) { f(m.value) })
+}
+
+// each is Each with mu held.
+func (x *Index[M]) each(t Target, f func(*Member[M])) {
 	except := x.resolve(t.Except)
 	if len(t.Rooms) == 0 {
 		for _, m := range x.all {
 			if !except.has(m) {
-				f(m.value)
+				f(m)
 			}
 		}
 		return
@@ -204,7 +233,7 @@ func (x *Index[M]) Each(t Target, f func(M)) {
 		here := x.resolve([]string{name})
 		here.each(func(m *Member[M]) {
 			if !before.has(m) && !except.has(m) {
-				f(m.value)
+				f(m)
 			}
 		})
 		if len(t.Rooms) > 1 {
