@@ -103,7 +103,10 @@ func (b Broadcast) Join(rooms ...string) error {
 	return b.do(m)
 }
 
-// Leave takes the clients in the set out of these rooms.
+// Leave takes the clients in the set out of these rooms. With
+// [Options.ConnectionStateRecovery] that is also done to clients that are away and may
+// come back, and so it is with Join, Disconnect and Close. Then an error can mean that
+// it could not be noted for them; none of them will recover.
 func (b Broadcast) Leave(rooms ...string) error {
 	m := b.message(adapter.Leave, content{})
 	m.Rooms = clones(rooms)
@@ -111,7 +114,8 @@ func (b Broadcast) Leave(rooms ...string) error {
 }
 
 // Disconnect makes the clients in the set leave the namespace, as
-// [Socket.Disconnect] does: after they got what was emitted before (SIO-CU-4).
+// [Socket.Disconnect] does: after they got what was emitted before (SIO-CU-4). An error
+// means that other servers could not be told; this one's clients are disconnected.
 func (b Broadcast) Disconnect() error { return b.do(b.message(adapter.Disconnect, content{})) }
 
 // Close disconnects the clients in the set from all namespaces and ends their

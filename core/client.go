@@ -35,6 +35,8 @@ type client struct {
 	ready   []*Socket // with events that nobody handles yet
 	wait    deadline.Item[*client]
 	ended   *DisconnectError
+
+	sessions *sessionGroup // guarded by Server.groups; nil without recovery
 }
 
 // open is called by the engine for every new session.
@@ -250,6 +252,7 @@ func (c *client) kick(s *Socket) {
 
 // kickAll ends all sockets and the session (SIO-DC-2).
 func (c *client) kickAll() {
+	c.endSessions()
 	c.mu.Lock()
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()

@@ -244,6 +244,8 @@ func (n *Namespace) endIfEmpty() {
 func (n *Namespace) join() {
 	if r := n.server.opts.ConnectionStateRecovery; r != nil {
 		n.log = r.Log(n.name)
+		n.journal = newJournal(n.log)
+		n.index.Start(n.log.End())
 	}
 	if cluster := n.server.opts.Adapter; cluster != nil {
 		n.adapter = cluster.Join(n.name, node{n})

@@ -1,6 +1,9 @@
 package sio
 
-import "github.com/sioplug/sioplug/core/internal/packet"
+import (
+	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/core/internal/rooms"
+)
 
 // event queues an event for its handler, on the read loop. If handlers cannot
 // keep up it waits, and with it the client: nothing is lost.
@@ -54,12 +57,19 @@ func (s *Socket) finish() {
 	if s.accepted {
 		s.ns.disconnected(s)
 	}
-	var rooms []string
-	if s.recovery != nil {
-		rooms = s.Rooms()
-	}
-	s.ns.index.Remove(&s.member)
+	visit := s.depart()
 	s.ns.tell()
 	s.runEnd()
-	s.release(s.whyEnded(), rooms)
+	s.release(s.whyEnded(), visit)
+}
+
+// depart takes the socket out of its rooms, and returns which these were, and when, if
+// its client may come back.
+func (s *Socket) depart() (visit rooms.Visit) {
+	if s.recovery == nil {
+		s.ns.index.Remove(&s.member)
+	} else {
+		visit = s.ns.index.RemoveVisit(&s.member)
+	}
+	return visit
 }

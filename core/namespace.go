@@ -30,7 +30,8 @@ type Namespace struct {
 
 	adapter      adapter.Adapter // nil without a cluster
 	log          adapter.Log     // nil without recovery
-	live         atomic.Bool     // these two are set
+	journal      *journal        // of the log
+	live         atomic.Bool     // these are set
 	byPID        sync.Map        // private ids to the sockets that have them now
 	serverEvents serial.Queue[serverTask]
 	closing      sync.Once
@@ -71,9 +72,20 @@ func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {
-	s, r := c.Socket, n.routes.Load()
+	s := c.Socket
 	s.id = s.client.newID(n)
 	s.prepare()
+	if err := n.decide(c); err != nil && s.whyEnded() == nil {
+		s.notRecovered(err)
+		s.startAfresh()
+		_ = n.decide(c) // there is no session any more that could be at fault
+	}
+}
+
+// decide lets a client in, or refuses it. It returns an error if the client cannot
+// continue its session, and nobody has decided whether it may begin a new one.
+func (n *Namespace) decide(c *Ctx) error {
+	s, r := c.Socket, n.routes.Load()
 	deciding := []Handler{r.connect}
 	if s.skipsMiddlewares() {
 		deciding = s.hooked(onRecover)
@@ -81,20 +93,21 @@ func (n *Namespace) connect(c *Ctx) {
 	for _, h := range deciding {
 		if err := rescue.Call(func() error { return h(c) }); err != nil {
 			s.refuse(err)
-			return
+			return nil
 		}
 	}
-	if !s.accept() {
-		return // it has gone meanwhile
+	if err := s.accept(); err != nil || !s.accepted { // it has gone meanwhile
+		return err
 	}
 	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
 	for _, h := range slices.Concat(s.hooked(onAccept), r.onConnect) {
 		if err := rescue.Call(func() error { return h(c) }); err != nil {
 			s.logFailure("OnConnect failed", eventConnect, err)
 			_ = s.Disconnect() // it cannot fail but for being done already
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // disconnected runs the last functions of a socket, on its queue.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/internal/rescue"
 	"github.com/sioplug/sioplug/core/internal/rooms"
 )
 
@@ -15,7 +16,7 @@ type node struct{ ns *Namespace }
 // Receive implements [adapter.Node].
 func (n node) Receive(m *adapter.Message) {
 	if n.ns.live.Load() { // otherwise it concerns nobody yet
-		n.ns.receive(m)
+		_ = n.ns.receive(m) // it is in the log
 	}
 }
 
@@ -34,14 +35,14 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 	}
 }
 
-// spread does what m says on this server and, unless local, on all others. If
-// they cannot be told, this server's clients do not suffer.
-func (n *Namespace) spread(m *adapter.Message, local bool) (err error) {
-	if !local {
-		err = n.publish(m)
+// spread does what m says on this server and, unless local, on all others. That they
+// cannot be told does not keep it from being done here, so this comes first.
+func (n *Namespace) spread(m *adapter.Message, local bool) error {
+	err := n.receive(m)
+	if local {
+		return err
 	}
-	n.receive(m)
-	return err
+	return errors.Join(err, n.publish(m))
 }
 
 // publish tells the other servers, if there are any.
@@ -49,7 +50,7 @@ func (n *Namespace) publish(m *adapter.Message) error {
 	if n.adapter == nil {
 		return nil
 	}
-	if err := n.adapter.Publish(m); !n.over(err) {
+	if err := rescue.Call(func() error { return n.adapter.Publish(m) }); !n.over(err) {
 		return err
 	}
 	return nil
@@ -61,31 +62,21 @@ func (n *Namespace) over(err error) bool {
 	return n.parent != nil && errors.Is(err, adapter.ErrClosed)
 }
 
-// receive does what m says on this server.
-func (n *Namespace) receive(m *adapter.Message) {
+// receive does what m says on this server. An error means that clients which may come
+// back will not learn of it.
+func (n *Namespace) receive(m *adapter.Message) error {
 	switch m.Kind {
 	case adapter.Broadcast:
 		n.observeBroadcast(m)
-		n.record(m)
-	case adapter.Join:
-		n.forEach(m.Target, func(s *Socket) { n.index.Join(&s.member, m.Rooms...) })
-		n.tell()
-	case adapter.Leave:
-		n.forEach(m.Target, func(s *Socket) { n.index.Leave(&s.member, m.Rooms...) })
-		n.tell()
-	case adapter.Disconnect:
-		n.forEach(m.Target, func(s *Socket) {
-			if m.Close {
-				s.client.kickAll()
-			} else {
-				s.client.kick(s)
-			}
-		})
+		return n.perform(m)
+	case adapter.Join, adapter.Leave, adapter.Disconnect:
+		return n.perform(m)
 	case adapter.ServerEvent:
 		n.serverEvent(m)
 	default:
 		n.server.log().Debug("unknown message in the cluster", slog.Int("kind", int(m.Kind)))
 	}
+	return nil
 }
 
 // forEach calls f, which may use the index, for every connected socket of the
@@ -96,17 +87,6 @@ func (n *Namespace) forEach(t adapter.Target, f func(*Socket)) {
 			f(s)
 		}
 	}
-}
-
-// deliver sends a broadcast to this server's clients; an offset is that in the
-// log.
-func (n *Namespace) deliver(m *adapter.Message, offset string) {
-	fs, err := n.eventFrames(m, offset)
-	if err != nil { // only a parser of the user's can fail
-		n.server.log().Error("encoding a broadcast failed", slog.String("ns", n.name), errAttr(err))
-		return
-	}
-	n.index.Each(target(m.Target), func(s *Socket) { s.deliver(fs, m.Volatile) })
 }
 
 func target(t adapter.Target) rooms.Target { return rooms.Target{Rooms: t.Rooms, Except: t.Except} }

@@ -8,13 +8,12 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rawjson"
 )
 
 // Recovery are the settings of connection state recovery (SIO section 10). A
@@ -23,6 +22,17 @@ import (
 // missed. [Socket.Recovered] tells that this happened. A client that comes too
 // late, or has never been sent an event, gets a fresh socket instead; there is
 // no error.
+//
+// A client gets what it would have got live, and nothing else, whatever it claims to
+// have got: nothing from before it connected, nor from a room before it joined that,
+// or after it left. What is done to it while it is away counts: by [Broadcast.Join],
+// [Broadcast.Leave], [Broadcast.Disconnect] and [Broadcast.Close], by other servers
+// of the cluster, and by the methods of its [Socket], if somebody still has that. A
+// client that was disconnected while it was away gets a fresh socket.
+//
+// What it missed is sent as fast as it reads. If it takes nothing of that before its
+// connection is lost again, it gets a fresh socket the next time, and a record at
+// Debug says so: it might refuse an event, and would never come back.
 //
 // Events that want an ack, and volatile ones, are not kept. All others carry one
 // more argument, a string, which tells clients how far they have come; so the
@@ -94,11 +104,19 @@ type recovery struct {
 	done chan struct{} // closed when another socket can take over the session
 
 	session *adapter.Session // that this socket continues, or nil
-	offset  string           // of the last event that its client got
+	from    string           // where the socket has connected, if it continues none
+	sent    bool             // the client was sent something that it missed
+	kicked  atomic.Bool      // the server has disconnected the socket: it is not to come back
 }
 
-// errReplaced ends a connection whose client has come back by another one.
-var errReplaced = errors.New("the client has connected again")
+// Why sessions are not recovered, or connections ended.
+var (
+	errReplaced  = errors.New("the client has connected again")
+	errKicked    = errors.New("the server has disconnected the client while it was away")
+	errNotTaken  = errors.New("the client took nothing of what it missed when it came back before")
+	errForgotten = errors.New("the client left more rooms since its last event than are known")
+	errLogFailed = errors.New("the log did not return")
+)
 
 // prepare gives the socket a private id: a new one, or that of the session which
 // the client wants to continue. It is part of the socket's first task, so that
@@ -111,6 +129,7 @@ func (s *Socket) prepare() {
 	if !s.claim() {
 		s.ns.byPID.Store(s.recovery.pid, s)
 	}
+	s.client.group(new(sessionGroup))
 }
 
 // claim looks for the session that the client wants to continue (SIO-CSR-5), and
@@ -128,16 +147,79 @@ func (s *Socket) claim() bool {
 	if !s.take(ctx, want.PID) {
 		return false
 	}
-	session, err := s.ns.log.Claim(ctx, want.PID, want.Offset)
+	session, err := s.ns.claim(ctx, want.PID, want.Offset)
+	if err == nil && session == nil {
+		err = adapter.ErrUnknownSession // there are logs that say so
+	}
+	if err == nil {
+		session, err = s.checkSession(ctx, session, want.Offset)
+	}
 	if err != nil {
 		s.ns.byPID.CompareAndDelete(want.PID, s)
-		s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
+		s.notRecovered(err)
 		return false
 	}
 	s.id = session.ID
-	s.recovery.pid, s.recovery.session, s.recovery.offset = want.PID, session, want.Offset
+	s.recovery.pid, s.recovery.session = want.PID, session
 	s.restoreValues(session)
 	return true
+}
+
+// claim takes a session out of the log. If it comes too late, it goes back.
+func (n *Namespace) claim(ctx context.Context, pid, offset string) (*adapter.Session, error) {
+	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
+	defer cancel()
+	claim := func() (*adapter.Session, error) { return n.log.Claim(ctx, pid, offset) }
+	return within(patient, claim, func(session *adapter.Session, err error) { //nolint:contextcheck // ctx has ended
+		if err == nil {
+			n.save(session)
+		}
+	})
+}
+
+func (s *Socket) notRecovered(err error) {
+	s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
+}
+
+// checkSession returns what may be recovered of a session by a client that has got
+// everything up to offset, or why nothing may.
+func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset string) (*adapter.Session, error) {
+	n, session := s.ns, *was
+	if n.log.Compare(offset, session.From) > 0 {
+		session.From = offset // it cannot have less the next time
+	}
+	switch {
+	case session.Tried != "" && n.log.Compare(session.From, session.Tried) <= 0:
+		return nil, errNotTaken
+	case session.Complete != "" && n.log.Compare(session.From, session.Complete) < 0:
+		return nil, errForgotten
+	}
+	r := newReplay(n, &session)
+	err := r.survey(ctx)
+	kept, here := session.Local.(*keepsake)
+	if errors.Is(err, errKicked) && r.rooms.closed && here {
+		s.client.endGroup(kept.group)
+	}
+	if err == nil && here {
+		err = n.checkGroup(ctx, s.client, kept.group)
+	}
+	if err != nil && ctx.Err() != nil { // the client has gone, and may come back
+		s.save(was) //nolint:contextcheck // likewise
+	}
+	return &session, err
+}
+
+// startAfresh makes the socket one that continues no session, after all.
+func (s *Socket) startAfresh() {
+	s.ns.byPID.CompareAndDelete(s.recovery.pid, s)
+	s.recovery.session, s.recovery.sent = nil, false
+	s.recovery.pid = engine.NewID()
+	s.ns.byPID.Store(s.recovery.pid, s)
+	s.id = s.client.newID(s.ns)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.values, s.data = nil, nil
+	s.hooks = slices.DeleteFunc(s.hooks, func(h hook) bool { return h.when != onEnd })
 }
 
 // take makes the socket the one that has a private id, before it claims the
@@ -175,69 +257,6 @@ func (s *Socket) restoreValues(session *adapter.Session) {
 	_ = json.Unmarshal(session.Data, &s.data) // what is no object has no values
 }
 
-// resume connects a socket that continues a session: what it missed goes out
-// before the answer to its CONNECT, which is when official clients expect it,
-// and nothing is delivered in between (SIO-CSR-7).
-func (s *Socket) resume(answer []*frame.Frame) {
-	missed := func(m *adapter.Message, offset string) {
-		if fs, err := s.ns.eventFrames(m, offset); err == nil {
-			_ = s.client.session.Send(fs...) // the engine tells if it has gone
-		}
-	}
-	rooms := s.recovery.session.Rooms
-	err := s.ns.log.Replay(s.Context(), s.recovery.offset, rooms, missed, func() {
-		s.enter(answer)
-		s.ns.index.Join(&s.member, rooms...)
-	})
-	if err != nil { // the log lost its beginning while the connect chain ran
-		s.client.session.Close(fmt.Errorf("recovering a session: %w", err))
-	}
-}
-
-// release keeps the session of a client whose connection was lost (SIO-CSR-4),
-// or lets go of it. The socket is no longer in its rooms.
-func (s *Socket) release(why *DisconnectError, rooms []string) {
-	if s.recovery == nil {
-		return
-	}
-	defer close(s.recovery.done)
-	defer s.ns.byPID.CompareAndDelete(s.recovery.pid, s)
-	session := s.recovery.session
-	if !recoverable(why.Reason) || !s.accepted && session == nil {
-		return
-	}
-	var err error
-	if s.accepted { // otherwise it is the one that was claimed
-		session, err = s.snapshot(rooms)
-	}
-	if err == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-		defer cancel()
-		err = s.ns.log.Save(ctx, session)
-	}
-	if err != nil {
-		s.logFailure("saving a session failed", eventDisconnect, err)
-	}
-}
-
-// snapshot returns what the client would have to find again.
-func (s *Socket) snapshot(rooms []string) (*adapter.Session, error) {
-	data, err := s.dataJSON()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return &adapter.Session{
-		ID: s.id, PID: s.recovery.pid, Rooms: rooms, Data: data,
-		Local: &keepsake{maps.Clone(s.values), s.lasting()},
-	}, err
-}
-
-// A keepsake is what a log in this server's memory keeps of a socket beyond what
-// others could.
-type keepsake struct {
-	values map[any]any
-	hooks  []hook
-}
-
 // skipsMiddlewares reports whether the connect chain has had its say about the
 // client before (SIO-CSR-9). That of another process left nothing here, so it
 // does not count.
@@ -262,7 +281,8 @@ func recoverable(r Reason) bool {
 // kept reports whether an event that cannot be sent is kept for a client that
 // may come back.
 func (s *Socket) kept() bool {
-	return s.state.Load() == stateDisconnected && recoverable(s.whyEnded().Reason)
+	return s.state.Load() == stateDisconnected && s.recovery != nil && !s.recovery.kicked.Load() &&
+		recoverable(s.whyEnded().Reason)
 }
 
 // emitLogged emits to one client of a namespace with a log, through its own
@@ -274,31 +294,15 @@ func (s *Socket) emitLogged(event string, args []any) error {
 	return s.Self().Emit(event, args...)
 }
 
-// record delivers a broadcast, after the log has it, if there is one.
-func (n *Namespace) record(m *adapter.Message) {
-	if n.log == nil || m.Volatile {
-		n.deliver(m, "")
-		return
+// doKept does to a client that may come back what cannot be done to its socket any
+// more, which is why it returns err otherwise.
+func (s *Socket) doKept(err error, m *adapter.Message) error {
+	if s.ns.log == nil || !s.kept() {
+		return err
 	}
-	if err := n.log.Append(m, func(offset string) { n.deliver(m, offset) }); err != nil {
-		n.server.log().Error("event not kept for recovery", slog.String("ns", n.name), errAttr(err))
-		n.deliver(m, "")
+	if m.Kind == adapter.Disconnect {
+		s.recovery.kicked.Store(true)
 	}
-}
-
-// eventFrames encodes a broadcast for this server's clients. An offset becomes
-// its last argument (SIO-CSR-2).
-func (n *Namespace) eventFrames(m *adapter.Message, offset string) ([]*frame.Frame, error) {
-	c := content{m.Data, m.Attachments}
-	if offset != "" {
-		c.data = append(make([]byte, 0, len(m.Data)+len(offset)+3), m.Data[:len(m.Data)-1]...)
-		c.data = append(rawjson.AppendString(append(c.data, ','), offset), ']')
-	}
-	fs, err := n.server.wire.frames(packet.Event, packet.Header{Namespace: n.name}, c)
-	if err == nil && m.NoCompress {
-		for _, f := range fs {
-			f.SetPlain()
-		}
-	}
-	return fs, err
+	m.Target, m.Rooms = adapter.Target{Rooms: []string{s.id}}, clones(m.Rooms)
+	return s.ns.receive(m)
 }

@@ -22,9 +22,11 @@ type visitor struct {
 
 	id, pid string
 	offset  string // of the last event
+
+	namespace string // with a comma, or "" for the root one
 }
 
-// connect connects to the root namespace, with the session to recover if there
+// connect connects to the namespace, with the session to recover if there
 // is one, and returns what came before the answer.
 func (v *visitor) connect(t *testing.T, c *siotest.Client) (missed []string) {
 	t.Helper()
@@ -33,10 +35,16 @@ func (v *visitor) connect(t *testing.T, c *siotest.Client) (missed []string) {
 	if v.pid != "" {
 		auth = fmt.Sprintf(`{"pid":%q,"offset":%q}`, v.pid, v.offset)
 	}
-	c.Send("40" + auth)
+	c.Send("40" + v.namespace + auth)
+	return v.answered(t)
+}
+
+// answered waits for the answer to CONNECT, and returns what came before.
+func (v *visitor) answered(t *testing.T) (missed []string) {
+	t.Helper()
 	for {
-		p := c.Next()
-		data, ok := strings.CutPrefix(p, "40")
+		p := v.Next()
+		data, ok := strings.CutPrefix(p, "40"+v.namespace)
 		if !ok {
 			missed = append(missed, v.event(t, p))
 			continue

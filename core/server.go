@@ -30,6 +30,8 @@ type Server struct {
 	wire        wire
 	clientFiles clientFiles
 
+	groups sync.Mutex // guards all sessionGroups
+
 	mu          sync.Mutex // serializes changes of namespaces, and those of parents to their children
 	namespaces  atomic.Pointer[map[string]*Namespace]
 	parents     []*Namespace // in the order in which they are asked

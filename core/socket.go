@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/frame"
 	"github.com/sioplug/sioplug/core/internal/packet"
@@ -158,10 +159,10 @@ func (s *Socket) whyEnded() *DisconnectError {
 }
 
 // Join puts the socket into the rooms. It returns an error unless the socket is
-// connected.
+// connected; see also [Socket.Leave].
 func (s *Socket) Join(rooms ...string) error {
 	if err := s.check(); err != nil {
-		return err
+		return s.doKept(err, &adapter.Message{Kind: adapter.Join, Rooms: rooms})
 	}
 	s.ns.index.Join(&s.member, rooms...)
 	s.ns.tell()
@@ -169,10 +170,13 @@ func (s *Socket) Join(rooms ...string) error {
 }
 
 // Leave takes the socket out of the rooms; those that it is not in do not
-// matter, and it stays in those that it is pinned to. It returns an error unless the socket is connected.
+// matter, and it stays in those that it is pinned to. It returns an error unless the
+// socket is connected, or may be recovered ([Options.ConnectionStateRecovery]); then
+// the client is not in the rooms when it comes back. So it is with Join, Pin and
+// Unpin.
 func (s *Socket) Leave(rooms ...string) error {
 	if err := s.check(); err != nil {
-		return err
+		return s.doKept(err, &adapter.Message{Kind: adapter.Leave, Rooms: rooms})
 	}
 	s.ns.index.Leave(&s.member, rooms...)
 	s.ns.tell()
@@ -184,7 +188,7 @@ func (s *Socket) Leave(rooms ...string) error {
 // server relies on to find a client, whatever rooms its handlers let clients name.
 func (s *Socket) Pin(rooms ...string) error {
 	if err := s.check(); err != nil {
-		return err
+		return s.doKept(err, &adapter.Message{Kind: adapter.Join, Rooms: rooms, Pin: true})
 	}
 	s.ns.index.Pin(&s.member, rooms...)
 	s.ns.tell()
@@ -194,7 +198,7 @@ func (s *Socket) Pin(rooms ...string) error {
 // Unpin takes the socket out of rooms, also of those it was pinned to.
 func (s *Socket) Unpin(rooms ...string) error {
 	if err := s.check(); err != nil {
-		return err
+		return s.doKept(err, &adapter.Message{Kind: adapter.Leave, Rooms: rooms, Pin: true})
 	}
 	s.ns.index.Unpin(&s.member, rooms...)
 	s.ns.tell()
@@ -219,47 +223,59 @@ func (s *Socket) Self() Broadcast { return s.ns.To(s.id).Local() }
 
 // Disconnect makes the client leave the namespace. What was emitted before is
 // delivered; events that wait for their handlers are dropped. Other namespaces
-// of the client are not concerned, and it may connect again.
+// of the client are not concerned, and it may connect again. If it has lost its
+// connection, it does not recover.
 func (s *Socket) Disconnect() error {
 	if err := s.check(); err != nil {
-		return err
+		return s.doKept(err, &adapter.Message{Kind: adapter.Disconnect})
+	}
+	if s.ns.log != nil && s.ns.journal.pending.Load() > 0 {
+		return s.Self().Disconnect() // after what was emitted before
 	}
 	s.client.kick(s)
 	return nil
 }
 
-// Close disconnects the client from all namespaces and ends its connection.
+// Close disconnects the client from all namespaces and ends its connection. If it
+// has lost that, it does not recover.
 func (s *Socket) Close() error {
 	s.client.kickAll()
-	return nil
+	return s.doKept(nil, &adapter.Message{Kind: adapter.Disconnect, Close: true})
 }
 
-// accept connects the socket, unless the client has gone.
-func (s *Socket) accept() bool {
+// accept connects the socket, unless the client has gone. An error is about the
+// session that it should have continued.
+func (s *Socket) accept() error {
 	answer, err := s.client.encodeAccepted(s)
 	if err != nil {
 		s.logFailure("encoding the answer to CONNECT failed", eventConnect, err)
 		s.client.session.Close(err)
-		return false
+		return nil
 	}
 	if s.Recovered() {
-		s.resume(answer)
+		if err = s.resume(answer); errors.Is(err, engine.ErrClosed) || errors.Is(err, engine.ErrSlowClient) {
+			err = nil // its connection is lost, and the session is not: the socket is told in a moment
+		}
 	} else {
-		s.enter(answer)
+		s.enter(answer, rooms.Visit{})
 	}
 	if s.accepted {
 		s.client.joined()
 		s.ns.tell()
 	}
-	return s.accepted
+	return err
 }
 
-// enter makes the socket a member of its namespace. The answer to its CONNECT is
-// queued before anybody can find the socket, so that it comes before all else.
-func (s *Socket) enter(answer []*frame.Frame) {
-	s.ns.index.Add(&s.member, s, s.id, func() bool {
+// enter makes the socket a member of its namespace, with the stays that it had before.
+// The answer to its CONNECT is queued before anybody can find the socket, so that it
+// comes before all else.
+func (s *Socket) enter(answer []*frame.Frame, before rooms.Visit) {
+	s.ns.index.AddAgain(&s.member, s, s.id, before, func() bool {
 		s.accepted = s.state.CompareAndSwap(stateConnecting, stateConnected)
 		if s.accepted {
+			if s.recovery != nil {
+				s.recovery.from = s.ns.index.Position()
+			}
 			_ = s.client.session.Send(answer...) // if the session has just ended, the socket is told in a moment
 		}
 		return s.accepted

@@ -12,7 +12,6 @@ package adapter
 import (
 	"context"
 	"errors"
-	"slices"
 )
 
 // ErrClosed is returned by the methods of an [Adapter] that was closed.
@@ -103,6 +102,7 @@ type Message struct {
 	Attachments [][]byte
 
 	Rooms      []string // for Join and Leave
+	Pin        bool     // for Join and Leave, in a [Log] only: as Socket.Pin and Unpin of package sio do
 	Close      bool     // for Disconnect: end the clients' connections
 	Volatile   bool     // for Broadcast: drop the event for clients that are not ready
 	NoCompress bool     // for Broadcast: do not compress the event
@@ -113,12 +113,6 @@ type Message struct {
 type Target struct {
 	Rooms  []string
 	Except []string
-}
-
-// Matches reports whether the target selects a client that is in these rooms.
-func (t Target) Matches(rooms []string) bool {
-	in := func(name string) bool { return slices.Contains(rooms, name) }
-	return (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in)) && !slices.ContainsFunc(t.Except, in)
 }
 
 // A Reply is one answer to a message, or a part of it.

@@ -36,6 +36,9 @@ const (
 // small ones cannot escape the limit.
 const messageOverhead = 256
 
+// nameOverhead is what the name of a room counts for beyond its bytes.
+const nameOverhead = 16
+
 // A MemoryLog keeps events and sessions in the memory of one server. It is the
 // [Log] that servers use unless told otherwise, and the reference for others. It
 // has no goroutine; while it is not empty it has a timer.
@@ -43,7 +46,7 @@ type MemoryLog struct {
 	opts   MemoryLogOptions
 	prefix string // of all its offsets: those of another log are unknown
 
-	mu       sync.Mutex
+	mu       sync.RWMutex
 	first    int // number of the oldest message that is kept; they count from 1
 	messages ring[entry]
 	bytes    int
@@ -53,10 +56,11 @@ type MemoryLog struct {
 	closed   bool
 }
 
-// An entry is a message with its time.
+// An entry is a message with its time and its offset.
 type entry struct {
-	m  *Message
-	at time.Time
+	m      *Message
+	at     time.Time
+	offset string
 }
 
 // A saved is a session with its time.
@@ -82,12 +86,27 @@ func NewMemoryLog(opts MemoryLogOptions) *MemoryLog {
 // so it is short.
 func (l *MemoryLog) offset(n int) string { return l.prefix + strconv.FormatInt(int64(n), 36) }
 
+// End implements [Log].
+func (l *MemoryLog) End() string {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.offset(l.first + l.messages.len() - 1)
+}
+
+// Compare implements [Log]. All offsets of a log have the same prefix, and digits
+// without leading zeros.
+func (*MemoryLog) Compare(a, b string) int {
+	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
+}
+
 // number returns the number of the message at an offset, if everything after it
-// is still there; mu is held.
+// is still there; mu is held. Clients make offsets up, and other spellings of one
+// would have no place in the order.
 func (l *MemoryLog) number(offset string) (int, error) {
 	digits, ok := strings.CutPrefix(offset, l.prefix)
 	n, err := strconv.ParseInt(digits, 36, 0)
-	if number := int(n); ok && err == nil && number >= l.first-1 && number < l.first+l.messages.len() {
+	number := int(n)
+	if ok && err == nil && number >= l.first-1 && number < l.first+l.messages.len() && l.offset(number) == offset {
 		return number, nil
 	}
 	return 0, ErrUnknownOffset
@@ -97,17 +116,25 @@ func (l *MemoryLog) number(offset string) (int, error) {
 func (l *MemoryLog) Append(m *Message, deliver func(offset string)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.messages.push(entry{m, time.Now()})
+	offset := l.offset(l.first + l.messages.len())
+	l.messages.push(entry{m, time.Now(), offset})
 	l.bytes += size(m)
-	deliver(l.offset(l.first + l.messages.len() - 1))
+	deliver(offset)
 	l.trim()
 	return nil
 }
 
+// size is what a message counts for. Names of rooms count, too: whoever emits to
+// many of them has them all kept.
 func size(m *Message) int {
 	n := messageOverhead + len(m.Data)
 	for _, a := range m.Attachments {
 		n += len(a)
+	}
+	for _, names := range [][]string{m.Target.Rooms, m.Target.Except, m.Rooms} {
+		for _, name := range names {
+			n += nameOverhead + len(name)
+		}
 	}
 	return n
 }
@@ -143,21 +170,27 @@ func (l *MemoryLog) Claim(_ context.Context, pid, offset string) (*Session, erro
 
 // Replay implements [Log].
 func (l *MemoryLog) Replay(
-	_ context.Context, offset string, rooms []string, f func(m *Message, offset string), last func(),
-) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	_ context.Context, offset string, limit int, f func(m *Message, offset string), last func(),
+) (more bool, err error) {
+	l.mu.RLock() // which keeps Append out
+	defer l.mu.RUnlock()
 	n, err := l.number(offset)
 	if err != nil {
-		return err
+		return false, err
 	}
+	bytes := 0
 	for n++; n < l.first+l.messages.len(); n++ {
-		if m := l.messages.at(n - l.first).m; m.Target.Matches(rooms) {
-			f(m, l.offset(n))
+		if bytes >= limit && bytes > 0 {
+			return true, nil
 		}
+		e := l.messages.at(n - l.first)
+		bytes += size(e.m)
+		f(e.m, e.offset)
 	}
-	last()
-	return nil
+	if last != nil {
+		last()
+	}
+	return false, nil
 }
 
 // Close implements [Log].

@@ -58,7 +58,7 @@ func (l log) save(pid string) {
 // knows reports whether all messages after an offset are still there.
 func (l log) knows(offset string) bool {
 	l.t.Helper()
-	err := l.Replay(l.t.Context(), offset, nil, func(*adapter.Message, string) {}, func() {})
+	_, err := l.Replay(l.t.Context(), offset, 1, func(*adapter.Message, string) {}, nil)
 	if err != nil && !errors.Is(err, adapter.ErrUnknownOffset) {
 		l.t.Error(err)
 	}

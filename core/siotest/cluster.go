@@ -211,8 +211,8 @@ func messages() []*adapter.Message {
 
 // inWords says what a message means, whatever it looks like.
 func inWords(m *adapter.Message) string {
-	s := fmt.Sprintf("kind %d to %q except %q, rooms %q, close %t, volatile %t, uncompressed %t",
-		m.Kind, m.Target.Rooms, m.Target.Except, m.Rooms, m.Close, m.Volatile, m.NoCompress)
+	s := fmt.Sprintf("kind %d to %q except %q, rooms %q, pin %t, close %t, volatile %t, uncompressed %t",
+		m.Kind, m.Target.Rooms, m.Target.Except, m.Rooms, m.Pin, m.Close, m.Volatile, m.NoCompress)
 	if m.Data == nil {
 		return s
 	}

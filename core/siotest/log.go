@@ -1,11 +1,8 @@
 package siotest
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -34,7 +31,8 @@ func TestLog(
 		test func(logSuite, *testing.T)
 	}{
 		{"replay", logSuite.replay},
-		{"rooms", logSuite.rooms},
+		{"pieces", logSuite.pieces},
+		{"offsets", logSuite.offsets},
 		{"unknown offsets", logSuite.unknownOffsets},
 		{"order", logSuite.order},
 		{"nothing is missed or doubled", logSuite.nothingMissed},
@@ -68,13 +66,23 @@ func (s logSuite) journal(t *testing.T, limits adapter.MemoryLogOptions) journal
 	return journal{l}
 }
 
-// append appends a message and returns its offset.
+// longEnough is how long a log may take to deliver a message.
+const longEnough = 10 * time.Second
+
+// append appends a message and returns its offset, when the log has delivered it.
 func (j journal) append(t *testing.T, m *adapter.Message) (offset string) {
 	t.Helper()
-	calls := 0
-	err := j.Append(m, func(o string) { offset, calls = o, calls+1 })
-	if err != nil || calls != 1 || offset == "" {
-		t.Fatalf("appending: deliver was called %d times, offset %q, error %v", calls, offset, err)
+	offsets := make(chan string, 2)
+	if err := j.Append(m, func(o string) { offsets <- o }); err != nil {
+		t.Fatalf("appending: %v", err)
+	}
+	select {
+	case offset = <-offsets:
+	case <-time.After(longEnough):
+		t.Fatalf("a message was not delivered within %v", longEnough)
+	}
+	if offset == "" || len(offsets) > 0 {
+		t.Fatalf("appending: offset %q, deliver was called once more: %t", offset, len(offsets) > 0)
 	}
 	return offset
 }
@@ -86,18 +94,18 @@ func number(i int) *adapter.Message {
 	return m
 }
 
-// since returns what is replayed to a client, in words, and the offsets.
-func (j journal) since(t *testing.T, offset string, rooms ...string) (words, offsets []string) {
+// since returns what is replayed, in words, and the offsets.
+func (j journal) since(t *testing.T, offset string) (words, offsets []string) {
 	t.Helper()
 	last := 0
-	err := j.Replay(t.Context(), offset, rooms, func(m *adapter.Message, o string) {
+	more, err := j.Replay(t.Context(), offset, 1<<30, func(m *adapter.Message, o string) {
 		words, offsets = append(words, inWords(m)), append(offsets, o)
 		if last > 0 {
 			t.Error("a message came after the last one")
 		}
 	}, func() { last++ })
-	if err != nil || last != 1 {
-		t.Fatalf("replaying since %q: last was called %d times, error %v", offset, last, err)
+	if err != nil || more || last != 1 {
+		t.Fatalf("replaying since %q: last was called %d times, more: %t, error %v", offset, last, more, err)
 	}
 	return words, offsets
 }
@@ -107,15 +115,16 @@ func (s logSuite) replay(t *testing.T) {
 	j := s.journal(t, adapter.MemoryLogOptions{})
 	first := j.append(t, number(0))
 	var words, offsets []string
-	for _, m := range messages() {
-		if m.Kind == adapter.Broadcast {
-			m.Volatile, m.Target = false, adapter.Target{}
-			words = append(words, inWords(m))
-			offsets = append(offsets, j.append(t, m))
+	for _, m := range append(messages(), pinning()...) {
+		if m.Kind == adapter.ServerEvent {
+			continue // is not for clients
 		}
+		m.Volatile = false
+		words = append(words, inWords(m))
+		offsets = append(offsets, j.append(t, m))
 	}
 	for i, from := range append([]string{first}, offsets...) {
-		w, o := j.since(t, from, "client")
+		w, o := j.since(t, from)
 		if !slices.Equal(w, words[i:]) || !slices.Equal(o, offsets[i:]) {
 			t.Errorf("since offset %d: got %q at %q, want %q at %q", i, w, o, words[i:], offsets[i:])
 		}
@@ -125,40 +134,80 @@ func (s logSuite) replay(t *testing.T) {
 	}
 }
 
-// rooms: what a client would not have got is not replayed to it.
-func (s logSuite) rooms(t *testing.T) {
-	j := s.journal(t, adapter.MemoryLogOptions{})
-	first := j.append(t, number(0))
-	for i, target := range []adapter.Target{
-		{}, {Rooms: []string{"a"}}, {Rooms: []string{"b", "c"}}, {Except: []string{"a"}}, {Rooms: []string{"a"}, Except: []string{"b"}}, {Rooms: []string{"x"}},
-	} {
-		m := number(i)
-		m.Target = target
-		j.append(t, m)
-	}
-	for rooms, want := range map[string]string{"x": "0 3 5", "x a": "0 1 4 5", "x b": "0 2 3 5", "x a b": "0 1 2 5", "": "0 3"} {
-		words, _ := j.since(t, first, strings.Fields(rooms)...)
-		var got []string
-		for _, w := range words {
-			got = append(got, w[strings.LastIndex(w, "{")+1:len(w)-1])
-		}
-		if strings.Join(got, " ") != want {
-			t.Errorf("to a client in %q: %q, want %s", rooms, got, want)
-		}
+// pinning returns messages that only logs have.
+func pinning() []*adapter.Message {
+	self := adapter.Target{Rooms: []string{"id"}}
+	return []*adapter.Message{
+		{Kind: adapter.Join, Target: self, Rooms: []string{"a"}, Pin: true},
+		{Kind: adapter.Leave, Target: self, Rooms: []string{"a"}, Pin: true},
 	}
 }
 
+// pieces: however little is wanted, everything comes, and last only at the end.
+func (s logSuite) pieces(t *testing.T) {
+	const n, size = 30, 1000
+	j := s.journal(t, adapter.MemoryLogOptions{})
+	first := j.append(t, number(0))
+	for i := range n {
+		j.append(t, event("n", i, strings.Repeat("x", size)))
+	}
+	want, _ := j.since(t, first)
+	for _, limit := range []int{1, size, 5 * size, 2 * n * size} {
+		var got []string
+		at, ended, pieces := first, false, 0
+		for more := true; more && pieces <= n; pieces++ {
+			inPiece := 0
+			var err error
+			more, err = j.Replay(t.Context(), at, limit, func(m *adapter.Message, o string) {
+				got, at, inPiece = append(got, inWords(m)), o, inPiece+1
+			}, func() { ended = true })
+			if err != nil || ended == more || inPiece == 0 || (inPiece-1)*size > limit {
+				t.Fatalf("limit %d: a piece of %d messages, more: %t, last was called: %t, error %v", limit, inPiece, more, ended, err)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("limit %d: got %d messages in %d pieces, want %d in order", limit, len(got), pieces, len(want))
+		}
+	}
+	if more, err := j.Replay(t.Context(), j.End(), 1, func(*adapter.Message, string) { t.Error("a message after the last one") }, nil); more || err != nil {
+		t.Errorf("behind the last message: more: %t, error %v", more, err)
+	}
+}
+
+// offsets: they can be compared, and the end is a place like others.
+func (s logSuite) offsets(t *testing.T) {
+	j := s.journal(t, adapter.MemoryLogOptions{})
+	all := []string{j.End()}
+	for i := range 100 { // enough for one digit more
+		all = append(all, j.append(t, number(i)))
+		if end := j.End(); end != all[i+1] {
+			t.Fatalf("the end is %q, want %q", end, all[i+1])
+		}
+	}
+	for i, a := range all {
+		for k, b := range all {
+			if got := j.Compare(a, b); got < 0 != (i < k) || got > 0 != (i > k) {
+				t.Fatalf("comparing %q and %q: %d", a, b, got)
+			}
+		}
+	}
+	if words, _ := j.since(t, all[0]); len(words) != 100 {
+		t.Errorf("since the end of an empty log: %d messages, want 100", len(words))
+	}
+}
+
+// unknownOffsets: what is no offset of this log finds nothing.
 func (s logSuite) unknownOffsets(t *testing.T) {
 	j, other := s.journal(t, adapter.MemoryLogOptions{}), s.journal(t, adapter.MemoryLogOptions{})
 	known, foreign := j.append(t, number(0)), other.append(t, number(0))
-	if err := j.Save(t.Context(), &adapter.Session{ID: "id", PID: "pid", Rooms: []string{"id"}}); err != nil {
+	if err := j.Save(t.Context(), &adapter.Session{ID: "id", PID: "pid"}); err != nil {
 		t.Fatal(err)
 	}
 	for _, offset := range []string{"", "x", " ", "-1", known + "0", "9" + known, foreign, strings.Repeat("9", 1000)} {
 		if offset == known {
 			continue // such as a foreign one of a log that counts
 		}
-		err := j.Replay(t.Context(), offset, nil, func(*adapter.Message, string) {
+		_, err := j.Replay(t.Context(), offset, 1, func(*adapter.Message, string) {
 			t.Errorf("offset %.20q: a message was replayed", offset)
 		}, func() { t.Errorf("offset %.20q: last was called", offset) })
 		if err == nil {
@@ -192,7 +241,9 @@ func (s logSuite) order(t *testing.T) {
 		})
 	}
 	all.Wait()
+	j.append(t, number(-1)) // when the others have been delivered
 	w, o := j.since(t, first)
+	w, o = w[:len(w)-1], o[:len(o)-1]
 	if len(w) != n*writers || !slices.Equal(w, delivered) || !slices.Equal(o, offsets) {
 		t.Errorf("%d messages are replayed in another order than %d were delivered", len(w), len(delivered))
 	}
@@ -232,155 +283,25 @@ func (s logSuite) nothingMissed(t *testing.T) {
 	for k := range list {
 		all.Go(func() {
 			<-started
-			c := &list[k]
-			err := j.Replay(t.Context(), first, nil, func(m *adapter.Message, _ string) {
-				c.got = append(c.got, inWords(m))
-			}, func() { c.receives = true })
-			if err != nil {
-				t.Errorf("replaying: %v", err)
+			c, at := &list[k], first
+			for more := true; more; { // in pieces
+				var err error
+				more, err = j.Replay(t.Context(), at, 5000, func(m *adapter.Message, o string) {
+					c.got, at = append(c.got, inWords(m)), o
+				}, func() { c.receives = true })
+				if err != nil {
+					t.Errorf("replaying: %v", err)
+				}
 			}
 		})
 	}
 	all.Wait()
+	j.append(t, number(n))
 	want, _ := j.since(t, first)
+	want = want[:len(want)-1]
 	for k := range list {
 		if !slices.Equal(list[k].got, want) {
 			t.Errorf("client %d got %d messages, want %d in order", k, len(list[k].got), len(want))
 		}
 	}
-}
-
-// sessions: what was saved is what is claimed.
-func (s logSuite) sessions(t *testing.T) {
-	j := s.journal(t, adapter.MemoryLogOptions{})
-	offset := j.append(t, number(0))
-	session := func(pid string) *adapter.Session {
-		return &adapter.Session{ID: "id of " + pid, PID: pid, Rooms: []string{"id", "é"}, Data: []byte(`{"name":"Ann"}`)}
-	}
-	for _, pid := range []string{"a", "b"} {
-		if err := j.Save(t.Context(), session(pid)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := j.Claim(t.Context(), "c", offset); !errors.Is(err, adapter.ErrUnknownSession) {
-		t.Errorf("claiming what nobody saved: %v", err)
-	}
-	for range 2 { // who comes back may go again
-		got, err := j.Claim(t.Context(), "b", offset)
-		if err != nil {
-			t.Fatalf("claiming: %v", err)
-		}
-		got.Local = nil
-		if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", session("b")); g != w {
-			t.Errorf("got %s, want %s", g, w)
-		}
-		if got, err = j.Claim(t.Context(), "b", offset); !errors.Is(err, adapter.ErrUnknownSession) {
-			t.Errorf("claimed twice: %v, %v", got, err)
-		}
-		if err := j.Save(t.Context(), session("b")); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func (s logSuite) claimedOnce(t *testing.T) {
-	j := s.journal(t, adapter.MemoryLogOptions{})
-	offset := j.append(t, number(0))
-	for i := range 20 {
-		pid := fmt.Sprint("pid ", i)
-		if err := j.Save(t.Context(), &adapter.Session{ID: "id", PID: pid, Rooms: []string{"id"}}); err != nil {
-			t.Fatal(err)
-		}
-		claims := make(chan error, 8)
-		for range cap(claims) {
-			go func() { // ends with the claim
-				_, err := j.Claim(t.Context(), pid, offset)
-				claims <- err
-			}()
-		}
-		got := 0
-		for range cap(claims) {
-			if err := <-claims; err == nil {
-				got++
-			} else if !errors.Is(err, adapter.ErrUnknownSession) {
-				t.Errorf("claiming: %v", err)
-			}
-		}
-		if got != 1 {
-			t.Fatalf("a session was claimed %d times", got)
-		}
-	}
-}
-
-// maxAge is what sessions may reach in these tests.
-const maxAge = 2 * time.Second
-
-// age: sessions are kept for some time, and so are the messages that they need.
-func (s logSuite) age(t *testing.T) {
-	j := s.journal(t, adapter.MemoryLogOptions{MaxAge: maxAge})
-	offset := j.append(t, number(0))
-	for _, pid := range []string{"young", "old"} {
-		if err := j.Save(t.Context(), &adapter.Session{ID: "id", PID: pid, Rooms: []string{"id"}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	j.append(t, number(1))
-	<-time.After(maxAge / 4)
-	if _, err := j.Claim(t.Context(), "young", offset); err != nil {
-		t.Errorf("before its time: %v", err)
-	}
-	if words, _ := j.since(t, offset); len(words) != 1 {
-		t.Errorf("%d messages, want 1", len(words))
-	}
-	<-time.After(2 * maxAge)
-	if _, err := j.Claim(t.Context(), "old", offset); !errors.Is(err, adapter.ErrUnknownSession) {
-		t.Errorf("after its time: %v", err)
-	}
-}
-
-// size: the oldest messages go when there are too many bytes, and with them the
-// sessions that need them.
-func (s logSuite) size(t *testing.T) {
-	const limit = 100_000
-	j := s.journal(t, adapter.MemoryLogOptions{MaxBytes: limit})
-	first := j.append(t, number(0))
-	if err := j.Save(t.Context(), &adapter.Session{ID: "id", PID: "pid", Rooms: []string{"id"}}); err != nil {
-		t.Fatal(err)
-	}
-	m := event("large", strings.Repeat("x", limit/20), make([]byte, limit/20))
-	m.Kind = adapter.Broadcast
-	var last string
-	for range 100 {
-		last = j.append(t, m)
-	}
-	if err := j.Replay(t.Context(), first, nil, func(*adapter.Message, string) {}, func() {}); err == nil {
-		t.Error("ten times the limit is kept")
-	}
-	if _, err := j.Claim(t.Context(), "pid", first); !errors.Is(err, adapter.ErrUnknownSession) {
-		t.Errorf("claiming a session whose messages have gone: %v", err)
-	}
-	if words, _ := j.since(t, last); len(words) > 0 {
-		t.Errorf("%d messages after the last one", len(words))
-	}
-}
-
-// manySessions: the oldest go when there are too many.
-func (s logSuite) manySessions(t *testing.T) {
-	const limit = 100
-	j := s.journal(t, adapter.MemoryLogOptions{MaxSessions: limit})
-	offset := j.append(t, number(0))
-	for i := range 10 * limit {
-		if err := j.Save(t.Context(), &adapter.Session{ID: "id", PID: strconv.Itoa(i), Rooms: []string{"id"}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := j.Claim(t.Context(), "0", offset); !errors.Is(err, adapter.ErrUnknownSession) {
-		t.Errorf("ten times the limit is kept: %v", err)
-	}
-	if _, err := j.Claim(t.Context(), strconv.Itoa(10*limit-1), offset); err != nil {
-		t.Errorf("the last one: %v", err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, _ = j.Claim(ctx, "1", offset) // must not hang
 }
