@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 
 	sio "github.com/sioplug/sioplug/core"
 )
@@ -37,16 +38,23 @@ func (o *options) checkRevoked(ctx context.Context, claims any) error {
 // cluster, that connected as this subject (the claim sub), after telling them by
 // [EventRevoked]. It does not keep them from coming back: see [Revoked]. They are
 // found by rooms that they cannot leave ([sio.Socket.Pin]), whatever handlers let
-// clients do.
+// clients do. Clients that have lost their connection do not recover their session.
+//
+// An error means that not all servers could be told. This one's sockets are
+// disconnected nevertheless; try again for those of the others.
 func RevokeSubject(ns *sio.Namespace, subject string) error { return revoke(ns, subjectRoom(subject)) }
 
 // RevokeToken is like [RevokeSubject] for the sockets that connected with the
 // token of this id (the claim jti), or were refreshed by it.
 func RevokeToken(ns *sio.Namespace, id string) error { return revoke(ns, tokenRoom(id)) }
 
+// revoke disconnects this server's sockets first, so that nothing which keeps the other
+// servers from being told keeps these connected.
 func revoke(ns *sio.Namespace, room string) error {
-	if err := ns.To(room).Emit(EventRevoked, refusal{CodeRevoked}); err != nil {
-		return err
-	}
-	return ns.To(room).Disconnect()
+	all := ns.To(room)
+	here := all.Local()
+	return errors.Join(
+		here.Emit(EventRevoked, refusal{CodeRevoked}), here.Disconnect(),
+		all.Emit(EventRevoked, refusal{CodeRevoked}), all.Disconnect(),
+	)
 }

@@ -244,10 +244,10 @@ func (s *session) ring() {
 	s.over = true
 	subject := s.bearer.subject
 	s.mu.Unlock()
+	defer func() { _ = socket.Disconnect() }() // whatever becomes of its last words
 	s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
 	s.opts.tell(Event{Kind: Expired, Socket: socket, Subject: subject, Code: CodeExpired})
 	_ = socket.Emit(EventExpired, refusal{CodeExpired}) // likewise
-	_ = socket.Disconnect()
 }
 
 // end runs when the socket has ended. Whoever recovers it wants to know whose it

@@ -100,9 +100,9 @@ func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 	}
 	now, p := time.Now(), g.record(c.Socket)
 	if g.disconnectAfter > 0 && p.strike(now) >= g.disconnectAfter {
+		defer func() { _ = c.Close() }() // whatever becomes of its last words
 		g.debug(c, "socket exceeded its rate limit too often")
-		_ = c.Emit(EventLimited, limited{d, r.Event}) // its last words
-		_ = c.Close()
+		_ = c.Emit(EventLimited, limited{d, r.Event})
 		return refused
 	}
 	if !g.drop && !c.WantsAck() && p.mayTell(now, r.RetryAfter) {
