@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"context"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -31,13 +32,18 @@ func newJournal(end string) *journal {
 }
 
 // mostWork is for how long replays work before they rest for as long.
-const mostWork = time.Millisecond
+const mostWork = 200 * time.Microsecond
 
 // rest notes that a replay has worked. It returns when the next one may.
-func (j *journal) rest(worked time.Duration) {
-	if d := j.worked.Add(int64(worked)); d >= int64(mostWork) {
-		j.worked.Add(-d)
-		time.Sleep(min(time.Duration(d), 10*mostWork))
+func (j *journal) rest(ctx context.Context, worked time.Duration) {
+	d := j.worked.Add(int64(worked))
+	if d < int64(mostWork) {
+		return
+	}
+	j.worked.Add(-d)
+	select {
+	case <-time.After(min(time.Duration(d), 10*mostWork)):
+	case <-ctx.Done():
 	}
 }
 

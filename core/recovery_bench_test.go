@@ -81,7 +81,7 @@ func BenchmarkRecover(b *testing.B) {
 				if err := json.Unmarshal([]byte(p[2:]), &args); err != nil {
 					b.Fatal(err)
 				}
-				return args[len(args)-1].(string)
+				return fmt.Sprint(args[len(args)-1])
 			}
 			must(b, srv.Emit("hi"))
 			v.offset = offset(c.Next())

@@ -62,7 +62,7 @@ func (r *replay) begin(ctx context.Context) (end func(), err error) {
 	case working <- struct{}{}:
 		began := time.Now()
 		return func() {
-			r.ns.journal.rest(time.Since(began))
+			r.ns.journal.rest(ctx, time.Since(began))
 			<-working
 		}, nil
 	case <-ctx.Done():
