@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
@@ -98,6 +99,28 @@ func TestManyRoomsOfARecoveredClientCostNoMoreThanTheirNumber(t *testing.T) {
 		}
 		must(t, srv.To(list...).Emit("missed"))
 		if missed := v.connect(t, d.WebSocket(t)); !slices.Equal(missed, []string{`42["missed"]`}) {
+			t.Errorf("missed %q", missed)
+		}
+	})
+}
+
+// It may also have been taken out of them, again and again, while it was away.
+func TestManyRoomsThatAClientWasTakenOutOfCostNoMoreThanTheirNumber(t *testing.T) {
+	opts := &sio.Options{ConnectionStateRecovery: &sio.Recovery{MaxBytes: 1 << 30}}
+	bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		list := roomNames(20_000)
+		v := arrive(t, srv, d.WebSocket(t))
+		v.Abort()
+		synctest.Wait()
+		for range 3 {
+			must(t, srv.To(v.id).Join(list...))
+			must(t, srv.To(list...).Emit("missed"))
+			must(t, srv.To(v.id).Leave(list...))
+		}
+		for range 10 {
+			must(t, srv.To(list...).Emit("others"))
+		}
+		if missed, want := v.connect(t, d.WebSocket(t)), `42["missed"]`; !slices.Equal(missed, []string{want, want, want}) {
 			t.Errorf("missed %q", missed)
 		}
 	})

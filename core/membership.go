@@ -1,32 +1,51 @@
 package sio
 
 import (
+	"slices"
+
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/internal/rooms"
 )
 
-// A membership is in which rooms a client was, and when.
+// A membership is in which rooms a client was, and when. To ask for a room costs the
+// same however many there are.
 type membership struct {
 	log    adapter.Log
 	id     string
-	now    map[string]adapter.Stay
-	past   []adapter.Stay // in the order in which they ended
-	since  string         // where past begins to be complete
+	stays  []adapter.Stay   // in the order in which it joined
+	now    map[string]int   // by room, those of stays that last
+	before map[string][]int // by room, the others, in the order in which they ended
+	ended  []int            // all of the latter, likewise
+	since  string           // where the ended ones begin to be complete
 	left   string
 	kicked bool
 	closed bool // in all namespaces
 }
 
 func newMembership(log adapter.Log, s *adapter.Session) membership {
-	p := membership{log: log, id: s.ID, now: make(map[string]adapter.Stay), since: s.Complete, left: s.Left}
+	p := membership{log: log, id: s.ID, now: make(map[string]int), before: make(map[string][]int)}
+	p.since, p.left = s.Complete, s.Left
 	for _, stay := range s.Rooms {
+		i := p.add(stay)
 		if stay.To == "" {
-			p.now[stay.Room] = stay
+			p.now[stay.Room] = i
 		} else {
-			p.past = append(p.past, stay)
+			p.over(i)
 		}
 	}
 	return p
+}
+
+func (p *membership) add(stay adapter.Stay) (i int) {
+	p.stays = append(p.stays, stay)
+	return len(p.stays) - 1
+}
+
+// over notes that a stay has ended.
+func (p *membership) over(i int) {
+	room := p.stays[i].Room
+	p.before[room] = append(p.before[room], i)
+	p.ended = append(p.ended, i)
 }
 
 // has reports whether the client was in a room when something came at an offset.
@@ -34,12 +53,14 @@ func (p *membership) has(room, at string) bool {
 	if room == p.id {
 		return true
 	}
-	if stay, ok := p.now[room]; ok && p.log.Compare(stay.From, at) < 0 {
+	if i, ok := p.now[room]; ok && p.log.Compare(p.stays[i].From, at) < 0 {
 		return true
 	}
-	for i := range p.past {
-		s := &p.past[i]
-		if s.Room == room && p.log.Compare(s.From, at) < 0 && p.log.Compare(at, s.To) <= 0 {
+	for _, i := range slices.Backward(p.before[room]) {
+		switch s := &p.stays[i]; {
+		case p.log.Compare(at, s.To) > 0:
+			return false // nor in those that ended before
+		case p.log.Compare(s.From, at) < 0:
 			return true
 		}
 	}
@@ -71,22 +92,19 @@ func (p *membership) apply(m *adapter.Message, at string) {
 		p.kicked, p.closed = true, m.Close
 	case adapter.Join:
 		for _, room := range m.Rooms {
-			stay, in := p.now[room]
-			if !in {
-				stay = adapter.Stay{Room: room, From: at}
+			if i, in := p.now[room]; in {
+				p.stays[i].Pinned = p.stays[i].Pinned || m.Pin
+			} else {
+				p.now[room] = p.add(adapter.Stay{Room: room, From: at, Pinned: m.Pin})
 			}
-			stay.Pinned = stay.Pinned || m.Pin
-			p.now[room] = stay
 		}
 	case adapter.Leave:
 		for _, room := range m.Rooms {
-			stay, in := p.now[room]
-			if !in || stay.Pinned && !m.Pin {
-				continue
+			if i, in := p.now[room]; in && (m.Pin || !p.stays[i].Pinned) {
+				delete(p.now, room)
+				p.stays[i].To = at
+				p.over(i)
 			}
-			delete(p.now, room)
-			stay.To = at
-			p.past = append(p.past, stay)
 		}
 	default: // concerns nobody's rooms
 	}
@@ -95,11 +113,13 @@ func (p *membership) apply(m *adapter.Message, at string) {
 // visit returns the membership for an index.
 func (p *membership) visit() rooms.Visit {
 	v := rooms.Visit{Complete: p.since, Left: p.left}
-	for _, stay := range p.now {
-		v.Stays = append(v.Stays, rooms.Stay(stay))
+	for i := range p.stays {
+		if p.stays[i].To == "" {
+			v.Stays = append(v.Stays, rooms.Stay(p.stays[i]))
+		}
 	}
-	for _, stay := range p.past {
-		v.Stays = append(v.Stays, rooms.Stay(stay))
+	for _, i := range p.ended {
+		v.Stays = append(v.Stays, rooms.Stay(p.stays[i]))
 	}
 	return v
 }

@@ -96,12 +96,17 @@ func (t *trail[M]) left(s *seat[M]) {
 }
 
 func (p *past) add(s Stay) {
+	p.trim()
+	p.stays = append(p.stays, s)
+}
+
+// trim forgets the oldest stays if they are too many.
+func (p *past) trim() {
 	if len(p.stays) >= 2*maxPast { // in the order in which they ended
 		n := len(p.stays) - maxPast
 		p.complete = p.stays[n-1].To
 		p.stays = slices.Delete(p.stays, 0, n)
 	}
-	p.stays = append(p.stays, s)
 }
 
 // Start has the index note positions, from this one on. Members that are there
@@ -247,11 +252,13 @@ func (x *Index[M]) AddAgain(m *Member[M], value M, id string, v Visit, ready fun
 		return
 	}
 	i := slices.IndexFunc(v.Stays, func(s Stay) bool { return s.To != "" })
-	switch {
-	case i >= 0:
-		x.trail.past[m] = &past{slices.Clone(v.Stays[i:]), v.Complete}
-	case v.Complete != "":
-		x.trail.past[m] = &past{complete: v.Complete}
+	if i < 0 {
+		i = len(v.Stays)
+	}
+	if i < len(v.Stays) || v.Complete != "" {
+		was := &past{slices.Clone(v.Stays[i:]), v.Complete}
+		was.trim()
+		x.trail.past[m] = was
 	}
 	for _, stay := range v.Stays {
 		if stay.To != "" {

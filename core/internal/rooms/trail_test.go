@@ -83,6 +83,14 @@ func TestVisitOfARestlessMember(t *testing.T) {
 	if got := x.RemoveVisit(again).Complete; got != v.Complete {
 		t.Errorf("complete since %q, want %q", got, v.Complete)
 	}
+	var long rooms.Visit // as it may be of one that was taken out of many while it was away
+	for i := range n {
+		long.Stays = append(long.Stays, stay{fmt.Sprint(i), "0", fmt.Sprint(i + 1), false})
+	}
+	x.AddAgain(again, "m", "m", long, func() bool { return true })
+	if v := x.RemoveVisit(again); len(v.Stays) < 32 || len(v.Stays) > 100 || v.Complete != fmt.Sprint(n-len(v.Stays)) {
+		t.Errorf("%d stays are known, complete since %s", len(v.Stays), v.Complete)
+	}
 }
 
 func TestJoinAndLeaveOfMany(t *testing.T) {
