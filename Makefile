@@ -59,12 +59,13 @@ java: $(JAVA)/target/built
 python: $(PYTHON)/.venv/built
 
 $(JAVA)/target/built: $(JAVA)/pom.xml $(wildcard $(JAVA)/src/main/java/interop/*.java)
-	@if command -v mvn >/dev/null; then \
+	@if command -v mvn >/dev/null && command -v javac >/dev/null; then \
 	  cd $(JAVA) && mvn -q -B clean compile dependency:copy-dependencies && touch target/built; fi
 
 $(PYTHON)/.venv/built: $(PYTHON)/requirements.txt
-	@if python3 -c 'import ensurepip, venv' 2>/dev/null; then \
-	  cd $(PYTHON) && python3 -m venv --clear .venv && .venv/bin/pip install -q --disable-pip-version-check --no-deps -r requirements.txt && touch .venv/built; fi
+	@if python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  cd $(PYTHON) && python3 -m venv --clear .venv && \
+	  .venv/bin/pip install -q --disable-pip-version-check --no-deps -r requirements.txt && touch .venv/built; fi
 
 linter: $(LINT)
 

@@ -103,7 +103,7 @@ func tool(name string) (programs []string, hint string) {
 			"install a JDK from 11 on, and Maven (Debian: apt-get install default-jdk-headless maven)"
 	case "python":
 		return []string{"python3"},
-			"install Python 3 with venv (Debian: apt-get install python3-venv)"
+			"install Python 3.11 or newer, with venv (Debian: apt-get install python3-venv)"
 	default:
 		return nil, ""
 	}

@@ -235,8 +235,10 @@ func (c *client) sure() bool {
 // goWild notes that the client breaks the rules from now on.
 func (c *client) goWild() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.session.wild = true
+	who := c.session.who
+	c.mu.Unlock()
+	c.model.mayWait(who)
 }
 
 // drop ends all connections without a word.

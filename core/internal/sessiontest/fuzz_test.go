@@ -22,6 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 //   - nothing panics, and no goroutine is left;
 //   - an event that a client sent in the right way is handled once, on its socket and
 //     in order, or its socket ends, and then nothing behind it is handled;
+//   - so it is across the namespaces of a client, unless a handler waits;
 //   - an event of the server arrives once and in order, and while the client stays
 //     connected none is missing;
 //   - what waits in the server is bounded in both directions;
@@ -187,6 +188,9 @@ func (w *world) namespace() string {
 func (w *world) connect(c *client) {
 	namespace := w.namespace()
 	auth := []string{"", `{"refuse":true}`, `{"wait":500}`, `{"wait":40000}`, `"text"`, ""}[w.program.next()%6]
+	if auth != "" {
+		c.model.mayWait(c.place(namespace).who)
+	}
 	packet := "40" + prefix(namespace) + auth
 	c.send(item{packet, -1})
 }
@@ -196,20 +200,24 @@ func (w *world) event(c *client) {
 	names := []string{"number", "slow", "echo", "bytes", "maybe", "kick", "close", "panic", "ask", "room", "leave"}
 	kind := w.program.next()
 	name := names[kind%len(names)]
-	c.emit(w.namespace(), name, w.program.next()*16, kind >= 128, nil)
+	c.send(c.emit(w.namespace(), name, w.program.next()*16, kind >= 128, nil)...)
 }
 
-// burst sends many events of a kind.
+// burst sends many events of a kind at once, to two namespaces in turn.
 func (w *world) burst(c *client) {
-	namespace, how := w.namespace(), w.program.next()
+	places, how := []string{w.namespace(), w.namespace()}, w.program.next()
 	name := []string{"number", "echo", "slow", "room"}[how%4]
 	n := how / 4
 	if name == "slow" {
 		n = min(n, 20)
 	}
 	size := w.program.next() * 8
-	for range n {
-		c.emit(namespace, name, size, false, nil)
+	var items []item
+	for i := range n {
+		items = append(items, c.emit(places[i%2], name, size, false, nil)...)
+	}
+	if n > 0 {
+		c.send(items...)
 	}
 }
 
@@ -219,7 +227,7 @@ func (w *world) attachments(c *client) {
 	for i := range sizes {
 		sizes[i] = w.program.next()
 	}
-	c.emit(namespace, "number", 0, false, sizes)
+	c.send(c.emit(namespace, "number", 0, false, sizes)...)
 }
 
 func (w *world) disconnect(c *client) {

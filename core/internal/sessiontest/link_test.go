@@ -52,8 +52,9 @@ func (l *link) open() {
 	go l.read(url)
 }
 
-// send queues packets, each in a frame.
+// send queues packets, each in a frame; they leave together.
 func (l *link) send(items ...item) {
+	var all []byte
 	for _, it := range items {
 		f := ws.NewTextFrame([]byte(it.packet))
 		data, isBinary := strings.CutPrefix(it.packet, "b")
@@ -63,8 +64,9 @@ func (l *link) send(items ...item) {
 			}
 			f = ws.NewBinaryFrame(raw)
 		}
-		l.raw(frame(f), numbers([]item{it})...)
+		all = append(all, frame(f)...)
 	}
+	l.raw(all, numbers(items)...)
 }
 
 func frame(f ws.Frame) []byte {

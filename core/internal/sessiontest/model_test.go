@@ -35,6 +35,9 @@ type model struct {
 	events  []*event
 	lives   []*life
 	current map[place]*life // who is connected, as far as the server has said
+
+	waits map[string]bool // sessions some of whose handlers may wait
+	last  map[string]int  // the last event of each session that was handled
 }
 
 // A place is where a client can be connected once at a time.
@@ -64,7 +67,7 @@ type event struct {
 
 func newModel(t *testing.T) *model {
 	t.Helper()
-	return &model{t: t, current: make(map[place]*life)}
+	return &model{t: t, current: make(map[place]*life), waits: make(map[string]bool), last: make(map[string]int)}
 }
 
 // stride makes numbers on the wire that garbage does not hit upon.
@@ -92,6 +95,14 @@ func (m *model) send(p place, sure bool) int {
 	}
 	m.events = append(m.events, e)
 	return len(m.events) - 1
+}
+
+// mayWait notes that a handler of the session may wait, so that those of other
+// namespaces need not. Otherwise they keep the order of the session.
+func (m *model) mayWait(who string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waits[who] = true
 }
 
 // sized notes how large an event is on the wire.
@@ -177,6 +188,10 @@ func (m *model) handle(s *sio.Socket, number int) {
 		m.t.Errorf("event %d was handled after %d", number, l.handled[n-1])
 	}
 	l.handled = append(l.handled, number)
+	if m.last[l.who] > number && !m.waits[l.who] {
+		m.t.Errorf("event %d was handled after %d, of another namespace", number, m.last[l.who])
+	}
+	m.last[l.who] = max(m.last[l.who], number)
 }
 
 // emit notes that an event was sent to a socket.

@@ -7,10 +7,13 @@ import (
 	"strings"
 )
 
-// emit sends an event with its number and a size, padding of that size, and
-// attachments.
-func (c *client) emit(namespace, name string, size int, ack bool, attachments []int) {
+// emit makes the packets of an event with its number and a size, padding of that
+// size, and attachments.
+func (c *client) emit(namespace, name string, size int, ack bool, attachments []int) []item {
 	number := c.model.send(c.place(namespace), c.sure() && len(attachments) <= maxAttachments)
+	if name == "slow" || name == "ask" {
+		c.model.mayWait(c.place(namespace).who)
+	}
 	id := ""
 	if ack {
 		id = fmt.Sprint(number)
@@ -37,7 +40,7 @@ func (c *client) emit(namespace, name string, size int, ack bool, attachments []
 	// It has arrived with its last part.
 	items = append([]item{{packet, -1}}, items...)
 	items[len(items)-1].number = number
-	c.send(items...)
+	return items
 }
 
 // carrier returns the WebSocket that carries the session, or wants to; nil without.
