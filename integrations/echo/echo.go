@@ -35,8 +35,14 @@ type Router interface {
 func Mount(r Router, srv *sio.Server) {
 	h := Handler(srv)
 	r.Any(path, h) // for clients with addTrailingSlash: false
-	r.Any(path+"/*", h)
+	r.Any(path+"/", h)
+	r.Any(path+"/:"+fileParam, h)
 }
+
+// fileParam is the parameter for the files of the JavaScript client. A wildcard would
+// make middleware.Static in front of the mount take what it stands for, which is
+// nothing, for the path of the file that is asked for: index.html.
+const fileParam = "socket.io-file"
 
 // Handler returns the handler that [Mount] registers, for all methods. Clients
 // ask for the path they were given with a slash behind it, and for the files of
@@ -97,7 +103,7 @@ type shared struct{ echo.Context }
 func keep(ctx context.Context, c echo.Context, may reused.Keeper) *kept {
 	k := &kept{may: may, echo: c.Echo(), path: c.Path(), opened: connect.Open(ctx, c.Request())}
 	for _, name := range c.ParamNames() {
-		if name != "*" { // that is the mount's
+		if name != "*" && name != fileParam { // those are the mount's
 			k.names = append(k.names, name)
 			k.params = append(k.params, c.Param(name))
 		}

@@ -36,8 +36,14 @@ type Router interface {
 func Mount(r Router, srv *sio.Server) {
 	h := Handler(srv)
 	r.Any(path, h) // for clients with addTrailingSlash: false
-	r.Any(path+"/*", h)
+	r.Any(path+"/", h)
+	r.Any(path+"/:"+fileParam, h)
 }
+
+// fileParam is the parameter for the files of the JavaScript client. A wildcard would
+// make middleware.Static in front of the mount take what it stands for, which is
+// nothing, for the path of the file that is asked for: index.html.
+const fileParam = "socket.io-file"
 
 // Handler returns the handler that [Mount] registers, for all methods. Clients
 // ask for the path they were given with a slash behind it, and for the files of
@@ -95,7 +101,7 @@ type kept struct {
 func keep(ctx context.Context, c *echo.Context, may reused.Keeper) *kept {
 	k := &kept{may: may, echo: c.Echo(), route: c.RouteInfo(), opened: connect.Open(ctx, c.Request())}
 	for _, v := range c.PathValues() {
-		if v.Name != "*" { // that is the mount's
+		if v.Name != "*" && v.Name != fileParam { // those are the mount's
 			k.params = append(k.params, v)
 		}
 	}
