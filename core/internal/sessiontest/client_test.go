@@ -257,8 +257,15 @@ func (c *client) drop() {
 	}
 }
 
-// receive is told every packet that comes.
+// receive is told every packet that comes. What comes late from a session that the
+// client has left is ignored.
 func (c *client) receive(s *session, p string) {
+	c.mu.Lock()
+	left := c.session != s
+	c.mu.Unlock()
+	if left {
+		return
+	}
 	switch {
 	case p == "":
 	case p[0] == '0':
@@ -272,7 +279,7 @@ func (c *client) receive(s *session, p string) {
 		c.post(s)
 	case p == "2":
 		c.mu.Lock()
-		silent := c.silent || c.session != s
+		silent := c.silent
 		c.mu.Unlock()
 		if !silent {
 			c.send(item{"3", -1})
@@ -280,12 +287,12 @@ func (c *client) receive(s *session, p string) {
 	case p[0] == 'b':
 		c.attachment()
 	case p[0] == '4' && len(p) > 1:
-		c.packet(s, p[1:])
+		c.packet(p[1:])
 	}
 }
 
 // packet is told every packet of Socket.IO.
-func (c *client) packet(s *session, p string) {
+func (c *client) packet(p string) {
 	kind, rest := p[0], p[1:]
 	missing := 0
 	if kind == '5' || kind == '6' {
@@ -310,7 +317,7 @@ func (c *client) packet(s *session, p string) {
 	case '2', '5':
 		data := strings.TrimLeft(rest, "0123456789")
 		if id := strings.TrimSuffix(rest, data); id != "" {
-			c.answer(s, namespace, id)
+			c.answer(namespace, id)
 		}
 		if missing > 0 {
 			in.half, in.missing = data, missing
@@ -373,9 +380,9 @@ func (c *client) event(in *inbox, data string) {
 }
 
 // answer acknowledges an event of the server.
-func (c *client) answer(s *session, namespace, id string) {
+func (c *client) answer(namespace, id string) {
 	c.mu.Lock()
-	silent := c.silent || c.session != s
+	silent := c.silent
 	c.mu.Unlock()
 	if !silent {
 		c.send(item{"43" + prefix(namespace) + id + "[]", -1})

@@ -157,15 +157,18 @@ func (l *link) handshake(r *bufio.Reader, url string) bool {
 	return res.StatusCode == http.StatusSwitchingProtocols
 }
 
-// mayRead waits while the client does not read. It reports whether to go on.
+// mayRead waits while the client does not read. It reports whether to go on: a client
+// that has hung up does not look at what came before.
 func (l *link) mayRead() bool {
 	c := l.client
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	for c.paused {
 		c.resume.Wait()
 	}
-	return true
+	c.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.ended
 }
 
 // close ends the connection; it may be called again.
