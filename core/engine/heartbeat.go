@@ -95,6 +95,9 @@ func (s *Session) AwaitsHeartbeat() bool { return s.dialect.has(revision3) || s.
 
 func (s *Session) pongOverdue() {
 	s.mu.Lock()
+	if s.link == nil && s.poll != nil && len(s.out.frames) == 0 {
+		s.polled() // the poll came after the one that took the ping
+	}
 	overdue := s.state == stateOpen && !s.deaf() && s.pinged.Load() && s.server.pongs.Passed(&s.beat.item)
 	s.mu.Unlock()
 	if overdue {
