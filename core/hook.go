@@ -89,8 +89,23 @@ func (s *Socket) lasting() []hook {
 func (s *Socket) runEnd() {
 	s.mu.Lock()
 	s.ended = true
-	hooks := slices.DeleteFunc(slices.Clone(s.hooks), func(h hook) bool { return h.when != onEnd })
+	hooks := slices.Clone(s.hooks)
 	s.mu.Unlock()
+	s.runEnds(hooks)
+}
+
+// dropHooks lets go of all hooks. Those for the end run: what they would give back, such
+// as a place among so many, is about to be taken again.
+func (s *Socket) dropHooks() {
+	s.mu.Lock()
+	hooks := s.hooks
+	s.hooks = nil
+	s.mu.Unlock()
+	s.runEnds(hooks)
+}
+
+func (s *Socket) runEnds(hooks []hook) {
+	hooks = slices.DeleteFunc(hooks, func(h hook) bool { return h.when != onEnd })
 	rescue.Each(len(hooks), func(i int) error {
 		hooks[i].end()
 		return nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -232,10 +231,10 @@ func (s *Socket) startAfresh() {
 	s.recovery.pid = engine.NewID()
 	s.ns.byPID.Store(s.recovery.pid, s)
 	s.id = s.client.newID(s.ns)
+	s.dropHooks()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.values, s.data = nil, nil
-	s.hooks = slices.DeleteFunc(s.hooks, func(h hook) bool { return h.when != onEnd })
 }
 
 // take makes the socket the one that has a private id, before it claims the
