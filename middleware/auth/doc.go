@@ -12,7 +12,12 @@
 //
 // The official client sends its token with io(url, {auth: {token}}). Without one
 // there, [Require] takes that of an Authorization header, "Bearer ..."; and if
-// asked to, that of a cookie ([FromCookie]) or of the URL ([FromQuery]).
+// asked to, that of a cookie ([FromCookie]), of another header ([FromHeader]), or of
+// the URL ([FromQuery]).
+//
+// The claim sub says whose a token is. For issuers that put that elsewhere there is
+// [SubjectOf]. A token without a subject lets its client in, but nobody can tell later
+// that it is the same user: [Refresh] refuses it, and a session is not recovered.
 //
 // Verifiers accept one algorithm with one type of key: what a token's header says
 // has no influence on how it is verified. [JWKS] takes keys from a key set of the

@@ -3,6 +3,7 @@ package auth
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,10 +45,11 @@ func (l *List) UnmarshalJSON(data []byte) error {
 // As returns what a framework's middleware has left as claims, for [From]. v is a *C
 // or a C, or the JWT library's token as the JWT middleware of Echo and Fiber leaves
 // it. The claims of such a token are a *C or a C, or the [jwt.MapClaims] that these
-// make by default: As decodes those into a C.
+// make by default: As decodes those into a C. Maps are decoded without a token, too.
 //
-// Nil is nobody, and so is a zero value, such as User{} or "": many applications have
-// their middleware set one for visitors. Anything else is an error of the server.
+// Nil is nobody, and so is a zero value, such as User{}, "", a pointer to one, or an
+// empty map: many applications have their middleware set one for visitors. Anything
+// else is an error of the server.
 func As[C any](v any) (*C, error) {
 	if t, ok := v.(*jwt.Token); ok && t != nil {
 		if !t.Valid {
@@ -55,36 +57,47 @@ func As[C any](v any) (*C, error) {
 		}
 		v = t.Claims
 	}
-	switch c := v.(type) {
-	case nil:
+	if empty(reflect.ValueOf(v)) {
 		return nil, nil //nolint:nilnil // there is nobody, and nothing wrong
-	case *jwt.Token: // likewise
-		return nil, nil //nolint:nilnil // likewise
+	}
+	switch c := v.(type) {
 	case *C:
-		return somebody(c), nil
+		return c, nil
 	case C:
-		return somebody(&c), nil
-	case jwt.MapClaims: //nolint:gocritic // a C may be one: then it needs no decoding
-		return decodeClaims[C](c)
+		return &c, nil
+	}
+	if m := reflect.TypeFor[map[string]any](); reflect.TypeOf(v).ConvertibleTo(m) {
+		claims, _ := reflect.TypeAssert[map[string]any](reflect.ValueOf(v).Convert(m))
+		return decodeClaims[C](claims)
+	}
+	return nil, fmt.Errorf("auth: As is for %T, but the middleware has left %T", new(C), v)
+}
+
+// empty reports whether nothing is in a value, or in what it points to.
+func empty(v reflect.Value) bool {
+	switch {
+	case !v.IsValid():
+		return true
+	case v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface:
+		return v.IsNil() || empty(v.Elem())
+	case v.Kind() == reflect.Map || v.Kind() == reflect.Slice:
+		return v.Len() == 0
 	default:
-		return nil, fmt.Errorf("auth: As is for %T, but the middleware has left %T", new(C), v)
+		return v.IsZero()
 	}
 }
 
 // somebody returns claims, or nil if nothing is in them. A type without any fields
-// cannot say more than that there is somebody.
+// cannot say more than that there is somebody, which a function of [From] says by it.
 func somebody[C any](claims *C) *C {
-	if claims == nil {
-		return nil
-	}
-	if v := reflect.ValueOf(claims).Elem(); v.Type().Size() > 0 && v.IsZero() {
+	if claims == nil || reflect.TypeFor[C]().Size() > 0 && empty(reflect.ValueOf(claims)) {
 		return nil
 	}
 	return claims
 }
 
 // decodeClaims makes typed claims of those that a JWT middleware has left.
-func decodeClaims[C any](m jwt.MapClaims) (*C, error) {
+func decodeClaims[C any](m map[string]any) (*C, error) {
 	data, err := json.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("auth: reading claims: %w", err)
@@ -118,11 +131,27 @@ type Token struct {
 }
 
 // describe returns what claims say about their token. The subject is what
-// [SubjectOf] says, if it was given.
+// [SubjectOf] says, if it was given. Blanks name nobody.
 func (o *options) describe(claims any) Token {
 	t := describe(claims)
 	if o != nil && o.subject != nil { // nil for what another server has saved
 		t.Subject = o.subject(claims)
+	}
+	if strings.TrimSpace(t.Subject) == "" {
+		t.Subject = ""
+	}
+	return t
+}
+
+// describeBearer is describe for somebody who connects. An operator has to know that
+// the issuer names no subject, since that shows in nothing but what does not work.
+func (o *options) describeBearer(claims any) Token {
+	t := o.describe(claims)
+	if t.Subject == "" {
+		o.said.Do(func() {
+			o.log.Warn("somebody without a subject is signed in: such sockets cannot be refreshed, recovered or revoked, and limits "+
+				"by user go by address: say by auth.SubjectOf where the issuer puts it", slog.String("claims", fmt.Sprintf("%T", claims)))
+		})
 	}
 	return t
 }

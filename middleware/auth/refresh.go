@@ -19,9 +19,10 @@ import (
 //
 // The namespace has to have [Require] or [From], whose options apply. The new token
 // has to be for the same subject, so that the rooms of one user never become
-// another's, and to meet what [Scope] and its like demanded at connect time. An
-// anonymous socket ([AllowAnonymous]) signs in. If the new token is refused, the
-// old one stays good as long as it is.
+// another's: if one of the tokens has no subject, it is refused (see [SubjectOf]). It
+// also has to meet what [Scope] and its like demanded at connect time. An anonymous
+// socket ([AllowAnonymous]) signs in. If the new token is refused, the old one stays good
+// as long as it is.
 func Refresh[C any](verify Verifier[C]) sio.Handler {
 	if verify == nil {
 		misuse("Refresh needs a verifier, such as HS256")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strconv"
+	"sync"
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -17,6 +19,7 @@ type Option func(o *options)
 type options struct {
 	sources   []source
 	subject   func(claims any) string // nil for the claims' own method
+	said      sync.Once               // that there is none
 	claims    reflect.Type            // that subject is for
 	anonymous bool
 	warn      time.Duration
@@ -53,12 +56,14 @@ func AllowAnonymous() Option { return func(o *options) { o.anonymous = true } }
 // SubjectOf has f tell the subject of claims: the name or id of the user. It is for
 // issuers that do not put it into the claim sub:
 //
-//	auth.Require(verify, auth.SubjectOf(func(c *Claims) string { return strconv.Itoa(c.UserID) }))
+//	auth.Require(verify, auth.SubjectOf(func(c *Claims) int { return c.UserID }))
 //
 // By the subject, [Refresh] and the recovery of sessions know that it is still the same
-// user, [RevokeSubject] finds the user's sockets, and ratelimit.PerUser counts. Where
-// f returns "", there is no subject: then these are refused or do nothing.
-func SubjectOf[C any](f func(claims *C) string) Option {
+// user, [RevokeSubject] finds the user's sockets, and ratelimit.PerUser counts. These
+// compare text: 7 is "7". The zero value, "" or 0, is no subject: see [Subject].
+//
+// If there are several issuers, whose subjects may be equal, have f put both together.
+func SubjectOf[C any, S id](f func(claims *C) S) Option {
 	if f == nil {
 		misuse("SubjectOf needs a function that returns the subject")
 	}
@@ -69,8 +74,28 @@ func SubjectOf[C any](f func(claims *C) string) Option {
 			if c == nil {
 				return ""
 			}
-			return f(c)
+			return text(reflect.ValueOf(f(c)))
 		}
+	}
+}
+
+// An id is what users are told apart by.
+type id interface {
+	~string | ~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64
+}
+
+// text returns an id as text, "" for the zero value. An id may have a method String that
+// is for people.
+func text(id reflect.Value) string {
+	switch {
+	case id.IsZero():
+		return ""
+	case id.CanInt():
+		return strconv.FormatInt(id.Int(), 10)
+	case id.CanUint():
+		return strconv.FormatUint(id.Uint(), 10)
+	default:
+		return id.String()
 	}
 }
 
@@ -206,7 +231,7 @@ func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middlewa
 		if err != nil || somebody(claims) == nil {
 			return bearer{}, err
 		}
-		return newBearer(claims, o.describe(claims), 0), nil
+		return newBearer(claims, o.describeBearer(claims), 0), nil
 	}}
 	return g.middleware
 }
@@ -221,7 +246,7 @@ func verified[C any](c *sio.Ctx, o *options, verify Verifier[C], token string) (
 	case claims == nil:
 		return bearer{}, errors.New("auth: verifier returned neither claims nor an error")
 	}
-	return newBearer(claims, o.describe(claims), *grace), nil
+	return newBearer(claims, o.describeBearer(claims), *grace), nil
 }
 
 // A guard decides who may enter.

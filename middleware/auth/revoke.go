@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"strings"
 
 	sio "github.com/sioplug/sioplug/core"
 )
@@ -44,7 +45,7 @@ func (o *options) checkRevoked(ctx context.Context, claims any) error {
 // An error means that not all servers could be told. This one's sockets are
 // disconnected nevertheless; try again for those of the others.
 func RevokeSubject(ns *sio.Namespace, subject string) error {
-	if subject == "" {
+	if strings.TrimSpace(subject) == "" {
 		return nil
 	}
 	return revoke(ns, subjectRoom(subject))

@@ -31,7 +31,7 @@ func accounts(t *testing.T, opts ...auth.Option) *sio.Server {
 	t.Helper()
 	srv := sio.New(nil)
 	verify := auth.HS256[account](secret)
-	srv.UseConnect(auth.Require(verify, opts...))
+	srv.UseConnect(auth.Require(verify, append(opts, silent())...))
 	srv.On("authenticate", auth.Refresh(verify))
 	srv.On("who", sio.Reply(func(c *sio.Ctx, _ struct{}) (int, error) { return auth.Claims[account](c.Socket).UserID, nil }))
 	return srv
@@ -73,6 +73,52 @@ func TestATokenWithoutSubjectRefreshedAnotherUsersSocket(t *testing.T) {
 				t.Errorf("the socket is that of user %d, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+// A number is a subject as well as a text, and its zero value is none.
+func TestSubjectOfNumbers(t *testing.T) {
+	t.Parallel()
+	type level int
+	for want, opt := range map[string]auth.Option{
+		"7":   auth.SubjectOf(func(a *account) int { return a.UserID }),
+		"ann": auth.SubjectOf(func(a *account) string { return a.Subject }),
+		"-7":  auth.SubjectOf(func(a *account) level { return level(-a.UserID) }),
+		"8":   auth.SubjectOf(func(a *account) uint64 { return uint64(a.UserID) + 1 }),
+		"":    auth.SubjectOf(func(*account) int64 { return 0 }),
+	} {
+		srv := accounts(t, opt)
+		srv.On("subject", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) { return auth.Subject(c.Socket), nil }))
+		p := siotest.Connect(t, srv, "/", map[string]string{"token": accountToken(t, claims{"id": 7, "sub": "ann"})})
+		got := "?"
+		if p.Ask("subject").Bind(&got); got != want {
+			t.Errorf("subject %q, want %q", got, want)
+		}
+	}
+}
+
+// An operator has to know that tokens have no subject, once, with the remedy.
+func TestTokensWithoutSubjectAreLogged(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		claims claims
+		opts   []auth.Option
+		want   int
+	}{
+		"none":      {claims{"id": 7}, nil, 1},
+		"blank":     {claims{"id": 7, "sub": "\t "}, nil, 1},
+		"subject":   {claims{"id": 7, "sub": "ann"}, nil, 0},
+		"SubjectOf": {claims{"id": 7}, []auth.Option{auth.SubjectOf(accountID)}, 0},
+	} {
+		log := new(logbook)
+		srv := sio.New(nil)
+		srv.UseConnect(auth.Require(auth.HS256[account](secret), append(tt.opts, auth.Logger(log.logger()))...))
+		for range 2 {
+			siotest.Connect(t, srv, "/", map[string]string{"token": accountToken(t, tt.claims)})
+		}
+		if got := strings.Count(log.String(), "auth.SubjectOf"); got != tt.want {
+			t.Errorf("%s: logged %d times, want %d:\n%s", name, got, tt.want, log)
+		}
 	}
 }
 
@@ -139,6 +185,19 @@ func TestAZeroValueIsNobody(t *testing.T) {
 	nobody("empty string", s, s == nil, err)
 	n, err := auth.As[int](0)
 	nobody("0", n, n == nil, err)
+	e, err := auth.As[struct{}](struct{}{})
+	nobody("struct{}{}", e, e == nil, err)
+	m, err := auth.As[map[string]string](map[string]string{})
+	nobody("empty map", m, m == nil, err)
+	v, err := auth.As[any]("")
+	nobody("empty string as any", v, v == nil, err)
+	zero := &user{}
+	pp, err := auth.As[*user](zero)
+	nobody("pointer to user{}", pp, pp == nil, err)
+	pp, err = auth.As[*user](&zero)
+	nobody("pointer to a pointer to user{}", pp, pp == nil, err)
+	u, err = auth.As[user]("")
+	nobody("empty string for a user", u, u == nil, err)
 	a, err := auth.As[account](&jwt.Token{Valid: true, Claims: jwt.MapClaims{}})
 	nobody("empty claims", a, a == nil, err)
 
@@ -162,7 +221,8 @@ func TestFromLetAZeroValueIn(t *testing.T) {
 func TestMapClaimsOfAFramework(t *testing.T) {
 	t.Parallel()
 	left := &jwt.Token{Valid: true, Claims: jwt.MapClaims{"id": 7.0, "sub": "ann", "exp": 4e9}}
-	for name, v := range map[string]any{"token": left, "claims": left.Claims} {
+	type others map[string]any // of another version of the library
+	for name, v := range map[string]any{"token": left, "claims": left.Claims, "map": others(jwt.MapClaims{"id": 7, "sub": "ann", "exp": 4e9})} {
 		a, err := auth.As[account](v)
 		if err != nil || a.UserID != 7 || a.Subject != "ann" || a.ExpiresAt == nil {
 			t.Errorf("%s: %+v, %v", name, a, err)

@@ -23,6 +23,7 @@ import (
 	siofiber "github.com/sioplug/sioplug/integrations/fiber"
 	siofiberv3 "github.com/sioplug/sioplug/integrations/fiberv3"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
+	"github.com/sioplug/sioplug/middleware/auth"
 )
 
 func key(*jwt.Token) (any, error) { return secret, nil }
@@ -111,6 +112,48 @@ func TestJWT(t *testing.T) {
 			}
 			whoIsWho(t, app, refused, func(*testing.T, siotest.Dialer) http.Header {
 				return http.Header{"Authorization": {"Bearer " + token}}
+			})
+		})
+	}
+}
+
+// account is what the application's tokens say, whose middleware leaves a map of it.
+type account struct {
+	auth.Identity
+
+	Age int `json:"age"`
+}
+
+// Without any setting, these make jwt.MapClaims, and who is signed in by them is signed in
+// here, until the token ends.
+func TestJWTIsTheIdentityOfASocket(t *testing.T) {
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{
+		"sub": "ada", "age": 36, "scope": "a b", "exp": time.Now().Add(time.Hour).Unix(),
+	}).SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := map[string]func(s *sio.Socket) any{
+		"gin":     func(s *sio.Socket) any { return siogin.Context(s).Value("user") },
+		"echo":    func(s *sio.Socket) any { return sioecho.Context(s).Get("user") },
+		"echov5":  func(s *sio.Socket) any { return sioechov5.Context(s).Get("user") },
+		"fiber":   func(s *sio.Socket) any { return siofiber.Locals[any](s, "user") },
+		"fiberv3": func(s *sio.Socket) any { return siofiberv3.Locals[any](s, "user") },
+	}
+	for name, app := range jwtApps {
+		t.Run(name, func(t *testing.T) {
+			_, d := app.mount.Serve(t, nil, func(srv *sio.Server) {
+				srv.UseConnect(auth.From(func(s *sio.Socket) (*account, error) { return auth.As[account](left[name](s)) }))
+				srv.On("who", sio.Reply(func(c *sio.Ctx, _ struct{}) (account, error) { return *auth.Claims[account](c.Socket), nil }))
+			})
+			d.Header = http.Header{"Authorization": {"Bearer " + token}}
+			siotest.Transports(t, func(t *testing.T, open siotest.Opener) {
+				c := open(t, d)
+				c.Connect("/", "")
+				c.Send(`421["who"]`)
+				if got := c.Next(); !strings.Contains(got, `"sub":"ada"`) || !strings.Contains(got, `"age":36`) || !strings.Contains(got, `"exp":`) {
+					t.Errorf("got %s", got)
+				}
 			})
 		})
 	}
