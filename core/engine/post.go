@@ -1,0 +1,184 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/sioplug/sioplug/core/internal/rescue"
+)
+
+// servePost reads a payload and hands its packets over.
+func (s *Session) servePost(x *visit) {
+	req := x.Request()
+	if !s.beginPost(x) { // EIO-POST-8
+		s.end(TransportError, errPostOverlap, farewell{discard: true})
+		respond(x, Response{Status: http.StatusBadRequest})
+		return
+	}
+	octets := req.Header.Get("Content-Type") == octetContent
+	if octets && !s.dialect.has(revision3) { // EIO-POST-3
+		s.endPost(false)
+		s.end(TransportError, errContentType, farewell{discard: true})
+		respond(x, Response{Status: http.StatusBadRequest})
+		return
+	}
+	body, err := s.readPost(req)
+	switch {
+	case errors.Is(err, errTooLarge): // EIO-POST-4: the session goes on
+		respond(x, Response{Status: http.StatusRequestEntityTooLarge})
+		return
+	case err != nil:
+		if s.isOpen() { // EIO-POST-9; otherwise it was us: EIO-POST-17
+			s.end(TransportError, errPostAborted, farewell{discard: true})
+		}
+		x.hangUp()
+		return
+	}
+	if !s.exists() {
+		s.handledPost()
+		s.server.refuse(x, unknownSession(s.id))
+		return
+	}
+	err = s.handlePost(body, octets)
+	switch {
+	case rescue.Broken(err):
+		s.fail(err)
+		respond(x, Response{Status: http.StatusInternalServerError})
+	case err != nil: // EIO-POST-7: the protocol's own tests ask for 400
+		s.end(ParseError, err, farewell{discard: true})
+		respond(x, Response{Status: http.StatusBadRequest})
+	default:
+		s.awaitOvertaken()
+		respond(x, Response{Status: http.StatusOK, Header: postHeader, Body: posted})
+	}
+}
+
+// awaitOvertaken gives a poll some time that its client sent before the POST which
+// closed the session, and that was overtaken on the way: it is answered as if it
+// had been parked. When the POST has been answered the session is unknown.
+func (s *Session) awaitOvertaken() {
+	s.mu.Lock()
+	parted := s.parted
+	s.mu.Unlock()
+	if !parted {
+		return
+	}
+	<-time.After(holdDelay)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == stateLeft {
+		s.gone()
+	}
+}
+
+// mostPosts is how many POSTs may have been read and not been handled: a client
+// that waits for the answer to one before it sends the next has one at most.
+const mostPosts = 3
+
+// beginPost notes that a POST is being read. It reports false if another one is,
+// or if too many that were wait for handlers.
+func (s *Session) beginPost(x *visit) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.posting != nil || s.posts >= mostPosts {
+		return false
+	}
+	s.posting = x
+	if s.state == stateClosed {
+		x.cancelRead()
+	}
+	return true
+}
+
+// cancelPost ends the reading of a POST, which must not outlive the session
+// (EIO-CL-6); mu is held, so the request is still there.
+func (s *Session) cancelPost() {
+	if s.posting != nil {
+		s.posting.cancelRead()
+	}
+}
+
+// endPost notes that a POST is not read any more, and whether it is to be handled.
+func (s *Session) endPost(handled bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posting = nil
+	if handled {
+		s.posts++
+	}
+}
+
+// handlePost hands over what was posted, and notes that it is handled, whatever the
+// handler does.
+func (s *Session) handlePost(body []byte, octets bool) error {
+	defer s.handledPost()
+	return s.receivePayload(body, octets)
+}
+
+func (s *Session) handledPost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.posts--
+}
+
+// readPost reads the body of the POST that has begun, and ends that.
+func (s *Session) readPost(req *Request) ([]byte, error) {
+	read := false
+	defer func() { s.endPost(read) }()
+	body, err := readBody(req, s.server.opts.MaxHTTPBufferSize)
+	read = err == nil
+	return body, err
+}
+
+// smallBody is up to which size a body gets the memory that it asks for at once.
+const smallBody = 4 << 10
+
+var errTooLarge = errors.New("body is larger than maxHttpBufferSize")
+
+// readBody reads at most limit bytes. It does not trust the announced length
+// with memory, only with refusing early.
+func readBody(req *Request, limit int) ([]byte, error) {
+	if req.ContentLength > int64(limit) {
+		return nil, errTooLarge
+	}
+	if req.Body == nil {
+		return nil, nil
+	}
+	var buf bytes.Buffer
+	if n := int(req.ContentLength); n > 0 && n <= smallBody {
+		buf.Grow(n + bytes.MinRead) // for the read that finds the end, too
+	}
+	n, err := buf.ReadFrom(io.LimitReader(req.Body, int64(limit)+1))
+	var lower *http.MaxBytesError // a limit of the application's middleware
+	if n > int64(limit) || errors.As(err, &lower) {
+		return nil, errTooLarge
+	}
+	return buf.Bytes(), err
+}
+
+func (s *Session) receivePayload(body []byte, octets bool) error {
+	packets := s.packets(body, octets)
+	s.recv.Lock()
+	defer s.recv.Unlock()
+	if s.worker() != nil {
+		defer func() {
+			// Not here: the client waits for the answer before it sends more.
+			go s.work(noTurn) // ends with the handlers, whose context the session's end cancels
+		}()
+	}
+	return rescue.Apart(func() error {
+		for packets.More() {
+			p, err := packets.Next()
+			if err != nil {
+				return err
+			}
+			if !s.receive(p) {
+				return nil // EIO-POST-16: what follows is dropped
+			}
+		}
+		return nil
+	})
+}
