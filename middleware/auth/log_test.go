@@ -51,7 +51,7 @@ func (s *secrets) want(t *testing.T, text string) {
 func TestTokensAreNeverLogged(t *testing.T) {
 	t.Parallel()
 	log := new(logbook)
-	bubble(t, &sio.Options{Logger: log.logger()}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+	bubble(t, &sio.Options{Logger: log.logger(), MaxHandshakeBytes: 1 << 20}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		broken := errors.New("database down")
 		verify := auth.With(hs256(), func(_ context.Context, id *auth.Identity) error {
 			switch id.Subject {
@@ -90,7 +90,7 @@ func TestTokensAreNeverLogged(t *testing.T) {
 			sign(t, jwt.SigningMethodHS384, secret, ann(nil)),
 			sign(t, jwt.SigningMethodHS256, secret, ann(nil), "crit", []string{"something critical"}),
 			sign(t, jwt.SigningMethodHS256, secret, ann(nil), "typ", "something unusual"),
-			strings.Repeat("0123456789", 1500),
+			strings.Repeat("0123456789", 2000),
 		} {
 			sent.add(tok)
 			knock(t, d, fmt.Sprintf(`{"token":%q}`, tok))

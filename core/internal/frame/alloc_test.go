@@ -30,13 +30,13 @@ func TestAllocationsOfFramesAreKnown(t *testing.T) {
 		"shared":          {func() *frame.Frame { s := frame.Shared(); return s.Text(s.Buffer(), nil)[0] }, 310},
 		"text":            {func() *frame.Frame { return frame.Text(frame.Buffer(128)) }, 250},
 		"binary":          {func() *frame.Frame { return frame.Binary(append(frame.Buffer(1000), make([]byte, 1000)...)) }, 1200},
-		"pong":            {func() *frame.Frame { return frame.Pong(nil) }, 130},
+		"pong":            {func() *frame.Frame { return frame.Pong(nil) }, 100},
 		"close":           {func() *frame.Frame { return frame.Close(1000, "") }, 100},
 		"small, compact":  {compact(0), 310},
 		"larger, compact": {compact(400), 800},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := min(1000, 64<<20/tt.size)
+			n := min(20_000, 64<<20/tt.size) // so many that what the runtime adds meanwhile is nothing
 			queue, counted := make([]*frame.Frame, n), 0
 			before := heap()
 			for i := range queue {
