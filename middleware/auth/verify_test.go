@@ -173,6 +173,8 @@ func TestVerify(t *testing.T) {
 		{"type", hs256(auth.Type("at+jwt")), sign(t, jwt.SigningMethodHS256, secret, ann(nil), "typ", "application/AT+jwt"), nil},
 		{"type in full", hs256(auth.Type("application/at+jwt")), sign(t, jwt.SigningMethodHS256, secret, ann(nil), "typ", "at+JWT"), nil},
 		{"another type", hs256(auth.Type("at+jwt")), good, auth.ErrInvalid},
+		{"short secret, allowed", auth.HS256[auth.Identity](secret[:8], auth.InsecureShortSecret()), sign(t, jwt.SigningMethodHS256, secret[:8], ann(nil)), nil},
+		{"another short secret", auth.HS256[auth.Identity](secret[:8], auth.InsecureShortSecret()), sign(t, jwt.SigningMethodHS256, secret[:7], ann(nil)), auth.ErrInvalid},
 		{"any of", auth.AnyOf(auth.HS256[auth.Identity](another), hs256()), good, nil},
 		{
 			"none of, one says expired", auth.AnyOf(hs256(), auth.HS256[auth.Identity](another)),
@@ -278,6 +280,7 @@ func TestWrongRegistrationPanics(t *testing.T) {
 	tests := map[string]func(){
 		"no secret":               func() { auth.HS256[auth.Identity](nil) },
 		"short secret":            func() { auth.HS256[auth.Identity](secret[:31]) },
+		"empty secret, allowed":   func() { auth.HS256[auth.Identity](nil, auth.InsecureShortSecret()) },
 		"short secret for HS512":  func() { auth.HS512[auth.Identity](secret) },
 		"secret of zeros":         func() { auth.HS256[auth.Identity](make([]byte, 32)) },
 		"secret of invalid UTF-8": func() { auth.HS256[auth.Identity](bytes.Repeat([]byte{0xff}, 64)) },

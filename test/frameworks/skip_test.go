@@ -1,6 +1,7 @@
 package frameworks_test
 
 import (
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	echo5 "github.com/labstack/echo/v5"
 	echo5mw "github.com/labstack/echo/v5/middleware"
 
+	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	sioecho "github.com/sioplug/sioplug/integrations/echo"
 	sioechov5 "github.com/sioplug/sioplug/integrations/echov5"
@@ -73,3 +75,39 @@ func TestMiddlewareLeavesTheMountOut(t *testing.T) {
 
 // root is the address of the application around a mount.
 func root(d siotest.Dialer) string { return strings.TrimSuffix(d.URL, "socket.io/") }
+
+// A mount in a group is left out by its path, and by no other.
+func TestMiddlewareLeavesTheMountOfAGroupOut(t *testing.T) {
+	mounts{
+		"fiber": func(t *testing.T, srv *sio.Server) siotest.Dialer {
+			app := fiber2.New(fiber2.Config{DisableStartupMessage: true})
+			app.Use(fiber2key.New(fiber2key.Config{
+				Next:      siofiber.NextAt("/api/socket.io"),
+				Validator: func(*fiber2.Ctx, string) (bool, error) { return false, nil },
+			}))
+			siofiber.Mount(app.Group("/api"), srv)
+			return listen(t, func(l net.Listener) error { return app.Listener(l) }, app.ShutdownWithContext).At("/api/socket.io/")
+		},
+		"fiberv3": func(t *testing.T, srv *sio.Server) siotest.Dialer {
+			app := fiber3.New()
+			app.Use(func(c fiber3.Ctx) error {
+				if siofiberv3.NextAt("/api/socket.io")(c) {
+					return c.Next()
+				}
+				return c.SendStatus(http.StatusUnauthorized)
+			})
+			siofiberv3.Mount(app.Group("/api"), srv)
+			quiet := fiber3.ListenConfig{DisableStartupMessage: true}
+			return listen(t, func(l net.Listener) error { return app.Listener(l, quiet) }, app.ShutdownWithContext).At("/api/socket.io/")
+		},
+	}.each(t, func(t *testing.T, mount siotest.Mount) {
+		_, d := mount.Serve(t, nil, echo)
+		mustEcho(t, d.Polling(t))
+		for _, path := range []string{"", "socket.io/", "api/", "api/socket.iox/", "x/api/socket.io/"} {
+			got := fetch(t, d, http.MethodGet, strings.TrimSuffix(d.URL, "api/socket.io/")+path, "")
+			if got.status < 400 || got.status == http.StatusNotFound {
+				t.Errorf("/%s: status %d", path, got.status)
+			}
+		}
+	})
+}
