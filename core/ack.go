@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // Args are values that came from somewhere else: those of a client's

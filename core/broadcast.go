@@ -4,8 +4,8 @@ import (
 	"errors"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // A Broadcast is a set of clients of one namespace: those in any of its rooms,

@@ -16,8 +16,8 @@ import (
 	"sync"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/accept"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/accept"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // clientFiles are the files of the JavaScript client that there may be, by name

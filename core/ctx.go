@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // Names of what is no event of a client's.

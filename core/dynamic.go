@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A family are the namespaces that a pattern brings about.

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/sioplug/sioplug/core/internal/rawjson"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rawjson"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // Errors that methods return.

@@ -11,7 +11,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/siotest"
-	"github.com/sioplug/sioplug/test/exampletb"
+	"github.com/sioplug/sioplug/internal/exampletb"
 )
 
 // The jury votes, and the last one's silence does not spoil it.

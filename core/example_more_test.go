@@ -15,7 +15,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/parser/msgpack"
 	"github.com/sioplug/sioplug/core/siotest"
-	"github.com/sioplug/sioplug/test/exampletb"
+	"github.com/sioplug/sioplug/internal/exampletb"
 )
 
 // The position of a cursor is of no use when the next one is there.

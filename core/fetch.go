@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A RemoteSocket describes a client, of this server or another one of the

@@ -3,7 +3,7 @@ package sio
 import (
 	"slices"
 
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A hook is what somebody wants to be run at a certain moment of a socket's life.

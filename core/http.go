@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/core/nethttp"
 )
 

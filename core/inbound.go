@@ -1,8 +1,8 @@
 package sio
 
 import (
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rooms"
 )
 
 // event queues an event for its handler, on the read loop. If handlers cannot

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rawjson"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rawjson"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A journal is what a namespace knows about its log.

@@ -5,8 +5,8 @@ import (
 	"maps"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rooms"
 )
 
 // release keeps the session of a client whose connection was lost (SIO-CSR-4),

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rooms"
 )
 
 // The life of a namespace:

@@ -176,7 +176,7 @@ func serverStacks() []string {
 	}
 	var found []string
 	for g := range strings.SplitSeq(string(buf), "\n\n") {
-		for _, pkg := range []string{"core/engine.", "core/internal/", "sioplug/core.("} {
+		for _, pkg := range []string{"core/engine.", "internal/", "sioplug/core.("} {
 			if strings.Contains(g, "github.com/sioplug/sioplug/"+strings.TrimPrefix(pkg, "sioplug/")) {
 				found = append(found, g)
 				break

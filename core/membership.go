@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/internal/rooms"
 )
 
 // A membership is in which rooms a client was, and when. To ask for a room costs the

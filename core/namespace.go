@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/rooms"
-	"github.com/sioplug/sioplug/core/internal/serial"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rooms"
+	"github.com/sioplug/sioplug/internal/serial"
 )
 
 // A Namespace is a part of a server with clients, rooms and handlers of its

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rooms"
 )
 
 // A node is what the cluster sees of a namespace. It implements [adapter.Node].

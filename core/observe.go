@@ -4,8 +4,8 @@ import (
 	"log/slog"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // OnAny adds a function that sees every event that comes from clients, known or

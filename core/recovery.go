@@ -13,7 +13,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // Recovery are the settings of connection state recovery (SIO section 10). A

@@ -8,8 +8,8 @@ import (
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // How much is done at once for a client that missed something.

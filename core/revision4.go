@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // Revision 4 of the Socket.IO protocol, which clients of version 2 speak over

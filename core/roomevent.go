@@ -2,8 +2,8 @@ package sio
 
 import (
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/rooms"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rooms"
 )
 
 // A RoomEvent tells what happened to a room on this server (SIO section 11). The

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // routes are what was registered on a namespace. They are immutable: a

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/deadline"
-	"github.com/sioplug/sioplug/core/internal/gate"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/deadline"
+	"github.com/sioplug/sioplug/internal/gate"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A Server is a Socket.IO server. It embeds its root namespace "/", so

@@ -4,7 +4,7 @@ import (
 	"sync"
 	"weak"
 
-	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/internal/frame"
 )
 
 // sharedFrames are those that messages of the log have become, for as long as they

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/sioplug/sioplug/test/require"
+	"github.com/sioplug/sioplug/internal/require"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // Memory is a [Cluster] of servers in one process: the reference for those that

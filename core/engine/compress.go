@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"sync"
 
-	"github.com/sioplug/sioplug/core/internal/accept"
+	"github.com/sioplug/sioplug/internal/accept"
 )
 
 // defaultHTTPThreshold is the size from which on the answers to polls are

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // CORS says which pages of other origins may use the server, and how: for

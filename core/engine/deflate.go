@@ -3,7 +3,7 @@ package engine
 import (
 	"cmp"
 
-	"github.com/sioplug/sioplug/core/internal/websocket"
+	"github.com/sioplug/sioplug/internal/websocket"
 )
 
 // PerMessageDeflate are the settings of compression over WebSocket

@@ -11,8 +11,8 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/enginetest"
-	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/internal/frame"
 )
 
 const extensions = "Sec-Websocket-Extensions"

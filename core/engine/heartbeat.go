@@ -3,8 +3,8 @@ package engine
 import (
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/deadline"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/deadline"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // unreadFactor is how many times PingInterval + PingTimeout a WebSocket may be on

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/payload"
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/payload"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // compactFrom is the length of a queue from which on frames that join it will

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/internal/frame"
 )
 
 // noopDelay is how long a poll stays open while a WebSocket probes: the

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // servePost reads a payload and hands its packets over.

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/enginetest"
-	"github.com/sioplug/sioplug/test/require"
+	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/internal/require"
 )
 
 // What clients send that escape less than browsers do.

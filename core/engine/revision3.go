@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/payload"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/payload"
 )
 
 // What clients of old need: revision 3 of the protocol, which Socket.IO 1 and 2

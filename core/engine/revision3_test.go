@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/core/internal/enginetest"
-	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/internal/frame"
 )
 
 const (

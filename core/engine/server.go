@@ -13,12 +13,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/deadline"
-	"github.com/sioplug/sioplug/core/internal/flush"
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/gate"
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/websocket"
+	"github.com/sioplug/sioplug/internal/deadline"
+	"github.com/sioplug/sioplug/internal/flush"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/gate"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/websocket"
 )
 
 // closeTimeout is how long a session that the server closed stays around for

@@ -3,8 +3,8 @@ package engine
 import (
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/websocket"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/websocket"
 )
 
 // patience is how long the work on messages may keep a connection from being

@@ -1,7 +1,7 @@
 package engine
 
 import (
-	"github.com/sioplug/sioplug/core/internal/frame"
+	"github.com/sioplug/sioplug/internal/frame"
 )
 
 // The upgrade from polling to a connection of the session's own (EIO section

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/websocket"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/websocket"
 )
 
 // A visit is one request on its way through the server: its Exchange, with what

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/deadline"
-	"github.com/sioplug/sioplug/core/internal/frame"
-	"github.com/sioplug/sioplug/core/internal/rescue"
-	"github.com/sioplug/sioplug/core/internal/websocket"
+	"github.com/sioplug/sioplug/internal/deadline"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/websocket"
 )
 
 // A carrier is a connection that a session can have to itself, apart from

@@ -9,7 +9,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/nethttp"
 	"github.com/sioplug/sioplug/core/siotest"
-	"github.com/sioplug/sioplug/test/exampletb"
+	"github.com/sioplug/sioplug/internal/exampletb"
 )
 
 // Parameters of the route are there in every handler.

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // connectEvent is what [sio.Ctx.Event] says while a client connects.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // TestCluster tests an [adapter.Cluster]: what its adapters promise, and then whole

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // ask asks with patience, and returns the replies.

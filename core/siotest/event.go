@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rawjson"
 )
 
 // An Event is one that a [Peer] received. Its methods are for the test's

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // An inbox is what a [Peer] has received. It has a goroutine that reads, so the

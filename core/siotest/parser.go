@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/core/parser"
 )
 

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/core/siotest"
 )

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // Why a [Peer] is connected no more, in the words of the JavaScript client.

@@ -14,7 +14,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/examples/chat"
-	"github.com/sioplug/sioplug/test/require"
+	"github.com/sioplug/sioplug/internal/require"
 )
 
 func mustIndex(t *testing.T, s chat.Site, u chat.User) string {

@@ -10,7 +10,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	sioechov5 "github.com/sioplug/sioplug/integrations/echov5"
-	"github.com/sioplug/sioplug/test/exampletb"
+	"github.com/sioplug/sioplug/internal/exampletb"
 )
 
 // user is middleware that knows who is there.

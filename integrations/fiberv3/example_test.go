@@ -10,7 +10,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	siofiberv3 "github.com/sioplug/sioplug/integrations/fiberv3"
-	"github.com/sioplug/sioplug/test/exampletb"
+	"github.com/sioplug/sioplug/internal/exampletb"
 )
 
 // run serves an application until the example ends.

@@ -10,7 +10,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
-	"github.com/sioplug/sioplug/test/exampletb"
+	"github.com/sioplug/sioplug/internal/exampletb"
 )
 
 // Your middleware finds the user, and every handler of the socket knows it.

@@ -11,7 +11,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
-	"github.com/sioplug/sioplug/test/exampletb"
+	"github.com/sioplug/sioplug/internal/exampletb"
 )
 
 // told is what a client is told of an event.

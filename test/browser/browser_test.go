@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sioplug/sioplug/test/require"
+	"github.com/sioplug/sioplug/internal/require"
 )
 
 // enough is far more than the test takes; it is for a browser that hangs.

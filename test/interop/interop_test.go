@@ -34,7 +34,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.uber.org/goleak"
 
-	"github.com/sioplug/sioplug/test/require"
+	"github.com/sioplug/sioplug/internal/require"
 )
 
 // scenarioTimeout ends scenarios that hang. The slowest take half a minute.

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/test/require"
+	"github.com/sioplug/sioplug/internal/require"
 )
 
 // TestJava runs the tests of the official Java client.

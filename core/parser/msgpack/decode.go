@@ -7,9 +7,9 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rawjson"
-	"github.com/sioplug/sioplug/core/internal/text"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rawjson"
+	"github.com/sioplug/sioplug/internal/text"
 	"github.com/sioplug/sioplug/core/parser"
 )
 

@@ -10,8 +10,8 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
-	"github.com/sioplug/sioplug/core/internal/rawjson"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rawjson"
 	"github.com/sioplug/sioplug/core/parser"
 )
 

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/sioplug/sioplug/core/internal/packet"
+	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/core/parser/msgpack"
 )

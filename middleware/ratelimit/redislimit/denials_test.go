@@ -10,7 +10,7 @@ import (
 
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
-	"github.com/sioplug/sioplug/test/redistest"
+	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 // calls returns how often Redis was asked to run a script.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
-	"github.com/sioplug/sioplug/test/redistest"
+	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 // down kills Redis, and looks who decides then; then it starts it again.

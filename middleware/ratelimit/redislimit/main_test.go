@@ -13,7 +13,7 @@ import (
 
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
-	"github.com/sioplug/sioplug/test/redistest"
+	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 func TestMain(m *testing.M) {

@@ -19,7 +19,7 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
-	"github.com/sioplug/sioplug/test/redistest"
+	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 func TestDecidesLikeMemory(t *testing.T) {

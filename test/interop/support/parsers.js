@@ -1,5 +1,5 @@
 // The official parsers as a program: one line of JSON in, one line out. The tests
-// of core/internal/packet and core/parser/msgpack compare their own with them.
+// of internal/packet and core/parser/msgpack compare their own with them.
 //
 // A packet is {type, nsp, id, data}, in which {"$binary": base64} stands for a
 // Buffer; a frame is {text} or {binary: base64}.

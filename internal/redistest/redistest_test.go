@@ -1,0 +1,36 @@
+package redistest_test
+
+import (
+	"net"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/sioplug/sioplug/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestAServerComesAndGoes(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	if !listens(s.Addr) {
+		t.Error("it does not listen")
+	}
+	s.Kill()
+	if listens(s.Addr) {
+		t.Error("it listens when it has been killed")
+	}
+	s.Restart()
+	if !listens(s.Addr) {
+		t.Error("it does not listen when it has been started again")
+	}
+}
+
+func listens(addr string) bool {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
+}

@@ -1,0 +1,232 @@
+package websocket
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/gobwas/ws"
+
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/rescue"
+)
+
+// waitSize is the memory that a connection holds while it waits, if it cannot
+// wait without: enough for many small packets at once, and little beside what
+// crypto/tls holds itself.
+const waitSize = 2 << 10
+
+// A Handler receives what a connection reads. [Conn.Serve] makes all the calls,
+// one at a time, on its own goroutine. A call that waits stops the reading, and
+// so the peer; all methods of the Conn may be called from it except Serve.
+type Handler interface {
+	// Message receives a whole message. A text message is valid UTF-8. p is
+	// valid only during the call, and may be changed.
+	Message(binary bool, p []byte)
+
+	// Control receives a frame that the connection owes the peer: the pong to a
+	// ping, the echo of a close frame. It has to be queued for [Conn.Write].
+	Control(f *frame.Frame)
+
+	// Flush says that everything one read brought has been handed over: the
+	// moment to work on it, and to write all the replies at once. It reports
+	// whether this goroutine is to go on reading. If not, Serve returns
+	// [ErrHandedOver] and touches the Conn no more: while Flush runs, but not
+	// at other times, another goroutine may call Serve to take over.
+	Flush() (goOn bool)
+}
+
+// ErrHandedOver is returned by [Conn.Serve] when another goroutine reads.
+var ErrHandedOver = errors.New("websocket: another goroutine reads this connection")
+
+// The states of a Conn. It never goes back to an earlier one.
+const (
+	stateOpen   = iota
+	stateEnding // input is discarded
+	stateParted // so it is, but there will be none: the peer has sent its close frame
+	stateClosed
+)
+
+// A Conn is the server's end of a WebSocket connection after the opening
+// handshake. Make one with [New] and end it with [Conn.Close].
+//
+// Serve, the writing methods (Write, Drain, Prepend) and the closing ones
+// (Close, CloseWithin) may be used from three sides at the same time. The
+// writing methods must not be called concurrently with each other.
+//
+// There is one for every client, so its size matters; a test watches it.
+type Conn struct {
+	nc net.Conn
+
+	// What writing needs is together: of thousands of connections, none is in a
+	// processor's cache when a broadcast comes to it.
+	raw         syscall.RawConn // nil if nc has to be read and written by its own methods
+	compression *compression    // nil if none was agreed upon
+	out         batch           // waiting for Drain; before the first Write, what Prepend gave
+	state       atomic.Uint32
+
+	// The rest of what Serve knows is here and not on its stack, so that any
+	// goroutine could parse the next read.
+	op         ws.OpCode // of the message that has begun; ws.OpContinuation if none has
+	fin        bool      // the current frame ends the message
+	compressed bool      // the message is
+	pos        uint8     // position in mask of the next payload byte
+	mask       [4]byte   // of the current frame
+	left       int       // payload bytes of the current frame yet to come
+	valid      int       // bytes at the beginning of msg that are known to be UTF-8
+	max        int       // bytes that a message may have
+	msg        []byte    // what has come of a message whose frames are not complete
+	tail       []byte    // received and not parsed: sent ahead, or the beginning of a frame
+	ended      error     // what Serve has to return, whichever goroutine calls it
+}
+
+// New returns a connection over nc, on which the opening handshake has been
+// read. A message longer than maxMessage bytes, in all its fragments and
+// decompressed, ends the connection. ahead are bytes that came behind the
+// handshake already; the Conn takes them over. The Conn also takes over nc,
+// which nothing else may read, write or close from now on, and on which no
+// deadline may be set.
+func New(nc net.Conn, maxMessage int, ahead []byte) *Conn {
+	return &Conn{nc: nc, raw: rawConn(nc), max: maxMessage, tail: ahead}
+}
+
+// RemoteAddr returns the peer's address as the network connection knows it.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// Serve reads and gives h what it reads until the connection ends, and returns
+// why; the error is never nil. It does not close the connection, which is for
+// the caller to do.
+//
+//   - A *[CloseError]: the peer sent a close frame. Its echo has been given to h.
+//   - A *[ProtocolError]: the peer broke the protocol. The caller should send
+//     a close frame with the error's code.
+//   - [net.ErrClosed]: Close was called.
+//   - [ErrHandedOver]: Flush said so.
+//   - Anything else is the error of the network connection; io.EOF if the peer
+//     went away without a close frame.
+//
+// After the first two, and after [Conn.CloseWithin], nothing more is handed
+// over. To let a close frame get through to a peer that is still sending, write
+// it, call CloseWithin, then [Conn.Discard] if Serve has returned, and then
+// Close: a socket that is closed with unread input is reset, which may take the
+// close frame with it.
+func (c *Conn) Serve(h Handler) error {
+	if c.ended != nil {
+		return c.ended
+	}
+	if ahead := c.tail; len(ahead) > 0 {
+		c.tail = nil
+		if err := c.receive(h, ahead, nil); err != nil {
+			return err
+		}
+	}
+	if c.raw != nil {
+		return c.serveRaw(h)
+	}
+	return c.serveBuffered(h)
+}
+
+// serveBuffered is the loop of Serve for connections like TLS, which cannot
+// wait without a buffer. They wait with a small one, and with a larger one in
+// the middle of a large frame. Its header alone does not get it.
+func (c *Conn) serveBuffered(h Handler) error {
+	small := make([]byte, waitSize)
+	for {
+		p := small
+		var large *buffer
+		if min(len(c.msg), c.left) > len(small) {
+			large = getBuffer()
+			p = *large
+		}
+		n, err := c.nc.Read(p)
+		if perr := c.receive(h, p[:n], large); perr != nil {
+			return perr
+		}
+		if err != nil {
+			return c.failure(err)
+		}
+	}
+}
+
+// receive hands over what one read brought. borrowed is the memory it came in,
+// given back before Flush so that a Flush that waits holds none.
+func (c *Conn) receive(h Handler, p []byte, borrowed *buffer) error {
+	if len(p) == 0 || c.state.Load() != stateOpen {
+		putBuffer(borrowed)
+		return nil
+	}
+	err := c.parse(h, p)
+	putBuffer(borrowed)
+	c.ended = err
+	if goOn := h.Flush(); !goOn {
+		return ErrHandedOver
+	}
+	return err
+}
+
+// Close ends the connection at once. It is safe to call from any goroutine and
+// more than once; only the first call has an effect. Serve and Drain return.
+func (c *Conn) Close() error {
+	if c.state.Swap(stateClosed) == stateClosed {
+		return nil
+	}
+	// The Close of a TLS connection first sends an alert, and waits seconds for
+	// a peer that does not read. CloseWithin is the way to say goodbye.
+	nc := c.nc
+	if t, ok := nc.(*tls.Conn); ok {
+		nc = t.NetConn()
+	}
+	return c.guard(nc.Close)
+}
+
+// guard calls methods of the network connection on whatever goroutine this is. One
+// that we cannot read and write by ourselves may be the application's.
+func (c *Conn) guard(f func() error) error {
+	if c.raw != nil {
+		return f()
+	}
+	return rescue.Apart(f)
+}
+
+// CloseWithin is the orderly end, to be called when a close frame has been
+// written and drained. It tells the peer that nothing more will come, where the
+// network connection can, and lets Serve discard input until the peer has
+// closed its side too, or until d has passed, when everything still waiting
+// fails. Then Serve returns and its caller calls Close. If the peer has sent its
+// close frame, there is nothing to wait for on a plain socket: it is closed at
+// once. Only a peer that sends more behind its close frame may see a reset then.
+//
+// It may be called from any goroutine; calling it again moves the deadline. It
+// does not wait, except on a TLS connection whose peer has stopped reading, for
+// the five seconds that crypto/tls gives its closing alert.
+func (c *Conn) CloseWithin(d time.Duration) {
+	if !c.state.CompareAndSwap(stateOpen, stateEnding) {
+		switch c.state.Load() {
+		case stateClosed:
+			return
+		case stateParted:
+			_ = c.Close()
+			return
+		}
+	}
+	err := c.guard(func() error { return c.nc.SetDeadline(time.Now().Add(d)) })
+	if err != nil {
+		_ = c.Close() // nothing else would ever end it
+		return
+	}
+	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		_ = c.guard(half.CloseWrite) // it fails if the peer is gone, which Serve will see
+	}
+}
+
+// failure returns the error to report for err, which the network connection
+// gave: one and the same for all kinds of connections if Close was the reason.
+func (c *Conn) failure(err error) error {
+	if c.state.Load() == stateClosed {
+		return net.ErrClosed
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package websocket
+
+import (
+	"net"
+
+	"github.com/sioplug/sioplug/internal/frame"
+)
+
+// Prepend gives bytes that are to be written in front of the first frame, with
+// the same system call if that is possible: the head of the 101 answer. It must
+// be called before the first Write. The Conn keeps p, which must not change.
+func (c *Conn) Prepend(p []byte) { c.out.head = p }
+
+// Write sends frames in order without waiting. What the peer does not take now
+// is kept, and blocked is true: the caller then has to call [Conn.Drain], on a
+// goroutine that may wait, before it writes again. Connections that can only be
+// written to by waiting, like TLS, keep everything.
+//
+// The slice may be reused when Write returns; the frames must never change.
+// After an error nothing is kept and the connection is of no more use. It is
+// [net.ErrClosed] after Close.
+func (c *Conn) Write(frames []*frame.Frame) (blocked bool, err error) {
+	if c.state.Load() == stateClosed {
+		return false, net.ErrClosed
+	}
+	if c.compression != nil {
+		frames = c.compression.frames(frames)
+	}
+	if c.raw == nil || len(c.out.frames) > 0 {
+		c.out.frames = append(c.out.frames, frames...)
+		return !c.out.empty(), nil
+	}
+	rest, err := c.writeRaw(batch{head: c.out.head, frames: frames}, false)
+	if c.out.head != nil { // else it is empty, and better left alone: this is on the way of every delivery
+		c.out = batch{}
+	}
+	if err != nil {
+		return false, c.failure(err)
+	}
+	if rest.empty() {
+		return false, nil
+	}
+	rest.frames = append([]*frame.Frame(nil), rest.frames...)
+	c.out = rest
+	return true, nil
+}
+
+// Drain waits until everything that Write kept is written. After an error
+// nothing is kept and the connection is of no more use.
+func (c *Conn) Drain() error {
+	if c.out.empty() {
+		return nil
+	}
+	if c.state.Load() == stateClosed {
+		c.out = batch{}
+		return net.ErrClosed
+	}
+	var err error
+	if c.raw != nil {
+		_, err = c.writeRaw(c.out, true)
+	} else {
+		err = c.drainBuffered()
+	}
+	c.out = batch{}
+	if err != nil {
+		return c.failure(err)
+	}
+	return nil
+}
+
+// drainBuffered is Drain by the connection's own Write.
+func (c *Conn) drainBuffered() error {
+	for !c.out.empty() {
+		b := getBuffer()
+		n, err := c.nc.Write(c.out.next(b))
+		putBuffer(b)
+		if err != nil {
+			return err
+		}
+		c.out.skip(n)
+	}
+	return nil
+}
+
+// A batch is what remains to be written.
+type batch struct {
+	head   []byte         // in front of the frames
+	frames []*frame.Frame // none of them is completely written
+	off    int            // bytes of the first frame that are
+}
+
+func (b *batch) empty() bool { return len(b.head) == 0 && len(b.frames) == 0 }
+
+// many reports whether there is more than one piece.
+func (b *batch) many() bool { return len(b.frames) > 1 || len(b.frames) == 1 && len(b.head) > 0 }
+
+// next returns bytes to write, from the beginning of what remains; it must not
+// be empty. Small pieces are gathered in buf, which is not needed for a single
+// one; one that fills buf alone, or is the last, is returned where it stands.
+func (b *batch) next(buf *buffer) []byte {
+	first, others := b.head, b.frames
+	if len(first) == 0 {
+		first, others = b.frames[0].Wire()[b.off:], b.frames[1:]
+	}
+	if len(others) == 0 || len(first) >= len(*buf) {
+		return first
+	}
+	p := *buf
+	n := copy(p, first)
+	for _, f := range others {
+		if n == len(p) {
+			break
+		}
+		n += copy(p[n:], f.Wire())
+	}
+	return p[:n]
+}
+
+// skip takes away n bytes, which are written.
+func (b *batch) skip(n int) {
+	k := min(n, len(b.head))
+	if b.head = b.head[k:]; len(b.head) == 0 {
+		b.head = nil
+	}
+	b.off += n - k
+	for len(b.frames) > 0 && b.off >= b.frames[0].Len() {
+		b.off -= b.frames[0].Len()
+		b.frames = b.frames[1:]
+	}
+}
