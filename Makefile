@@ -12,12 +12,20 @@ NPM := $(LOCKS:package-lock.json=node_modules/.package-lock.json)
 JAVA := test/interop/java
 PYTHON := test/interop/python
 
+# Each module is built by its own go.mod, as it is for users. The workspace in go.work
+# is for editors.
+export GOWORK := off
+MODULES := $(patsubst %/,%,$(sort $(dir $(shell find * -name node_modules -prune -o -name go.mod -print))))
+
+# each_module runs a command in every module.
+each_module = @set -e; for module in $(MODULES); do echo "($$module) $(1)"; (cd $$module && $(1)); done
+
 ARGS ?=
 BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo test lint linter bench microbench fuzz fmt tidy
+.PHONY: help java python demo test lint linter bench microbench fuzz fmt tidy footprint
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,30 +34,29 @@ demo: ## serve the chat at http://localhost:3000
 	@./scripts/demo.sh
 
 test: $(NPM) java python ## run all tests: Go, clients in Node, Java and Python, the demo in a browser
-	go vet ./...
-	go vet -C test/frameworks ./...
+	$(call each_module,go vet ./...)
 	./scripts/test.sh
 
 lint: $(LINT) ## check the code with golangci-lint, which is built into .bin
-	$(LINT) run
-	cd test/frameworks && ../../$(LINT) run
+	$(call each_module,$(CURDIR)/$(LINT) run)
+
+footprint: ## print what sioplug adds to the modules of an application
+	./scripts/footprint.sh
 
 bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript server, for 26 minutes, and write docs/benchmarks.md
-	go run ./bench/run $(ARGS)
+	cd bench && go run ./run $(ARGS)
 
 microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names
-	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	$(call each_module,go test -run '^$$' -bench '$(BENCH)' -benchmem ./...)
 
 fuzz: ## fuzz every decoder for FUZZTIME=30s each
 	FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh
 
 fmt: $(LINT) ## format the Go code
-	$(LINT) fmt
-	cd test/frameworks && ../../$(LINT) fmt
+	$(call each_module,$(CURDIR)/$(LINT) fmt)
 
-tidy: ## bring go.mod and go.sum in line with the code
-	go mod tidy
-	go -C test/frameworks mod tidy
+tidy: ## bring every go.mod and go.sum in line with the code
+	$(call each_module,go mod tidy)
 
 # Without npm, Maven or Python the tests that need it say so themselves.
 %/node_modules/.package-lock.json: %/package-lock.json

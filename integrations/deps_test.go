@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +41,7 @@ func TestDependencies(t *testing.T) {
 			if !ok {
 				t.Fatal("this test does not know its framework")
 			}
-			linked := modules(t, "./"+filepath.ToSlash(e.Name()), "../core")
+			linked := modules(t, e.Name())
 			for _, m := range all {
 				if got, want := slices.Contains(linked, m), slices.Contains(own, m); got != want {
 					t.Errorf("%s is linked: %v, want %v", m, got, want)
@@ -52,10 +51,12 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// modules returns those that a program would link with these packages.
-func modules(t *testing.T, packages ...string) (paths []string) {
+// modules returns those that a program would link with the core and the package in a
+// folder, which may be a module of its own.
+func modules(t *testing.T, folder string) (paths []string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", append([]string{"list", "-deps", "-json=Module"}, packages...)...).Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-C", folder, "-deps", "-json=Module",
+		".", "github.com/sioplug/sioplug/core").Output()
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		t.Fatalf("go list: %s", failed.Stderr)
 	} else if err != nil {

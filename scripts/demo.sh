@@ -33,6 +33,6 @@ fi
 
 mkdir -p "$state"
 echo "Building examples/$framework."
-go build -o "$state/$framework" "./examples/$framework"
+GOWORK=off go build -C examples -o "$PWD/$state/$framework" "./$framework"
 # The key outlives the program, so that stopping and starting it signs nobody out.
 exec "$state/$framework" -addr "localhost:$port" -client "$client" -key "$state/session.key"

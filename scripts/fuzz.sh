@@ -2,6 +2,7 @@
 # Runs every fuzz target of the module, one after the other, for FUZZTIME each.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export GOWORK=off
 
 go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | while read -r package; do
   go test -list '^Fuzz' "$package" | { grep '^Fuzz' || true; } | while read -r target; do

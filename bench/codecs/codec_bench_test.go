@@ -2,6 +2,7 @@ package codecs_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -103,4 +104,31 @@ func BenchmarkCodec(b *testing.B) {
 			})
 		}
 	}
+}
+
+type benchUser struct {
+	ID     int               `json:"id"`
+	Name   string            `json:"name"`
+	Email  string            `json:"email"`
+	Active bool              `json:"active"`
+	Score  float64           `json:"score"`
+	Tags   []string          `json:"tags"`
+	Extra  map[string]string `json:"extra"`
+}
+
+type benchPage struct {
+	Room  string      `json:"room"`
+	Users []benchUser `json:"users"`
+}
+
+// page encodes to about 1 KiB.
+func page() benchPage {
+	p := benchPage{Room: "lobby"}
+	for i := range 6 {
+		p.Users = append(p.Users, benchUser{
+			ID: i, Name: fmt.Sprintf("User Number %d", i), Email: fmt.Sprintf("user%d@example.org", i), Active: i%2 == 0,
+			Score: float64(i) * 1.25, Tags: []string{"alpha", "beta", "gamma"}, Extra: map[string]string{"city": "Berlin", "lang": "de"},
+		})
+	}
+	return p
 }

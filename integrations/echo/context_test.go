@@ -191,7 +191,7 @@ func TestContextOfASocketFromAnotherMountIsNil(t *testing.T) {
 	srv := sio.New(nil)
 	srv.On("event", func(c *sio.Ctx) error {
 		_, err := sioecho.ContextGet[string](c.Socket, "user")
-		return c.Ack(sioecho.Context(c.Socket) == nil, errors.Is(err, echo.ErrNonExistentKey))
+		return c.Ack(sioecho.Context(c.Socket) == nil, errors.Is(err, sioecho.ErrNonExistentKey))
 	})
 	c := siotest.Loopback(t, srv).WebSocket(t)
 	c.Connect("/", "")
@@ -204,7 +204,7 @@ func TestContextGetTellsWhatIsWrong(t *testing.T) {
 		srv.On("event", func(c *sio.Ctx) error {
 			_, missing := sioecho.ContextGet[string](c.Socket, "no user")
 			_, other := sioecho.ContextGet[int](c.Socket, "user")
-			return c.Ack(errors.Is(missing, echo.ErrNonExistentKey), errors.Is(other, echo.ErrInvalidKeyType))
+			return c.Ack(errors.Is(missing, sioecho.ErrNonExistentKey), errors.Is(other, sioecho.ErrInvalidKeyType))
 		})
 		sioecho.Mount(e.Group("", signIn), srv)
 	})

@@ -11,6 +11,7 @@ package sioecho
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -167,12 +168,21 @@ func found(s *sio.Socket) *kept {
 
 // ContextGet is Echo's function of that name for a socket: it returns the value
 // that Echo's middleware had set when the socket's connection was opened, or that
-// [Connect] found later. The error is [echo.ErrNonExistentKey] or
-// [echo.ErrInvalidKeyType].
-func ContextGet[T any](s *sio.Socket, key string) (T, error) {
-	if c := Context(s); c != nil {
-		return echo.ContextGet[T](c, key)
+// [Connect] found later. The error is [ErrNonExistentKey] or [ErrInvalidKeyType].
+func ContextGet[T any](s *sio.Socket, key string) (v T, err error) {
+	c := Context(s)
+	if c == nil || c.Get(key) == nil {
+		return v, ErrNonExistentKey
 	}
-	var zero T
-	return zero, echo.ErrNonExistentKey
+	v, ok := c.Get(key).(T)
+	if !ok {
+		return v, ErrInvalidKeyType
+	}
+	return v, nil
 }
+
+// Errors of [ContextGet], named as those of Echo, which has them since 4.15.
+var (
+	ErrNonExistentKey = errors.New("sioecho: non existent key")
+	ErrInvalidKeyType = errors.New("sioecho: invalid key type")
+)

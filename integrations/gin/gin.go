@@ -11,7 +11,6 @@ package siogin
 
 import (
 	"context"
-	"maps"
 	"net/http"
 
 	"github.com/gin-gonic/gin"
@@ -89,7 +88,11 @@ func keep(ctx context.Context, c *gin.Context, may reused.Keeper) *kept {
 	base := c.Copy()
 	base.Request = nil
 	base.Params = withoutWildcard(base.Params)
-	maps.DeleteFunc(base.Keys, func(key, value any) bool { return !may(value, key) })
+	for key, value := range base.Keys { // any, before Gin 1.11 string
+		if !may(value, key) {
+			delete(base.Keys, key)
+		}
+	}
 	return &kept{may: may, base: base, opened: connect.Open(ctx, c.Request)}
 }
 

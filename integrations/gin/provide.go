@@ -6,11 +6,12 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-type serverKey struct{}
+// serverKey is a string because contexts of Gin before 1.11 have no other keys.
+const serverKey = "github.com/sioplug/sioplug/integrations/gin.server"
 
 // Provide makes middleware by which Gin's handlers find srv with [From].
 func Provide(srv *sio.Server) gin.HandlerFunc {
-	return func(c *gin.Context) { c.Set(serverKey{}, srv) }
+	return func(c *gin.Context) { c.Set(serverKey, srv) }
 }
 
 // From returns the server, for handlers that emit and do not have it in a
@@ -20,7 +21,7 @@ func Provide(srv *sio.Server) gin.HandlerFunc {
 //
 // It panics unless [Provide] is among the middleware.
 func From(c *gin.Context) *sio.Server {
-	v, _ := c.Get(serverKey{})
+	v, _ := c.Get(serverKey)
 	srv, ok := v.(*sio.Server)
 	if !ok {
 		panic("siogin: From needs middleware: r.Use(siogin.Provide(srv))") //nolint:forbidigo // wrong registration

@@ -270,3 +270,8 @@ type failingCodec struct{}
 func (failingCodec) Marshal(any) ([]byte, error) { return nil, errFailing }
 
 func (failingCodec) Unmarshal([]byte, any) error { return errFailing }
+
+type point struct {
+	X, Y int
+	Name string `json:"name"`
+}

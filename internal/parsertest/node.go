@@ -54,7 +54,7 @@ type Node struct {
 func Start(tb testing.TB, parser string) *Node {
 	tb.Helper()
 	_, here, _, _ := runtime.Caller(0)
-	dir := filepath.Join(filepath.Dir(here), "..", "..", "..", "test", "interop")
+	dir := filepath.Join(filepath.Dir(here), "..", "..", "test", "interop")
 	node := require.Tool(tb, "node")
 	require.NodePackages(tb, dir)
 	cmd := exec.CommandContext(context.Background(), node, filepath.Join("support", "parsers.js")) //nolint:gosec // a fixed script

@@ -191,9 +191,6 @@ func (o *verifyOptions) parser(algorithms []string) []jwt.ParserOption {
 	if o.issuer != "" {
 		opts = append(opts, jwt.WithIssuer(o.issuer))
 	}
-	if len(o.audience) > 0 {
-		opts = append(opts, jwt.WithAudience(o.audience...))
-	}
 	return opts
 }
 
@@ -210,7 +207,23 @@ func (v *verification) verify(ctx context.Context, token string, claims jwt.Clai
 	if err != nil {
 		return classify(err)
 	}
+	if err := v.checkAudience(claims); err != nil {
+		return err
+	}
 	return v.checkClaims(token)
+}
+
+// checkAudience wants one of the audiences that the token may be for. It is not
+// left to the library because before 5.3 that knows only one.
+func (v *verification) checkAudience(claims jwt.Claims) error {
+	if len(v.opts.audience) == 0 {
+		return nil
+	}
+	audience, err := claims.GetAudience()
+	if err != nil || !slices.ContainsFunc(audience, func(a string) bool { return slices.Contains(v.opts.audience, a) }) {
+		return &tokenError{ErrInvalid, "it is for another audience"}
+	}
+	return nil
 }
 
 // checkHeader refuses extensions, which those who do not know them must (RFC

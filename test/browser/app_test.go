@@ -38,11 +38,11 @@ type app struct {
 func build(t *testing.T, framework string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "app")
-	args := []string{"build", "-o", program}
+	args := []string{"build", "-C", examplesDir, "-o", program}
 	if raceEnabled() {
 		args = append(args, "-race")
 	}
-	if out, err := exec.CommandContext(t.Context(), "go", append(args, examplesDir+"/"+framework)...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", append(args, "./"+framework)...).CombinedOutput(); err != nil {
 		t.Fatalf("building the example of %s: %v\n%s", framework, err, out)
 	}
 	return program

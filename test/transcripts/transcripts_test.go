@@ -314,3 +314,17 @@ func (a *actor) act(t *testing.T, frames []string) {
 		t.Fatalf("sending %q: %v", frames, err)
 	}
 }
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Error(err)
+	}
+}
+
+func shutdown(tb testing.TB, srv *sio.Server) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	must(tb, srv.Shutdown(ctx))
+}

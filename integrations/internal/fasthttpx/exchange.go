@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -80,9 +81,10 @@ func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
 // them.
 func header(src *fasthttp.RequestHeader) http.Header {
 	h := make(http.Header, src.Len())
-	for k, v := range src.All() {
-		h[textproto.CanonicalMIMEHeaderKey(string(k))] = append(h[textproto.CanonicalMIMEHeaderKey(string(k))], string(v))
-	}
+	src.VisitAll(func(k, v []byte) { //nolint:staticcheck // All needs fasthttp 1.60
+		name := textproto.CanonicalMIMEHeaderKey(string(k))
+		h[name] = append(h[name], string(v))
+	})
 	delete(h, "Host")
 	return h
 }
@@ -174,5 +176,6 @@ func (x *exchange) CancelRead() {
 // HangUp implements [engine.Aborter].
 func (x *exchange) HangUp() {
 	x.ctx.SetStatusCode(http.StatusBadRequest) // for middleware that logs it
-	x.hijack(func(c *hijacked) { _ = c.Close() })
+	x.ctx.HijackSetNoResponse(true)
+	x.ctx.Hijack(func(c net.Conn) { _ = c.Close() })
 }

@@ -9,10 +9,23 @@ import (
 	"os"
 	"time"
 
+	"github.com/fasthttp/websocket"
 	"github.com/valyala/fasthttp"
 
 	"github.com/sioplug/sioplug/core/engine"
 )
+
+// upgrader takes connections over. Its connections are only used for what is below
+// them, so their buffers are as small as it allows. The engine has looked at the
+// origin, and answers itself if something is wrong.
+//
+//nolint:gochecknoglobals // immutable
+var upgrader = websocket.FastHTTPUpgrader{
+	ReadBufferSize:  1,
+	WriteBufferSize: 1,
+	CheckOrigin:     func(*fasthttp.RequestCtx) bool { return true },
+	Error:           func(*fasthttp.RequestCtx, int, error) {},
+}
 
 // Upgrade implements [engine.Exchange]. fasthttp lets the connection go when
 // all handlers have returned; the answer, with all the headers that they have
@@ -20,29 +33,39 @@ import (
 func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()) error {
 	kept := x.values() // later there is nothing of the framework left to copy
 	x.values = func() context.Context { return kept }
-	x.ctx.SetStatusCode(http.StatusSwitchingProtocols)     // for middleware that logs it
-	x.ctx.Response.Header.Set("Cache-Control", "no-store") // and for such that would keep it
-	x.hijack(func(c *hijacked) {
-		up, mine, err := c.take()
-		if err != nil {
-			return // the client is gone, or all descriptors are: nothing was opened yet
-		}
-		up.Head = switchingProtocols(&x.ctx.Response, header)
-		if mine {
-			go open(up)() // the engine's Shutdown waits for it
-			return
-		}
-		done := make(chan struct{})
-		up.Done = func() { close(done) }
-		open(up)()
-		<-done
-	})
+	acceptable(&x.ctx.Request.Header)
+	err := upgrader.Upgrade(x.ctx, func(c *websocket.Conn) { x.upgraded(&hijacked{c.NetConn()}, header, open) })
+	if err != nil {
+		return err
+	}
+	x.ctx.HijackSetNoResponse(true)                        // it leaves together with the open packet
+	x.ctx.Response.Header.Set("Cache-Control", "no-store") // for middleware that would keep it
 	return nil
 }
 
-func (x *exchange) hijack(f func(c *hijacked)) {
-	x.ctx.HijackSetNoResponse(true)
-	x.ctx.Hijack(func(c net.Conn) { f(&hijacked{c}) })
+// acceptable makes a handshake that the engine has accepted one that the upgrader
+// accepts, too: it looks at the first Connection header only, and does not know that
+// version 8, the last draft, is the same on the wire.
+func acceptable(h *fasthttp.RequestHeader) {
+	h.Set("Connection", "Upgrade")
+	h.Set("Sec-WebSocket-Version", "13")
+}
+
+// upgraded has the engine run on a connection that fasthttp has let go.
+func (x *exchange) upgraded(c *hijacked, header http.Header, open func(engine.Upgraded) func()) {
+	up, mine, err := c.take()
+	if err != nil {
+		return // the client is gone, or all descriptors are: nothing was opened yet
+	}
+	up.Head = switchingProtocols(&x.ctx.Response, header)
+	if mine {
+		go open(up)() // the engine's Shutdown waits for it
+		return
+	}
+	done := make(chan struct{})
+	up.Done = func() { close(done) }
+	open(up)()
+	<-done
 }
 
 // switchingProtocols is the head of the 101 answer.

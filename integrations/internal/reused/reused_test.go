@@ -9,7 +9,6 @@ import (
 
 	"github.com/gin-gonic/gin"
 	fiber2 "github.com/gofiber/fiber/v2"
-	fiber3 "github.com/gofiber/fiber/v3"
 	echo4 "github.com/labstack/echo/v4"
 	"github.com/valyala/fasthttp"
 
@@ -27,7 +26,6 @@ type (
 	}
 	held     struct{ c *fiber2.Ctx }
 	anything struct{ v any }
-	custom   struct{ fiber3.DefaultCtx }
 	locked   struct {
 		mu sync.Mutex //nolint:unused // that it is there is what matters
 		v  any        // guarded by mu
@@ -45,7 +43,7 @@ type (
 // finders have each framework's contexts, of which none is used.
 func finders() map[string]*reused.Finder {
 	return map[string]*reused.Finder{
-		"fiber": reused.New("siofiber", reused.Fiber, (*fiber2.Ctx)(nil), (*fiber3.DefaultCtx)(nil), (*fasthttp.RequestCtx)(nil)),
+		"fiber": reused.New("siofiber", reused.Fiber, (*fiber2.Ctx)(nil), (*fasthttp.RequestCtx)(nil)),
 		"gin":   reused.New("siogin", reused.Gin, (*gin.Context)(nil)),
 		"echo":  reused.New("sioecho", reused.Echo, echo4.New().NewContext(nil, nil)),
 	}
@@ -54,7 +52,7 @@ func finders() map[string]*reused.Finder {
 // A value that leads to an object of the framework would be another user's soon.
 func TestWhatIsKept(t *testing.T) {
 	t.Parallel()
-	rc, c2, c3, g := new(fasthttp.RequestCtx), new(fiber2.Ctx), new(fiber3.DefaultCtx), new(gin.Context)
+	rc, c2, g := new(fasthttp.RequestCtx), new(fiber2.Ctx), new(gin.Context)
 	e := echo4.New().NewContext(nil, nil)
 	circle := &ring{v: "x"}
 	circle.next = circle
@@ -85,11 +83,9 @@ func TestWhatIsKept(t *testing.T) {
 		{"pointer to Ctx", "fiber", &c2, false},
 		{"RequestCtx", "fiber", rc, false},
 		{"Request", "fiber", &rc.Request, false},
-		{"DefaultCtx", "fiber", c3, false},
-		{"struct of an application's Ctx", "fiber", &custom{}, false},
 		{"field", "fiber", &held{c2}, false},
 		{"field beside a lock", "fiber", &lockedContext{c: c2}, false},
-		{"field of an interface's type", "fiber", anything{c3}, false},
+		{"field of an interface's type", "fiber", anything{c2}, false},
 		{"field deep inside", "fiber", &wrapped{inner: &scope{canceled}}, false},
 		{"slice", "fiber", []context.Context{background, rc}, false},
 		{"slice of anything", "fiber", []any{1, &anything{c2}}, false},
