@@ -204,11 +204,14 @@ func (v *verification) verify(ctx context.Context, token string, claims jwt.Clai
 		}
 		return v.key(ctx, t)
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, jwt.ErrTokenExpired) {
 		return classify(err)
 	}
 	if err := v.checkAudience(claims); err != nil {
-		return err
+		return err // a newer token would be for another audience, too
+	}
+	if err != nil {
+		return classify(err)
 	}
 	return v.checkClaims(token)
 }

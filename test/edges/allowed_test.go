@@ -109,5 +109,5 @@ var goroutines = map[string]string{
 	"middleware/auth.refresh":                 "KeySet.load calls the client and the logger by apart",
 	"middleware/auth.watch":                   "session.ring calls everything by apart",
 	"integrations/internal/fasthttpx.look":    "nothing of the application's is called",
-	"integrations/internal/fasthttpx.Upgrade": "the engine completes what it opens on a connection",
+	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }
