@@ -12,13 +12,13 @@ import (
 // pieces, between which others use the index: see [piece]. It is safe for
 // concurrent use.
 type Index[M any] struct {
-	mu    sync.RWMutex
-	ids   map[string]*Member[M]
-	rooms map[string]*room[M]
-	all   []*Member[M]
-	news  [audiences]news
-	few   limits
-	trail trail[M]
+	mu      sync.RWMutex
+	ids     map[string]*Member[M]
+	rooms   map[string]*room[M]
+	members []*Member[M]
+	pending [listeners]pendingEvents
+	limits  limits
+	tracker positionTracker[M]
 
 	// The collections that are under way. It is changed with mu held for reading
 	// and collecting held, and read with mu held for writing.
@@ -29,38 +29,38 @@ type Index[M any] struct {
 // A Member is embedded in what joins rooms. Its fields belong to the index. It is
 // added to one index, once.
 type Member[M any] struct {
-	value M
-	id    string
-	pos   int // in Index.all; -1 when it is leaving, and cannot join any more
-	seats []*seat[M]
-	byKey map[*room[M]]*seat[M] // the same as seats, once they are many
+	value       M
+	id          string
+	pos         int // in Index.all; -1 when it is leaving, and cannot join any more
+	memberships []*membership[M]
+	byRoom      map[*room[M]]*membership[M] // the same as seats, once they are many
 }
 
 // manySeats is the number of rooms beyond which a member looks its seats up in
 // a map.
-const manySeats = 8
+const manyRooms = 8
 
 type room[M any] struct {
-	name  string
-	seats []*seat[M]
+	name        string
+	memberships []*membership[M]
 }
 
 // A seat is the place of one member in one room.
-type seat[M any] struct {
-	room    *room[M]
-	member  *Member[M]
-	inRoom  int // index in room.seats
-	inOwner int // index in member.seats
-	pinned  bool
-	since   *string // the position of joining; see trail
+type membership[M any] struct {
+	room        *room[M]
+	member      *Member[M]
+	roomIndex   int // index in room.seats
+	memberIndex int // index in member.seats
+	pinned      bool
+	since       *string // the position of joining; see trail
 }
 
 // NewIndex returns an empty index.
 func NewIndex[M any]() *Index[M] {
 	return &Index[M]{
-		ids:   make(map[string]*Member[M]),
-		rooms: make(map[string]*room[M]),
-		few:   limits{fewNames, fewMembers},
+		ids:    make(map[string]*Member[M]),
+		rooms:  make(map[string]*room[M]),
+		limits: limits{fewNames, fewMembers},
 	}
 }
 
@@ -70,51 +70,51 @@ func NewIndex[M any]() *Index[M] {
 func (x *Index[M]) Add(m *Member[M], value M, id string, ready func() bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.add(m, value, id, ready)
+	x.addLocked(m, value, id, ready)
 }
 
 // add is Add with mu held. It reports whether m is a member now.
-func (x *Index[M]) add(m *Member[M], value M, id string, ready func() bool) bool {
+func (x *Index[M]) addLocked(m *Member[M], value M, id string, ready func() bool) bool {
 	if !ready() {
 		return false
 	}
-	m.value, m.id, m.pos = value, id, len(x.all)
+	m.value, m.id, m.pos = value, id, len(x.members)
 	x.ids[id] = m
-	x.all = append(x.all, m)
-	x.joined(id, id, x.rooms[id] == nil)
+	x.members = append(x.members, m)
+	x.noteJoinedLocked(id, id, x.rooms[id] == nil)
 	return true
 }
 
 // Remove takes m out of all rooms and of the index.
 func (x *Index[M]) Remove(m *Member[M]) {
-	p := begin(&x.mu)
-	defer p.end()
-	if x.here(m) {
-		x.remove(m, &p, func(*seat[M]) {})
+	p := lockPiece(&x.mu)
+	defer p.unlock()
+	if x.isMemberLocked(m) {
+		x.removeLocked(m, &p, func(*membership[M]) {})
 	}
 }
 
 // here reports whether m is a member that may join rooms.
-func (x *Index[M]) here(m *Member[M]) bool { return x.ids[m.id] == m && m.pos >= 0 }
+func (x *Index[M]) isMemberLocked(m *Member[M]) bool { return x.ids[m.id] == m && m.pos >= 0 }
 
 // remove takes a member out of its rooms and of the index. It calls f for each of its
 // seats before that is given up, and returns which rooms it was in before.
-func (x *Index[M]) remove(m *Member[M], p *piece, f func(*seat[M])) *past {
-	last := x.all[len(x.all)-1]
-	x.all[m.pos], last.pos = last, m.pos
-	x.all[len(x.all)-1] = nil
-	x.all = x.all[:len(x.all)-1]
+func (x *Index[M]) removeLocked(m *Member[M], p *piece, f func(*membership[M])) *pastStays {
+	last := x.members[len(x.members)-1]
+	x.members[m.pos], last.pos = last, m.pos
+	x.members[len(x.members)-1] = nil
+	x.members = x.members[:len(x.members)-1]
 	m.pos = -1
-	for ; len(m.seats) > 0; p.step() {
-		s := m.seats[len(m.seats)-1]
+	for ; len(m.memberships) > 0; p.step() {
+		s := m.memberships[len(m.memberships)-1]
 		f(s)
-		x.leave(s)
+		x.leaveRoomLocked(s)
 	}
-	m.seats, m.byKey = nil, nil
+	m.memberships, m.byRoom = nil, nil
 	delete(x.ids, m.id)
-	x.left(m.id, m.id, x.rooms[m.id] == nil)
-	was := x.trail.past[m]
-	delete(x.trail.past, m)
+	x.noteLeftLocked(m.id, m.id, x.rooms[m.id] == nil)
+	was := x.tracker.past[m]
+	delete(x.tracker.past, m)
 	return was
 }
 
@@ -126,21 +126,21 @@ func (x *Index[M]) Join(m *Member[M], names ...string) { x.join(m, names, false)
 func (x *Index[M]) Pin(m *Member[M], names ...string) { x.join(m, names, true) }
 
 func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
-	p := begin(&x.mu)
-	defer p.end()
+	p := lockPiece(&x.mu)
+	defer p.unlock()
 	for _, name := range names {
 		p.step()
-		if !x.here(m) {
+		if !x.isMemberLocked(m) {
 			return
 		}
-		if s := x.take(m, name, pin); s != nil {
-			s.since = x.trail.joined(m, s.room.name)
+		if s := x.joinRoomLocked(m, name, pin); s != nil {
+			s.since = x.tracker.joined(m, s.room.name)
 		}
 	}
 }
 
 // take gives m a seat in a room, and returns it if it is new.
-func (x *Index[M]) take(m *Member[M], name string, pin bool) *seat[M] {
+func (x *Index[M]) joinRoomLocked(m *Member[M], name string, pin bool) *membership[M] {
 	if name == m.id {
 		return nil
 	}
@@ -149,13 +149,13 @@ func (x *Index[M]) take(m *Member[M], name string, pin bool) *seat[M] {
 		r = &room[M]{name: strings.Clone(name)} // a framework may use its memory again
 		x.rooms[r.name] = r
 	}
-	if s := m.seat(r); s != nil {
+	if s := m.membership(r); s != nil {
 		s.pinned = s.pinned || pin
 		return nil
 	}
-	s := m.sit(r)
+	s := m.addMembership(r)
 	s.pinned = pin
-	x.joined(r.name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
+	x.noteJoinedLocked(r.name, m.id, len(r.memberships) == 1 && x.ids[name] == nil)
 	return s
 }
 
@@ -166,14 +166,14 @@ func (x *Index[M]) Leave(m *Member[M], names ...string) { x.leaveRooms(m, names,
 func (x *Index[M]) Unpin(m *Member[M], names ...string) { x.leaveRooms(m, names, true) }
 
 func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
-	p := begin(&x.mu)
-	defer p.end()
+	p := lockPiece(&x.mu)
+	defer p.unlock()
 	for _, name := range names {
 		p.step()
 		if r := x.rooms[name]; r != nil {
-			if s := m.seat(r); s != nil && (pinned || !s.pinned) {
-				x.trail.left(s)
-				x.leave(s)
+			if s := m.membership(r); s != nil && (pinned || !s.pinned) {
+				x.tracker.left(s)
+				x.leaveRoomLocked(s)
 			}
 		}
 	}
@@ -182,21 +182,21 @@ func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
 // Rooms returns the names of the rooms that m is in, its id first; nil if it
 // is not a member.
 func (x *Index[M]) Rooms(m *Member[M]) []string {
-	seats, ok := x.seatsOf(m)
+	memberships, ok := x.membershipsOf(m)
 	if !ok {
 		return nil
 	}
-	names := append(make([]string, 0, 1+len(seats)), m.id)
-	for _, s := range seats { // a seat's room and that room's name never change
+	names := append(make([]string, 0, 1+len(memberships)), m.id)
+	for _, s := range memberships { // a seat's room and that room's name never change
 		names = append(names, s.room.name)
 	}
 	return names
 }
 
-func (x *Index[M]) seatsOf(m *Member[M]) (seats []*seat[M], ok bool) {
+func (x *Index[M]) membershipsOf(m *Member[M]) (memberships []*membership[M], ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return slices.Clone(m.seats), x.ids[m.id] == m
+	return slices.Clone(m.memberships), x.ids[m.id] == m
 }
 
 // Member returns the member of that id.
@@ -214,8 +214,8 @@ func (x *Index[M]) Member(id string) (value M, ok bool) {
 // are. Rooms that come or go meanwhile may be missing. f must neither block nor
 // call the index.
 func (x *Index[M]) EachRoom(f func(name string)) {
-	p := begin(x.mu.RLocker())
-	defer p.end()
+	p := lockPiece(x.mu.RLocker())
+	defer p.unlock()
 	for name := range x.rooms { // which may change between two pieces
 		f(name)
 		p.step()
@@ -226,14 +226,14 @@ func (x *Index[M]) EachRoom(f func(name string)) {
 func (x *Index[M]) Len() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return len(x.all)
+	return len(x.members)
 }
 
-func (m *Member[M]) seat(r *room[M]) *seat[M] {
-	if m.byKey != nil {
-		return m.byKey[r]
+func (m *Member[M]) membership(r *room[M]) *membership[M] {
+	if m.byRoom != nil {
+		return m.byRoom[r]
 	}
-	for _, s := range m.seats {
+	for _, s := range m.memberships {
 		if s.room == r {
 			return s
 		}
@@ -241,39 +241,39 @@ func (m *Member[M]) seat(r *room[M]) *seat[M] {
 	return nil
 }
 
-func (m *Member[M]) sit(r *room[M]) *seat[M] {
-	s := &seat[M]{room: r, member: m, inRoom: len(r.seats), inOwner: len(m.seats)}
-	r.seats = append(r.seats, s)
-	m.seats = append(m.seats, s)
+func (m *Member[M]) addMembership(r *room[M]) *membership[M] {
+	s := &membership[M]{room: r, member: m, roomIndex: len(r.memberships), memberIndex: len(m.memberships)}
+	r.memberships = append(r.memberships, s)
+	m.memberships = append(m.memberships, s)
 	switch {
-	case m.byKey != nil:
-		m.byKey[r] = s
-	case len(m.seats) > manySeats:
-		m.byKey = make(map[*room[M]]*seat[M], 2*manySeats)
-		for _, s := range m.seats {
-			m.byKey[s.room] = s
+	case m.byRoom != nil:
+		m.byRoom[r] = s
+	case len(m.memberships) > manyRooms:
+		m.byRoom = make(map[*room[M]]*membership[M], 2*manyRooms)
+		for _, s := range m.memberships {
+			m.byRoom[s.room] = s
 		}
 	}
 	return s
 }
 
 // leave gives up a seat; the last one in each list moves into the gap.
-func (x *Index[M]) leave(s *seat[M]) {
+func (x *Index[M]) leaveRoomLocked(s *membership[M]) {
 	r, m := s.room, s.member
 	for _, c := range x.collections {
 		c.left(r, m)
 	}
-	last := r.seats[len(r.seats)-1]
-	r.seats[s.inRoom], last.inRoom = last, s.inRoom
-	r.seats[len(r.seats)-1] = nil
-	r.seats = r.seats[:len(r.seats)-1]
-	if len(r.seats) == 0 {
+	last := r.memberships[len(r.memberships)-1]
+	r.memberships[s.roomIndex], last.roomIndex = last, s.roomIndex
+	r.memberships[len(r.memberships)-1] = nil
+	r.memberships = r.memberships[:len(r.memberships)-1]
+	if len(r.memberships) == 0 {
 		delete(x.rooms, r.name)
 	}
-	x.left(r.name, m.id, len(r.seats) == 0 && x.ids[r.name] == nil)
-	last = m.seats[len(m.seats)-1]
-	m.seats[s.inOwner], last.inOwner = last, s.inOwner
-	m.seats[len(m.seats)-1] = nil
-	m.seats = m.seats[:len(m.seats)-1]
-	delete(m.byKey, r)
+	x.noteLeftLocked(r.name, m.id, len(r.memberships) == 0 && x.ids[r.name] == nil)
+	last = m.memberships[len(m.memberships)-1]
+	m.memberships[s.memberIndex], last.memberIndex = last, s.memberIndex
+	m.memberships[len(m.memberships)-1] = nil
+	m.memberships = m.memberships[:len(m.memberships)-1]
+	delete(m.byRoom, r)
 }

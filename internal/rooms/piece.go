@@ -13,7 +13,7 @@ type piece struct {
 }
 
 // begin takes the lock.
-func begin(l sync.Locker) piece {
+func lockPiece(l sync.Locker) piece {
 	l.Lock()
 	return piece{l, pieceSize}
 }
@@ -29,4 +29,4 @@ func (p *piece) step() {
 }
 
 // end gives the lock up.
-func (p *piece) end() { p.lock.Unlock() }
+func (p *piece) unlock() { p.lock.Unlock() }

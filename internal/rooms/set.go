@@ -39,7 +39,7 @@ func (x *Index[M]) Each(t Target, f func(M)) {
 // each is Each for members. If at is a position, the index gets there at the moment
 // when it is decided who is selected, or when that begins.
 func (x *Index[M]) each(at string, t Target, f func(*Member[M])) {
-	if max(len(t.Rooms), len(t.Except)) <= x.few.names && x.eachOfFew(at, t, f) {
+	if max(len(t.Rooms), len(t.Except)) <= x.limits.names && x.eachOfFew(at, t, f) {
 		return
 	}
 	var except map[*Member[M]]struct{}
@@ -53,12 +53,12 @@ func (x *Index[M]) each(at string, t Target, f func(*Member[M])) {
 	}
 	switch len(t.Rooms) {
 	case 0:
-		for _, m := range x.everybody(at) {
+		for _, m := range x.allMembers(at) {
 			visit(m)
 		}
 	case 1:
-		seats, m := x.inRoom(at, t.Rooms[0])
-		for _, s := range seats {
+		memberships, m := x.membersOf(at, t.Rooms[0])
+		for _, s := range memberships {
 			visit(s.member) // which never changes
 		}
 		if m != nil {
@@ -78,21 +78,21 @@ func (x *Index[M]) List(t Target) []M {
 	return list
 }
 
-func (x *Index[M]) everybody(at string) []*Member[M] {
+func (x *Index[M]) allMembers(at string) []*Member[M] {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	x.trail.advance(at)
-	return slices.Clone(x.all)
+	x.tracker.advance(at)
+	return slices.Clone(x.members)
 }
 
 // inRoom returns who is in a room: the seats there, and the member whose id it is.
 // No member is both.
-func (x *Index[M]) inRoom(at, name string) ([]*seat[M], *Member[M]) {
+func (x *Index[M]) membersOf(at, name string) ([]*membership[M], *Member[M]) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	x.trail.advance(at)
+	x.tracker.advance(at)
 	if r := x.rooms[name]; r != nil {
-		return slices.Clone(r.seats), x.ids[name]
+		return slices.Clone(r.memberships), x.ids[name]
 	}
 	return nil, x.ids[name]
 }
@@ -103,29 +103,29 @@ func (x *Index[M]) eachOfFew(at string, t Target, f func(*Member[M])) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	if len(t.Rooms) == 0 {
-		if len(x.all) > x.few.members {
+		if len(x.members) > x.limits.members {
 			return false
 		}
-		x.trail.advance(at)
-		except := x.resolve(t.Except)
-		for _, m := range x.all {
+		x.tracker.advance(at)
+		except := x.resolveLocked(t.Except)
+		for _, m := range x.members {
 			if !except.has(m) {
 				f(m)
 			}
 		}
 		return true
 	}
-	in, except := x.resolve(t.Rooms), x.resolve(t.Except)
-	if in.seats() > x.few.members {
+	in, except := x.resolveLocked(t.Rooms), x.resolveLocked(t.Except)
+	if in.size() > x.limits.members {
 		return false
 	}
-	x.trail.advance(at)
+	x.tracker.advance(at)
 	// A member in several of the rooms must be visited once: skip it where it
 	// is in one that came before.
-	var before places[M]
+	var before resolved[M]
 	for i, r := range in.rooms {
 		before.rooms = in.rooms[:i]
-		for _, s := range r.seats {
+		for _, s := range r.memberships {
 			if !before.has(s.member) && !except.has(s.member) {
 				f(s.member)
 			}
@@ -142,12 +142,12 @@ func (x *Index[M]) eachOfFew(at string, t Target, f func(*Member[M])) bool {
 }
 
 // places are what few room names stand for: rooms, and members by their ids.
-type places[M any] struct {
+type resolved[M any] struct {
 	rooms   []*room[M]
 	members []*Member[M]
 }
 
-func (x *Index[M]) resolve(names []string) (p places[M]) {
+func (x *Index[M]) resolveLocked(names []string) (p resolved[M]) {
 	for _, name := range names {
 		if r := x.rooms[name]; r != nil {
 			p.rooms = append(p.rooms, r)
@@ -160,20 +160,20 @@ func (x *Index[M]) resolve(names []string) (p places[M]) {
 }
 
 // seats returns how many seats the rooms have.
-func (p places[M]) seats() int {
+func (p resolved[M]) size() int {
 	n := 0
 	for _, r := range p.rooms {
-		n += len(r.seats)
+		n += len(r.memberships)
 	}
 	return n
 }
 
-func (p places[M]) has(m *Member[M]) bool {
+func (p resolved[M]) has(m *Member[M]) bool {
 	if slices.Contains(p.members, m) {
 		return true
 	}
 	for _, r := range p.rooms {
-		if m.seat(r) != nil {
+		if m.membership(r) != nil {
 			return true
 		}
 	}
@@ -202,9 +202,9 @@ func (x *Index[M]) collect(at string, names []string) map[*Member[M]]struct{} {
 	for _, name := range names {
 		c.names[name] = struct{}{} // each once, however often it is named
 	}
-	p := begin(x.mu.RLocker())
-	defer p.end()
-	x.trail.advance(at)
+	p := lockPiece(x.mu.RLocker())
+	defer p.unlock()
+	x.tracker.advance(at)
 	x.beginCollection(c)
 	defer x.endCollection(c)
 	for name := range c.names {
@@ -218,8 +218,8 @@ func (x *Index[M]) collect(at string, names []string) map[*Member[M]]struct{} {
 		}
 		// From the last seat to the first: when a seat is given up, the last one
 		// takes its place, so nobody who stays is missed.
-		for i := len(r.seats); i > 0; i = min(i-1, len(r.seats)) {
-			c.members[r.seats[i-1].member] = struct{}{}
+		for i := len(r.memberships); i > 0; i = min(i-1, len(r.memberships)) {
+			c.members[r.memberships[i-1].member] = struct{}{}
 			p.step()
 		}
 	}

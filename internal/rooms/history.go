@@ -17,10 +17,10 @@ type Stay struct {
 // A trail notes at which positions members join and leave, for indexes that
 // [Index.Start] was called of. A position is that of the last thing that all members
 // were told in order. The trail is guarded by the index's mu.
-type trail[M any] struct {
+type positionTracker[M any] struct {
 	position position
-	now      *string // the position, for those who joined or left there; nil if nobody did
-	past     map[*Member[M]]*past
+	shared   *string // the position, for those who joined or left there; nil if nobody did
+	past     map[*Member[M]]*pastStays
 	change   *change[M] // that is under way; nil if there is none
 }
 
@@ -43,29 +43,29 @@ func (p *position) set(at string) {
 }
 
 // here returns the position, nil without [Index.Start].
-func (t *trail[M]) here() *string {
+func (t *positionTracker[M]) current() *string {
 	if t.past == nil {
 		return nil
 	}
-	if at := t.position.get(); t.now == nil || *t.now != at {
-		t.now = &at
+	if at := t.position.get(); t.shared == nil || *t.shared != at {
+		t.shared = &at
 	}
-	return t.now
+	return t.shared
 }
 
 // A past is where a member was before.
-type past struct {
+type pastStays struct {
 	stays    []Stay
 	complete string // where the stays begin to be complete; "" for always
 }
 
 // maxPast is how many stays in rooms that a member has left are known, at least: it
 // may join and leave as often as it likes.
-const maxPast = 32
+const maxPastStays = 32
 
 // joined returns the position of a member that joins.
-func (t *trail[M]) joined(m *Member[M], room string) *string {
-	at := t.here()
+func (t *positionTracker[M]) joined(m *Member[M], room string) *string {
+	at := t.current()
 	if at == nil {
 		return nil
 	}
@@ -82,28 +82,28 @@ func (t *trail[M]) joined(m *Member[M], room string) *string {
 }
 
 // left notes that a member leaves.
-func (t *trail[M]) left(s *seat[M]) {
-	at := t.here()
+func (t *positionTracker[M]) left(s *membership[M]) {
+	at := t.current()
 	if at == nil || s.since == nil || *s.since == *at {
 		return // nothing came while it was there
 	}
 	p := t.past[s.member]
 	if p == nil {
-		p = new(past)
+		p = new(pastStays)
 		t.past[s.member] = p
 	}
 	p.add(Stay{Room: s.room.name, From: *s.since, To: *at})
 }
 
-func (p *past) add(s Stay) {
+func (p *pastStays) add(s Stay) {
 	p.trim()
 	p.stays = append(p.stays, s)
 }
 
 // trim forgets the oldest stays if they are too many.
-func (p *past) trim() {
-	if len(p.stays) >= 2*maxPast { // in the order in which they ended
-		n := len(p.stays) - maxPast
+func (p *pastStays) trim() {
+	if len(p.stays) >= 2*maxPastStays { // in the order in which they ended
+		n := len(p.stays) - maxPastStays
 		p.complete = p.stays[n-1].To
 		p.stays = slices.Delete(p.stays, 0, n)
 	}
@@ -111,11 +111,11 @@ func (p *past) trim() {
 
 // Start has the index note positions, from this one on. Members that are there
 // already have none.
-func (x *Index[M]) Start(at string) {
+func (x *Index[M]) TrackPositions(at string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.trail.past = make(map[*Member[M]]*past)
-	x.trail.position.set(at)
+	x.tracker.past = make(map[*Member[M]]*pastStays)
+	x.tracker.position.set(at)
 }
 
 // EachAt is [Index.Each] for what has a position, unless that is "". Calls of EachAt,
@@ -130,10 +130,10 @@ func (x *Index[M]) EachAt(at string, t Target, f func(M)) {
 func (x *Index[M]) PassEmpty(at string) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if len(x.all) > 0 {
+	if len(x.members) > 0 {
 		return false
 	}
-	x.trail.advance(at)
+	x.tracker.advance(at)
 	return true
 }
 
@@ -182,7 +182,7 @@ func (x *Index[M]) changeEach(at string, t Target, f func(*Member[M])) {
 	x.setTodo(todo)
 	for _, m := range members {
 		f(m)
-		x.done(m)
+		x.changed(m)
 	}
 }
 
@@ -191,34 +191,34 @@ func (x *Index[M]) changeEach(at string, t Target, f func(*Member[M])) {
 func (x *Index[M]) beginChange(at string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.trail.past == nil {
+	if x.tracker.past == nil {
 		return false
 	}
-	x.trail.change = &change[M]{before: x.trail.position.get()}
-	x.trail.advance(at)
+	x.tracker.change = &change[M]{before: x.tracker.position.get()}
+	x.tracker.advance(at)
 	return true
 }
 
 func (x *Index[M]) setTodo(todo map[*Member[M]]struct{}) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.trail.change.known, x.trail.change.todo = true, todo
+	x.tracker.change.known, x.tracker.change.todo = true, todo
 }
 
-func (x *Index[M]) done(m *Member[M]) {
+func (x *Index[M]) changed(m *Member[M]) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(x.trail.change.todo, m)
+	delete(x.tracker.change.todo, m)
 }
 
 func (x *Index[M]) endChange() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.trail.change = nil
+	x.tracker.change = nil
 }
 
 // leaves returns the position of a member that leaves the index.
-func (t *trail[M]) leaves(m *Member[M]) string {
+func (t *positionTracker[M]) leavePosition(m *Member[M]) string {
 	if c := t.change; c != nil {
 		if _, todo := c.todo[m]; todo || !c.known {
 			return c.before
@@ -227,7 +227,7 @@ func (t *trail[M]) leaves(m *Member[M]) string {
 	return t.position.get()
 }
 
-func (t *trail[M]) advance(at string) {
+func (t *positionTracker[M]) advance(at string) {
 	if at != "" && t.past != nil {
 		t.position.set(at)
 	}
@@ -235,20 +235,20 @@ func (t *trail[M]) advance(at string) {
 
 // Position returns the position that has been reached, "" without [Index.Start]. It may
 // be called by the functions that the index calls.
-func (x *Index[M]) Position() string { return x.trail.position.get() }
+func (x *Index[M]) Position() string { return x.tracker.position.get() }
 
 // A Visit is what is known of the time that a member was there.
-type Visit struct {
+type History struct {
 	Stays    []Stay // but for its own room; those that it has left before come last, in that order
 	Complete string // where Stays begin to be complete; "" for always
 	Left     string // the position of leaving; what was done later may have been done to it, or not
 }
 
 // AddAgain is [Index.Add] for a member with stays that another one had.
-func (x *Index[M]) AddAgain(m *Member[M], value M, id string, v Visit, ready func() bool) {
-	p := begin(&x.mu)
-	defer p.end()
-	if !x.add(m, value, id, ready) {
+func (x *Index[M]) Restore(m *Member[M], value M, id string, v History, ready func() bool) {
+	p := lockPiece(&x.mu)
+	defer p.unlock()
+	if !x.addLocked(m, value, id, ready) {
 		return
 	}
 	i := slices.IndexFunc(v.Stays, func(s Stay) bool { return s.To != "" })
@@ -256,15 +256,15 @@ func (x *Index[M]) AddAgain(m *Member[M], value M, id string, v Visit, ready fun
 		i = len(v.Stays)
 	}
 	if i < len(v.Stays) || v.Complete != "" {
-		was := &past{slices.Clone(v.Stays[i:]), v.Complete}
+		was := &pastStays{slices.Clone(v.Stays[i:]), v.Complete}
 		was.trim()
-		x.trail.past[m] = was
+		x.tracker.past[m] = was
 	}
 	for _, stay := range v.Stays {
 		if stay.To != "" {
 			continue
 		}
-		if s := x.take(m, stay.Room, stay.Pinned); s != nil {
+		if s := x.joinRoomLocked(m, stay.Room, stay.Pinned); s != nil {
 			from := stay.From
 			s.since = &from
 		}
@@ -274,14 +274,14 @@ func (x *Index[M]) AddAgain(m *Member[M], value M, id string, v Visit, ready fun
 
 // RemoveVisit is [Index.Remove] for an index with positions, and returns what the
 // member's visit was. It is the zero Visit if it was not a member.
-func (x *Index[M]) RemoveVisit(m *Member[M]) (v Visit) {
-	p := begin(&x.mu)
-	defer p.end()
-	if !x.here(m) {
+func (x *Index[M]) RemoveWithHistory(m *Member[M]) (v History) {
+	p := lockPiece(&x.mu)
+	defer p.unlock()
+	if !x.isMemberLocked(m) {
 		return v
 	}
-	v.Left = x.trail.leaves(m)
-	was := x.remove(m, &p, func(s *seat[M]) {
+	v.Left = x.tracker.leavePosition(m)
+	was := x.removeLocked(m, &p, func(s *membership[M]) {
 		v.Stays = append(v.Stays, Stay{Room: s.room.name, From: *s.since, Pinned: s.pinned})
 	})
 	slices.Reverse(v.Stays) // in the order in which it has joined

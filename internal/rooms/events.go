@@ -29,14 +29,14 @@ func (k Kind) opposite() Kind { return Created + Deleted - k }
 
 // An Audience is somebody who is told of events. One that is slow does not hold
 // up the other.
-type Audience uint8
+type Listener uint8
 
 // The audiences.
 const (
-	Cluster  Audience = iota // the adapter that subscribes to rooms
+	Cluster  Listener = iota // the adapter that subscribes to rooms
 	Handlers                 // the application's functions
 
-	audiences
+	listeners
 )
 
 // manyEvents is how many events may wait before those that undo each other are
@@ -50,46 +50,46 @@ const manyEvents = 1024
 // an event and the one that undoes it are both left out. So no more events wait
 // than it takes to get from the rooms that the audience knows to those that there
 // are.
-type news struct {
-	watched atomic.Bool // set under mu; whoever joins or leaves is not to lock twice if nobody listens
-	telling bool
-	events  []Event
-	where   map[place]int // the events by their places, when there are many
-	gone    int           // how many of events are zero, because they were left out
+type pendingEvents struct {
+	enabled    atomic.Bool // set under mu; whoever joins or leaves is not to lock twice if nobody listens
+	delivering bool
+	events     []Event
+	indexOf    map[eventKey]int // the events by their places, when there are many
+	removed    int              // how many of events are zero, because they were left out
 }
 
 // A place is what events undo each other at: a room, or a member in a room.
-type place struct{ room, member string }
+type eventKey struct{ room, member string }
 
-func (n *news) add(e Event) {
-	if n.where == nil && len(n.events) < manyEvents {
+func (n *pendingEvents) add(e Event) {
+	if n.indexOf == nil && len(n.events) < manyEvents {
 		n.events = append(n.events, e)
 		return
 	}
-	if n.where == nil || n.gone > len(n.events)/2 {
+	if n.indexOf == nil || n.removed > len(n.events)/2 {
 		n.compact()
 	}
 	n.addOrUndo(e)
 }
 
 // addOrUndo leaves out e and the event that it undoes, if that one waits.
-func (n *news) addOrUndo(e Event) {
-	at := place{e.Room, e.Member}
-	i, waits := n.where[at]
+func (n *pendingEvents) addOrUndo(e Event) {
+	at := eventKey{e.Room, e.Member}
+	i, waits := n.indexOf[at]
 	if waits && n.events[i].Kind == e.Kind.opposite() {
 		n.events[i] = Event{}
-		n.gone++
-		delete(n.where, at)
+		n.removed++
+		delete(n.indexOf, at)
 		return
 	}
-	n.where[at] = len(n.events)
+	n.indexOf[at] = len(n.events)
 	n.events = append(n.events, e)
 }
 
 // compact begins anew with the events that wait.
-func (n *news) compact() {
+func (n *pendingEvents) compact() {
 	events := n.take()
-	n.where = make(map[place]int, len(events))
+	n.indexOf = make(map[eventKey]int, len(events))
 	for _, e := range events {
 		if e.Kind != 0 {
 			n.addOrUndo(e)
@@ -98,16 +98,16 @@ func (n *news) compact() {
 }
 
 // take empties news. Events that are zero were left out.
-func (n *news) take() []Event {
+func (n *pendingEvents) take() []Event {
 	events := n.events
-	n.events, n.where, n.gone = nil, nil, 0
+	n.events, n.indexOf, n.removed = nil, nil, 0
 	return events
 }
 
-func (x *Index[M]) joined(room, member string, first bool) {
-	for i := range x.news {
-		n := &x.news[i]
-		if !n.watched.Load() {
+func (x *Index[M]) noteJoinedLocked(room, member string, first bool) {
+	for i := range x.pending {
+		n := &x.pending[i]
+		if !n.enabled.Load() {
 			continue
 		}
 		if first {
@@ -117,10 +117,10 @@ func (x *Index[M]) joined(room, member string, first bool) {
 	}
 }
 
-func (x *Index[M]) left(room, member string, last bool) {
-	for i := range x.news {
-		n := &x.news[i]
-		if !n.watched.Load() {
+func (x *Index[M]) noteLeftLocked(room, member string, last bool) {
+	for i := range x.pending {
+		n := &x.pending[i]
+		if !n.enabled.Load() {
 			continue
 		}
 		n.add(Event{Left, room, member})
@@ -131,36 +131,36 @@ func (x *Index[M]) left(room, member string, last bool) {
 }
 
 // Watch has the index note events from now on, for [Index.Tell].
-func (x *Index[M]) Watch(a Audience) {
+func (x *Index[M]) Watch(a Listener) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.news[a].watched.Store(true)
+	x.pending[a].enabled.Store(true)
 }
 
 // Tell calls f for every event that was noted and that the audience was not told
 // yet, in order. If another goroutine is telling already, it tells these, too. f
 // may call the index. If it panics or ends the goroutine, the next call of Tell
 // tells the rest.
-func (x *Index[M]) Tell(a Audience, f func(Event)) {
-	n := &x.news[a]
-	if !n.watched.Load() {
+func (x *Index[M]) Deliver(a Listener, f func(Event)) {
+	n := &x.pending[a]
+	if !n.enabled.Load() {
 		return
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if n.telling {
+	if n.delivering {
 		return
 	}
-	n.telling = true
-	defer func() { n.telling = false }()
-	for len(n.events) > n.gone {
-		x.tell(n, n.take(), f)
+	n.delivering = true
+	defer func() { n.delivering = false }()
+	for len(n.events) > n.removed {
+		x.deliverUnlocked(n, n.take(), f)
 	}
 	n.take()
 }
 
 // tell calls f for events, without mu, which the caller has and gets back.
-func (x *Index[M]) tell(n *news, events []Event, f func(Event)) {
+func (x *Index[M]) deliverUnlocked(n *pendingEvents, events []Event, f func(Event)) {
 	told := 0
 	x.mu.Unlock()
 	defer func() {
@@ -178,12 +178,12 @@ func (x *Index[M]) tell(n *news, events []Event, f func(Event)) {
 }
 
 // putBack takes events that were not told before those that were noted meanwhile.
-func (n *news) putBack(events []Event) {
+func (n *pendingEvents) putBack(events []Event) {
 	n.events = append(slices.Clip(events), n.events...)
-	n.where, n.gone = nil, 0
+	n.indexOf, n.removed = nil, 0
 	for _, e := range n.events {
 		if e.Kind == 0 {
-			n.gone++
+			n.removed++
 		}
 	}
 }
