@@ -39,7 +39,7 @@ type Limits struct {
 func (l Limits) full(tasks, bytes int) bool { return tasks >= l.Tasks || bytes >= l.Bytes }
 
 // keep is the largest list whose memory an idle queue holds on to.
-const keep = 4
+const maxIdleTasks = 4
 
 // A Source is where the tasks of a queue come from, as far as it can be slowed
 // down: see [Queue.PushWait]. Its methods are called without a lock held.
@@ -70,7 +70,7 @@ type Queue[T Task] struct {
 	late    int           // likewise: so many tasks had their turn meanwhile
 	ahead   int           // bytes beyond the limits, which source wants to have back
 	source  Source        // set with ahead
-	space   chan struct{} // closed when a waiting Push should look again; nil if none waits
+	changed chan struct{} // closed when a waiting Push should look again; nil if none waits
 }
 
 // Push adds a task, whatever waits already. It reports whether nobody runs the
@@ -79,7 +79,7 @@ type Queue[T Task] struct {
 func (q *Queue[T]) Push(t T) (idle bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.push(t)
+	return q.pushLocked(t)
 }
 
 // Offer is like [Queue.Push], but adds nothing, and returns [ErrFull], while the
@@ -90,10 +90,10 @@ func (q *Queue[T]) Offer(t T, l Limits) (idle bool, err error) {
 	switch {
 	case q.closed:
 		return false, ErrClosed
-	case q.full(l):
+	case q.fullLocked(l):
 		return false, ErrFull
 	default:
-		return q.add(t), nil
+		return q.addLocked(t), nil
 	}
 }
 
@@ -102,16 +102,16 @@ func (q *Queue[T]) Offer(t T, l Limits) (idle bool, err error) {
 // taken out, and after [Queue.Wake].
 func (q *Queue[T]) PushWait(t T, l Limits, from Source) (idle bool, err error) {
 	q.mu.Lock()
-	if !q.full(l) || q.closed { // almost always
+	if !q.fullLocked(l) || q.closed { // almost always
 		defer q.mu.Unlock()
-		return q.push(t)
+		return q.pushLocked(t)
 	}
 	var held, admitted bool
-	for !admitted && q.full(l) && !q.closed {
-		if q.space == nil {
-			q.space = make(chan struct{})
+	for !admitted && q.fullLocked(l) && !q.closed {
+		if q.changed == nil {
+			q.changed = make(chan struct{})
 		}
-		space := q.space
+		space := q.changed
 		q.mu.Unlock()
 		if admitted = from.ReadAhead(t.Size()); !admitted {
 			if !held {
@@ -122,7 +122,7 @@ func (q *Queue[T]) PushWait(t T, l Limits, from Source) (idle bool, err error) {
 		}
 		q.mu.Lock()
 	}
-	idle, err = q.push(t)
+	idle, err = q.pushLocked(t)
 	if err == nil && admitted {
 		q.ahead, q.source = q.ahead+t.Size(), from
 	}
@@ -137,20 +137,20 @@ func (q *Queue[T]) PushWait(t T, l Limits, from Source) (idle bool, err error) {
 }
 
 // push is Push with mu held.
-func (q *Queue[T]) push(t T) (idle bool, err error) {
+func (q *Queue[T]) pushLocked(t T) (idle bool, err error) {
 	if q.closed {
 		return false, ErrClosed
 	}
-	return q.add(t), nil
+	return q.addLocked(t), nil
 }
 
-func (q *Queue[T]) full(l Limits) bool { return l.full(len(q.tasks)-q.head, q.bytes) }
+func (q *Queue[T]) fullLocked(l Limits) bool { return l.full(len(q.tasks)-q.head, q.bytes) }
 
 // Wake has a [Queue.PushWait] that waits ask its source again.
 func (q *Queue[T]) Wake() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.signal()
+	q.signalLocked()
 }
 
 // Close adds the last task; with drop, those that have not begun are dropped.
@@ -168,9 +168,9 @@ func (q *Queue[T]) Close(last T, drop bool) (idle bool) {
 		clear(q.tasks)
 		q.tasks, q.head, q.bytes = q.tasks[:0], 0, 0
 	}
-	idle = q.add(last)
+	idle = q.addLocked(last)
 	q.closed = true
-	q.signal()
+	q.signalLocked()
 	q.mu.Unlock()
 	if ahead > 0 {
 		to.Handled(ahead)
@@ -179,7 +179,7 @@ func (q *Queue[T]) Close(last T, drop bool) (idle bool) {
 }
 
 // add reports whether it makes the queue run.
-func (q *Queue[T]) add(t T) bool {
+func (q *Queue[T]) addLocked(t T) bool {
 	if q.head > 0 && len(q.tasks) == cap(q.tasks) {
 		n := copy(q.tasks, q.tasks[q.head:])
 		clear(q.tasks[n:])
@@ -192,10 +192,10 @@ func (q *Queue[T]) add(t T) bool {
 	return idle
 }
 
-func (q *Queue[T]) signal() {
-	if q.space != nil {
-		close(q.space)
-		q.space = nil
+func (q *Queue[T]) signalLocked() {
+	if q.changed != nil {
+		close(q.changed)
+		q.changed = nil
 	}
 }
 
@@ -239,7 +239,7 @@ func (q *Queue[T]) next() (t T, ok bool) {
 	if len(q.tasks) == q.head {
 		q.running = false
 		q.tasks, q.head = q.tasks[:0], 0
-		if cap(q.tasks) > keep {
+		if cap(q.tasks) > maxIdleTasks {
 			q.tasks = nil
 		}
 		q.mu.Unlock()
@@ -250,7 +250,7 @@ func (q *Queue[T]) next() (t T, ok bool) {
 	q.bytes -= t.Size()
 	back, to := min(q.ahead, t.Size()), q.source
 	q.ahead -= back
-	q.signal()
+	q.signalLocked()
 	q.mu.Unlock()
 	if back > 0 {
 		to.Handled(back)
