@@ -27,27 +27,27 @@ type member struct {
 	name      string
 	node      Node
 	ctx       context.Context //nolint:containedctx // ends when the member leaves
-	leave     context.CancelFunc
-	calls     sync.WaitGroup // of node.Receive; Add is called with mu held
+	cancel    context.CancelFunc
+	receiving sync.WaitGroup // of node.Receive; Add is called with mu held
 
 	mu     sync.Mutex
 	closed bool
 
-	telling sync.Mutex
-	outbox  []errand // of nobody yet
-	busy    bool     // somebody runs errands
+	queueMu    sync.Mutex
+	queue      []delivery // of nobody yet
+	delivering bool       // somebody runs errands
 }
 
 // An errand is something to be done for every other member.
-type errand struct {
-	do   func(o *member)
-	done func()
+type delivery struct {
+	deliver func(o *member)
+	done    func()
 }
 
 // Join implements [Cluster].
 func (c *Memory) Join(namespace string, node Node) Adapter {
 	m := &member{cluster: c, namespace: namespace, name: rand.Text(), node: node}
-	m.ctx, m.leave = context.WithCancel(context.Background())
+	m.ctx, m.cancel = context.WithCancel(context.Background())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.namespaces[namespace] = append(slices.Clone(c.namespaces[namespace]), m)
@@ -63,42 +63,42 @@ func (m *member) others() []*member {
 // tell runs an errand after those of before. What comes while another call runs
 // errands is left to that one, so everybody hears everything in the same order and
 // a node that publishes in Receive does not wait for itself.
-func (m *member) tell(e errand) {
-	m.telling.Lock()
-	defer m.telling.Unlock()
-	m.outbox = append(m.outbox, e)
-	if m.busy {
+func (m *member) deliver(e delivery) {
+	m.queueMu.Lock()
+	defer m.queueMu.Unlock()
+	m.queue = append(m.queue, e)
+	if m.delivering {
 		return
 	}
-	m.busy = true
-	defer func() { m.busy = false }()
-	for len(m.outbox) > 0 {
-		next := m.outbox[0]
-		m.outbox = m.outbox[1:]
-		m.run(next)
+	m.delivering = true
+	defer func() { m.delivering = false }()
+	for len(m.queue) > 0 {
+		next := m.queue[0]
+		m.queue = m.queue[1:]
+		m.runUnlocked(next)
 	}
-	m.outbox = nil
+	m.queue = nil
 }
 
 // run runs an errand for all members, also for those behind one that fails. It is
 // called with telling held, which it gives up meanwhile.
-func (m *member) run(e errand) {
-	m.telling.Unlock()
-	defer m.telling.Lock()
+func (m *member) runUnlocked(e delivery) {
+	m.queueMu.Unlock()
+	defer m.queueMu.Lock()
 	defer e.done()
 	others := m.others()
 	rescue.Each(len(others), func(i int) error {
-		e.do(others[i])
+		e.deliver(others[i])
 		return nil
 	}, func(int, error) {}) // a server of ours logs its failures itself
 }
 
 // enter reports whether the member is still there. If so, calls.Done must follow.
-func (m *member) enter() bool {
+func (m *member) beginReceive() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.closed {
-		m.calls.Add(1)
+		m.receiving.Add(1)
 	}
 	return !m.closed
 }
@@ -108,10 +108,10 @@ func (m *member) Publish(msg *Message) error {
 	if m.ctx.Err() != nil {
 		return ErrClosed
 	}
-	m.tell(errand{
-		do: func(o *member) {
-			if o.enter() {
-				defer o.calls.Done()
+	m.deliver(delivery{
+		deliver: func(o *member) {
+			if o.beginReceive() {
+				defer o.receiving.Done()
 				o.node.Receive(msg)
 			}
 		},
@@ -126,22 +126,22 @@ func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) erro
 	if m.ctx.Err() != nil {
 		return ErrClosed
 	}
-	wanted, cancel := context.WithCancel(ctx)
+	askCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // it says when the member leaves
-	q := &question{asker: m, ctx: wanted, reply: reply}
-	defer q.forget()
-	q.missing.Add(1)                                                            // until all have been asked
-	m.tell(errand{do: func(o *member) { q.put(o, msg) }, done: q.missing.Done}) //nolint:contextcheck // the question has it
-	all := make(chan struct{})
+	r := &request{from: m, ctx: askCtx, reply: reply}
+	defer r.stop()
+	r.pending.Add(1)                                                                       // until all have been asked
+	m.deliver(delivery{deliver: func(o *member) { r.send(o, msg) }, done: r.pending.Done}) //nolint:contextcheck // the question has it
+	answered := make(chan struct{})
 	go func() { // ends when those who were asked have answered or left
-		q.missing.Wait()
-		close(all)
+		r.pending.Wait()
+		close(answered)
 	}()
 	select {
-	case <-all:
+	case <-answered:
 		return nil
-	case <-wanted.Done():
+	case <-askCtx.Done():
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -150,43 +150,43 @@ func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) erro
 }
 
 // A question is a call of Ask.
-type question struct {
-	asker   *member
+type request struct {
+	from    *member
 	ctx     context.Context //nolint:containedctx // ends when nobody wants answers any more
-	missing sync.WaitGroup
+	pending sync.WaitGroup
 
 	mu    sync.Mutex
 	reply func(*Reply) // nil when nobody wants answers any more
 }
 
 // put has a member answer. One that leaves is not waited for.
-func (q *question) put(o *member, msg *Message) {
+func (q *request) send(o *member, msg *Message) {
 	if o.ctx.Err() != nil {
 		return
 	}
-	q.missing.Add(1)
-	answered := sync.OnceFunc(q.missing.Done)
+	q.pending.Add(1)
+	answered := sync.OnceFunc(q.pending.Done)
 	ctx, cancel := context.WithCancel(q.ctx)
-	stay := context.AfterFunc(o.ctx, func() {
+	stopWaiting := context.AfterFunc(o.ctx, func() {
 		cancel()
 		answered()
 	})
 	go func() { // ends with the answer, and the context asks for that
 		defer answered()
 		defer cancel()
-		defer stay()
+		defer stopWaiting()
 		_ = rescue.Call(func() error { // a server of ours logs its failures itself
-			o.node.Answer(ctx, msg, func(r *Reply) { q.take(o, r) })
+			o.node.Answer(ctx, msg, func(r *Reply) { q.receive(o, r) })
 			return nil
 		})
 	}()
 }
 
 // take hands over a reply, one at a time: the lock is for nothing else.
-func (q *question) take(from *member, r *Reply) {
+func (q *request) receive(from *member, r *Reply) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.reply == nil || q.asker.ctx.Err() != nil {
+	if q.reply == nil || q.from.ctx.Err() != nil {
 		return
 	}
 	c := *r
@@ -198,7 +198,7 @@ func (q *question) take(from *member, r *Reply) {
 }
 
 // forget has no reply be called any more, and waits for one that is.
-func (q *question) forget() {
+func (q *request) stop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.reply = nil
@@ -209,7 +209,7 @@ func (m *member) Close() error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
-	m.leave()
+	m.cancel()
 	c := m.cluster
 	c.mu.Lock()
 	c.namespaces[m.namespace] = slices.DeleteFunc(slices.Clone(c.namespaces[m.namespace]), func(o *member) bool { return o == m })
@@ -217,6 +217,6 @@ func (m *member) Close() error {
 		delete(c.namespaces, m.namespace)
 	}
 	c.mu.Unlock()
-	m.calls.Wait()
+	m.receiving.Wait()
 	return nil
 }

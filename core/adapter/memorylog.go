@@ -46,14 +46,14 @@ type MemoryLog struct {
 	opts   MemoryLogOptions
 	prefix string // of all its offsets: those of another log are unknown
 
-	mu       sync.RWMutex
-	first    int // number of the oldest message that is kept; they count from 1
-	messages ring[entry]
-	bytes    int
-	sessions map[string]*saved // by private id
-	queue    ring[*saved]      // in the order in which they were saved; claimed ones, too
-	timer    *time.Timer       // nil while there is nothing to expire
-	closed   bool
+	mu         sync.RWMutex
+	first      int // number of the oldest message that is kept; they count from 1
+	messages   ring[entry]
+	bytes      int
+	sessions   map[string]*savedSession // by private id
+	bySaveTime ring[*savedSession]      // in the order in which they were saved; claimed ones, too
+	timer      *time.Timer              // nil while there is nothing to expire
+	closed     bool
 }
 
 // An entry is a message with its time and its offset.
@@ -64,7 +64,7 @@ type entry struct {
 }
 
 // A saved is a session with its time.
-type saved struct {
+type savedSession struct {
 	session *Session
 	at      time.Time
 }
@@ -78,7 +78,7 @@ func NewMemoryLog(opts MemoryLogOptions) *MemoryLog {
 		opts:     opts,
 		prefix:   rand.Text()[:6] + ".", // 30 bits: enough to tell one run of a server from another
 		first:    1,
-		sessions: make(map[string]*saved),
+		sessions: make(map[string]*savedSession),
 	}
 }
 
@@ -102,7 +102,7 @@ func (*MemoryLog) Compare(a, b string) int {
 // number returns the number of the message at an offset, if everything after it
 // is still there; mu is held. Clients make offsets up, and other spellings of one
 // would have no place in the order.
-func (l *MemoryLog) number(offset string) (int, error) {
+func (l *MemoryLog) numberLocked(offset string) (int, error) {
 	digits, ok := strings.CutPrefix(offset, l.prefix)
 	n, err := strconv.ParseInt(digits, 36, 0)
 	number := int(n)
@@ -120,7 +120,7 @@ func (l *MemoryLog) Append(m *Message, deliver func(offset string)) error {
 	l.messages.push(entry{m, time.Now(), offset})
 	l.bytes += size(m)
 	deliver(offset)
-	l.trim()
+	l.trimLocked()
 	return nil
 }
 
@@ -143,10 +143,10 @@ func size(m *Message) int {
 func (l *MemoryLog) Save(_ context.Context, s *Session) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := &saved{s, time.Now()}
+	v := &savedSession{s, time.Now()}
 	l.sessions[s.PID] = v
-	l.queue.push(v)
-	l.trim()
+	l.bySaveTime.push(v)
+	l.trimLocked()
 	return nil
 }
 
@@ -154,12 +154,12 @@ func (l *MemoryLog) Save(_ context.Context, s *Session) error {
 func (l *MemoryLog) Claim(_ context.Context, pid, offset string) (*Session, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trim()
+	l.trimLocked()
 	v := l.sessions[pid]
 	if v == nil {
 		return nil, ErrUnknownSession
 	}
-	if _, err := l.number(offset); err != nil {
+	if _, err := l.numberLocked(offset); err != nil {
 		return nil, errors.Join(ErrUnknownSession, err)
 	}
 	delete(l.sessions, pid)
@@ -174,7 +174,7 @@ func (l *MemoryLog) Replay(
 ) (more bool, err error) {
 	l.mu.RLock() // which keeps Append out
 	defer l.mu.RUnlock()
-	n, err := l.number(offset)
+	n, err := l.numberLocked(offset)
 	if err != nil {
 		return false, err
 	}
@@ -202,42 +202,42 @@ func (l *MemoryLog) Close() error {
 		l.timer.Stop()
 	}
 	l.first += l.messages.len()
-	l.messages, l.bytes, l.queue = ring[entry]{}, 0, ring[*saved]{}
+	l.messages, l.bytes, l.bySaveTime = ring[entry]{}, 0, ring[*savedSession]{}
 	clear(l.sessions)
 	return nil
 }
 
 // trim forgets what is too old or too much; mu is held.
-func (l *MemoryLog) trim() {
+func (l *MemoryLog) trimLocked() {
 	old := time.Now().Add(-l.opts.MaxAge)
 	veryOld := old.Add(-l.opts.MaxAge) // it takes time to notice that a connection is lost
 	for l.messages.len() > 0 && (l.bytes > l.opts.MaxBytes || !l.messages.at(0).at.After(veryOld)) {
 		l.bytes -= size(l.messages.pop().m)
 		l.first++
 	}
-	for l.queue.len() > 0 {
-		v := l.queue.at(0)
+	for l.bySaveTime.len() > 0 {
+		v := l.bySaveTime.at(0)
 		if v.session != nil && v.at.After(old) && len(l.sessions) <= l.opts.MaxSessions {
 			break
 		}
-		l.queue.pop()
+		l.bySaveTime.pop()
 		if v.session != nil && l.sessions[v.session.PID] == v {
 			delete(l.sessions, v.session.PID)
 		}
 	}
-	l.schedule()
+	l.scheduleLocked()
 }
 
 // schedule has what is kept be forgotten some time, also if nobody uses the log
 // any more; mu is held.
-func (l *MemoryLog) schedule() {
-	if l.timer != nil || l.closed || l.messages.len()+l.queue.len() == 0 {
+func (l *MemoryLog) scheduleLocked() {
+	if l.timer != nil || l.closed || l.messages.len()+l.bySaveTime.len() == 0 {
 		return
 	}
 	l.timer = time.AfterFunc(l.opts.MaxAge, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.timer = nil
-		l.trim()
+		l.trimLocked()
 	})
 }
