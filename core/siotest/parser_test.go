@@ -5,9 +5,9 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // TestStandardParser shows that the protocol's own encoding passes the suite.
