@@ -274,7 +274,7 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 	if quoted {
 		name = name[1 : size-1]
 	}
-	buf, lent := room(space, len(name)+len(args))
+	buf, lent := bufferFor(space, len(name)+len(args))
 	if quoted {
 		buf = rawjson.AppendUnescaped(buf, name) // never longer
 	} else {
@@ -298,7 +298,7 @@ const maxWaste = 64
 
 // room returns an empty slice for n bytes, and whether it is space because that is
 // large enough.
-func room(space []byte, n int) (buf []byte, lent bool) {
+func bufferFor(space []byte, n int) (buf []byte, lent bool) {
 	if space == nil || cap(space) < n {
 		return make([]byte, 0, n), false
 	}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/parsertest"
-	"github.com/sioplug/sioplug/core/parser"
 )
 
 // Generated packets are the same for the official parser: it reads what we write,
