@@ -92,10 +92,10 @@ func EdDSA[C any, P claimsOf[C]](key ed25519.PublicKey, opts ...VerifyOption) Ve
 	if len(key) != ed25519.PublicKeySize {
 		misuse(fmt.Sprintf("EdDSA got a key of %d bytes: it has to have %d", len(key), ed25519.PublicKeySize))
 	}
-	if uniform(key) {
+	if allBytesEqual(key) {
 		misuse("EdDSA got a key whose bytes are all the same: nobody has filled it in")
 	}
-	return pinned[C, P]("EdDSA", slices.Clone(key), opts)
+	return fixedKey[C, P]("EdDSA", slices.Clone(key), opts)
 }
 
 func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []VerifyOption) Verifier[C] {
@@ -110,22 +110,22 @@ func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []V
 	case len(secret) < minimum && !o.short:
 		misuse(fmt.Sprintf("%s got a secret of %d bytes: it has to have %d or more: %s; to accept tokens of the old secret "+
 			"meanwhile, use auth.AnyOf and auth.InsecureShortSecret", alg, len(secret), minimum, advice))
-	case uniform(secret):
+	case allBytesEqual(secret):
 		misuse(fmt.Sprintf("%s got a secret whose bytes are all the same: %s", alg, advice))
-	case public(secret):
+	case isPublicKey(secret):
 		misuse(fmt.Sprintf("%s got a key as its secret, which others have, too: use RS256 or the like with it, or %s", alg, advice))
 	}
-	return pinned[C, P](alg, bytes.Clone(secret), opts)
+	return fixedKey[C, P](alg, bytes.Clone(secret), opts)
 }
 
 // uniform reports whether all bytes are the same.
-func uniform(secret []byte) bool {
+func allBytesEqual(secret []byte) bool {
 	return !slices.ContainsFunc(secret, func(b byte) bool { return b != secret[0] })
 }
 
 // public reports whether the secret is a key in one of the formats in which those
 // are published: whoever has it could make tokens.
-func public(secret []byte) bool {
+func isPublicKey(secret []byte) bool {
 	if bytes.Contains(secret, []byte("-----BEGIN ")) || bytes.HasPrefix(secret, []byte("ssh-")) {
 		return true
 	}
@@ -140,7 +140,7 @@ func rsaKey[C any, P claimsOf[C]](alg string, key *rsa.PublicKey, opts []VerifyO
 	if !strongRSA(key) {
 		misuse(fmt.Sprintf("%s needs an RSA key of %d bits or more", alg, minRSA))
 	}
-	return pinned[C, P](alg, key, opts)
+	return fixedKey[C, P](alg, key, opts)
 }
 
 // strongRSA reports whether signatures by the key mean anything: with the exponent
@@ -155,10 +155,10 @@ func ecdsaKey[C any, P claimsOf[C]](
 	if key == nil || key.Curve != curve {
 		misuse(fmt.Sprintf("%s needs a key of the curve %s", alg, curve.Params().Name))
 	}
-	return pinned[C, P](alg, key, opts)
+	return fixedKey[C, P](alg, key, opts)
 }
 
 // pinned returns a verifier for one algorithm and one key.
-func pinned[C any, P claimsOf[C]](alg string, key any, opts []VerifyOption) Verifier[C] {
+func fixedKey[C any, P claimsOf[C]](alg string, key any, opts []VerifyOption) Verifier[C] {
 	return newVerifier[C, P]([]string{alg}, func(context.Context, *jwt.Token) (any, error) { return key, nil }, opts)
 }

@@ -14,7 +14,7 @@ import (
 // SignedIn returns middleware that lets the events of sockets with claims pass.
 // It is of use with [AllowAnonymous].
 func SignedIn() sio.Middleware {
-	return guarded(func(any, *sio.Ctx) error { return nil })
+	return requireMiddleware(func(any, *sio.Ctx) error { return nil })
 }
 
 // Scope returns middleware that lets the events of sockets pass whose token has
@@ -22,8 +22,8 @@ func SignedIn() sio.Middleware {
 // [Identity] has. Like all middleware here it is for an event, on its line, or for
 // all by [sio.Namespace.UseEvents]; others are refused with [CodeForbidden].
 func Scope(scopes ...string) sio.Middleware {
-	mustSay("Scope", scopes...)
-	return guarded(func(claims any, _ *sio.Ctx) error {
+	requireValues("Scope", scopes...)
+	return requireMiddleware(func(claims any, _ *sio.Ctx) error {
 		has, ok := claims.(interface{ HasScope(scope string) bool })
 		if !ok {
 			return fmt.Errorf("auth: %T has no method HasScope: embed auth.Identity, or use Check", claims)
@@ -40,8 +40,8 @@ func Scope(scopes ...string) sio.Middleware {
 // Role is like [Scope] for sockets whose token has any of these roles, by a method
 // HasRole.
 func Role(roles ...string) sio.Middleware {
-	mustSay("Role", roles...)
-	return guarded(func(claims any, _ *sio.Ctx) error {
+	requireValues("Role", roles...)
+	return requireMiddleware(func(claims any, _ *sio.Ctx) error {
 		has, ok := claims.(interface{ HasRole(role string) bool })
 		if !ok {
 			return fmt.Errorf("auth: %T has no method HasRole: embed auth.Identity, or use Check", claims)
@@ -60,7 +60,7 @@ func Check[C any](f func(claims *C, c *sio.Ctx) error) sio.Middleware {
 	if f == nil {
 		misuse("Check needs a function")
 	}
-	return guarded(func(claims any, c *sio.Ctx) error {
+	return requireMiddleware(func(claims any, c *sio.Ctx) error {
 		own, ok := claims.(*C)
 		if !ok {
 			return fmt.Errorf("auth: Check is for %T, but the socket has %T", own, claims)
@@ -154,13 +154,13 @@ func roomField(raw []byte) (room string, ok bool) {
 // guarded returns middleware that asks demand about sockets with claims that are
 // still good. In the connect chain it is asked again whenever somebody else may be
 // behind the socket, or other claims.
-func guarded(d demand) sio.Middleware {
+func requireMiddleware(d requirement) sio.Middleware {
 	return func(next sio.Handler) sio.Handler {
 		return func(c *sio.Ctx) error {
 			if c.Event() == connectEvent {
-				c.OnRecover(d.ask)
+				c.OnRecover(d.check)
 			}
-			if err := d.ask(c); err != nil {
+			if err := d.check(c); err != nil {
 				return err
 			}
 			return next(c)
@@ -168,7 +168,7 @@ func guarded(d demand) sio.Middleware {
 	}
 }
 
-func (d demand) ask(c *sio.Ctx) error {
+func (d requirement) check(c *sio.Ctx) error {
 	s := sessionOf(c.Socket)
 	if s == nil {
 		return refuse(ErrMissing) // whoever forgot Require lets nobody in
@@ -178,11 +178,11 @@ func (d demand) ask(c *sio.Ctx) error {
 		err = d(claims, c)
 	}
 	if err = refuse(err); err != nil {
-		s.opts.tellDenied(c, s.subject(), err)
+		s.opts.notifyDenied(c, s.subject(), err)
 		return err
 	}
 	if c.Event() == connectEvent {
-		s.demand(d)
+		s.addRequirement(d)
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func empty(v reflect.Value) bool {
 
 // somebody returns claims, or nil if nothing is in them. A type without any fields
 // cannot say more than that there is somebody, which a function of [From] says by it.
-func somebody[C any](claims *C) *C {
+func nilIfEmpty[C any](claims *C) *C {
 	if claims == nil || reflect.TypeFor[C]().Size() > 0 && empty(reflect.ValueOf(claims)) {
 		return nil
 	}
@@ -106,7 +106,7 @@ func decodeClaims[C any](m map[string]any) (*C, error) {
 	if err := json.Unmarshal(data, claims); err != nil {
 		return nil, &tokenError{ErrInvalid, fmt.Sprintf("its claims do not fit %T: %v", claims, err)}
 	}
-	return somebody(claims), nil
+	return nilIfEmpty(claims), nil
 }
 
 // An identity tells whose a socket is. The zero value is nobody's.
@@ -118,7 +118,7 @@ type identity struct {
 
 // is reports whether two identities are the same user's. Somebody without a subject is
 // nobody's equal: not even another one's without a subject.
-func (i identity) is(other identity) bool { return i.Subject != "" && i == other }
+func (i identity) sameUser(other identity) bool { return i.Subject != "" && i == other }
 
 // A Token is what the claims of a token say about it, as far as they do. Others
 // than those of the JWT library say it by the same methods.
@@ -145,10 +145,10 @@ func (o *options) describe(claims any) Token {
 
 // describeBearer is describe for somebody who connects. An operator has to know that
 // the issuer names no subject, since that shows in nothing but what does not work.
-func (o *options) describeBearer(claims any) Token {
+func (o *options) describePrincipal(claims any) Token {
 	t := o.describe(claims)
 	if t.Subject == "" {
-		o.said.Do(func() {
+		o.subjectWarning.Do(func() {
 			o.log.Warn("somebody without a subject is signed in: such sockets cannot be refreshed, recovered or revoked, and limits "+
 				"by user go by address: say by auth.SubjectOf where the issuer puts it", slog.String("claims", fmt.Sprintf("%T", claims)))
 		})
@@ -164,10 +164,10 @@ func describe(claims any) Token {
 	}
 	type date = *jwt.NumericDate
 	if c, ok := claims.(interface{ GetIssuedAt() (date, error) }); ok {
-		t.IssuedAt = moment(c.GetIssuedAt())
+		t.IssuedAt = timeOf(c.GetIssuedAt())
 	}
 	if c, ok := claims.(interface{ GetExpirationTime() (date, error) }); ok {
-		t.Expires = moment(c.GetExpirationTime())
+		t.Expires = timeOf(c.GetExpirationTime())
 	}
 	return t
 }
@@ -181,7 +181,7 @@ func issuer(claims any) string {
 	return iss
 }
 
-func moment(d *jwt.NumericDate, err error) time.Time {
+func timeOf(d *jwt.NumericDate, err error) time.Time {
 	if err != nil || d == nil {
 		return time.Time{}
 	}
@@ -204,32 +204,32 @@ func tokenID(claims any) string {
 }
 
 // A bearer is whom a socket speaks for. The zero value is nobody.
-type bearer struct {
+type principal struct {
 	claims  any // a *C
 	subject string
 	tokenID string
 	expires time.Time // zero for never
 }
 
-func newBearer(claims any, t Token, grace time.Duration) bearer {
-	b := bearer{claims: claims, subject: t.Subject, tokenID: t.ID}
+func newPrincipal(claims any, t Token, leeway time.Duration) principal {
+	b := principal{claims: claims, subject: t.Subject, tokenID: t.ID}
 	if !t.Expires.IsZero() {
-		b.expires = t.Expires.Add(grace)
+		b.expires = t.Expires.Add(leeway)
 	}
 	return b
 }
 
-func (b *bearer) identity() identity {
+func (b *principal) identity() identity {
 	if b.claims == nil {
 		return identity{}
 	}
 	return identity{true, issuer(b.claims), b.subject}
 }
 
-func (b *bearer) expired() bool { return !b.expires.IsZero() && !time.Now().Before(b.expires) }
+func (b *principal) expired() bool { return !b.expires.IsZero() && !time.Now().Before(b.expires) }
 
 // rooms returns the rooms by which the bearer can be found.
-func (b *bearer) rooms() []string {
+func (b *principal) rooms() []string {
 	var rooms []string
 	if b.subject != "" {
 		rooms = append(rooms, subjectRoom(b.subject))
@@ -248,6 +248,6 @@ const (
 func subjectRoom(subject string) string { return roomOfSubject + subject }
 func tokenRoom(id string) string        { return roomOfJTI + id }
 
-func ours(room string) bool {
+func isAuthRoom(room string) bool {
 	return strings.HasPrefix(room, roomOfSubject) || strings.HasPrefix(room, roomOfJTI)
 }

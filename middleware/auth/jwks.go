@@ -20,7 +20,7 @@ func JWKS[C any, P claimsOf[C]](keys *KeySet, opts ...VerifyOption) Verifier[C] 
 	}
 	return newVerifier[C, P](keys.opts.Algorithms, func(ctx context.Context, t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
-		return keys.find(ctx, kid, t.Method.Alg())
+		return keys.keysFor(ctx, kid, t.Method.Alg())
 	}, opts)
 }
 
@@ -83,9 +83,9 @@ const (
 
 // find returns the keys that a token may be signed with. If there is none it
 // waits for the set to be fetched, unless that was tried a moment ago.
-func (k *KeySet) find(ctx context.Context, kid, alg string) (jwt.VerificationKeySet, error) {
+func (k *KeySet) keysFor(ctx context.Context, kid, alg string) (jwt.VerificationKeySet, error) {
 	for waited := false; ; waited = true {
-		found, fetching, err := k.look(kid, alg, waited) //nolint:contextcheck // an attempt to fetch is for all who wait for it
+		found, fetching, err := k.lookup(kid, alg, waited) //nolint:contextcheck // an attempt to fetch is for all who wait for it
 		if fetching == nil {
 			return found, err
 		}
@@ -99,7 +99,7 @@ func (k *KeySet) find(ctx context.Context, kid, alg string) (jwt.VerificationKey
 
 // look is find without the wait: fetching is closed when it is worth looking
 // again, and nil if there is nothing to wait for, or the caller has waited.
-func (k *KeySet) look(kid, alg string, waited bool) (found jwt.VerificationKeySet, fetching <-chan struct{}, err error) {
+func (k *KeySet) lookup(kid, alg string, waited bool) (found jwt.VerificationKeySet, fetching <-chan struct{}, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
@@ -116,7 +116,7 @@ func (k *KeySet) look(kid, alg string, waited bool) (found jwt.VerificationKeySe
 		return found, nil, nil
 	}
 	if !waited {
-		fetching = k.refresh(now)
+		fetching = k.startFetchLocked(now)
 	}
 	switch {
 	case len(found.Keys) > 0 && (age < 2*k.opts.Refresh || k.failed):
@@ -134,7 +134,7 @@ func (k *KeySet) look(kid, alg string, waited bool) (found jwt.VerificationKeySe
 
 // refresh has the keys fetched, unless it is too soon. It returns what ends with
 // the attempt under way, nil if there is none. The caller holds the lock.
-func (k *KeySet) refresh(now time.Time) <-chan struct{} {
+func (k *KeySet) startFetchLocked(now time.Time) <-chan struct{} {
 	if k.pending != nil {
 		return k.pending
 	}

@@ -159,7 +159,7 @@ func parseKeys(data []byte) ([]key, error) {
 			continue
 		}
 		k := key{id: m.KID, alg: m.ALG.String(), public: jwk.Key()}
-		if k.family() != "" {
+		if k.algorithmPrefixes() != "" {
 			keys = append(keys, k)
 		}
 	}
@@ -171,7 +171,7 @@ func parseKeys(data []byte) ([]key, error) {
 
 // family returns the beginning of the names of the algorithms that the type of
 // the key is for, "" if it is for none.
-func (k *key) family() string {
+func (k *key) algorithmPrefixes() string {
 	switch p := k.public.(type) {
 	case *rsa.PublicKey:
 		if strongRSA(p) {
@@ -180,7 +180,7 @@ func (k *key) family() string {
 	case *ecdsa.PublicKey:
 		return fmt.Sprintf("ES%d", map[int]int{256: 256, 384: 384, 521: 512}[p.Curve.Params().BitSize])
 	case ed25519.PublicKey:
-		if !uniform(p) {
+		if !allBytesEqual(p) {
 			return "EdDSA"
 		}
 	}
@@ -193,5 +193,5 @@ func (k *key) fits(kid, alg string) bool {
 	if kid != "" && kid != k.id || k.alg != "" && k.alg != alg {
 		return false
 	}
-	return slices.ContainsFunc(strings.Fields(k.family()), func(f string) bool { return strings.HasPrefix(alg, f) })
+	return slices.ContainsFunc(strings.Fields(k.algorithmPrefixes()), func(f string) bool { return strings.HasPrefix(alg, f) })
 }

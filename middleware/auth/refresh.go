@@ -33,10 +33,10 @@ func Refresh[C any](verify Verifier[C]) sio.Handler {
 			return errNoGuard
 		}
 		if err := refuse(refresh(c, s, verify)); err != nil {
-			s.opts.tellRefused(c.Socket, err)
+			s.opts.notifyRefused(c.Socket, err)
 			return err
 		}
-		s.opts.tell(Event{Kind: Refreshed, Socket: c.Socket, Subject: s.subject()})
+		s.opts.notify(Event{Kind: Refreshed, Socket: c.Socket, Subject: s.subject()})
 		if !c.WantsAck() {
 			return nil
 		}
@@ -93,8 +93,8 @@ func tokenIn(raw []byte) (token string, err error) {
 func (s *session) validity() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bearer.expires.IsZero() {
+	if s.principal.expires.IsZero() {
 		return struct{}{}
 	}
-	return expiring{seconds(time.Until(s.bearer.expires))}
+	return expiring{seconds(time.Until(s.principal.expires))}
 }

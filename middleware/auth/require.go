@@ -17,15 +17,15 @@ import (
 type Option func(o *options)
 
 type options struct {
-	sources   []source
-	subject   func(claims any) string // nil for the claims' own method
-	said      sync.Once               // that there is none
-	claims    reflect.Type            // that subject is for
-	anonymous bool
-	warn      time.Duration
-	revoked   func(context.Context, Token) (bool, error)
-	observe   func(Event)
-	log       *slog.Logger
+	sources        []source
+	subject        func(claims any) string // nil for the claims' own method
+	subjectWarning sync.Once               // that there is none
+	claims         reflect.Type            // that subject is for
+	anonymous      bool
+	warn           time.Duration
+	revoked        func(context.Context, Token) (bool, error)
+	observe        func(Event)
+	log            *slog.Logger
 }
 
 // defaultWarn is ample for a client to get a new token.
@@ -150,7 +150,7 @@ const (
 	Expired   Kind = "expired"   // disconnected at the end of the token
 )
 
-func (o *options) tell(e Event) {
+func (o *options) notify(e Event) {
 	if o == nil || o.observe == nil { // nil for what another server has saved
 		return
 	}
@@ -161,17 +161,17 @@ func (o *options) tell(e Event) {
 	}
 }
 
-func (o *options) tellRefused(s *sio.Socket, err error) {
-	o.tell(Event{Kind: Refused, Socket: s, Subject: Subject(s), Code: codeOf(err), Err: err})
+func (o *options) notifyRefused(s *sio.Socket, err error) {
+	o.notify(Event{Kind: Refused, Socket: s, Subject: Subject(s), Code: codeOf(err), Err: err})
 }
 
 // tellDenied is for an event, or for a connect that was refused by a demand.
-func (o *options) tellDenied(c *sio.Ctx, subject string, err error) {
+func (o *options) notifyDenied(c *sio.Ctx, subject string, err error) {
 	e := Event{Kind: Denied, Socket: c.Socket, Subject: subject, Name: c.Event(), Code: codeOf(err), Err: err}
 	if e.Name == connectEvent {
 		e.Kind, e.Name = Refused, ""
 	}
-	o.tell(e)
+	o.notify(e)
 }
 
 // connectEvent is the name of the event in the connect chain.
@@ -191,10 +191,10 @@ func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 	}
 	o := newOptions(opts)
 	checkSubject[C](o, "Require")
-	g := &guard{opts: o, find: func(c *sio.Ctx) (bearer, error) {
+	g := &guard{opts: o, authenticate: func(c *sio.Ctx) (principal, error) {
 		token, err := o.token(c)
 		if err != nil || token == "" {
-			return bearer{}, err
+			return principal{}, err
 		}
 		return verified(c, o, verify, token)
 	}}
@@ -226,33 +226,33 @@ func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middlewa
 		o.log.Warn("users of auth.From have no subject: sessions cannot be recovered or revoked, and limits by user go by "+
 			"address: add auth.SubjectOf", slog.String("type", fmt.Sprintf("%T", new(C))))
 	}
-	g := &guard{opts: o, find: func(c *sio.Ctx) (bearer, error) {
+	g := &guard{opts: o, authenticate: func(c *sio.Ctx) (principal, error) {
 		claims, err := f(c.Socket)
-		if err != nil || somebody(claims) == nil {
-			return bearer{}, err
+		if err != nil || nilIfEmpty(claims) == nil {
+			return principal{}, err
 		}
-		return newBearer(claims, o.describeBearer(claims), 0), nil
+		return newPrincipal(claims, o.describePrincipal(claims), 0), nil
 	}}
 	return g.middleware
 }
 
 // verified returns the bearer of a token.
-func verified[C any](c *sio.Ctx, o *options, verify Verifier[C], token string) (bearer, error) {
-	ctx, grace := withGrace(c.Context())
+func verified[C any](c *sio.Ctx, o *options, verify Verifier[C], token string) (principal, error) {
+	ctx, leeway := withLeeway(c.Context())
 	claims, err := verify(ctx, token)
 	switch {
 	case err != nil:
-		return bearer{}, err
+		return principal{}, err
 	case claims == nil:
-		return bearer{}, errors.New("auth: verifier returned neither claims nor an error")
+		return principal{}, errors.New("auth: verifier returned neither claims nor an error")
 	}
-	return newBearer(claims, o.describeBearer(claims), *grace), nil
+	return newPrincipal(claims, o.describePrincipal(claims), *leeway), nil
 }
 
 // A guard decides who may enter.
 type guard struct {
-	opts *options
-	find func(c *sio.Ctx) (bearer, error) // nobody if the client says nothing about itself
+	opts         *options
+	authenticate func(c *sio.Ctx) (principal, error) // nobody if the client says nothing about itself
 }
 
 var errNotConnect = errors.New("auth: Require and From are for UseConnect: see SignedIn for events")
@@ -266,7 +266,7 @@ func (g *guard) middleware(next sio.Handler) sio.Handler {
 		if err := g.admit(c); err != nil {
 			return err
 		}
-		c.OnAccept(g.enter)
+		c.OnAccept(g.accept)
 		return next(c)
 	}
 }
@@ -278,7 +278,7 @@ func (g *guard) admit(c *sio.Ctx) error {
 		return err
 	}
 	if err = refuse(err); err != nil {
-		g.opts.tellRefused(c.Socket, err)
+		g.opts.notifyRefused(c.Socket, err)
 		return err
 	}
 	sessionKey.Set(c.Socket, newSession(c.Socket, b, g.opts))
@@ -286,8 +286,8 @@ func (g *guard) admit(c *sio.Ctx) error {
 }
 
 // identify returns who connects, nobody if that is allowed.
-func (g *guard) identify(c *sio.Ctx) (bearer, error) {
-	b, err := g.find(c)
+func (g *guard) identify(c *sio.Ctx) (principal, error) {
+	b, err := g.authenticate(c)
 	switch {
 	case err != nil:
 		return b, err
@@ -309,12 +309,12 @@ func (g *guard) identify(c *sio.Ctx) (bearer, error) {
 }
 
 // enter runs when the client has been accepted.
-func (g *guard) enter(c *sio.Ctx) error {
+func (g *guard) accept(c *sio.Ctx) error {
 	s := sessionOf(c.Socket)
-	if err := refuse(s.begin(c)); err != nil {
-		g.opts.tellRefused(c.Socket, err)
+	if err := refuse(s.start(c)); err != nil {
+		g.opts.notifyRefused(c.Socket, err)
 		return err
 	}
-	g.opts.tell(Event{Kind: Accepted, Socket: c.Socket, Subject: s.subject()})
+	g.opts.notify(Event{Kind: Accepted, Socket: c.Socket, Subject: s.subject()})
 	return nil
 }

@@ -34,22 +34,22 @@ var sessionKey = sio.NewDataKey[*session]("auth.session") //nolint:gochecknoglob
 type session struct {
 	opts *options
 
-	mu      sync.Mutex
-	socket  *sio.Socket // nil when it has ended
-	bearer  bearer
-	was     *identity // when it has ended, perhaps on another server
-	demands []demand  // what was asked of the bearer at connect time
-	timer   *time.Timer
-	warned  bool
-	begun   bool
-	over    bool
+	mu           sync.Mutex
+	socket       *sio.Socket // nil when it has ended
+	principal    principal
+	lastIdentity *identity     // when it has ended, perhaps on another server
+	requirements []requirement // what was asked of the bearer at connect time
+	timer        *time.Timer
+	warned       bool
+	started      bool
+	ended        bool
 }
 
 // A demand is what [Scope] and its like ask.
-type demand func(claims any, c *sio.Ctx) error
+type requirement func(claims any, c *sio.Ctx) error
 
-func newSession(socket *sio.Socket, b bearer, opts *options) *session {
-	return &session{opts: opts, socket: socket, bearer: b}
+func newSession(socket *sio.Socket, b principal, opts *options) *session {
+	return &session{opts: opts, socket: socket, principal: b}
 }
 
 func sessionOf(s *sio.Socket) *session {
@@ -67,7 +67,7 @@ func Claims[C any](s *sio.Socket) *C {
 	}
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	claims, _ := session.bearer.claims.(*C)
+	claims, _ := session.principal.claims.(*C)
 	return claims
 }
 
@@ -83,31 +83,31 @@ func Subject(s *sio.Socket) string {
 func (s *session) subject() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.bearer.subject
+	return s.principal.subject
 }
 
 func (s *session) identity() identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.was != nil {
-		return *s.was
+	if s.lastIdentity != nil {
+		return *s.lastIdentity
 	}
-	return s.bearer.identity()
+	return s.principal.identity()
 }
 
 // mayBecome reports whether b may take over what the socket has: its rooms, and
 // what it missed. Nobody's socket may become somebody's. Somebody's socket stays with
 // the same user, and so it stays with nobody else if there is no subject.
-func (s *session) mayBecome(b *bearer) bool {
+func (s *session) mayBecome(b *principal) bool {
 	was := s.identity()
-	return !was.Known || was.is(b.identity())
+	return !was.Known || was.sameUser(b.identity())
 }
 
 // MarshalJSON implements [json.Marshaler].
 func (s *session) MarshalJSON() ([]byte, error) { return json.Marshal(s.identity()) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (s *session) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &s.was) }
+func (s *session) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &s.lastIdentity) }
 
 // current returns the claims, and an error if there are none or they are good no
 // longer.
@@ -115,31 +115,31 @@ func (s *session) current() (claims any, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.bearer.claims == nil:
+	case s.principal.claims == nil:
 		return nil, ErrMissing
-	case s.over || s.bearer.expired():
+	case s.ended || s.principal.expired():
 		return nil, ErrExpired
 	}
-	return s.bearer.claims, nil
+	return s.principal.claims, nil
 }
 
 // demand has d asked about new claims, too.
-func (s *session) demand(d demand) {
+func (s *session) addRequirement(d requirement) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.demands = append(s.demands, d)
+	s.requirements = append(s.requirements, d)
 }
 
 // begin has the bearer be found by its rooms and watches the end of its token.
-func (s *session) begin(c *sio.Ctx) error {
+func (s *session) start(c *sio.Ctx) error {
 	s.mu.Lock()
-	b, begun := s.bearer, s.begun
-	s.begun = true
+	b, begun := s.principal, s.started
+	s.started = true
 	s.mu.Unlock()
 	if begun {
 		return nil
 	}
-	if err := settle(c.Socket, b.rooms()); err != nil {
+	if err := setRooms(c.Socket, b.rooms()); err != nil {
 		return err
 	}
 	c.OnEnd(s.end)
@@ -154,28 +154,28 @@ func (s *session) begin(c *sio.Ctx) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.watch()
+	s.resetTimerLocked()
 	return nil
 }
 
 // settle pins a socket to rooms of ours, and takes it out of others: those of an
 // earlier token.
-func settle(socket *sio.Socket, rooms []string) error {
+func setRooms(socket *sio.Socket, rooms []string) error {
 	if err := socket.Pin(rooms...); err != nil {
 		return err
 	}
-	stale := slices.DeleteFunc(socket.Rooms(), func(r string) bool { return !ours(r) || slices.Contains(rooms, r) })
+	stale := slices.DeleteFunc(socket.Rooms(), func(r string) bool { return !isAuthRoom(r) || slices.Contains(rooms, r) })
 	return socket.Unpin(stale...)
 }
 
 // replace makes b the bearer of a socket that is connected. It is called by its
 // handlers only.
-func (s *session) replace(c *sio.Ctx, b bearer) error {
+func (s *session) replace(c *sio.Ctx, b principal) error {
 	if !s.mayBecome(&b) {
 		return errOtherSubject
 	}
 	s.mu.Lock()
-	old, demands := s.bearer, s.demands
+	old, demands := s.principal, s.requirements
 	s.mu.Unlock()
 	for _, d := range demands {
 		if err := d(b.claims, c); err != nil {
@@ -187,55 +187,55 @@ func (s *session) replace(c *sio.Ctx, b bearer) error {
 		return err
 	}
 	err := s.opts.checkRevoked(c.Context(), b.claims)
-	if err == nil && !s.swap(b) {
+	if err == nil && !s.setPrincipal(b) {
 		err = ErrExpired // the new token came too late
 	}
 	if err != nil {
 		b = old
 	}
-	return errors.Join(err, settle(c.Socket, b.rooms()))
+	return errors.Join(err, setRooms(c.Socket, b.rooms()))
 }
 
-func (s *session) swap(b bearer) bool {
+func (s *session) setPrincipal(b principal) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.ended {
 		return false
 	}
-	s.bearer, s.warned = b, false
-	s.watch()
+	s.principal, s.warned = b, false
+	s.resetTimerLocked()
 	return true
 }
 
 // watch sets the timer to whatever comes next. The caller holds the lock.
-func (s *session) watch() {
+func (s *session) resetTimerLocked() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	if s.bearer.expires.IsZero() || s.over {
+	if s.principal.expires.IsZero() || s.ended {
 		return
 	}
-	left := time.Until(s.bearer.expires)
+	left := time.Until(s.principal.expires)
 	wait := left
 	if s.opts.warn > 0 && !s.warned {
 		wait = max(left-s.opts.warn, left/2)
 	}
-	s.timer = time.AfterFunc(wait, s.ring)
+	s.timer = time.AfterFunc(wait, s.onTimer)
 }
 
 // ring warns the client, or ends its session.
-func (s *session) ring() {
+func (s *session) onTimer() {
 	s.mu.Lock()
 	socket := s.socket
-	if s.over || !socket.Connected() {
+	if s.ended || !socket.Connected() {
 		s.mu.Unlock()
 		return
 	}
-	if !s.bearer.expired() {
-		left := time.Until(s.bearer.expires)
+	if !s.principal.expired() {
+		left := time.Until(s.principal.expires)
 		warn := !s.warned && s.opts.warn > 0
 		s.warned = true
-		s.watch()
+		s.resetTimerLocked()
 		s.mu.Unlock()
 		if warn {
 			apart(func() {
@@ -244,13 +244,13 @@ func (s *session) ring() {
 		}
 		return
 	}
-	s.over = true
-	subject := s.bearer.subject
+	s.ended = true
+	subject := s.principal.subject
 	s.mu.Unlock()
 	apart(func() {
 		s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
 	})
-	s.opts.tell(Event{Kind: Expired, Socket: socket, Subject: subject, Code: CodeExpired})
+	s.opts.notify(Event{Kind: Expired, Socket: socket, Subject: subject, Code: CodeExpired})
 	apart(func() {
 		_ = socket.Emit(EventExpired, refusal{CodeExpired}) // likewise
 	})
@@ -266,7 +266,7 @@ func (s *session) end() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	s.over, s.was, s.socket, s.timer = true, &was, nil, nil
+	s.ended, s.lastIdentity, s.socket, s.timer = true, &was, nil, nil
 }
 
 // expiring is the argument of EventExpiring, and the ack of a refresh.

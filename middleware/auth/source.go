@@ -18,7 +18,7 @@ type source func(c *sio.Ctx) (string, error)
 // Browsers send cookies with the requests of any page, so leave
 // [sio.Options.CORS] closed to pages that you do not trust.
 func FromCookie(name string) Option {
-	mustSay("FromCookie", name)
+	requireValues("FromCookie", name)
 	return func(o *options) {
 		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
 			r := http.Request{Header: c.Handshake().Header}
@@ -36,7 +36,7 @@ func FromCookie(name string) Option {
 // URLs end up in logs of servers and proxies, so it is for clients that can send
 // nothing else, and for tokens that are good for a short time.
 func FromQuery(name string) Option {
-	mustSay("FromQuery", name)
+	requireValues("FromQuery", name)
 	return func(o *options) {
 		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
 			return c.Handshake().Query.Get(name), nil
@@ -50,7 +50,7 @@ func FromQuery(name string) Option {
 // lower case; with "" the header is the token. Web pages cannot set headers for a
 // WebSocket, so it is for other clients, and for proxies that sign users in.
 func FromHeader(name, scheme string) Option {
-	mustSay("FromHeader", name)
+	requireValues("FromHeader", name)
 	return func(o *options) {
 		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
 			value := c.Handshake().Header.Get(name)

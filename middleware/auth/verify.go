@@ -80,20 +80,20 @@ type verifyOptions struct {
 // Issuer has the iss claim be this one. It panics if that is empty, as it is where
 // an environment variable was forgotten; so do the options below.
 func Issuer(iss string) VerifyOption {
-	mustSay("Issuer", iss)
+	requireValues("Issuer", iss)
 	return func(o *verifyOptions) { o.issuer = iss }
 }
 
 // Audience has the aud claim contain one of these.
 func Audience(aud ...string) VerifyOption {
-	mustSay("Audience", aud...)
+	requireValues("Audience", aud...)
 	return func(o *verifyOptions) { o.audience = append(o.audience, aud...) }
 }
 
 // Type has the token's header say that it is of this type, "at+jwt" for example,
 // so that tokens which the same issuer made for something else are refused.
 func Type(typ string) VerifyOption {
-	mustSay("Type", typ)
+	requireValues("Type", typ)
 	return func(o *verifyOptions) { o.typ = mediaType(typ) }
 }
 
@@ -108,11 +108,11 @@ func Leeway(d time.Duration) VerifyOption {
 
 // RequireClaims has these claims be there, whatever their values.
 func RequireClaims(names ...string) VerifyOption {
-	mustSay("RequireClaims", names...)
+	requireValues("RequireClaims", names...)
 	return func(o *verifyOptions) { o.claims = append(o.claims, names...) }
 }
 
-func mustSay(option string, values ...string) {
+func requireValues(option string, values ...string) {
 	if len(values) == 0 || slices.Contains(values, "") {
 		misuse(option + " says nothing: find out why its value is empty, or leave it out")
 	}
@@ -166,7 +166,7 @@ func newVerifier[C any, P claimsOf[C]](
 		if err := v.verify(ctx, token, claims); err != nil {
 			return nil, err
 		}
-		grant(ctx, v.opts.leeway)
+		reportLeeway(ctx, v.opts.leeway)
 		return claims, nil
 	}
 }
@@ -264,16 +264,16 @@ func (v *verification) checkClaims(token string) error {
 // graceKey is for a *time.Duration in the context of a verifier, which it sets to
 // how long after its end it accepts a token. So whoever watches over the end
 // knows, and the type of verifiers stays simple.
-type graceKey struct{}
+type leewayKey struct{}
 
-func withGrace(ctx context.Context) (context.Context, *time.Duration) {
-	grace := new(time.Duration)
-	return context.WithValue(ctx, graceKey{}, grace), grace
+func withLeeway(ctx context.Context) (context.Context, *time.Duration) {
+	leeway := new(time.Duration)
+	return context.WithValue(ctx, leewayKey{}, leeway), leeway
 }
 
-func grant(ctx context.Context, leeway time.Duration) {
-	if grace, ok := ctx.Value(graceKey{}).(*time.Duration); ok {
-		*grace = leeway
+func reportLeeway(ctx context.Context, leeway time.Duration) {
+	if target, ok := ctx.Value(leewayKey{}).(*time.Duration); ok {
+		*target = leeway
 	}
 }
 
