@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/redistest"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
-	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 // down kills Redis, and looks who decides then; then it starts it again.
