@@ -9,9 +9,8 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// Memory is a [Cluster] of servers in one process: the reference for those that
-// have a broker between them, and a way to test an application that will be
-// served by several.
+// Memory is a [Cluster] of servers in one process. Use it to test an application that
+// will run on several servers. It is the reference for clusters with a broker.
 type Memory struct {
 	mu         sync.Mutex
 	namespaces map[string][]*member // replaced, not changed
@@ -28,17 +27,18 @@ type member struct {
 	node      Node
 	ctx       context.Context //nolint:containedctx // ends when the member leaves
 	cancel    context.CancelFunc
-	receiving sync.WaitGroup // of node.Receive; Add is called with mu held
+	receiving sync.WaitGroup // calls of node.Receive; Add is called with mu held
 
 	mu     sync.Mutex
 	closed bool
 
 	queueMu    sync.Mutex
-	queue      []delivery // of nobody yet
-	delivering bool       // somebody runs errands
+	queue      []delivery // those that have not begun
+	delivering bool       // a goroutine runs deliveries
 }
 
-// An errand is something to be done for every other member.
+// A delivery is a function to be called for every other member, and one to be called
+// afterwards.
 type delivery struct {
 	deliver func(o *member)
 	done    func()
@@ -60,9 +60,9 @@ func (m *member) others() []*member {
 	return slices.DeleteFunc(slices.Clone(m.cluster.namespaces[m.namespace]), func(o *member) bool { return o == m })
 }
 
-// tell runs an errand after those of before. What comes while another call runs
-// errands is left to that one, so everybody hears everything in the same order and
-// a node that publishes in Receive does not wait for itself.
+// deliver runs a delivery after all earlier ones. If another call runs deliveries, it
+// leaves this one to that call. So all members get the messages in the same order, and a
+// node that publishes in Receive does not wait for itself.
 func (m *member) deliver(e delivery) {
 	m.queueMu.Lock()
 	defer m.queueMu.Unlock()
@@ -80,8 +80,8 @@ func (m *member) deliver(e delivery) {
 	m.queue = nil
 }
 
-// run runs an errand for all members, also for those behind one that fails. It is
-// called with telling held, which it gives up meanwhile.
+// runUnlocked runs a delivery for all other members, also if it fails for some of them.
+// The caller holds queueMu; it is released meanwhile.
 func (m *member) runUnlocked(e delivery) {
 	m.queueMu.Unlock()
 	defer m.queueMu.Lock()
@@ -93,7 +93,7 @@ func (m *member) runUnlocked(e delivery) {
 	}, func(int, error) {}) // a server of ours logs its failures itself
 }
 
-// enter reports whether the member is still there. If so, calls.Done must follow.
+// beginReceive reports whether the member is open. If so, receiving.Done must follow.
 func (m *member) beginReceive() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,21 +120,21 @@ func (m *member) Publish(msg *Message) error {
 	return nil
 }
 
-// Ask implements [Adapter]. It does not wait for answers that nobody wants any
-// more, even if a node goes on with them.
+// Ask implements [Adapter]. When the context has ended, it does not wait for nodes that
+// are still answering.
 func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) error {
 	if m.ctx.Err() != nil {
 		return ErrClosed
 	}
 	askCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // it says when the member leaves
+	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // it ends when the member leaves
 	r := &request{from: m, ctx: askCtx, reply: reply}
 	defer r.stop()
-	r.pending.Add(1)                                                                       // until all have been asked
-	m.deliver(delivery{deliver: func(o *member) { r.send(o, msg) }, done: r.pending.Done}) //nolint:contextcheck // the question has it
+	r.pending.Add(1)                                                                       // until all members have been asked
+	m.deliver(delivery{deliver: func(o *member) { r.send(o, msg) }, done: r.pending.Done}) //nolint:contextcheck // the request has it
 	answered := make(chan struct{})
-	go func() { // ends when those who were asked have answered or left
+	go func() { // ends when all members that were asked have answered or left
 		r.pending.Wait()
 		close(answered)
 	}()
@@ -149,17 +149,17 @@ func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) erro
 	return ErrClosed
 }
 
-// A question is a call of Ask.
+// A request is a call of Ask.
 type request struct {
 	from    *member
-	ctx     context.Context //nolint:containedctx // ends when nobody wants answers any more
+	ctx     context.Context //nolint:containedctx // ends with the call
 	pending sync.WaitGroup
 
 	mu    sync.Mutex
-	reply func(*Reply) // nil when nobody wants answers any more
+	reply func(*Reply) // nil after the end of the call
 }
 
-// put has a member answer. One that leaves is not waited for.
+// send makes a member answer. The request does not wait for a member that leaves.
 func (q *request) send(o *member, msg *Message) {
 	if o.ctx.Err() != nil {
 		return
@@ -171,7 +171,7 @@ func (q *request) send(o *member, msg *Message) {
 		cancel()
 		answered()
 	})
-	go func() { // ends with the answer, and the context asks for that
+	go func() { // ends with the answer; the context asks for its end
 		defer answered()
 		defer cancel()
 		defer stopWaiting()
@@ -182,7 +182,7 @@ func (q *request) send(o *member, msg *Message) {
 	}()
 }
 
-// take hands over a reply, one at a time: the lock is for nothing else.
+// receive calls reply. The lock keeps the calls apart.
 func (q *request) receive(from *member, r *Reply) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -191,13 +191,13 @@ func (q *request) receive(from *member, r *Reply) {
 	}
 	c := *r
 	c.Server = from.name
-	_ = rescue.Call(func() error { // whoever asks logs its failures itself
+	_ = rescue.Call(func() error { // the server that asks logs its failures itself
 		q.reply(&c)
 		return nil
 	})
 }
 
-// forget has no reply be called any more, and waits for one that is.
+// stop waits for a running call of reply and allows no other one.
 func (q *request) stop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -32,27 +32,27 @@ const (
 	defaultMaxSessions = 100_000
 )
 
-// messageOverhead is what a message counts for beyond its bytes, so that many
-// small ones cannot escape the limit.
+// messageOverhead is added to the size of a message, so that the limit holds for many
+// small messages, too.
 const messageOverhead = 256
 
-// nameOverhead is what the name of a room counts for beyond its bytes.
+// nameOverhead is added to the size of the name of a room.
 const nameOverhead = 16
 
-// A MemoryLog keeps events and sessions in the memory of one server. It is the
-// [Log] that servers use unless told otherwise, and the reference for others. It
-// has no goroutine; while it is not empty it has a timer.
+// A MemoryLog keeps messages and sessions in the memory of one server. It is the default
+// [Log] of a server, and the reference for others. It has no goroutine. While it is not
+// empty, it has a timer.
 type MemoryLog struct {
 	opts   MemoryLogOptions
-	prefix string // of all its offsets: those of another log are unknown
+	prefix string // of all its offsets, to refuse those of another log
 
 	mu         sync.RWMutex
-	first      int // number of the oldest message that is kept; they count from 1
+	first      int // number of the oldest message that is kept; the first message has 1
 	messages   ring[entry]
 	bytes      int
 	sessions   map[string]*savedSession // by private id
-	bySaveTime ring[*savedSession]      // in the order in which they were saved; claimed ones, too
-	timer      *time.Timer              // nil while there is nothing to expire
+	bySaveTime ring[*savedSession]      // in the order in which they were saved, with those that were claimed
+	timer      *time.Timer              // nil while the log is empty
 	closed     bool
 }
 
@@ -82,8 +82,8 @@ func NewMemoryLog(opts MemoryLogOptions) *MemoryLog {
 	}
 }
 
-// offset returns that of the message with a number. It travels with every event,
-// so it is short.
+// offset returns the offset of the message with that number. It is sent with every
+// event, so it is short.
 func (l *MemoryLog) offset(n int) string { return l.prefix + strconv.FormatInt(int64(n), 36) }
 
 // End implements [Log].
@@ -99,9 +99,9 @@ func (*MemoryLog) Compare(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
-// number returns the number of the message at an offset, if everything after it
-// is still there; mu is held. Clients make offsets up, and other spellings of one
-// would have no place in the order.
+// numberLocked returns the number of the message at an offset, if all later messages are
+// still there. Clients can make up offsets: only the spelling of method offset is valid,
+// because Compare cannot order others.
 func (l *MemoryLog) numberLocked(offset string) (int, error) {
 	digits, ok := strings.CutPrefix(offset, l.prefix)
 	n, err := strconv.ParseInt(digits, 36, 0)
@@ -124,8 +124,8 @@ func (l *MemoryLog) Append(m *Message, deliver func(offset string)) error {
 	return nil
 }
 
-// size is what a message counts for. Names of rooms count, too: whoever emits to
-// many of them has them all kept.
+// size returns the size of a message for the limit. The names of its rooms are included,
+// because there can be many.
 func size(m *Message) int {
 	n := messageOverhead + len(m.Data)
 	for _, a := range m.Attachments {
@@ -164,7 +164,7 @@ func (l *MemoryLog) Claim(_ context.Context, pid, offset string) (*Session, erro
 	}
 	delete(l.sessions, pid)
 	s := v.session
-	v.session = nil // its place in the queue stays, empty
+	v.session = nil // its place in bySaveTime stays, empty
 	return s, nil
 }
 
@@ -207,10 +207,11 @@ func (l *MemoryLog) Close() error {
 	return nil
 }
 
-// trim forgets what is too old or too much; mu is held.
+// trimLocked removes messages and sessions that are too old, and the oldest ones beyond
+// the limits.
 func (l *MemoryLog) trimLocked() {
 	old := time.Now().Add(-l.opts.MaxAge)
-	veryOld := old.Add(-l.opts.MaxAge) // it takes time to notice that a connection is lost
+	veryOld := old.Add(-l.opts.MaxAge) // messages are kept longer: it takes time to notice that a connection is lost
 	for l.messages.len() > 0 && (l.bytes > l.opts.MaxBytes || !l.messages.at(0).at.After(veryOld)) {
 		l.bytes -= size(l.messages.pop().m)
 		l.first++
@@ -228,8 +229,7 @@ func (l *MemoryLog) trimLocked() {
 	l.scheduleLocked()
 }
 
-// schedule has what is kept be forgotten some time, also if nobody uses the log
-// any more; mu is held.
+// scheduleLocked sets the timer that trims the log when nobody uses it any more.
 func (l *MemoryLog) scheduleLocked() {
 	if l.timer != nil || l.closed || l.messages.len()+l.bySaveTime.len() == 0 {
 		return

@@ -1,13 +1,13 @@
 package adapter
 
-// A ring is a queue that gives memory back when it has shrunk.
+// A ring is a queue in a ring buffer. It frees memory when it has shrunk.
 type ring[T any] struct {
-	items []T // a power of two of them
+	items []T // its length is a power of two
 	head  int
 	n     int
 }
 
-// keepRing is the smallest capacity, which is never given back.
+// minRing is the smallest capacity.
 const minRing = 8
 
 func (r *ring[T]) len() int { return r.n }

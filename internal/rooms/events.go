@@ -12,11 +12,11 @@ type Event struct {
 	Member string // its id; "" for Created and Deleted
 }
 
-// A Kind tells what happened.
+// A Kind is the kind of an event.
 type Kind uint8
 
-// The kinds of events (SIO section 11). A room is created by the first member's
-// joining, before that, and deleted by the last one's leaving, after it.
+// The kinds of events (SIO section 11). Created comes before the Joined of the first
+// member, Deleted after the Left of the last one.
 const (
 	Created Kind = iota + 1
 	Joined
@@ -27,11 +27,10 @@ const (
 // opposite returns the kind that undoes k.
 func (k Kind) opposite() Kind { return Created + Deleted - k }
 
-// An Audience is somebody who is told of events. One that is slow does not hold
-// up the other.
+// A Listener receives events. A slow listener does not delay the other one.
 type Listener uint8
 
-// The audiences.
+// The listeners.
 const (
 	Cluster  Listener = iota // the adapter that subscribes to rooms
 	Handlers                 // the application's functions
@@ -39,26 +38,26 @@ const (
 	listeners
 )
 
-// manyEvents is how many events may wait before those that undo each other are
-// left out.
+// manyEvents is the number of waiting events from which on an event and its opposite
+// cancel each other.
 const manyEvents = 1024
 
-// news are the events that one audience was not told yet. It is guarded by the
-// index's mu.
+// A pendingEvents has the events that one listener has yet to receive. It is guarded by
+// the index's mu.
 //
-// However slow the audience is, news do not grow without bound. When many wait,
-// an event and the one that undoes it are both left out. So no more events wait
-// than it takes to get from the rooms that the audience knows to those that there
-// are.
+// It is bounded, also if the listener is slow. When many events wait, an event and its
+// opposite are both removed. So the number of waiting events is at most the difference
+// between the rooms that the listener knows and the rooms that exist.
 type pendingEvents struct {
-	enabled    atomic.Bool // set under mu; whoever joins or leaves is not to lock twice if nobody listens
+	enabled    atomic.Bool // set under mu; without a listener, joining and leaving take no second lock
 	delivering bool
 	events     []Event
-	indexOf    map[eventKey]int // the events by their places, when there are many
-	removed    int              // how many of events are zero, because they were left out
+	indexOf    map[eventKey]int // the events by their keys, when there are many
+	removed    int              // how many of events are zero, because they were removed
 }
 
-// A place is what events undo each other at: a room, or a member in a room.
+// An eventKey is the same for events that can cancel each other: a room, or a member in
+// a room.
 type eventKey struct{ room, member string }
 
 func (n *pendingEvents) add(e Event) {
@@ -72,7 +71,7 @@ func (n *pendingEvents) add(e Event) {
 	n.addOrUndo(e)
 }
 
-// addOrUndo leaves out e and the event that it undoes, if that one waits.
+// addOrUndo adds e, or removes its opposite if that waits.
 func (n *pendingEvents) addOrUndo(e Event) {
 	at := eventKey{e.Room, e.Member}
 	i, waits := n.indexOf[at]
@@ -86,7 +85,7 @@ func (n *pendingEvents) addOrUndo(e Event) {
 	n.events = append(n.events, e)
 }
 
-// compact begins anew with the events that wait.
+// compact removes the zero events and rebuilds the map.
 func (n *pendingEvents) compact() {
 	events := n.take()
 	n.indexOf = make(map[eventKey]int, len(events))
@@ -97,7 +96,7 @@ func (n *pendingEvents) compact() {
 	}
 }
 
-// take empties news. Events that are zero were left out.
+// take returns all events and leaves none. Zero events were removed.
 func (n *pendingEvents) take() []Event {
 	events := n.events
 	n.events, n.indexOf, n.removed = nil, nil, 0
@@ -130,17 +129,17 @@ func (x *Index[M]) noteLeftLocked(room, member string, last bool) {
 	}
 }
 
-// Watch has the index note events from now on, for [Index.Tell].
+// Watch makes the index note events for a listener from now on: see [Index.Deliver].
 func (x *Index[M]) Watch(a Listener) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.pending[a].enabled.Store(true)
 }
 
-// Tell calls f for every event that was noted and that the audience was not told
-// yet, in order. If another goroutine is telling already, it tells these, too. f
-// may call the index. If it panics or ends the goroutine, the next call of Tell
-// tells the rest.
+// Deliver calls f, in order, for every event that the listener has yet to receive. If
+// another goroutine delivers already, Deliver leaves the events to it and returns. f may
+// call the index. If f panics or ends the goroutine, the next call of Deliver delivers
+// the rest.
 func (x *Index[M]) Deliver(a Listener, f func(Event)) {
 	n := &x.pending[a]
 	if !n.enabled.Load() {
@@ -159,7 +158,7 @@ func (x *Index[M]) Deliver(a Listener, f func(Event)) {
 	n.take()
 }
 
-// tell calls f for events, without mu, which the caller has and gets back.
+// deliverUnlocked calls f for events. The caller holds mu; it is released meanwhile.
 func (x *Index[M]) deliverUnlocked(n *pendingEvents, events []Event, f func(Event)) {
 	told := 0
 	x.mu.Unlock()
@@ -177,7 +176,7 @@ func (x *Index[M]) deliverUnlocked(n *pendingEvents, events []Event, f func(Even
 	}
 }
 
-// putBack takes events that were not told before those that were noted meanwhile.
+// putBack puts events that were not delivered in front of the newer ones.
 func (n *pendingEvents) putBack(events []Event) {
 	n.events = append(slices.Clip(events), n.events...)
 	n.indexOf, n.removed = nil, 0

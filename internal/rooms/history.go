@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// A Stay is the time that a member spends in a room, between two positions: it was
-// there for what came after From, up to and including To.
+// A Stay is the time that a member spends in a room. It was in the room for the
+// messages at positions after From, up to and including To.
 type Stay struct {
 	Room   string
 	From   string
@@ -14,17 +14,18 @@ type Stay struct {
 	Pinned bool
 }
 
-// A trail notes at which positions members join and leave, for indexes that
-// [Index.Start] was called of. A position is that of the last thing that all members
-// were told in order. The trail is guarded by the index's mu.
+// A positionTracker notes the positions at which members join and leave. It does nothing
+// before [Index.TrackPositions]. The position of an index is that of the last message
+// that was applied to all members. The tracker is guarded by the index's mu.
 type positionTracker[M any] struct {
 	position position
-	shared   *string // the position, for those who joined or left there; nil if nobody did
+	shared   *string // the position, shared by all memberships that began there; nil if none did
 	past     map[*Member[M]]*pastStays
-	change   *change[M] // that is under way; nil if there is none
+	change   *change[M] // the running one; nil if there is none
 }
 
-// A position is where the index is. It changes while others read the index.
+// A position has a lock of its own, because it changes while the index is only locked
+// for reading.
 type position struct {
 	mu sync.Mutex
 	at string
@@ -42,7 +43,7 @@ func (p *position) set(at string) {
 	p.at = at
 }
 
-// here returns the position, nil without [Index.Start].
+// current returns the position, nil without [Index.TrackPositions].
 func (t *positionTracker[M]) current() *string {
 	if t.past == nil {
 		return nil
@@ -53,24 +54,24 @@ func (t *positionTracker[M]) current() *string {
 	return t.shared
 }
 
-// A past is where a member was before.
+// A pastStays has the stays of a member that have ended.
 type pastStays struct {
 	stays    []Stay
-	complete string // where the stays begin to be complete; "" for always
+	complete string // the position from which on the stays are complete; "" if they always were
 }
 
-// maxPast is how many stays in rooms that a member has left are known, at least: it
-// may join and leave as often as it likes.
+// maxPastStays is the number of ended stays that are kept at least. A member may join
+// and leave any number of times, so older ones are forgotten.
 const maxPastStays = 32
 
-// joined returns the position of a member that joins.
+// joined returns the position at which a member joins a room.
 func (t *positionTracker[M]) joined(m *Member[M], room string) *string {
 	at := t.current()
 	if at == nil {
 		return nil
 	}
 	if p := t.past[m]; p != nil {
-		// Nothing has come since it left: it has been there all the time.
+		// No message was applied since it left: the stay goes on.
 		i := slices.IndexFunc(p.stays, func(s Stay) bool { return s.Room == room && s.To == *at })
 		if i >= 0 {
 			from := p.stays[i].From
@@ -81,11 +82,11 @@ func (t *positionTracker[M]) joined(m *Member[M], room string) *string {
 	return at
 }
 
-// left notes that a member leaves.
+// left notes that a member leaves a room.
 func (t *positionTracker[M]) left(s *membership[M]) {
 	at := t.current()
 	if at == nil || s.since == nil || *s.since == *at {
-		return // nothing came while it was there
+		return // no message was applied during the stay
 	}
 	p := t.past[s.member]
 	if p == nil {
@@ -100,17 +101,17 @@ func (p *pastStays) add(s Stay) {
 	p.stays = append(p.stays, s)
 }
 
-// trim forgets the oldest stays if they are too many.
+// trim forgets the oldest stays if there are too many.
 func (p *pastStays) trim() {
-	if len(p.stays) >= 2*maxPastStays { // in the order in which they ended
+	if len(p.stays) >= 2*maxPastStays { // they are in the order in which they ended
 		n := len(p.stays) - maxPastStays
 		p.complete = p.stays[n-1].To
 		p.stays = slices.Delete(p.stays, 0, n)
 	}
 }
 
-// Start has the index note positions, from this one on. Members that are there
-// already have none.
+// TrackPositions makes the index note positions, from this one on. Stays of members that
+// have joined before have no positions.
 func (x *Index[M]) TrackPositions(at string) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -118,15 +119,17 @@ func (x *Index[M]) TrackPositions(at string) {
 	x.tracker.position.set(at)
 }
 
-// EachAt is [Index.Each] for what has a position, unless that is "". Calls of EachAt,
-// ChangeEach, JoinEach, LeaveEach and PassEmpty with a position must be in the order
-// of these, and must not overlap. Who joins a room after the position is noted as one
-// who came later, and who leaves it as one who was there.
+// EachAt is [Index.Each] for a message at a position; "" means that it has none. Calls
+// of EachAt, ChangeEach, JoinEach, LeaveEach and PassEmpty with a position must be in
+// the order of the positions, and must not overlap. A member that joins a room after
+// the index has reached the position has a stay that begins there. A member that leaves
+// then has a stay that includes it.
 func (x *Index[M]) EachAt(at string, t Target, f func(M)) {
 	x.each(at, t, func(m *Member[M]) { f(m.value) })
 }
 
-// PassEmpty gets to a position if there are no members. It reports whether that is so.
+// PassEmpty moves the index to a position if there are no members. It reports whether
+// it did.
 func (x *Index[M]) PassEmpty(at string) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -137,16 +140,17 @@ func (x *Index[M]) PassEmpty(at string) bool {
 	return true
 }
 
-// A change is something that is done to members, one after the other.
+// A change is a call of ChangeEach, JoinEach or LeaveEach: it is applied to one member
+// after the other.
 type change[M any] struct {
-	before string                  // the position before it
-	known  bool                    // all is complete
-	todo   map[*Member[M]]struct{} // to whom it has yet to be done
+	before string                  // the position before the change
+	known  bool                    // todo is complete
+	todo   map[*Member[M]]struct{} // the members to which it has yet to be applied
 }
 
-// ChangeEach calls f, which may use the index, for all members that t selects. The
-// position is as for [Index.EachAt]. A member that leaves the index before f has
-// returned for it leaves at the position before this one: see [Visit].
+// ChangeEach calls f for all members that t selects. f may use the index. The position
+// is as for [Index.EachAt]. A member that is removed from the index before f has
+// returned for it leaves at the position before this one: see [History].
 func (x *Index[M]) ChangeEach(at string, t Target, f func(M)) {
 	x.changeEach(at, t, func(m *Member[M]) { f(m.value) })
 }
@@ -166,7 +170,7 @@ func (x *Index[M]) LeaveEach(at string, t Target, names []string, pinned bool) {
 func (x *Index[M]) changeEach(at string, t Target, f func(*Member[M])) {
 	var members []*Member[M]
 	add := func(m *Member[M]) { members = append(members, m) }
-	if at == "" || !x.beginChange(at) { // nobody will ask who left when
+	if at == "" || !x.beginChange(at) { // positions are not tracked
 		x.each(at, t, add)
 		for _, m := range members {
 			f(m)
@@ -186,8 +190,8 @@ func (x *Index[M]) changeEach(at string, t Target, f func(*Member[M])) {
 	}
 }
 
-// beginChange gets to a position. It does nothing, and returns false, without
-// [Index.Start].
+// beginChange moves the index to a position. Without [Index.TrackPositions] it does
+// nothing and returns false.
 func (x *Index[M]) beginChange(at string) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -217,7 +221,7 @@ func (x *Index[M]) endChange() {
 	x.tracker.change = nil
 }
 
-// leaves returns the position of a member that leaves the index.
+// leavePosition returns the position at which a member leaves the index.
 func (t *positionTracker[M]) leavePosition(m *Member[M]) string {
 	if c := t.change; c != nil {
 		if _, todo := c.todo[m]; todo || !c.known {
@@ -233,18 +237,18 @@ func (t *positionTracker[M]) advance(at string) {
 	}
 }
 
-// Position returns the position that has been reached, "" without [Index.Start]. It may
-// be called by the functions that the index calls.
+// Position returns the position that the index has reached, "" without
+// [Index.TrackPositions]. The functions that the index calls may call it.
 func (x *Index[M]) Position() string { return x.tracker.position.get() }
 
-// A Visit is what is known of the time that a member was there.
+// A History has the stays of a member that was removed from the index.
 type History struct {
-	Stays    []Stay // but for its own room; those that it has left before come last, in that order
-	Complete string // where Stays begin to be complete; "" for always
-	Left     string // the position of leaving; what was done later may have been done to it, or not
+	Stays    []Stay // without the room of its id; the stays that had ended come last, in the order in which they ended
+	Complete string // the position from which on Stays are complete; "" if they always were
+	Left     string // the position of leaving; a later change may have been applied to the member, or not
 }
 
-// AddAgain is [Index.Add] for a member with stays that another one had.
+// Restore is [Index.Add] for a member that continues the stays of an earlier one.
 func (x *Index[M]) Restore(m *Member[M], value M, id string, v History, ready func() bool) {
 	p := lockPiece(&x.mu)
 	defer p.unlock()
@@ -272,8 +276,8 @@ func (x *Index[M]) Restore(m *Member[M], value M, id string, v History, ready fu
 	}
 }
 
-// RemoveVisit is [Index.Remove] for an index with positions, and returns what the
-// member's visit was. It is the zero Visit if it was not a member.
+// RemoveWithHistory is [Index.Remove] for an index that tracks positions. It returns the
+// history of the member, or the zero History if m is not a member.
 func (x *Index[M]) RemoveWithHistory(m *Member[M]) (v History) {
 	p := lockPiece(&x.mu)
 	defer p.unlock()
@@ -284,7 +288,7 @@ func (x *Index[M]) RemoveWithHistory(m *Member[M]) (v History) {
 	was := x.removeLocked(m, &p, func(s *membership[M]) {
 		v.Stays = append(v.Stays, Stay{Room: s.room.name, From: *s.since, Pinned: s.pinned})
 	})
-	slices.Reverse(v.Stays) // in the order in which it has joined
+	slices.Reverse(v.Stays) // into the order of joining
 	if was != nil {
 		v.Stays, v.Complete = append(v.Stays, was.stays...), was.complete
 	}

@@ -7,10 +7,13 @@ import (
 	"sync"
 )
 
-// An Index knows the members of one namespace and of its rooms. Joining and
-// leaving cost the same in rooms of any size. Whatever takes many steps is done in
-// pieces, between which others use the index: see [piece]. It is safe for
-// concurrent use.
+// An Index holds the members of one namespace and the members of its rooms. Joining
+// and leaving cost the same in rooms of any size. A long operation is done in pieces,
+// and other goroutines use the index between two pieces: see [piece]. An Index is safe
+// for concurrent use.
+//
+// M is the type of the values of members. In package core it is *Socket, a type that
+// this package cannot import.
 type Index[M any] struct {
 	mu      sync.RWMutex
 	ids     map[string]*Member[M]
@@ -20,24 +23,24 @@ type Index[M any] struct {
 	limits  limits
 	tracker positionTracker[M]
 
-	// The collections that are under way. It is changed with mu held for reading
-	// and collecting held, and read with mu held for writing.
+	// The running collections. The list is changed with mu held for reading and
+	// collecting held. It is read with mu held for writing.
 	collecting  sync.Mutex
 	collections []*collection[M]
 }
 
-// A Member is embedded in what joins rooms. Its fields belong to the index. It is
-// added to one index, once.
+// A Member is embedded in a value that joins rooms. Its fields belong to the index. It
+// is added to one index, once.
 type Member[M any] struct {
 	value       M
 	id          string
-	pos         int // in Index.all; -1 when it is leaving, and cannot join any more
+	pos         int // in Index.members; -1 while it is being removed, when it cannot join any more
 	memberships []*membership[M]
-	byRoom      map[*room[M]]*membership[M] // the same as seats, once they are many
+	byRoom      map[*room[M]]*membership[M] // the same memberships, beyond manyRooms of them
 }
 
-// manySeats is the number of rooms beyond which a member looks its seats up in
-// a map.
+// manyRooms is the number of rooms beyond which a member finds its memberships by a
+// map.
 const manyRooms = 8
 
 type room[M any] struct {
@@ -45,14 +48,14 @@ type room[M any] struct {
 	memberships []*membership[M]
 }
 
-// A seat is the place of one member in one room.
+// A membership is one member in one room. It is in the list of both.
 type membership[M any] struct {
 	room        *room[M]
 	member      *Member[M]
-	roomIndex   int // index in room.seats
-	memberIndex int // index in member.seats
+	roomIndex   int // in room.memberships
+	memberIndex int // in member.memberships
 	pinned      bool
-	since       *string // the position of joining; see trail
+	since       *string // the position of joining; see positionTracker
 }
 
 // NewIndex returns an empty index.
@@ -64,16 +67,15 @@ func NewIndex[M any]() *Index[M] {
 	}
 }
 
-// Add makes m, with a value and an id of its own, a member, if ready returns
-// true. Nobody sees the member before ready has returned; ready must not call
-// the index.
+// Add makes m a member, with a value and an id of its own, if ready returns true.
+// Before ready has returned, no call finds the member. ready must not call the index.
 func (x *Index[M]) Add(m *Member[M], value M, id string, ready func() bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.addLocked(m, value, id, ready)
 }
 
-// add is Add with mu held. It reports whether m is a member now.
+// addLocked is Add with mu held. It reports whether m is a member now.
 func (x *Index[M]) addLocked(m *Member[M], value M, id string, ready func() bool) bool {
 	if !ready() {
 		return false
@@ -94,11 +96,11 @@ func (x *Index[M]) Remove(m *Member[M]) {
 	}
 }
 
-// here reports whether m is a member that may join rooms.
+// isMemberLocked reports whether m is a member that may join rooms.
 func (x *Index[M]) isMemberLocked(m *Member[M]) bool { return x.ids[m.id] == m && m.pos >= 0 }
 
-// remove takes a member out of its rooms and of the index. It calls f for each of its
-// seats before that is given up, and returns which rooms it was in before.
+// removeLocked takes a member out of its rooms and of the index. It calls f for each
+// membership before it removes it. It returns the stays that had ended before.
 func (x *Index[M]) removeLocked(m *Member[M], p *piece, f func(*membership[M])) *pastStays {
 	last := x.members[len(x.members)-1]
 	x.members[m.pos], last.pos = last, m.pos
@@ -118,11 +120,12 @@ func (x *Index[M]) removeLocked(m *Member[M], p *piece, f func(*membership[M])) 
 	return was
 }
 
-// Join puts m into the rooms; it does nothing if m is not a member. Others may see
-// it in some of many rooms before it is in all.
+// Join puts m into the rooms. It does nothing if m is not a member. If there are many
+// rooms, other calls may find m in some of them before it is in all.
 func (x *Index[M]) Join(m *Member[M], names ...string) { x.join(m, names, false) }
 
-// Pin is Join for rooms that Leave does not take m out of, only Unpin.
+// Pin is Join with pinned memberships: only Unpin takes m out of such a room, not
+// Leave.
 func (x *Index[M]) Pin(m *Member[M], names ...string) { x.join(m, names, true) }
 
 func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
@@ -139,7 +142,7 @@ func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
 	}
 }
 
-// take gives m a seat in a room, and returns it if it is new.
+// joinRoomLocked puts m into a room. It returns the membership if it is new.
 func (x *Index[M]) joinRoomLocked(m *Member[M], name string, pin bool) *membership[M] {
 	if name == m.id {
 		return nil
@@ -159,10 +162,10 @@ func (x *Index[M]) joinRoomLocked(m *Member[M], name string, pin bool) *membersh
 	return s
 }
 
-// Leave takes m out of the rooms it is in, except where it is pinned.
+// Leave takes m out of the rooms, except out of those where it is pinned.
 func (x *Index[M]) Leave(m *Member[M], names ...string) { x.leaveRooms(m, names, false) }
 
-// Unpin takes m out of the rooms it is in.
+// Unpin takes m out of the rooms, pinned or not.
 func (x *Index[M]) Unpin(m *Member[M], names ...string) { x.leaveRooms(m, names, true) }
 
 func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
@@ -179,15 +182,15 @@ func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
 	}
 }
 
-// Rooms returns the names of the rooms that m is in, its id first; nil if it
-// is not a member.
+// Rooms returns the names of m's rooms, its id first. It returns nil if m is not a
+// member.
 func (x *Index[M]) Rooms(m *Member[M]) []string {
 	memberships, ok := x.membershipsOf(m)
 	if !ok {
 		return nil
 	}
 	names := append(make([]string, 0, 1+len(memberships)), m.id)
-	for _, s := range memberships { // a seat's room and that room's name never change
+	for _, s := range memberships { // the room of a membership and the name of a room never change
 		names = append(names, s.room.name)
 	}
 	return names
@@ -199,7 +202,7 @@ func (x *Index[M]) membershipsOf(m *Member[M]) (memberships []*membership[M], ok
 	return slices.Clone(m.memberships), x.ids[m.id] == m
 }
 
-// Member returns the member of that id.
+// Member returns the value of the member with that id.
 func (x *Index[M]) Member(id string) (value M, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -210,13 +213,13 @@ func (x *Index[M]) Member(id string) (value M, ok bool) {
 	return value, ok
 }
 
-// EachRoom calls f for every room that has members, but not for those that ids
-// are. Rooms that come or go meanwhile may be missing. f must neither block nor
+// EachRoom calls f for every room that has members. The rooms of ids are left out.
+// Rooms that are created or deleted meanwhile may be missing. f must neither block nor
 // call the index.
 func (x *Index[M]) EachRoom(f func(name string)) {
 	p := lockPiece(x.mu.RLocker())
 	defer p.unlock()
-	for name := range x.rooms { // which may change between two pieces
+	for name := range x.rooms { // the map may change between two pieces
 		f(name)
 		p.step()
 	}
@@ -257,7 +260,7 @@ func (m *Member[M]) addMembership(r *room[M]) *membership[M] {
 	return s
 }
 
-// leave gives up a seat; the last one in each list moves into the gap.
+// leaveRoomLocked removes a membership. In each list, the last one moves into the gap.
 func (x *Index[M]) leaveRoomLocked(s *membership[M]) {
 	r, m := s.room, s.member
 	for _, c := range x.collections {

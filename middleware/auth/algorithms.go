@@ -17,12 +17,13 @@ import (
 // minRSA is the size in bits of the smallest RSA key (RFC 7518 section 3.3).
 const minRSA = 2048
 
-// HS256 returns a verifier for tokens that are signed by HMAC with SHA-256. The
-// secret has 32 bytes or more (RFC 7518 section 3.2); HS256 panics if it is
-// shorter, as it is where an environment variable was forgotten, or if it is one
-// that others know: zeros, or a public key. For an application that has a shorter
-// one, see [InsecureShortSecret]. Whoever can
-// verify such tokens can also make them: for tokens of others, prefer [JWKS].
+// HS256 returns a verifier for tokens that are signed by HMAC with SHA-256. The secret
+// needs 32 bytes or more (RFC 7518 section 3.2). HS256 panics if it is shorter: perhaps
+// an environment variable is not set. It also panics if the secret is not secret: equal
+// bytes, or a public key. If your secret is shorter, see [InsecureShortSecret].
+//
+// A server that can verify such tokens can also make them. For tokens of another issuer,
+// prefer [JWKS].
 func HS256[C any, P claimsOf[C]](secret []byte, opts ...VerifyOption) Verifier[C] {
 	return hmac[C, P]("HS256", 32, secret, opts)
 }
@@ -93,7 +94,7 @@ func EdDSA[C any, P claimsOf[C]](key ed25519.PublicKey, opts ...VerifyOption) Ve
 		misuse(fmt.Sprintf("EdDSA got a key of %d bytes: it has to have %d", len(key), ed25519.PublicKeySize))
 	}
 	if allBytesEqual(key) {
-		misuse("EdDSA got a key whose bytes are all the same: nobody has filled it in")
+		misuse("EdDSA got a key whose bytes are all the same: it was never filled in")
 	}
 	return fixedKey[C, P]("EdDSA", slices.Clone(key), opts)
 }
@@ -118,13 +119,13 @@ func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []V
 	return fixedKey[C, P](alg, bytes.Clone(secret), opts)
 }
 
-// uniform reports whether all bytes are the same.
+// allBytesEqual reports whether all bytes are the same.
 func allBytesEqual(secret []byte) bool {
 	return !slices.ContainsFunc(secret, func(b byte) bool { return b != secret[0] })
 }
 
-// public reports whether the secret is a key in one of the formats in which those
-// are published: whoever has it could make tokens.
+// isPublicKey reports whether the secret has the format of a public key. Clients that
+// know that key could make tokens.
 func isPublicKey(secret []byte) bool {
 	if bytes.Contains(secret, []byte("-----BEGIN ")) || bytes.HasPrefix(secret, []byte("ssh-")) {
 		return true
@@ -143,8 +144,8 @@ func rsaKey[C any, P claimsOf[C]](alg string, key *rsa.PublicKey, opts []VerifyO
 	return fixedKey[C, P](alg, key, opts)
 }
 
-// strongRSA reports whether signatures by the key mean anything: with the exponent
-// 1, everything is its own signature.
+// strongRSA reports whether the key is safe. With the exponent 1, each message would be
+// its own signature.
 func strongRSA(key *rsa.PublicKey) bool {
 	return key != nil && key.N != nil && key.N.BitLen() >= minRSA && key.E > 1 && key.E%2 == 1
 }
@@ -158,7 +159,7 @@ func ecdsaKey[C any, P claimsOf[C]](
 	return fixedKey[C, P](alg, key, opts)
 }
 
-// pinned returns a verifier for one algorithm and one key.
+// fixedKey returns a verifier for one algorithm and one key.
 func fixedKey[C any, P claimsOf[C]](alg string, key any, opts []VerifyOption) Verifier[C] {
 	return newVerifier[C, P]([]string{alg}, func(context.Context, *jwt.Token) (any, error) { return key, nil }, opts)
 }

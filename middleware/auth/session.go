@@ -13,24 +13,24 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// What sockets are sent about their tokens.
+// Events that the server sends to sockets about their tokens.
 const (
 	// EventExpiring warns: {expiresIn: seconds}.
 	EventExpiring = "token_expiring"
 
-	// EventExpired and EventRevoked say why the server disconnects: {code}.
+	// EventExpired and EventRevoked come before the server disconnects: {code}.
 	EventExpired = "token_expired"
 	EventRevoked = "token_revoked"
 )
 
 var errOtherSubject = fmt.Errorf("%w: the token is for another subject, or has none: see auth.SubjectOf", ErrForbidden)
 
-// sessionKey keeps the session of a socket. Its identity survives a recovery of
-// the socket on another server.
+// sessionKey keeps the session of a socket. Its identity is saved with the socket, so
+// another server has it when it recovers the socket.
 var sessionKey = sio.NewDataKey[*session]("auth.session") //nolint:gochecknoglobals // a name, which nothing changes
 
-// A session is the time that a socket spends behind a guard. It has one timer, if
-// its token has an end.
+// A session is the state of a socket behind a guard. It has one timer if its token
+// expires.
 type session struct {
 	opts *options
 
@@ -45,7 +45,7 @@ type session struct {
 	ended        bool
 }
 
-// A demand is what [Scope] and its like ask.
+// A requirement is the check of [Scope] and the like.
 type requirement func(claims any, c *sio.Ctx) error
 
 func newSession(socket *sio.Socket, b principal, opts *options) *session {
@@ -57,9 +57,9 @@ func sessionOf(s *sio.Socket) *session {
 	return session
 }
 
-// Claims returns the claims of the token that the socket connected with, or of
-// the last one that refreshed it, to be read only. It is nil for an anonymous
-// socket, and if nothing was required; and if C is not the type that was.
+// Claims returns the claims of the socket's token: that of the connect, or of the last
+// refresh. Do not change them. Claims returns nil if the socket is anonymous, if the
+// namespace has no [Require] or [From], and if these have another type than C.
 func Claims[C any](s *sio.Socket) *C {
 	session := sessionOf(s)
 	if session == nil {
@@ -71,8 +71,8 @@ func Claims[C any](s *sio.Socket) *C {
 	return claims
 }
 
-// Subject returns the subject of the socket's token, which identifies its user,
-// or "" if there is none. It fits the limits by user of package ratelimit.
+// Subject returns the subject of the socket's token, which identifies its user, or "" if
+// there is none. Use it with the limits by user of package ratelimit.
 func Subject(s *sio.Socket) string {
 	if session := sessionOf(s); session != nil {
 		return session.subject()
@@ -95,9 +95,9 @@ func (s *session) identity() identity {
 	return s.principal.identity()
 }
 
-// mayBecome reports whether b may take over what the socket has: its rooms, and
-// what it missed. Nobody's socket may become somebody's. Somebody's socket stays with
-// the same user, and so it stays with nobody else if there is no subject.
+// mayBecome reports whether b may take over the socket: its rooms, and the events that it
+// missed. An anonymous socket may get a user. The socket of a user stays with that user,
+// so without a subject, it cannot be taken over.
 func (s *session) mayBecome(b *principal) bool {
 	was := s.identity()
 	return !was.Known || was.sameUser(b.identity())
@@ -109,8 +109,8 @@ func (s *session) MarshalJSON() ([]byte, error) { return json.Marshal(s.identity
 // UnmarshalJSON implements [json.Unmarshaler].
 func (s *session) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &s.lastIdentity) }
 
-// current returns the claims, and an error if there are none or they are good no
-// longer.
+// current returns the claims. It returns an error if there are none, or if they have
+// expired.
 func (s *session) current() (claims any, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,14 +123,14 @@ func (s *session) current() (claims any, err error) {
 	return s.principal.claims, nil
 }
 
-// demand has d asked about new claims, too.
+// addRequirement makes d a requirement for the claims of later tokens, too.
 func (s *session) addRequirement(d requirement) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requirements = append(s.requirements, d)
 }
 
-// begin has the bearer be found by its rooms and watches the end of its token.
+// start joins the rooms of the principal and sets the timer for the end of its token.
 func (s *session) start(c *sio.Ctx) error {
 	s.mu.Lock()
 	b, begun := s.principal, s.started
@@ -148,7 +148,7 @@ func (s *session) start(c *sio.Ctx) error {
 	}
 	if err := s.opts.checkRevoked(c.Context(), b.claims); err != nil {
 		if errors.Is(err, ErrRevoked) {
-			_ = c.Emit(EventRevoked, refusal{CodeRevoked}) // its last words
+			_ = c.Emit(EventRevoked, refusal{CodeRevoked}) // the socket may have gone
 		}
 		return err
 	}
@@ -158,8 +158,8 @@ func (s *session) start(c *sio.Ctx) error {
 	return nil
 }
 
-// settle pins a socket to rooms of ours, and takes it out of others: those of an
-// earlier token.
+// setRooms pins a socket to rooms of ours, and takes it out of the rooms of an earlier
+// token.
 func setRooms(socket *sio.Socket, rooms []string) error {
 	if err := socket.Pin(rooms...); err != nil {
 		return err
@@ -168,8 +168,8 @@ func setRooms(socket *sio.Socket, rooms []string) error {
 	return socket.Unpin(stale...)
 }
 
-// replace makes b the bearer of a socket that is connected. It is called by its
-// handlers only.
+// replace makes b the principal of a connected socket. Only handlers of the socket call
+// it.
 func (s *session) replace(c *sio.Ctx, b principal) error {
 	if !s.mayBecome(&b) {
 		return errOtherSubject
@@ -182,13 +182,13 @@ func (s *session) replace(c *sio.Ctx, b principal) error {
 			return err
 		}
 	}
-	// First the socket has to be where a revocation finds it.
+	// First join the rooms, so that a revocation finds the socket.
 	if err := c.Pin(b.rooms()...); err != nil {
 		return err
 	}
 	err := s.opts.checkRevoked(c.Context(), b.claims)
 	if err == nil && !s.setPrincipal(b) {
-		err = ErrExpired // the new token came too late
+		err = ErrExpired // the old token has expired meanwhile
 	}
 	if err != nil {
 		b = old
@@ -207,7 +207,7 @@ func (s *session) setPrincipal(b principal) bool {
 	return true
 }
 
-// watch sets the timer to whatever comes next. The caller holds the lock.
+// resetTimerLocked sets the timer for the warning, or for the end of the token.
 func (s *session) resetTimerLocked() {
 	if s.timer != nil {
 		s.timer.Stop()
@@ -223,7 +223,7 @@ func (s *session) resetTimerLocked() {
 	s.timer = time.AfterFunc(wait, s.onTimer)
 }
 
-// ring warns the client, or ends its session.
+// onTimer warns the client, or ends its session.
 func (s *session) onTimer() {
 	s.mu.Lock()
 	socket := s.socket
@@ -239,7 +239,7 @@ func (s *session) onTimer() {
 		s.mu.Unlock()
 		if warn {
 			apart(func() {
-				_ = socket.Emit(EventExpiring, expiring{seconds(left)}) // who has gone needs no warning
+				_ = socket.Emit(EventExpiring, expiring{seconds(left)}) // the socket may have gone
 			})
 		}
 		return
@@ -257,8 +257,8 @@ func (s *session) onTimer() {
 	apart(func() { _ = socket.Disconnect() })
 }
 
-// end runs when the socket has ended. Whoever recovers it wants to know whose it
-// was, and nothing else.
+// end runs when the socket has ended. It keeps the identity for a recovery, and nothing
+// else.
 func (s *session) end() {
 	was := s.identity()
 	s.mu.Lock()
@@ -274,5 +274,5 @@ type expiring struct {
 	ExpiresIn int `json:"expiresIn"` // seconds
 }
 
-// seconds rounds up: a client that counts down does not come to 0 too early.
+// seconds rounds up, so that the countdown of a client does not end too early.
 func seconds(d time.Duration) int { return int(math.Ceil(max(d, 0).Seconds())) }
