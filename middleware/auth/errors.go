@@ -89,6 +89,9 @@ func (e *tokenError) Is(target error) bool { return target == e.is }
 // classify makes errors of the JWT library ours. A token is expired only if nothing else
 // is wrong with it: its signature is that of the issuer.
 func classify(err error) error {
+	if err == nil {
+		return nil
+	}
 	if e, ok := errors.AsType[*tokenError](err); ok {
 		return e // one of ours that the JWT library has passed on
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -203,10 +204,11 @@ func (v *verification) verify(ctx context.Context, token string, claims jwt.Clai
 		}
 		return v.key(ctx, t)
 	})
-	if err != nil {
-		return classify(err)
+	err = classify(err)
+	if err == nil || errors.Is(err, ErrExpired) { // an expired token for another audience is not valid
+		err = cmp.Or(v.checkAudience(claims), err)
 	}
-	if err := v.checkAudience(claims); err != nil {
+	if err != nil {
 		return err
 	}
 	return v.checkClaims(token)
