@@ -81,18 +81,18 @@ func Start(tb testing.TB, parser string) *Node {
 	return &Node{tb: tb, parser: parser, in: in, out: out}
 }
 
-// A question is a line for the process, and an answer one from it.
+// A request is a line for the process, and an answer one from it.
 type request struct {
-	Op     string  `json:"op"`
-	Parser string  `json:"parser"`
-	Packet *packet `json:"packet,omitempty"`
-	Frames []Frame `json:"frames,omitempty"`
+	Op     string      `json:"op"`
+	Parser string      `json:"parser"`
+	Packet *wirePacket `json:"packet,omitempty"`
+	Frames []Frame     `json:"frames,omitempty"`
 }
 
 type answer struct {
 	Error    string
 	Frames   []Frame
-	Packet   *packet
+	Packet   *wirePacket
 	Oddities []Oddity
 }
 
@@ -138,7 +138,7 @@ func (n *Node) Oddities() []Oddity {
 	return list
 }
 
-// ask sends questions and returns the answers.
+// do sends requests and returns the answers.
 func (n *Node) do(requests []request) []answer {
 	n.tb.Helper()
 	sent := make(chan error, 1)
