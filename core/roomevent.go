@@ -78,8 +78,8 @@ func (n *Namespace) tellCluster(e rooms.Event) {
 		tell = w.RoomCreated
 	case rooms.Deleted:
 		tell = w.RoomDeleted
-	default:
-		return // of no interest to it
+	case rooms.Joined, rooms.Left:
+		return // an adapter needs only rooms
 	}
 	err := rescue.Apart(func() error {
 		tell(e.Room)

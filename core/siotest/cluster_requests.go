@@ -154,11 +154,13 @@ func (s clusterSuite) answers(t *testing.T) {
 				return []*adapter.Reply{{Ack: &adapter.Ack{Error: "no"}}}
 			}
 			return []*adapter.Reply{{Ack: &adapter.Ack{Data: blob, Attachments: [][]byte{{}}}}}
-		default:
+		case adapter.Fetch:
 			return []*adapter.Reply{{Sockets: []adapter.Socket{
 				{ID: id, Rooms: []string{id, "a"}, Data: []byte(`{"n":1}`), Handshake: []byte(`{"url":"/"}`)},
 			}}}
+		case adapter.Join, adapter.Leave, adapter.Disconnect: // are not asked for
 		}
+		return nil
 	}
 	m := s.members(t, 3, func(i int, m *member) {
 		m.answer = func(_ context.Context, msg *adapter.Message, reply func(*adapter.Reply)) {

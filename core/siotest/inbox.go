@@ -107,7 +107,7 @@ func (b *inbox) receive(p packet.Packet) {
 				delete(b.acks, p.ID)
 			}
 		})
-	default:
+	case packet.Event:
 		b.event(&Event{Name: string(p.Name), tb: b.tb, inbox: b, args: p.Args, id: p.ID, wantsAck: p.HasID})
 	}
 }

@@ -233,9 +233,11 @@ func (k *Packet) setPayload(p, space []byte) bool {
 		return (p[0] == '{' || p[0] == '"') && k.setData(p)
 	case Event, Ack:
 		return k.setList(p, space)
-	default: // DISCONNECT has no payload
+	case Disconnect: // has no payload
 		return false
+	case binaryEvent, binaryAck: // are an Event and an Ack here
 	}
+	return false
 }
 
 func (k *Packet) setData(p []byte) bool {

@@ -50,9 +50,9 @@ func (c code) message() string {
 		return "too many rooms"
 	case codeBusy:
 		return "too busy"
-	default:
-		return "rate limit unavailable"
+	case codeUnavailable:
 	}
+	return "rate limit unavailable"
 }
 
 // data is the data of errors.
