@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 	"github.com/sioplug/sioplug/core/nethttp"
-	"github.com/sioplug/sioplug/internal/enginetest"
 )
 
 // These tests run over real connections, in real time: they show what depends

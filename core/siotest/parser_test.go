@@ -106,7 +106,7 @@ func (d *standardDecoder) Decode(m parser.Message) (*parser.Packet, error) {
 		if args := k.Args.AppendData(nil); k.Args.Len() > 0 {
 			p.Data = append(append(p.Data[:len(p.Data)-1], ','), args[1:]...)
 		}
-	default:
+	case packet.Connect, packet.ConnectError, packet.Disconnect:
 	}
 	return p, err
 }
