@@ -34,9 +34,9 @@ type turn struct {
 	last    time.Duration // when there was work; see deadline.Item.At
 }
 
-// Flush implements [websocket.Handler]: it works on the messages that came
+// ReadDone implements [websocket.Handler]: it works on the messages that came
 // with one read, and writes what there is to write.
-func (l *link) Flush() (goOn bool) {
+func (l *link) ReadDone() (goOn bool) {
 	if !l.active {
 		return true
 	}
@@ -116,8 +116,8 @@ func (l *link) takeTurn() { l.read(true) }
 func (l *link) read(work bool) {
 	number := l.turnNumber()
 	rescue.Do(func() error {
-		if work && !l.Flush() {
-			return websocket.ErrHandedOver
+		if work && !l.ReadDone() {
+			return websocket.ErrHandedOff
 		}
 		return l.conn.Serve(l)
 	}, func(err error) { l.ended(number, err) })

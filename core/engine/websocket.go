@@ -140,7 +140,7 @@ func (l *link) run() { l.read(false) }
 // it ends a connection, for whatever reason.
 func (l *link) ended(number uint32, err error) {
 	switch {
-	case err == websocket.ErrHandedOver: //nolint:errorlint // others may have methods of the application's
+	case err == websocket.ErrHandedOff: //nolint:errorlint // others may have methods of the application's
 		return
 	case err == rescue.ErrExited && l.resume(number): //nolint:errorlint // likewise
 		return
