@@ -50,9 +50,9 @@ func (s *Session) ping() {
 		return
 	}
 	if deaf {
-		s.server.pings.Follow(&s.beat.item, s)
+		s.server.pings.Repeat(&s.beat.item, s)
 	} else {
-		s.server.pongs.Follow(&s.beat.item, s)
+		s.server.pongs.Repeat(&s.beat.item, s)
 	}
 	wake := s.enqueuePing()
 	s.mu.Unlock()
