@@ -250,7 +250,7 @@ func (s *Session) probed() {
 
 func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
 	body, header := s.payload(frames)
-	x.plain = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Plain() })
+	x.plain = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Uncompressed() })
 	for _, f := range frames {
 		f.Release()
 	}

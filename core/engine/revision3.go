@@ -89,8 +89,8 @@ func (d dialect) translate(frames []*frame.Frame) []*frame.Frame {
 			out = append(out, frames...)
 		}
 		out[i] = d.translateBinary(f.Payload())
-		if f.Plain() {
-			out[i].SetPlain()
+		if f.Uncompressed() {
+			out[i].SetUncompressed()
 		}
 	}
 	if out == nil {

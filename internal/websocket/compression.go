@@ -155,7 +155,7 @@ func (z *compression) compressAll(frames []*frame.Frame) []*frame.Frame {
 
 // compressOne returns f compressed, or f itself if that is not worthwhile.
 func (z *compression) compressOne(f *frame.Frame) *frame.Frame {
-	if f.Control() || f.Plain() || len(f.Payload()) < z.deflate.opts.Threshold {
+	if f.Control() || f.Uncompressed() || len(f.Payload()) < z.deflate.opts.Threshold {
 		return f
 	}
 	if !z.shared {
