@@ -15,10 +15,10 @@ import (
 // request, and for a handshake, whether it is welcome and what its session is
 // called.
 
-// middleware runs the functions of Options.UseRequest.
-func (e *Server) middleware(v *visit) *refusal {
+// runMiddleware runs the functions of Options.UseRequest.
+func (e *Server) runMiddleware(x *httpExchange) *refusal {
 	for _, f := range e.opts.UseRequest {
-		err := rescue.Apart(func() error { return f(v.add(), v.Request()) })
+		err := rescue.Apart(func() error { return f(x.responseHeader(), x.Request()) })
 		if err == nil {
 			continue
 		}
@@ -27,7 +27,7 @@ func (e *Server) middleware(v *visit) *refusal {
 		if h == nil {
 			return middlewareFailed()
 		}
-		return answered(h.response(v.upgrade))
+		return customResponse(h.response(x.upgrade))
 	}
 	return nil
 }
@@ -44,12 +44,12 @@ func (e *HTTPError) response(upgrade bool) Response {
 	return Response{Status: cmp.Or(e.Status, http.StatusForbidden), Header: h, Body: []byte(e.text())}
 }
 
-// allow asks Options.AllowRequest (EIO-VF-8).
-func (e *Server) allow(v *visit) *refusal {
+// callAllowRequest asks Options.AllowRequest (EIO-VF-8).
+func (e *Server) callAllowRequest(x *httpExchange) *refusal {
 	if e.opts.AllowRequest == nil {
 		return nil
 	}
-	err := rescue.Apart(func() error { return e.opts.AllowRequest(v.Request()) })
+	err := rescue.Apart(func() error { return e.opts.AllowRequest(x.Request()) })
 	if err == nil {
 		return nil
 	}
@@ -57,15 +57,15 @@ func (e *Server) allow(v *visit) *refusal {
 	return forbidden(err)
 }
 
-// name gives the session an id that it is going to have (EIO-VF-10).
-func (e *Server) name(v *visit) *refusal {
+// assignID gives the session an id that it is going to have (EIO-VF-10).
+func (e *Server) assignID(x *httpExchange) *refusal {
 	if e.opts.GenerateID == nil {
-		v.sid = NewID()
+		x.sid = NewID()
 		return nil
 	}
 	var id string
 	err := rescue.Apart(func() (err error) {
-		id, err = e.opts.GenerateID(v.Request())
+		id, err = e.opts.GenerateID(x.Request())
 		return err
 	})
 	if err == nil {
@@ -75,7 +75,7 @@ func (e *Server) name(v *visit) *refusal {
 		e.logFailure("GenerateID", err)
 		return badRequest("ID_GENERATION_ERROR", "error", err)
 	}
-	v.sid = id
+	x.sid = id
 	return nil
 }
 
@@ -85,15 +85,15 @@ func (e *Server) checkID(id string) error {
 	switch {
 	case id == "":
 		return errors.New("the session id is empty")
-	case !plain(id):
+	case !validIDChars(id):
 		return errors.New("the session id has characters other than visible ones of ASCII, or a quote or backslash")
-	case e.find(id) != nil:
+	case e.lookup(id) != nil:
 		return errors.New("there is a session with this id")
 	}
 	return nil
 }
 
-func plain(id string) bool {
+func validIDChars(id string) bool {
 	for i := range len(id) {
 		if c := id[i]; c <= ' ' || c >= 0x7F || c == '"' || c == '\\' {
 			return false
@@ -102,9 +102,9 @@ func plain(id string) bool {
 	return true
 }
 
-// greeting returns the frame of Options.InitialPacket (EIO-HS-7), nil if there
+// initialPacketFrame returns the frame of Options.InitialPacket (EIO-HS-7), nil if there
 // is none.
-func greeting(packet any) *frame.Frame {
+func initialPacketFrame(packet any) *frame.Frame {
 	switch p := packet.(type) {
 	case string:
 		return frame.Text(append(append(frame.Buffer(1+len(p)), byte(payload.Message)), p...))
@@ -115,8 +115,8 @@ func greeting(packet any) *frame.Frame {
 	}
 }
 
-// greet returns the greeting as a client wants it.
-func (d dialect) greet(g *frame.Frame) []*frame.Frame {
+// translateInitialPacket returns the greeting as a client wants it.
+func (d dialect) translateInitialPacket(g *frame.Frame) []*frame.Frame {
 	if d == 0 {
 		return []*frame.Frame{g}
 	}

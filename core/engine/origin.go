@@ -12,34 +12,34 @@ import (
 // cookies, and leave it to the server to look at Origin (RFC 6455 section
 // 10.2). The reference does not look (EIO-CO-4); we do. Polling needs no guard:
 // there, browsers do not let a page see an answer that is not meant for it, so
-// it never learns its session id. JSONP is the exception: see guardScript.
+// it never learns its session id. JSONP is the exception: see checkJSONPOrigin.
 
-// guardOrigin refuses WebSockets to pages of other origins, unless CORS allows
+// checkOrigin refuses WebSockets to pages of other origins, unless CORS allows
 // them. What is no browser sends no Origin.
-func (e *Server) guardOrigin(v *visit) *refusal {
-	req := v.Request()
-	if !v.upgrade || v.allowed || v.origin == "" || sameOrigin(v.origin, req) {
+func (e *Server) checkOrigin(x *httpExchange) *refusal {
+	req := x.Request()
+	if !x.upgrade || x.originAllowed || x.origin == "" || sameOrigin(x.origin, req) {
 		return nil
 	}
-	e.reportOrigin(v.origin, req.Host)
-	return foreignOrigin(v.origin)
+	e.warnOrigin(x.origin, req.Host)
+	return originNotAllowed(x.origin)
 }
 
-// guardScript refuses JSONP unless Options.AllowJSONP is set, and then to pages of
+// checkJSONPOrigin refuses JSONP unless Options.AllowJSONP is set, and then to pages of
 // other origins, unless CORS allows them: every page can load a script from
 // everywhere, and read what it is called with. A page that is not known is another
 // one: an attacker's would see to that.
-func (e *Server) guardScript(v *visit) *refusal {
+func (e *Server) checkJSONPOrigin(x *httpExchange) *refusal {
 	if !e.opts.AllowJSONP {
 		return badRequest("JSONP_NOT_ALLOWED")
 	}
-	req := v.Request()
-	page := v.page()
-	if ownScript(page, req) {
+	req := x.Request()
+	page := x.pageOrigin()
+	if isSameOriginScript(page, req) {
 		return nil
 	}
 	if e.opts.CORS != nil {
-		admitted, err := e.opts.CORS.admits(req, page)
+		admitted, err := e.opts.CORS.allows(req, page)
 		if err != nil {
 			e.logFailure("CORS.AllowOrigin", err)
 			return middlewareFailed()
@@ -49,15 +49,15 @@ func (e *Server) guardScript(v *visit) *refusal {
 		}
 	}
 	page = cmp.Or(page, "unknown")
-	e.reportOrigin(page, req.Host)
-	return foreignOrigin(page)
+	e.warnOrigin(page, req.Host)
+	return originNotAllowed(page)
 }
 
-// ownScript reports whether a script or a form is of one of the server's own
+// isSameOriginScript reports whether a script or a form is of one of the server's own
 // pages. Sec-Fetch-Site is what the browser itself says, and no page can change
 // it; but browsers leave it out on plain HTTP, and old ones do not know it. Then
 // the page counts.
-func ownScript(page string, req *Request) bool {
+func isSameOriginScript(page string, req *Request) bool {
 	switch req.Header.Get("Sec-Fetch-Site") {
 	case "":
 		return sameOrigin(page, req)
@@ -68,13 +68,13 @@ func ownScript(page string, req *Request) bool {
 	}
 }
 
-// page returns the origin of the page that makes the request, "" if that is not
+// pageOrigin returns the origin of the page that makes the request, "" if that is not
 // known. Forms tell it in Origin, scripts only in Referer.
-func (v *visit) page() string {
-	if v.origin != "" {
-		return v.origin
+func (x *httpExchange) pageOrigin() string {
+	if x.origin != "" {
+		return x.origin
 	}
-	referers := v.Request().Header["Referer"]
+	referers := x.Request().Header["Referer"]
 	if len(referers) != 1 {
 		return ""
 	}
@@ -85,12 +85,12 @@ func (v *visit) page() string {
 	return u.Scheme + "://" + u.Host
 }
 
-// reportOrigin tells the operator which setting a browser was refused by, as
+// warnOrigin tells the operator which setting a browser was refused by, as
 // nothing else will: browsers do not say why a WebSocket failed. That is the
 // one thing that a peer can have us log above Debug, and it can only once.
-func (e *Server) reportOrigin(origin, host string) {
+func (e *Server) warnOrigin(origin, host string) {
 	const most = 200 // a client chooses these, within what a header may have
-	e.once(&e.warned, e.log.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
+	e.logOnce(&e.originWarned, e.log.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
 		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
 		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)",
 		slog.String("origin", origin[:min(len(origin), most)]), slog.String("host", host[:min(len(host), most)]))
@@ -114,21 +114,21 @@ func sameOrigin(origin string, req *Request) bool {
 	case port == "":
 		// Without TLS here there may be some in front of us, so the port that
 		// the client left out is the one of the page's scheme.
-		return page.port == defaultPorts(page.scheme)
+		return page.port == defaultPort(page.scheme)
 	default:
 		return page.port == port
 	}
 }
 
-// An address is an origin, taken apart.
-type address struct{ scheme, host, port string }
+// An originParts is an origin, taken apart.
+type originParts struct{ scheme, host, port string }
 
 // parseOrigin takes apart an origin of the web. Others, such as "null", are
 // never the same as a server's.
-func parseOrigin(s string) (a address, ok bool) {
+func parseOrigin(s string) (a originParts, ok bool) {
 	scheme, authority, _ := strings.Cut(webOrigin(s), "://")
 	a.scheme = strings.ToLower(scheme)
-	a.port = defaultPorts(a.scheme)
+	a.port = defaultPort(a.scheme)
 	if a.port == "" || strings.ContainsAny(authority, "/?#@, ") {
 		return a, false
 	}
@@ -156,7 +156,7 @@ func webOrigin(origin string) string {
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	}
-	return scheme + "://" + strings.TrimSuffix(rest, ":"+defaultPorts(scheme))
+	return scheme + "://" + strings.TrimSuffix(rest, ":"+defaultPort(scheme))
 }
 
 // splitPort splits an authority, whose port may be missing.
@@ -167,7 +167,7 @@ func splitPort(authority string) (host, port string) {
 	return strings.Trim(authority, "[]"), ""
 }
 
-func defaultPorts(scheme string) string {
+func defaultPort(scheme string) string {
 	switch scheme {
 	case "https":
 		return "443"

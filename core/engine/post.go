@@ -11,17 +11,17 @@ import (
 )
 
 // servePost reads a payload and hands its packets over.
-func (s *Session) servePost(x *visit) {
+func (s *Session) servePost(x *httpExchange) {
 	req := x.Request()
 	if !s.beginPost(x) { // EIO-POST-8
-		s.end(TransportError, errPostOverlap, farewell{discard: true})
+		s.end(TransportError, errPostOverlap, closeOptions{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
 	octets := req.Header.Get("Content-Type") == octetContent
 	if octets && !s.dialect.has(revision3) { // EIO-POST-3
 		s.endPost(false)
-		s.end(TransportError, errContentType, farewell{discard: true})
+		s.end(TransportError, errContentType, closeOptions{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
@@ -32,72 +32,72 @@ func (s *Session) servePost(x *visit) {
 		return
 	case err != nil:
 		if s.isOpen() { // EIO-POST-9; otherwise it was us: EIO-POST-17
-			s.end(TransportError, errPostAborted, farewell{discard: true})
+			s.end(TransportError, errPostAborted, closeOptions{discard: true})
 		}
 		x.hangUp()
 		return
 	}
 	if !s.exists() {
-		s.handledPost()
+		s.postHandled()
 		s.server.refuse(x, unknownSession(s.id))
 		return
 	}
 	err = s.handlePost(body, octets)
 	switch {
 	case rescue.Broken(err):
-		s.fail(err)
+		s.endAfterPanic(err)
 		respond(x, Response{Status: http.StatusInternalServerError})
 	case err != nil: // EIO-POST-7: the protocol's own tests ask for 400
-		s.end(ParseError, err, farewell{discard: true})
+		s.end(ParseError, err, closeOptions{discard: true})
 		respond(x, Response{Status: http.StatusBadRequest})
 	default:
-		s.awaitOvertaken()
-		respond(x, Response{Status: http.StatusOK, Header: postHeader, Body: posted})
+		s.awaitOvertakenPoll()
+		respond(x, Response{Status: http.StatusOK, Header: postHeader, Body: postBody})
 	}
 }
 
-// awaitOvertaken gives a poll some time that its client sent before the POST which
+// awaitOvertakenPoll gives a poll some time that its client sent before the POST which
 // closed the session, and that was overtaken on the way: it is answered as if it
 // had been parked. When the POST has been answered the session is unknown.
-func (s *Session) awaitOvertaken() {
+func (s *Session) awaitOvertakenPoll() {
 	s.mu.Lock()
-	parted := s.parted
+	parted := s.clientClosed
 	s.mu.Unlock()
 	if !parted {
 		return
 	}
-	<-time.After(holdDelay)
+	<-time.After(latePollDelay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == stateLeft {
-		s.gone()
+	if s.state == stateClosing {
+		s.removeLocked()
 	}
 }
 
-// mostPosts is how many POSTs may have been read and not been handled: a client
+// maxPendingPosts is how many POSTs may have been read and not been handled: a client
 // that waits for the answer to one before it sends the next has one at most.
-const mostPosts = 3
+const maxPendingPosts = 3
 
 // beginPost notes that a POST is being read. It reports false if another one is,
 // or if too many that were wait for handlers.
-func (s *Session) beginPost(x *visit) bool {
+func (s *Session) beginPost(x *httpExchange) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.posting != nil || s.posts >= mostPosts {
+	if s.readingPost != nil || s.pendingPosts >= maxPendingPosts {
 		return false
 	}
-	s.posting = x
+	s.readingPost = x
 	if s.state == stateClosed {
 		x.cancelRead()
 	}
 	return true
 }
 
-// cancelPost ends the reading of a POST, which must not outlive the session
+// cancelPostLocked ends the reading of a POST, which must not outlive the session
 // (EIO-CL-6); mu is held, so the request is still there.
-func (s *Session) cancelPost() {
-	if s.posting != nil {
-		s.posting.cancelRead()
+func (s *Session) cancelPostLocked() {
+	if s.readingPost != nil {
+		s.readingPost.cancelRead()
 	}
 }
 
@@ -105,23 +105,23 @@ func (s *Session) cancelPost() {
 func (s *Session) endPost(handled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.posting = nil
+	s.readingPost = nil
 	if handled {
-		s.posts++
+		s.pendingPosts++
 	}
 }
 
 // handlePost hands over what was posted, and notes that it is handled, whatever the
 // handler does.
 func (s *Session) handlePost(body []byte, octets bool) error {
-	defer s.handledPost()
+	defer s.postHandled()
 	return s.receivePayload(body, octets)
 }
 
-func (s *Session) handledPost() {
+func (s *Session) postHandled() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.posts--
+	s.pendingPosts--
 }
 
 // readPost reads the body of the POST that has begun, and ends that.
@@ -160,13 +160,13 @@ func readBody(req *Request, limit int) ([]byte, error) {
 }
 
 func (s *Session) receivePayload(body []byte, octets bool) error {
-	packets := s.packets(body, octets)
+	packets := s.payloadReader(body, octets)
 	s.recv.Lock()
 	defer s.recv.Unlock()
 	if s.worker() != nil {
 		defer func() {
 			// Not here: the client waits for the answer before it sends more.
-			go s.work(noTurn) // ends with the handlers, whose context the session's end cancels
+			go s.runWorker(noTurn) // ends with the handlers, whose context the session's end cancels
 		}()
 	}
 	return rescue.Apart(func() error {
@@ -175,7 +175,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 			if err != nil {
 				return err
 			}
-			if !s.receive(p) {
+			if !s.receiveLocked(p) {
 				return nil // EIO-POST-16: what follows is dropped
 			}
 		}

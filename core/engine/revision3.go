@@ -129,7 +129,7 @@ func (s *Session) payload(frames []*frame.Frame) (body []byte, header http.Heade
 		body = payload.Append(body, frames)
 	}
 	if s.dialect.has(jsonp) {
-		body, header = script(last(s.Request().Query, "j"), body), scriptHeader
+		body, header = jsonpScript(last(s.Request().Query, "j"), body), scriptHeader
 	}
 	return body, header
 }
@@ -157,10 +157,10 @@ type packetReader interface {
 	Next() (payload.Packet, error)
 }
 
-// packets returns a reader of what was posted.
-func (s *Session) packets(body []byte, octets bool) packetReader {
+// payloadReader returns a reader of what was posted.
+func (s *Session) payloadReader(body []byte, octets bool) packetReader {
 	if s.dialect.has(jsonp) {
-		p, found := fromForm(body)
+		p, found := jsonpPayload(body)
 		if !found { // EIO-JP-4
 			return new(payload.Reader)
 		}
@@ -174,9 +174,9 @@ func (s *Session) packets(body []byte, octets bool) packetReader {
 	return &r
 }
 
-// script returns the call that hands a payload to the client's function of that
+// jsonpScript returns the call that hands a payload to the client's function of that
 // number (EIO-JP-1).
-func script(index string, body []byte) []byte {
+func jsonpScript(index string, body []byte) []byte {
 	index = strings.Map(func(r rune) rune {
 		if r < '0' || r > '9' {
 			return -1
@@ -191,9 +191,9 @@ func script(index string, body []byte) []byte {
 	return append(out, ");"...)
 }
 
-// fromForm returns the payload that a form was sent with (EIO-JP-3). Without
+// jsonpPayload returns the payload that a form was sent with (EIO-JP-3). Without
 // one, found is false.
-func fromForm(body []byte) (p []byte, found bool) {
+func jsonpPayload(body []byte) (p []byte, found bool) {
 	form := parseForm(string(body))
 	if !form.Has("d") {
 		return nil, false
@@ -220,41 +220,41 @@ func unescapeNewlines(p []byte) []byte {
 	}
 }
 
-// answerPing answers a client of revision 3, where clients ping (EIO-HB-20), and
+// answerClientPing answers a client of revision 3, where clients ping (EIO-HB-20), and
 // starts anew the wait for its next one.
-func (s *Session) answerPing() {
+func (s *Session) answerClientPing() {
 	s.mu.Lock()
 	if s.state != stateOpen {
 		s.mu.Unlock()
 		return
 	}
-	if s.out.bytes >= s.server.opts.MaxSendBuffer { // by the pongs to a flood, mostly
+	if s.queue.bytes >= s.server.opts.MaxSendBuffer { // by the pongs to a flood, mostly
 		s.mu.Unlock()
-		s.end(TransportError, ErrSlowClient, farewell{discard: true})
+		s.end(TransportError, ErrSlowClient, closeOptions{discard: true})
 		return
 	}
-	s.awaitPing()
-	wake := s.enqueue(pongPacket)
+	s.awaitClientPingLocked()
+	wake := s.enqueueLocked(pongPacket)
 	s.mu.Unlock()
 	if wake {
-		s.server.writers.Add(s.shard, s)
+		s.server.flushers.Add(s.shard, s)
 	}
 }
 
-// awaitPing starts the wait for a ping; mu is held.
-func (s *Session) awaitPing() { s.server.clientPings.Set(&s.beat.item, s) }
+// awaitClientPingLocked starts the wait for a ping; mu is held.
+func (s *Session) awaitClientPingLocked() { s.server.clientPingTimers.Set(&s.heartbeat.timer, s) }
 
-// pingOverdue ends the session of a client that did not ping in time
+// clientPingOverdue ends the session of a client that did not ping in time
 // (EIO-HB-21). A deaf session has more time: see Hold.
-func (s *Session) pingOverdue() {
+func (s *Session) clientPingOverdue() {
 	s.mu.Lock()
-	overdue := s.state == stateOpen && s.server.clientPings.Passed(&s.beat.item)
-	if overdue && s.deaf() && !s.unread() {
-		s.awaitPing()
+	overdue := s.state == stateOpen && s.server.clientPingTimers.Passed(&s.heartbeat.timer)
+	if overdue && s.readPausedLocked() && !s.pausedTooLongLocked() {
+		s.awaitClientPingLocked()
 		overdue = false
 	}
 	s.mu.Unlock()
 	if overdue {
-		s.end(PingTimeout, nil, farewell{discard: true})
+		s.end(PingTimeout, nil, closeOptions{discard: true})
 	}
 }

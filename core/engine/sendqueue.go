@@ -13,29 +13,29 @@ import (
 // have to wait, and are made to take no more memory than they need.
 const compactFrom = 8
 
-// keepQueue is the longest queue whose memory an idle session keeps.
-const keepQueue = 4
+// maxSpareQueue is the longest queue whose memory an idle session keeps.
+const maxSpareQueue = 4
 
-// An outbox is the queue of a session's unsent frames. It is guarded by the
+// An sendQueue is the queue of a session's unsent frames. It is guarded by the
 // session's mu.
-type outbox struct {
-	frames  []*frame.Frame
-	spare   []*frame.Frame // the emptied slice of the last write
-	bytes   int            // of memory that is taken by what is queued and by what is being written
-	sending int            // of these, being written to the link
-	dirty   bool           // a flush worker has been told
-	writing bool           // somebody is writing, and will write what is added
-	blocked bool           // the peer's socket is full
-	corked  bool           // the read loop works on messages, and will write what is added
-	room    chan struct{}  // closed when there is less; nil if nobody waits for that
+type sendQueue struct {
+	frames    []*frame.Frame
+	spare     []*frame.Frame // the emptied slice of the last write
+	bytes     int            // of memory that is taken by what is queued and by what is being written
+	sending   int            // of these, being written to the link
+	scheduled bool           // a flush worker has been told
+	writing   bool           // somebody is writing, and will write what is added
+	blocked   bool           // the peer's socket is full
+	held      bool           // the read loop works on messages, and will write what is added
+	freed     chan struct{}  // closed when there is less; nil if nobody waits for that
 
-	one [1]*frame.Frame // memory of the first queue, which seldom has to be longer
+	first [1]*frame.Frame // memory of the first queue, which seldom has to be longer
 }
 
 // init makes o ready for use. It must not be copied afterwards.
-func (o *outbox) init() { o.spare = o.one[:0] }
+func (o *sendQueue) init() { o.spare = o.first[:0] }
 
-func (o *outbox) push(frames ...*frame.Frame) {
+func (o *sendQueue) push(frames ...*frame.Frame) {
 	if o.frames == nil {
 		o.frames, o.spare = o.spare, nil
 	}
@@ -57,26 +57,26 @@ func memory(frames []*frame.Frame) int {
 	return n
 }
 
-// take empties the queue, to be sent as the answer to a poll. What it held counts
+// takeAll empties the queue, to be sent as the answer to a poll. What it held counts
 // until that has left.
-func (o *outbox) take() batch {
-	b := batch{frames: o.frames, size: memory(o.frames)}
+func (o *sendQueue) takeAll() pollAnswer {
+	b := pollAnswer{frames: o.frames, size: memory(o.frames)}
 	o.frames = nil
 	return b
 }
 
-// shrunk wakes those who wait for room.
-func (o *outbox) shrunk() {
-	if o.room != nil {
-		close(o.room)
-		o.room = nil
+// signalFreed wakes those who wait for room.
+func (o *sendQueue) signalFreed() {
+	if o.freed != nil {
+		close(o.freed)
+		o.freed = nil
 	}
 }
 
-func (o *outbox) drop() {
-	b := o.take()
+func (o *sendQueue) discard() {
+	b := o.takeAll()
 	o.bytes -= b.size
-	o.shrunk()
+	o.signalFreed()
 	clear(b.frames)
 }
 
@@ -99,22 +99,22 @@ func (s *Session) send(frames []*frame.Frame, volatile bool) error {
 		frames = s.dialect.translate(frames)
 	}
 	s.mu.Lock()
-	switch full := s.out.bytes >= s.server.opts.MaxSendBuffer; {
+	switch full := s.queue.bytes >= s.server.opts.MaxSendBuffer; {
 	case s.state != stateOpen:
 		s.mu.Unlock()
 		return ErrClosed
-	case volatile && (full || s.out.blocked || (s.link == nil && s.poll == nil)):
+	case volatile && (full || s.queue.blocked || (s.ws == nil && s.poll == nil)):
 		s.mu.Unlock()
 		return errNotReady
 	case full:
 		s.mu.Unlock()
-		s.end(TransportError, ErrSlowClient, farewell{discard: true})
+		s.end(TransportError, ErrSlowClient, closeOptions{discard: true})
 		return ErrSlowClient
 	}
-	wake := s.enqueue(frames...)
+	wake := s.enqueueLocked(frames...)
 	s.mu.Unlock()
 	if wake {
-		s.server.writers.Add(s.shard, s)
+		s.server.flushers.Add(s.shard, s)
 	}
 	return nil
 }
@@ -124,7 +124,7 @@ func (s *Session) send(frames []*frame.Frame, volatile bool) error {
 func (s *Session) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.out.bytes
+	return s.queue.bytes
 }
 
 // WaitForRoom waits until at most that many bytes wait to be written, or to be polled
@@ -138,14 +138,14 @@ func (s *Session) WaitForRoom(ctx context.Context, most int) error {
 			s.mu.Unlock()
 			return ErrClosed
 		}
-		if s.out.bytes <= most {
+		if s.queue.bytes <= most {
 			s.mu.Unlock()
 			return nil
 		}
-		if s.out.room == nil {
-			s.out.room = make(chan struct{})
+		if s.queue.freed == nil {
+			s.queue.freed = make(chan struct{})
 		}
-		room := s.out.room
+		room := s.queue.freed
 		s.mu.Unlock()
 		select {
 		case <-room:
@@ -155,14 +155,14 @@ func (s *Session) WaitForRoom(ctx context.Context, most int) error {
 	}
 }
 
-// enqueue queues frames and reports whether a flush worker has to be told; mu
+// enqueueLocked queues frames and reports whether a flush worker has to be told; mu
 // is held.
-func (s *Session) enqueue(frames ...*frame.Frame) bool {
-	s.out.push(frames...)
-	if s.out.dirty || s.out.writing || s.out.corked || (s.link == nil && s.poll == nil) {
+func (s *Session) enqueueLocked(frames ...*frame.Frame) bool {
+	s.queue.push(frames...)
+	if s.queue.scheduled || s.queue.writing || s.queue.held || (s.ws == nil && s.poll == nil) {
 		return false
 	}
-	s.out.dirty = true
+	s.queue.scheduled = true
 	return true
 }
 
@@ -171,49 +171,49 @@ func (s *Session) enqueue(frames ...*frame.Frame) bool {
 // for the peer.
 func (s *Session) flush() {
 	s.mu.Lock()
-	s.out.dirty = false
-	s.flushNow()
+	s.queue.scheduled = false
+	s.flushAndUnlock()
 }
 
-// flushNow is flush with mu held, which it gives up.
-func (s *Session) flushNow() {
+// flushAndUnlock is flush with mu held, which it gives up.
+func (s *Session) flushAndUnlock() {
 	switch {
-	case s.link == nil:
-		s.answerQueued()
+	case s.ws == nil:
+		s.answerQueuedLocked()
 		s.mu.Unlock()
-	case s.out.writing:
+	case s.queue.writing:
 		s.mu.Unlock()
 	default:
-		s.out.writing = true
-		s.write(s.link)
+		s.queue.writing = true
+		s.writeAndUnlock(s.ws)
 	}
 }
 
-// answerQueued answers the parked poll with what is queued; mu is held. It is apart
+// answerQueuedLocked answers the parked poll with what is queued; mu is held. It is apart
 // because of the stack that it takes: that of a flush worker, which is new whenever
 // the server has had nothing to do, is 2 KiB, and write needs nearly all of it.
 //
 //go:noinline
-func (s *Session) answerQueued() {
-	if s.poll != nil && !s.poll.held && len(s.out.frames) > 0 {
-		s.answer(s.out.take())
+func (s *Session) answerQueuedLocked() {
+	if s.poll != nil && !s.poll.delayed && len(s.queue.frames) > 0 {
+		s.answerLocked(s.queue.takeAll())
 	}
 }
 
-// write writes until the queue is empty or the socket full. It is called with
+// writeAndUnlock writes until the queue is empty or the socket full. It is called with
 // mu held and out.writing set by the caller, and gives up both; when the socket
 // is full, writing passes on to a goroutine that waits.
-func (s *Session) write(l *link) {
-	for len(s.out.frames) > 0 {
-		batch := s.out.frames
-		s.out.frames, s.out.spare = s.out.spare, nil
-		s.out.sending = s.out.bytes
-		if s.answers != nil { // of polls before the upgrade, which nobody has read
-			s.out.sending = memory(batch)
+func (s *Session) writeAndUnlock(t *wsTransport) {
+	for len(s.queue.frames) > 0 {
+		batch := s.queue.frames
+		s.queue.frames, s.queue.spare = s.queue.spare, nil
+		s.queue.sending = s.queue.bytes
+		if s.unsentAnswers != nil { // of polls before the upgrade, which nobody has read
+			s.queue.sending = memory(batch)
 		}
 		s.mu.Unlock()
 
-		blocked, err := l.conn.Write(batch)
+		blocked, err := t.conn.Write(batch)
 		if !blocked && err == nil {
 			for _, f := range batch {
 				f.Release()
@@ -222,60 +222,60 @@ func (s *Session) write(l *link) {
 		clear(batch)
 
 		s.mu.Lock()
-		if cap(batch) <= keepQueue {
-			s.out.spare = batch[:0]
+		if cap(batch) <= maxSpareQueue {
+			s.queue.spare = batch[:0]
 		}
 		if blocked && err == nil {
-			s.out.blocked = true
+			s.queue.blocked = true
 			s.mu.Unlock()
-			go s.drain(l) // ends when the peer reads or the connection is closed
+			go s.drain(t) // ends when the peer reads or the connection is closed
 			return
 		}
-		s.written()
+		s.writtenLocked()
 		if err != nil {
-			s.failWrite(l, err)
+			s.writeFailedAndUnlock(t, err)
 			return
 		}
 	}
-	s.out.writing = false
+	s.queue.writing = false
 	closed := s.state == stateClosed
 	s.mu.Unlock()
 	if closed {
-		l.conn.CloseWithin(closeTimeout)
+		t.conn.CloseWithin(closeTimeout)
 	}
 }
 
 // drain waits until a slow peer has taken what it was sent, and goes on.
-func (s *Session) drain(l *link) {
-	rescue.Do(l.conn.Drain, func(err error) { s.drained(l, err) })
+func (s *Session) drain(t *wsTransport) {
+	rescue.Do(t.conn.Drain, func(err error) { s.drained(t, err) })
 }
 
-func (s *Session) drained(l *link, err error) {
+func (s *Session) drained(t *wsTransport, err error) {
 	s.mu.Lock()
-	s.out.blocked = false
-	s.written()
+	s.queue.blocked = false
+	s.writtenLocked()
 	if err != nil {
-		s.failWrite(l, err)
+		s.writeFailedAndUnlock(t, err)
 		return
 	}
-	s.write(l)
+	s.writeAndUnlock(t)
 }
 
-func (s *Session) written() {
-	s.out.bytes -= s.out.sending
-	s.out.sending = 0
-	s.out.shrunk()
+func (s *Session) writtenLocked() {
+	s.queue.bytes -= s.queue.sending
+	s.queue.sending = 0
+	s.queue.signalFreed()
 }
 
-// failWrite ends a session whose connection cannot be written to; mu is held.
-func (s *Session) failWrite(l *link, err error) {
-	s.out.writing = false
-	s.out.drop()
+// writeFailedAndUnlock ends a session whose connection cannot be written to; mu is held.
+func (s *Session) writeFailedAndUnlock(t *wsTransport, err error) {
+	s.queue.writing = false
+	s.queue.discard()
 	s.mu.Unlock()
 	// In this order: the read loop ends the session, too, when it sees that the
 	// connection is closed, and knows less about why.
-	s.end(TransportError, err, farewell{discard: true, silent: true})
-	_ = l.conn.Close()
+	s.end(TransportError, err, closeOptions{discard: true, connEnded: true})
+	_ = t.conn.Close()
 }
 
 // SendMessage sends one message that needs no more than its bytes, which are

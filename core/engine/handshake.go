@@ -8,37 +8,37 @@ import (
 	"weak"
 )
 
-// An opening is what a session keeps of the request that opened it: one string,
+// An handshakeRequest is what a session keeps of the request that opened it: one string,
 // where a browser's parsed headers and query take several times its size, for as
 // long as the session lives. It is parsed again when somebody asks, and what was
 // parsed is shared by whoever asks while it is in use.
-type opening struct {
-	text string
+type handshakeRequest struct {
+	packed string
 
 	mu     sync.Mutex
 	parsed weak.Pointer[Request]
 }
 
-// newOpening keeps a request. Its Query has to be that of its URI.
-func newOpening(r *Request) opening {
+// newHandshakeRequest keeps a request. Its Query has to be that of its URI.
+func newHandshakeRequest(r *Request) handshakeRequest {
 	var text strings.Builder
-	text.Grow(openingSize(r))
+	text.Grow(handshakeSize(r))
 	for _, s := range []string{r.Method, r.Path, r.URI, r.Host, r.ClientIP} {
-		putText(&text, s)
+		appendString(&text, s)
 	}
-	putText(&text, scheme(r.TLS))
+	appendString(&text, scheme(r.TLS))
 	for k, vs := range r.Header {
 		for _, v := range vs {
-			putText(&text, k)
-			putText(&text, v)
+			appendString(&text, k)
+			appendString(&text, v)
 		}
 	}
-	return opening{text: text.String()}
+	return handshakeRequest{packed: text.String()}
 }
 
-// openingSize is about how many bytes of a request are kept. That is what
+// handshakeSize is about how many bytes of a request are kept. That is what
 // [Options].MaxHandshakeBytes bounds.
-func openingSize(r *Request) int {
+func handshakeSize(r *Request) int {
 	size := 16 + len(r.Method) + len(r.Path) + len(r.URI) + len(r.Host) + len(r.ClientIP)
 	for k, vs := range r.Header {
 		for _, v := range vs {
@@ -55,21 +55,21 @@ func scheme(secure bool) string {
 	return "http"
 }
 
-func putText(b *strings.Builder, s string) {
+func appendString(b *strings.Builder, s string) {
 	var length [binary.MaxVarintLen64]byte
 	b.Write(binary.AppendUvarint(length[:0], uint64(len(s))))
 	b.WriteString(s)
 }
 
-// cutText takes off what putText has put there.
-func cutText(text string) (s, rest string) {
+// cutString takes off what putText has put there.
+func cutString(text string) (s, rest string) {
 	length, n := binary.Uvarint([]byte(text[:min(len(text), binary.MaxVarintLen64)]))
 	end := n + int(length) //nolint:gosec // as long as it was
 	return text[n:end], text[end:]
 }
 
 // request returns the request, without a body.
-func (o *opening) request() *Request {
+func (o *handshakeRequest) request() *Request {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r := o.parsed.Value()
@@ -81,24 +81,24 @@ func (o *opening) request() *Request {
 }
 
 // clientIP returns the request's, without parsing the rest.
-func (o *opening) clientIP() (ip string) {
-	rest := o.text
-	for range 5 { // see newOpening for the order
-		ip, rest = cutText(rest)
+func (o *handshakeRequest) clientIP() (ip string) {
+	rest := o.packed
+	for range 5 { // see newHandshakeRequest for the order
+		ip, rest = cutString(rest)
 	}
 	return ip
 }
 
-func (o *opening) parse() *Request {
-	r, rest, kind := &Request{Header: make(http.Header)}, o.text, ""
+func (o *handshakeRequest) parse() *Request {
+	r, rest, kind := &Request{Header: make(http.Header)}, o.packed, ""
 	for _, s := range []*string{&r.Method, &r.Path, &r.URI, &r.Host, &r.ClientIP, &kind} {
-		*s, rest = cutText(rest)
+		*s, rest = cutString(rest)
 	}
 	r.TLS = kind == scheme(true)
 	for rest != "" {
 		var k, v string
-		k, rest = cutText(rest)
-		v, rest = cutText(rest)
+		k, rest = cutString(rest)
+		v, rest = cutString(rest)
 		r.Header[k] = append(r.Header[k], v)
 	}
 	_, query, _ := strings.Cut(r.URI, "?")
