@@ -120,18 +120,6 @@ func (e *Server) applyCORS(x *httpExchange) *refusal {
 	return customResponse(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
 }
 
-// Respond sends an answer that is not the engine's own to a request, with what
-// CORS has to say about it; that may be the answer, too.
-func (e *Server) Respond(x Exchange, res Response) error {
-	hx := e.newExchange(x)
-	if ref := e.applyCORS(hx); ref != nil {
-		e.refuse(hx, ref)
-		return nil
-	}
-	res.Header = hx.mergeHeader(res.Header)
-	return hx.deliver(res)
-}
-
 // setOriginHeaders decides about the origin of a request. active is false if CORS has
 // nothing to say.
 func (c *CORS) setOriginHeaders(x *httpExchange, req *Request) (active bool, err error) {

@@ -8,10 +8,10 @@ import (
 	"weak"
 )
 
-// An handshakeRequest is what a session keeps of the request that opened it: one string,
-// where a browser's parsed headers and query take several times its size, for as
-// long as the session lives. It is parsed again when somebody asks, and what was
-// parsed is shared by whoever asks while it is in use.
+// A handshakeRequest is what a session keeps of the request that opened it: one
+// string, for as long as the session lives. A browser's parsed headers and query take
+// several times that memory. The string is parsed again on demand. Callers share the
+// result while one of them uses it.
 type handshakeRequest struct {
 	packed string
 
@@ -21,23 +21,23 @@ type handshakeRequest struct {
 
 // newHandshakeRequest keeps a request. Its Query has to be that of its URI.
 func newHandshakeRequest(r *Request) handshakeRequest {
-	var text strings.Builder
-	text.Grow(handshakeSize(r))
+	var packed strings.Builder
+	packed.Grow(handshakeSize(r))
 	for _, s := range []string{r.Method, r.Path, r.URI, r.Host, r.ClientIP} {
-		appendString(&text, s)
+		appendString(&packed, s)
 	}
-	appendString(&text, scheme(r.TLS))
+	appendString(&packed, scheme(r.TLS))
 	for k, vs := range r.Header {
 		for _, v := range vs {
-			appendString(&text, k)
-			appendString(&text, v)
+			appendString(&packed, k)
+			appendString(&packed, v)
 		}
 	}
-	return handshakeRequest{packed: text.String()}
+	return handshakeRequest{packed: packed.String()}
 }
 
-// handshakeSize is about how many bytes of a request are kept. That is what
-// [Options].MaxHandshakeBytes bounds.
+// handshakeSize is about how many bytes of a request are kept.
+// [Options].MaxHandshakeBytes is the limit.
 func handshakeSize(r *Request) int {
 	size := 16 + len(r.Method) + len(r.Path) + len(r.URI) + len(r.Host) + len(r.ClientIP)
 	for k, vs := range r.Header {
@@ -55,42 +55,43 @@ func scheme(secure bool) string {
 	return "http"
 }
 
+// appendString writes a string with its length in front.
 func appendString(b *strings.Builder, s string) {
 	var length [binary.MaxVarintLen64]byte
 	b.Write(binary.AppendUvarint(length[:0], uint64(len(s))))
 	b.WriteString(s)
 }
 
-// cutString takes off what putText has put there.
-func cutString(text string) (s, rest string) {
-	length, n := binary.Uvarint([]byte(text[:min(len(text), binary.MaxVarintLen64)]))
+// cutString reads a string that appendString has written.
+func cutString(packed string) (s, rest string) {
+	length, n := binary.Uvarint([]byte(packed[:min(len(packed), binary.MaxVarintLen64)]))
 	end := n + int(length) //nolint:gosec // as long as it was
-	return text[n:end], text[end:]
+	return packed[n:end], packed[end:]
 }
 
 // request returns the request, without a body.
-func (o *handshakeRequest) request() *Request {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	r := o.parsed.Value()
+func (h *handshakeRequest) request() *Request {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	r := h.parsed.Value()
 	if r == nil {
-		r = o.parse()
-		o.parsed = weak.Make(r)
+		r = h.parse()
+		h.parsed = weak.Make(r)
 	}
 	return r
 }
 
 // clientIP returns the request's, without parsing the rest.
-func (o *handshakeRequest) clientIP() (ip string) {
-	rest := o.packed
+func (h *handshakeRequest) clientIP() (ip string) {
+	rest := h.packed
 	for range 5 { // see newHandshakeRequest for the order
 		ip, rest = cutString(rest)
 	}
 	return ip
 }
 
-func (o *handshakeRequest) parse() *Request {
-	r, rest, kind := &Request{Header: make(http.Header)}, o.packed, ""
+func (h *handshakeRequest) parse() *Request {
+	r, rest, kind := &Request{Header: make(http.Header)}, h.packed, ""
 	for _, s := range []*string{&r.Method, &r.Path, &r.URI, &r.Host, &r.ClientIP, &kind} {
 		*s, rest = cutString(rest)
 	}

@@ -12,24 +12,24 @@ import (
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
-// A httpExchange is one request on its way through the server: its Exchange, with what
-// CORS, middleware and hooks have to add to whatever the answer will be.
+// An httpExchange is one request on its way through the server: the Exchange of the
+// HTTP server, and what CORS, middleware and hooks add to the answer.
 type httpExchange struct {
 	Exchange
 
 	server        *Server
-	upgrade       bool        // it asks for a WebSocket
+	upgrade       bool        // the request asks for a WebSocket
 	origin        string      // the Origin header, "" if there is none
-	originAllowed bool        // CORS lets pages of that origin in
+	originAllowed bool        // by CORS
 	header        http.Header // of CORS and middleware, for any answer; may be nil
-	uncompressed  bool        // the answer is not to be compressed (EIO-HC-5)
-	sid           string      // the id of the session that it opens, once it is known
-	session       *Session    // that ends if the request cannot be served to its end
+	uncompressed  bool        // the answer must not be compressed (EIO-HC-5)
+	sid           string      // the id of the session that the request opens, once it is known
+	session       *Session    // ends if the request cannot be served to its end; may be nil
 
-	// Of the answer to a poll, guarded by the session's mu:
+	// The answer to a poll, guarded by the session's mu:
 	pollSession *Session
-	answerSize  int           // what it counts for in the outbox until it is sent
-	nextAnswer  *httpExchange // in the session's list of answers
+	answerSize  int           // counts in the send queue until the answer is sent
+	nextAnswer  *httpExchange // in Session.unsentAnswers
 }
 
 func (e *Server) newExchange(x Exchange) *httpExchange {
@@ -44,9 +44,9 @@ func (x *httpExchange) init() {
 	x.origin = strings.Join(req.Header["Origin"], ", ")
 }
 
-// finish completes a request. An error says that the goroutine that served it
-// panicked or has ended, which some HTTP servers do not survive: fasthttp would end
-// the process, or never serve the connection again.
+// finish completes a request. err says that the goroutine that served it panicked or
+// has ended. Some HTTP servers do not survive that: fasthttp would end the process, or
+// never serve the connection again.
 func (x *httpExchange) finish(err error) {
 	if err == nil {
 		return
@@ -56,17 +56,17 @@ func (x *httpExchange) finish(err error) {
 		x.session.end(TransportError, err, closeOptions{discard: true})
 	}
 	if x.pollSession != nil {
-		x.answerSent() // or never will be
+		x.answerSent() // or it never will be
 	}
-	_ = rescue.Apart(func() error { // there may be nothing left to answer on
+	_ = rescue.Apart(func() error { // the exchange may be broken, too
 		x.hangUp()
 		return nil
 	})
 }
 
-// wantsUpgrade reports whether a request wants to become a WebSocket. Some HTTP
-// clients, Java's among them, offer "Upgrade: h2c" with every request: a poll
-// that does is a poll.
+// wantsUpgrade reports whether a request asks for a WebSocket. Some HTTP clients, for
+// example Java's, offer "Upgrade: h2c" with every request. A poll with that header is
+// a poll.
 func wantsUpgrade(req *Request) bool {
 	if !websocket.IsUpgrade(req.Header) {
 		return false
@@ -74,7 +74,7 @@ func wantsUpgrade(req *Request) bool {
 	return last(req.Query, "transport") != Polling || strings.EqualFold(req.Header.Get("Upgrade"), "websocket")
 }
 
-// responseHeader returns the header that goes with any answer, to be added to.
+// responseHeader returns the header that is sent with any answer. Callers add to it.
 func (x *httpExchange) responseHeader() http.Header {
 	if x.header == nil {
 		x.header = make(http.Header)
@@ -85,7 +85,7 @@ func (x *httpExchange) responseHeader() http.Header {
 // Respond implements [Exchange].
 func (x *httpExchange) Respond(res Response) error {
 	res.Header = x.mergeHeader(res.Header)
-	if res.Status == http.StatusOK { // as everything that polling answers, and nothing else
+	if res.Status == http.StatusOK { // all answers of polling, and no others
 		if !x.uncompressed {
 			x.server.compressors.compress(x.Request(), &res)
 		}
@@ -94,8 +94,8 @@ func (x *httpExchange) Respond(res Response) error {
 	return x.deliver(res)
 }
 
-// deliver sends an answer, for which its client has a limited time: as long as a
-// session lives whose client is not heard of, and then can still be told.
+// deliver sends an answer. The client has a limited time to read it: as long as a
+// session lives without a sign of life, and then until the close timeout.
 func (x *httpExchange) deliver(res Response) error {
 	x.sendWithin(x.server.opts.PingInterval + x.server.opts.PingTimeout + closeTimeout)
 	return x.Exchange.Respond(res)
@@ -114,9 +114,8 @@ func (x *httpExchange) Upgrade(header http.Header, open func(Upgraded) (run func
 	return x.Exchange.Upgrade(header, open)
 }
 
-// mergeHeader returns the engine's own header, which is not changed, with what CORS
-// and middleware set. The engine's wins where both have a say. What the answer
-// depends on adds up.
+// mergeHeader returns the engine's own header together with what CORS and middleware
+// set. If both set a field, the engine's counts; Vary has both. own is not changed.
 func (x *httpExchange) mergeHeader(own http.Header) http.Header {
 	if len(x.header) == 0 {
 		return own
@@ -138,8 +137,8 @@ func cloneHeader(h http.Header) http.Header {
 	return h.Clone()
 }
 
-// addPollingHeaders returns a header with what only the answers of polling have (EIO section
-// 8.1).
+// addPollingHeaders returns a header with the fields that only answers of polling have
+// (EIO section 8.1).
 func (x *httpExchange) addPollingHeaders(h http.Header) http.Header {
 	agent := x.Request().Header.Get("User-Agent")
 	explorer := strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/")
@@ -150,7 +149,7 @@ func (x *httpExchange) addPollingHeaders(h http.Header) http.Header {
 	}
 	h = cloneHeader(h)
 	if explorer {
-		h.Set("X-XSS-Protection", "0") // EIO-HD-2: their filter mistakes payloads for an attack
+		h.Set("X-XSS-Protection", "0") // EIO-HD-2: the browser's filter mistakes payloads for an attack
 	}
 	if cookie {
 		h.Add("Set-Cookie", opts.Cookie.header(x.cookieValue()))
@@ -168,7 +167,7 @@ func (x *httpExchange) cookieValue() string {
 	return value
 }
 
-// callHeaderHooks calls the hooks for an answer that is about to be sent.
+// callHeaderHooks calls the hooks for the header of an answer.
 func (x *httpExchange) callHeaderHooks(h http.Header) {
 	opts := &x.server.opts
 	if x.sid != "" && opts.OnInitialHeaders != nil {
@@ -179,8 +178,7 @@ func (x *httpExchange) callHeaderHooks(h http.Header) {
 	}
 }
 
-// park lifts the limit that the HTTP server sets to a request, for a poll that
-// is to wait.
+// park lifts the time limit of the HTTP server, for a poll that is going to wait.
 func (x *httpExchange) park() {
 	p, ok := x.Exchange.(Parker)
 	if !ok {
@@ -193,16 +191,16 @@ func (x *httpExchange) park() {
 	}
 }
 
-// logOnce returns loud the first time, and Debug afterwards: for what operators
-// have to know, and any client can bring about.
-func (e *Server) logOnce(said *atomic.Bool, loud func(msg string, args ...any)) func(msg string, args ...any) {
-	if said.CompareAndSwap(false, true) {
+// logOnce returns loud the first time, and Debug afterwards. It is for log lines that
+// operators need and that any client can cause.
+func (e *Server) logOnce(logged *atomic.Bool, loud func(msg string, args ...any)) func(msg string, args ...any) {
+	if logged.CompareAndSwap(false, true) {
 		return loud
 	}
 	return e.log.Debug
 }
 
-// cancelRead has whoever reads the request's body stop.
+// cancelRead ends the reading of the request's body.
 func (x *httpExchange) cancelRead() {
 	a, ok := x.Exchange.(Aborter)
 	if !ok {
@@ -214,7 +212,7 @@ func (x *httpExchange) cancelRead() {
 	})
 }
 
-// hangUp ends the exchange without an answer, as far as its server is able to.
+// hangUp ends the exchange without an answer, if its server is able to.
 func (x *httpExchange) hangUp() {
 	if a, ok := x.Exchange.(Aborter); ok {
 		a.HangUp()
@@ -223,7 +221,7 @@ func (x *httpExchange) hangUp() {
 	respond(x, Response{Status: http.StatusBadRequest})
 }
 
-// callHook calls a function that has no say in what happens next.
+// callHook calls a function of the options that has no result.
 func (e *Server) callHook(name string, f func()) {
 	if err := rescue.Apart(func() error { f(); return nil }); err != nil {
 		e.logFailure(name, err)

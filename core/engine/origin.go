@@ -1,21 +1,19 @@
 package engine
 
 import (
-	"cmp"
 	"log/slog"
 	"net"
-	"net/url"
 	"strings"
 )
 
-// Browsers let every page open a WebSocket to every server, with the user's
-// cookies, and leave it to the server to look at Origin (RFC 6455 section
-// 10.2). The reference does not look (EIO-CO-4); we do. Polling needs no guard:
-// there, browsers do not let a page see an answer that is not meant for it, so
-// it never learns its session id. JSONP is the exception: see checkJSONPOrigin.
+// Browsers let every page open a WebSocket to every server, with the user's cookies.
+// The server has to check Origin (RFC 6455 section 10.2). The reference does not
+// (EIO-CO-4). Polling needs no check: browsers do not let a page read an answer that
+// CORS does not allow, so the page never learns its session id. JSONP is the
+// exception: see checkJSONPOrigin.
 
 // checkOrigin refuses WebSockets to pages of other origins, unless CORS allows
-// them. What is no browser sends no Origin.
+// them. Clients that are no browsers send no Origin.
 func (e *Server) checkOrigin(x *httpExchange) *refusal {
 	req := x.Request()
 	if !x.upgrade || x.originAllowed || x.origin == "" || sameOrigin(x.origin, req) {
@@ -25,80 +23,18 @@ func (e *Server) checkOrigin(x *httpExchange) *refusal {
 	return originNotAllowed(x.origin)
 }
 
-// checkJSONPOrigin refuses JSONP unless Options.AllowJSONP is set, and then to pages of
-// other origins, unless CORS allows them: every page can load a script from
-// everywhere, and read what it is called with. A page that is not known is another
-// one: an attacker's would see to that.
-func (e *Server) checkJSONPOrigin(x *httpExchange) *refusal {
-	if !e.opts.AllowJSONP {
-		return badRequest("JSONP_NOT_ALLOWED")
-	}
-	req := x.Request()
-	page := x.pageOrigin()
-	if isSameOriginScript(page, req) {
-		return nil
-	}
-	if e.opts.CORS != nil {
-		admitted, err := e.opts.CORS.allows(req, page)
-		if err != nil {
-			e.logFailure("CORS.AllowOrigin", err)
-			return middlewareFailed()
-		}
-		if admitted {
-			return nil
-		}
-	}
-	page = cmp.Or(page, "unknown")
-	e.warnOrigin(page, req.Host)
-	return originNotAllowed(page)
-}
-
-// isSameOriginScript reports whether a script or a form is of one of the server's own
-// pages. Sec-Fetch-Site is what the browser itself says, and no page can change
-// it; but browsers leave it out on plain HTTP, and old ones do not know it. Then
-// the page counts.
-func isSameOriginScript(page string, req *Request) bool {
-	switch req.Header.Get("Sec-Fetch-Site") {
-	case "":
-		return sameOrigin(page, req)
-	case "same-origin":
-		return page == "" || sameOrigin(page, req)
-	default:
-		return false
-	}
-}
-
-// pageOrigin returns the origin of the page that makes the request, "" if that is not
-// known. Forms tell it in Origin, scripts only in Referer.
-func (x *httpExchange) pageOrigin() string {
-	if x.origin != "" {
-		return x.origin
-	}
-	referers := x.Request().Header["Referer"]
-	if len(referers) != 1 {
-		return ""
-	}
-	u, err := url.Parse(referers[0])
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-// warnOrigin tells the operator which setting a browser was refused by, as
-// nothing else will: browsers do not say why a WebSocket failed. That is the
-// one thing that a peer can have us log above Debug, and it can only once.
+// warnOrigin logs which setting refused a page, once above Debug. Browsers do not say
+// why a WebSocket failed, so nothing else tells the operator.
 func (e *Server) warnOrigin(origin, host string) {
-	const most = 200 // a client chooses these, within what a header may have
+	const most = 200 // bytes: the client chooses both strings
 	e.logOnce(&e.originWarned, e.log.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
 		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
 		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)",
 		slog.String("origin", origin[:min(len(origin), most)]), slog.String("host", host[:min(len(host), most)]))
 }
 
-// sameOrigin reports whether a page of the origin and the request are of the
-// same server. A native client may have its own URL there, whose scheme is ws or
-// wss.
+// sameOrigin reports whether the origin is the server that the request was sent to. A
+// native client may send its own URL as Origin, with the scheme ws or wss.
 func sameOrigin(origin string, req *Request) bool {
 	page, ok := parseOrigin(origin)
 	if !ok {
@@ -110,21 +46,20 @@ func sameOrigin(origin string, req *Request) bool {
 	}
 	switch {
 	case req.TLS && page.scheme != "https":
-		return false // whoever can change plain HTTP on its way must not get at what is encrypted
+		return false // an attacker can change plain HTTP pages, and must not reach the encrypted server
 	case port == "":
-		// Without TLS here there may be some in front of us, so the port that
-		// the client left out is the one of the page's scheme.
+		// A proxy in front may do TLS, so the port that the client left out is the
+		// one of the page's scheme.
 		return page.port == defaultPort(page.scheme)
 	default:
 		return page.port == port
 	}
 }
 
-// An originParts is an origin, taken apart.
+// originParts are the parts of an origin.
 type originParts struct{ scheme, host, port string }
 
-// parseOrigin takes apart an origin of the web. Others, such as "null", are
-// never the same as a server's.
+// parseOrigin parses an origin of the web. ok is false for others, such as "null".
 func parseOrigin(s string) (a originParts, ok bool) {
 	scheme, authority, _ := strings.Cut(webOrigin(s), "://")
 	a.scheme = strings.ToLower(scheme)
@@ -139,10 +74,9 @@ func parseOrigin(s string) (a originParts, ok bool) {
 	return a, a.host != ""
 }
 
-// webOrigin returns an origin as a page of the same server has it. Clients that
-// are no browsers put their own URL into Origin, as the official Swift client
-// does: its scheme is ws or wss, and there may be a path. No page can have such
-// an origin.
+// webOrigin returns the origin of a page on the same server. The official Swift client
+// and others send their own URL as Origin: its scheme is ws or wss, and it may have a
+// path. No page can have such an origin.
 func webOrigin(origin string) string {
 	scheme, rest, _ := strings.Cut(origin, "://")
 	switch strings.ToLower(scheme) {

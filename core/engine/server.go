@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -21,57 +19,56 @@ import (
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
-// closeTimeout is how long a session that the server closed stays around for
-// its client to fetch the news: the reference's closeTimeout (EIO-CL-4). A
-// WebSocket that does not answer the close frame is cut after it.
+// closeTimeout is how long the server waits for a client to read the end of its
+// session: the reference's closeTimeout (EIO-CL-4). After that it forgets a polling
+// session, and closes a WebSocket whose peer has not answered the close frame.
 const closeTimeout = 30 * time.Second
 
-// upgradingCloseTimeout is how long a polling session stays around when the server goes
-// away and its client, on the way from polling to another connection, has no poll
-// open by which it could be told.
+// upgradingCloseTimeout is the same for a client in the middle of an upgrade when the
+// server shuts down: it has stopped polling, and may not complete the upgrade.
 const upgradingCloseTimeout = time.Second
 
 // A Server holds the sessions. It is safe for concurrent use.
 type Server struct {
 	opts       Options
 	newHandler func(*Session) Handler
-	log        *slog.Logger // that of the options, as it may be used anywhere
-	epoch      time.Time    // from which the times of sessions count
+	log        *slog.Logger // Options.Logger, behind the edge
+	epoch      time.Time    // the times of sessions are durations since then
 
 	deflate *websocket.Deflate // nil if WebSocket messages are not compressed
 
-	// The handshake packets up to and behind the session id (EIO-HS-1).
+	// openTail has the open packets for both transports, from behind the session id.
 	openTail struct{ polling, websocket []byte }
 
 	pingTimers           *deadline.List[*Session]
 	pongTimers           *deadline.List[*Session]
-	clientPingTimers     *deadline.List[*Session] // of revision 3, where clients ping
+	clientPingTimers     *deadline.List[*Session] // revision 3, where clients ping
 	closeTimers          *deadline.List[*Session]
 	upgradingCloseTimers *deadline.List[*Session]
 	upgradeTimers        *deadline.List[*wsTransport]
-	turnTimers           []*deadline.List[*wsTransport] // one for each processor, because every message goes through one
+	turnTimers           []*deadline.List[*wsTransport] // one for each processor, because all messages use them
 	flushers             *flush.Workers[*Session]
-	readLoops            gate.Gate // the read loops that run
+	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
 	clients              atomic.Int64 // sessions that are open
 
 	initialPacket *frame.Frame // Options.InitialPacket; nil if there is none
 	compressors   *compressors
 
-	// What was said once.
-	originWarned    atomic.Bool // about a refused origin
+	// What has been logged above Debug: see logOnce.
+	originWarned    atomic.Bool
 	upgradeFailed   atomic.Bool
 	parkFailed      atomic.Bool
-	failedFunctions sync.Map // the names of functions of the options that have failed
+	failedFunctions sync.Map // names of functions of the options
 
 	mu           sync.RWMutex
 	sessions     map[string]*Session
 	closingConns map[*wsTransport]struct{} // see trackClosingConn; nil until there is one
-	closingAll   bool                      // Shutdown's time is up
+	closingAll   bool                      // the context of Shutdown has ended
 }
 
-// NewServer returns a server that calls open for every new session, before the
-// client can hear of it, to learn who is told what happens to it.
+// NewServer returns a server. It calls open for each new session, before the client
+// is sent the open packet. The handler that open returns receives the session's events.
 func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e := &Server{opts: withDefaults(opts), newHandler: open, sessions: make(map[string]*Session)}
 	e.log = rescue.Logger(e.opts.Logger)
@@ -102,31 +99,9 @@ func (e *Server) now() time.Duration { return time.Since(e.epoch) }
 // Options returns the options in force. What they refer to must not be changed.
 func (e *Server) Options() Options { return e.opts }
 
-func (e *Server) openPacketTail(upgrades []string) []byte {
-	tail, err := json.Marshal(struct {
-		Upgrades     []string `json:"upgrades"`
-		PingInterval int64    `json:"pingInterval"`
-		PingTimeout  int64    `json:"pingTimeout"`
-		MaxPayload   int      `json:"maxPayload"`
-	}{upgrades, e.opts.PingInterval.Milliseconds(), e.opts.PingTimeout.Milliseconds(), e.opts.MaxHTTPBufferSize})
-	if err != nil {
-		return nil // cannot happen: strings and integers
-	}
-	return tail[1:] // what follows the session id
-}
-
-// openPacket returns the open packet.
-func (e *Server) openPacket(id string, tail []byte) *frame.Frame {
-	const head = `0{"sid":"`
-	buf := append(frame.Buffer(len(head)+len(id)+2+len(tail)), head...)
-	buf = append(append(buf, id...), `",`...)
-	return frame.Text(append(buf, tail...))
-}
-
-// Serve answers one request to the server's path. It returns when the answer
-// is sent: for a poll, when there is something to tell the client. ctx ends
-// when the client has gone away; polls are answered before its deadline, if it
-// has one.
+// Serve answers one request to the server's path. It returns when the answer is sent.
+// A poll is answered when there is a packet for the client, and before the deadline of
+// ctx, if it has one. ctx has to end when the client goes away.
 func (e *Server) Serve(ctx context.Context, x Exchange) {
 	hx := &httpExchange{Exchange: x, server: e}
 	rescue.Do(func() error {
@@ -158,97 +133,21 @@ func (e *Server) serve(ctx context.Context, x *httpExchange) {
 	}
 }
 
-// verify checks a request in the order of EIO section 3 and finds the session
-// that it belongs to; nil means that it asks for a new one, which is allowed and
-// has its id.
-func (e *Server) verify(x *httpExchange) (*Session, *refusal) {
-	if ref := e.applyCORS(x); ref != nil {
-		return nil, ref
+// Respond answers a request with a response of the caller's, and with the headers of
+// CORS. If CORS answers the request itself, as it does for a preflight, res is not
+// sent.
+func (e *Server) Respond(x Exchange, res Response) error {
+	hx := e.newExchange(x)
+	if ref := e.applyCORS(hx); ref != nil {
+		e.refuse(hx, ref)
+		return nil
 	}
-	if ref := e.runMiddleware(x); ref != nil {
-		return nil, ref
-	}
-	req := x.Request()
-	transport := last(req.Query, "transport")
-	if (transport != Polling && transport != WebSocket) || !e.opts.allows(transport) {
-		return nil, unknownTransport(transport)
-	}
-	if !headerLegal(x.origin) {
-		return nil, badRequest("INVALID_ORIGIN", "origin", x.origin)
-	}
-	if ref := e.checkOrigin(x); ref != nil {
-		return nil, ref
-	}
-	if sid := last(req.Query, "sid"); sid != "" {
-		return e.verifySession(x, sid, transport)
-	}
-	if size := handshakeSize(req); size > e.opts.MaxHandshakeBytes {
-		return nil, handshakeTooLarge(size, e.opts.MaxHandshakeBytes)
-	}
-	if dialectOf(req.Query).has(jsonp) {
-		if ref := e.checkJSONPOrigin(x); ref != nil {
-			return nil, ref
-		}
-	}
-	if req.Method != http.MethodGet {
-		return nil, badMethod(req.Method)
-	}
-	if x.upgrade != (transport == WebSocket) { // EIO-VF-7, EIO-WS-20
-		return nil, badRequest("TRANSPORT_HANDSHAKE_ERROR")
-	}
-	if ref := e.callAllowRequest(x); ref != nil {
-		return nil, ref
-	}
-	if p := protocolOf(req.Query); p != 4 && !e.opts.AllowEIO3 {
-		return nil, unsupportedVersion(p)
-	}
-	return nil, e.assignID(x)
+	res.Header = hx.mergeHeader(res.Header)
+	return hx.deliver(res)
 }
 
-// verifySession is for requests that belong to a session.
-func (e *Server) verifySession(x *httpExchange, sid, transport string) (*Session, *refusal) {
-	s := e.lookup(sid)
-	if s == nil || !s.exists() {
-		return nil, unknownSession(sid)
-	}
-	req := x.Request()
-	if x.upgrade && req.Method != http.MethodGet {
-		return s, nil // the WebSocket handshake has its own answer: EIO-WS-2
-	}
-	current := s.Transport()
-	if (x.upgrade && transport != WebSocket) || (!x.upgrade && transport != current) {
-		return nil, transportMismatch(transport, current)
-	}
-	if p := protocolOf(req.Query); p != s.Protocol() {
-		return nil, badRequest("PROTOCOL_MISMATCH", "protocol", p, "previousProtocol", s.Protocol())
-	}
-	if s.dialect.has(jsonp) && !x.upgrade {
-		return s, e.checkJSONPOrigin(x)
-	}
-	return s, nil
-}
-
-// last returns the last value of a repeated key, as the reference does
-// (EIO-RT-6).
-func last(q url.Values, key string) string {
-	if v := q[key]; len(v) > 0 {
-		return v[len(v)-1]
-	}
-	return ""
-}
-
-// headerLegal reports whether v has only characters that a header may have
-// (EIO-VF-2).
-func headerLegal(v string) bool {
-	for i := range len(v) {
-		if c := v[i]; c != '\t' && (c < 0x20 || c == 0x7F) {
-			return false
-		}
-	}
-	return true
-}
-
-// respond sends an answer whose loss needs no action: the client has gone.
+// respond sends an answer. An error means that the client has gone, and nothing is
+// left to do.
 func respond(x Exchange, res Response) { _ = x.Respond(res) }
 
 func (e *Server) lookup(sid string) *Session {
@@ -257,12 +156,11 @@ func (e *Server) lookup(sid string) *Session {
 	return e.sessions[sid]
 }
 
-// ClientsCount returns the number of open sessions. One that has ended does not
-// count from the moment on when its handler is told, even if its client has yet to
-// fetch the news, or its connection to be closed.
+// ClientsCount returns the number of open sessions. A session stops counting before
+// [Handler.Close] is called, even if its client does not know yet that it has ended.
 func (e *Server) ClientsCount() int { return int(e.clients.Load()) }
 
-// newSession creates a session that nobody knows of yet.
+// newSession creates a session. It is not registered yet.
 func (e *Server) newSession(x *httpExchange) *Session {
 	req := x.Request()
 	s := &Session{
@@ -280,17 +178,8 @@ func (e *Server) newSession(x *httpExchange) *Session {
 	return s
 }
 
-// A noHandler is the handler of a session for which there is none yet.
-type noHandler struct{}
-
-// Message implements [Handler].
-func (noHandler) Message(bool, []byte) {}
-
-// Close implements [Handler].
-func (noHandler) Close(Reason, error) {}
-
-// register makes a session known, unless the server is closing or has another
-// one of that name since we looked.
+// register adds a session to the table, so that requests find it. It reports false if
+// the server is closing, or if another session got the same id meanwhile.
 func (e *Server) register(s *Session) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -309,8 +198,8 @@ func (e *Server) unregister(s *Session) {
 	}
 }
 
-// trackClosingConn notes a connection that is left to end by itself and carries no
-// session that Shutdown could find.
+// trackClosingConn adds a connection that is being closed and carries no session.
+// Shutdown closes it if that takes too long.
 func (e *Server) trackClosingConn(t *wsTransport) {
 	t.tracked = true
 	e.mu.Lock()
@@ -335,7 +224,7 @@ func (e *Server) untrackClosingConn(t *wsTransport) {
 }
 
 // NewID returns a random session id: 15 bytes as 20 characters of the URL-safe
-// base64 alphabet, a form that other software relies on (EIO-HS-4).
+// base64 alphabet, the form that other software expects (EIO-HS-4).
 func NewID() string {
 	var b [15]byte
 	_, _ = rand.Read(b[:]) // never fails, says its documentation

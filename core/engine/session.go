@@ -12,21 +12,6 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// Packets without content are the same for everyone.
-//
-//nolint:gochecknoglobals // immutable
-var (
-	closePacket = textPacket("1")
-	pingPacket  = textPacket("2")
-	pongPacket  = textPacket("3")
-	probePong   = textPacket("3probe")
-	noopPacket  = textPacket("6")
-)
-
-func textPacket(s string) *frame.Frame {
-	return frame.Text(append(frame.Buffer(len(s)), s...))
-}
-
 // A Session is one Engine.IO connection: a client as the transport layer sees
 // it, whichever transport carries it at the moment. Its methods are safe for
 // concurrent use and do not block.
@@ -116,7 +101,7 @@ func (s *Session) start(t *wsTransport, openTail []byte) bool {
 	open := s.server.openPacket(s.id, openTail)
 	s.queue.push(open)
 	if g := s.server.initialPacket; g != nil { // EIO-HS-7
-		s.queue.push(s.dialect.translateInitialPacket(g)...)
+		s.queue.push(s.dialect.translate([]*frame.Frame{g})...)
 	}
 	if s.dialect.has(revision3) {
 		s.awaitClientPingLocked()
