@@ -46,7 +46,7 @@ func (s *Session) pingDue() {
 	}
 	if s.pausedTooLongLocked() {
 		s.mu.Unlock()
-		s.end(PingTimeout, nil, closeOptions{discard: true})
+		s.end(PingTimeout, nil, endByError)
 		return
 	}
 	if deaf {
@@ -101,7 +101,7 @@ func (s *Session) pongOverdue() {
 	overdue := s.state == stateOpen && !s.readPausedLocked() && s.awaitingPong.Load() && s.server.pongTimers.Passed(&s.heartbeat.timer)
 	s.mu.Unlock()
 	if overdue {
-		s.end(PingTimeout, nil, closeOptions{discard: true})
+		s.end(PingTimeout, nil, endByError)
 	}
 }
 

@@ -53,7 +53,7 @@ func (x *httpExchange) finish(err error) {
 	}
 	x.server.logError("serving a request failed", err)
 	if x.session != nil {
-		x.session.end(TransportError, err, closeOptions{discard: true})
+		x.session.end(TransportError, err, endByError)
 	}
 	if x.pollSession != nil {
 		x.answerSent() // or it never will be

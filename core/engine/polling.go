@@ -106,14 +106,14 @@ func (s *Session) servePoll(ctx context.Context, x *httpExchange) {
 		s.server.refuse(x, ref)
 		return
 	case parked == nil && b.frames == nil: // EIO-GET-5
-		s.end(TransportError, errPollOverlap, closeOptions{discard: true})
+		s.end(TransportError, errPollOverlap, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	case parked != nil:
 		x.park()
 		var left bool
 		if b, left = s.waitForAnswer(ctx, parked); left { // EIO-GET-6
-			s.end(TransportError, errPollAborted, closeOptions{discard: true})
+			s.end(TransportError, errPollAborted, endByError)
 			x.answerSent()
 			respond(x, Response{Status: statusClientClosedRequest})
 			return
@@ -182,12 +182,12 @@ func (s *Session) acceptPoll(x *httpExchange) (b pollAnswer, parked *poll, ref *
 		b = s.queue.takeAll()
 		s.trackAnswerLocked(x, b)
 		return b, nil, nil
-	case len(s.queue.frames) == 0 && s.state == stateClosing: // EIO-GET-8
-		s.removeLocked()
+	case len(s.queue.frames) == 0 && s.state.closing(): // EIO-GET-8
 		b = noopAnswer()
-		if !s.clientClosed {
+		if s.state == stateClosing {
 			b.frames = append(b.frames, closePacket)
 		}
+		s.removeLocked()
 		s.trackAnswerLocked(x, b)
 		return b, nil, nil
 	}
@@ -263,7 +263,7 @@ func (s *Session) respondPoll(x *httpExchange, frames []*frame.Frame) {
 		x.answerSent()
 	}
 	if err != nil {
-		s.end(TransportError, err, closeOptions{discard: true})
+		s.end(TransportError, err, endByError)
 	}
 }
 

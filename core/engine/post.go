@@ -14,14 +14,14 @@ import (
 func (s *Session) servePost(x *httpExchange) {
 	req := x.Request()
 	if !s.beginPost(x) { // EIO-POST-8
-		s.end(TransportError, errPostOverlap, closeOptions{discard: true})
+		s.end(TransportError, errPostOverlap, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
 	octets := req.Header.Get("Content-Type") == octetContent
 	if octets && !s.dialect.has(revision3) { // EIO-POST-3
 		s.endPost(false)
-		s.end(TransportError, errContentType, closeOptions{discard: true})
+		s.end(TransportError, errContentType, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
@@ -32,7 +32,7 @@ func (s *Session) servePost(x *httpExchange) {
 		return
 	case err != nil:
 		if s.isOpen() { // EIO-POST-9; otherwise it was us: EIO-POST-17
-			s.end(TransportError, errPostAborted, closeOptions{discard: true})
+			s.end(TransportError, errPostAborted, endByError)
 		}
 		x.hangUp()
 		return
@@ -48,7 +48,7 @@ func (s *Session) servePost(x *httpExchange) {
 		s.endAfterPanic(err)
 		respond(x, Response{Status: http.StatusInternalServerError})
 	case err != nil: // EIO-POST-7: the protocol's own tests ask for 400
-		s.end(ParseError, err, closeOptions{discard: true})
+		s.end(ParseError, err, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 	default:
 		s.awaitOvertakenPoll()
@@ -56,20 +56,20 @@ func (s *Session) servePost(x *httpExchange) {
 	}
 }
 
-// awaitOvertakenPoll gives a poll some time that its client sent before the POST which
-// closed the session, and that was overtaken on the way: it is answered as if it
-// had been parked. When the POST has been answered the session is unknown.
+// awaitOvertakenPoll gives a poll some time that the client sent before the POST that
+// closed the session, and that the POST has overtaken: the poll gets a noop. When the
+// POST is answered, the session is unknown.
 func (s *Session) awaitOvertakenPoll() {
 	s.mu.Lock()
-	parted := s.clientClosed
+	awaited := s.state == stateClientClosed
 	s.mu.Unlock()
-	if !parted {
+	if !awaited {
 		return
 	}
 	<-time.After(latePollDelay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == stateClosing {
+	if s.state == stateClientClosed {
 		s.removeLocked()
 	}
 }

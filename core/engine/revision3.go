@@ -12,7 +12,7 @@ func (s *Session) answerClientPing() {
 	}
 	if s.queue.bytes >= s.server.opts.MaxSendBuffer { // mostly by the pongs to a flood
 		s.mu.Unlock()
-		s.end(TransportError, ErrSlowClient, closeOptions{discard: true})
+		s.end(TransportError, ErrSlowClient, endByError)
 		return
 	}
 	s.awaitClientPingLocked()
@@ -37,6 +37,6 @@ func (s *Session) clientPingOverdue() {
 	}
 	s.mu.Unlock()
 	if overdue {
-		s.end(PingTimeout, nil, closeOptions{discard: true})
+		s.end(PingTimeout, nil, endByError)
 	}
 }

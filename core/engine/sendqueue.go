@@ -108,7 +108,7 @@ func (s *Session) send(frames []*frame.Frame, volatile bool) error {
 		return errNotReady
 	case full:
 		s.mu.Unlock()
-		s.end(TransportError, ErrSlowClient, closeOptions{discard: true})
+		s.end(TransportError, ErrSlowClient, endByError)
 		return ErrSlowClient
 	}
 	wake := s.enqueueLocked(frames...)
@@ -274,7 +274,7 @@ func (s *Session) writeFailedAndUnlock(t *wsTransport, err error) {
 	s.mu.Unlock()
 	// In this order: the read loop ends the session, too, when it sees that the
 	// connection is closed, and knows less about why.
-	s.end(TransportError, err, closeOptions{discard: true, connEnded: true})
+	s.end(TransportError, err, endByConnLoss)
 	_ = t.conn.Close()
 }
 

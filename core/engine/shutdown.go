@@ -55,7 +55,7 @@ func closeAll(sessions []*Session) {
 	for range min(parallelCloses, len(sessions)) {
 		all.Go(func() {
 			for s := range next {
-				s.end(ForcedClose, nil, closeOptions{shutdown: true})
+				s.end(ForcedClose, nil, endByShutdown)
 			}
 		})
 	}

@@ -167,13 +167,13 @@ func (t *wsTransport) endSession(err error) {
 	s := t.session
 	switch err := err.(type) { //nolint:errorlint // as Serve returns them
 	case *websocket.ProtocolError:
-		s.end(TransportError, err, closeOptions{discard: true, code: err.Code}) // without a text, as in the reference
+		s.endWithCode(TransportError, err, endByError, err.Code) // without a text, as in the reference
 		t.discardInput()
 	case *websocket.CloseError:
-		s.end(TransportClose, err, closeOptions{connEnded: true})
+		s.end(TransportClose, err, endByCloseFrame)
 		t.discardInput() // until the peer has the echo of its close frame
 	default:
-		s.end(TransportClose, err, closeOptions{discard: true, connEnded: true})
+		s.end(TransportClose, err, endByConnLoss)
 	}
 }
 
@@ -216,7 +216,7 @@ func (t *wsTransport) Message(binary bool, p []byte) {
 	s := t.session
 	pkt, err := s.dialect.decode(binary, p)
 	if err != nil { // EIO-WS-8
-		s.end(ParseError, err, closeOptions{discard: true})
+		s.end(ParseError, err, endByError)
 		return
 	}
 	s.recv.Lock()
