@@ -7,35 +7,38 @@ import (
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
-// maxTurn is how long the work on messages may keep a connection from being
-// read before another goroutine takes over.
+// maxTurn is how long handlers may keep a WebSocket from being read, before another
+// goroutine reads it.
 const maxTurn = time.Millisecond
 
-// idleAfter is how long a connection has been silent when it gets a new goroutine.
+// idleAfter is how long a WebSocket has been silent when it gets a new goroutine.
 const idleAfter = time.Second
 
-// A readTurn is the right to read a link's connection.
+// A readTurn is the right to read a WebSocket. One goroutine has it at a time.
 //
-// Messages are worked on by the goroutine that reads them: handing each over
-// to another one would cost more than most handlers do, and what they answer
-// can leave in one write. But a handler may wait, for a database or even for
-// its own client's answer, and the connection has to be read meanwhile. So when
-// a turn takes too long another goroutine begins the next one and reads on,
-// and the first one ends when its work is done.
+// The goroutine that reads messages also calls the handlers for them. Handing each
+// message to another goroutine would cost more than most handlers do, and the answers
+// could not leave in one write. But a handler may wait, for a database or even for an
+// answer of its own client, and meanwhile the WebSocket has to be read. So when the
+// handlers take longer than maxTurn, another goroutine begins the next turn and reads.
+// The first goroutine ends when its handlers have returned.
 //
-// A goroutine's stack grows to what handlers need, and Go takes nothing back of
-// a few KiB. So after a message that came first, or after a long silence, the
-// connection is left to a new goroutine, which waits with a stack of 2 KiB;
-// where one message follows the other, growing a new one each time would cost
-// more than the handlers.
+// The stack of a goroutine grows to what handlers need, and Go does not shrink small
+// stacks. So after the first message, and after one that follows a long silence, a new
+// goroutine with a stack of 2 KiB waits for the next message. While messages follow
+// each other, the same goroutine reads on: to grow a new stack for each of them would
+// cost more than the handlers.
 type readTurn struct {
-	number   uint32 // from 1 on
-	working  bool
-	lastWork time.Duration // when there was work; see deadline.Item.At
+	number   uint32        // from 1 on; 0 is noTurn
+	working  bool          // handlers are running
+	lastWork time.Duration // when they began last: see deadline.Item.At
 }
 
-// ReadDone implements [websocket.Handler]: it works on the messages that came
-// with one read, and writes what there is to write.
+// noTurn is the number of work that does not keep a WebSocket from being read.
+const noTurn = 0
+
+// ReadDone implements [websocket.Handler]. It calls the worker for the messages of
+// one read, and then writes the answers.
 func (t *wsTransport) ReadDone() (goOn bool) {
 	if !t.active {
 		return true
@@ -46,32 +49,31 @@ func (t *wsTransport) ReadDone() (goOn bool) {
 		s.flushHeldAndUnlock()
 		return true
 	}
-	number, first := t.beginWork()
+	number, wasIdle := t.beginWork()
 	s.runWorker(number)
 	mine := t.endWork(number)
-	if mine && first {
-		go t.run() // ends with the connection, or with the next handing over
+	if mine && wasIdle {
+		go t.run() // ends with the connection, or with the next hand-off
 		return false
 	}
 	return mine
 }
 
-// beginWork returns the number of the turn, and whether its messages are the
-// first ones for a long time.
-func (t *wsTransport) beginWork() (number uint32, first bool) {
+// beginWork returns the number of the turn, and whether the WebSocket was idle before.
+func (t *wsTransport) beginWork() (number uint32, wasIdle bool) {
 	s := t.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.turn.working = true
 	s.queue.held = true
 	last := t.turn.lastWork
-	turns := s.server.turnTimers
-	turns[s.shard%uint32(len(turns))].Set(&t.timer, t) //nolint:gosec // the number of processors fits
+	timers := s.server.turnTimers
+	timers[s.shard%uint32(len(timers))].Set(&t.timer, t) //nolint:gosec // the number of processors fits
 	t.turn.lastWork = t.timer.At()
 	return t.turn.number, last == 0 || t.turn.lastWork-last > idleAfter
 }
 
-// endWork reports whether the turn still belongs to the caller.
+// endWork reports whether the turn still belongs to the caller, who then reads on.
 func (t *wsTransport) endWork(number uint32) bool {
 	s := t.session
 	s.mu.Lock()
@@ -85,15 +87,14 @@ func (t *wsTransport) endWork(number uint32) bool {
 	return mine
 }
 
-// turnTimedOut has another goroutine read if the one whose turn it is has been
-// working for too long.
+// turnTimedOut begins the next turn if the handlers of this one still run.
 func (t *wsTransport) turnTimedOut() {
-	s := t.session
-	s.mu.Lock()
+	t.session.mu.Lock()
 	t.handOffAndUnlock()
 }
 
-// handOffAndUnlock is handOver with mu held, which it gives up.
+// handOffAndUnlock begins the next turn on a new goroutine. The caller holds the
+// session's mu.
 func (t *wsTransport) handOffAndUnlock() {
 	s := t.session
 	if !t.turn.working {
@@ -104,19 +105,20 @@ func (t *wsTransport) handOffAndUnlock() {
 	t.turn.number++
 	t.turn.working = false
 	s.queue.held = false
-	go t.runNextTurn() // ends with the connection, or with the next handing over
+	go t.runNextTurn() // ends with the connection, or with the next hand-off
 	s.flushHeldAndUnlock()
 }
 
-// runNextTurn works on what the last turn left, and reads.
+// run reads until the connection ends or another goroutine reads.
+func (t *wsTransport) run() { t.read(false) }
+
+// runNextTurn first handles the messages that the last turn did not get to.
 func (t *wsTransport) runNextTurn() { t.read(true) }
 
-// read reads until the connection ends or another goroutine does; first it works, if
-// it is to, on what there is. What comes after that is up to [wsTransport.readEnded].
-func (t *wsTransport) read(work bool) {
+func (t *wsTransport) read(workFirst bool) {
 	number := t.currentTurn()
 	rescue.Do(func() error {
-		if work && !t.ReadDone() {
+		if workFirst && !t.ReadDone() {
 			return websocket.ErrHandedOff
 		}
 		return t.conn.Serve(t)
@@ -129,9 +131,9 @@ func (t *wsTransport) currentTurn() uint32 {
 	return t.turn.number
 }
 
-// resumeAfterExit goes on for a goroutine that has ended in the turn of that number, unless
-// another one reads already. It reports false if what the lost one did cannot be
-// gone on with: it did not work on messages, where reads are complete.
+// resumeAfterExit reads on in place of a goroutine that a handler has ended in the
+// turn of that number, unless another one reads already. It reports false if the
+// goroutine was not running handlers: then it may have ended in the middle of a read.
 func (t *wsTransport) resumeAfterExit(number uint32) bool {
 	t.session.mu.Lock()
 	mine, working := t.turn.number == number, t.turn.working
@@ -148,12 +150,9 @@ func (t *wsTransport) resumeAfterExit(number uint32) bool {
 	return true
 }
 
-// noTurn is what work is done under that nobody waits for to read on.
-const noTurn = 0
-
-// Yield has the session read on, if the call of [Worker.Work] that was given turn
-// still keeps it from that. It is for work that waits: for something that the
-// client sends, for example.
+// Yield lets another goroutine read the session, if the call of [Worker.Work] with
+// that turn still keeps it from being read. Call it before waiting, for example for
+// an answer of the client. It does not block.
 func (s *Session) Yield(turn uint32) {
 	if turn == noTurn {
 		return
@@ -166,8 +165,9 @@ func (s *Session) Yield(turn uint32) {
 	s.mu.Unlock()
 }
 
-// runWorker calls the worker, if there is one. If that ends the goroutine, it sees to its
-// messages itself, and [wsTransport.resumeAfterExit] to the connection.
+// runWorker calls [Worker.Work], if the handler has it. If Work ends the goroutine,
+// the worker has to take care of its messages, and [wsTransport.resumeAfterExit] of
+// the connection.
 func (s *Session) runWorker(turn uint32) {
 	s.workerReturned(rescue.Call(func() error { return s.callWorker(turn) }))
 }
@@ -183,14 +183,4 @@ func (s *Session) workerReturned(err error) {
 	if rescue.Panicked(err) {
 		s.endAfterPanic(err)
 	}
-}
-
-// flushHeldAndUnlock writes what no flush worker has been told of. It is called with mu
-// held, and gives it up.
-func (s *Session) flushHeldAndUnlock() {
-	if len(s.queue.frames) == 0 || s.queue.scheduled || s.queue.held {
-		s.mu.Unlock()
-		return
-	}
-	s.flushAndUnlock()
 }

@@ -133,9 +133,6 @@ func (t *wsTransport) openSession() {
 	t.session.flush()
 }
 
-// run reads until the connection ends, and ends the session with it.
-func (t *wsTransport) run() { t.read(false) }
-
 // readEnded completes what a goroutine has read in the turn of that number. Nothing but
 // it ends a connection, for whatever reason.
 func (t *wsTransport) readEnded(number uint32, err error) {
