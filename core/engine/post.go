@@ -74,12 +74,12 @@ func (s *Session) awaitOvertakenPoll() {
 	}
 }
 
-// maxPendingPosts is how many POSTs may have been read and not been handled: a client
-// that waits for the answer to one before it sends the next has one at most.
+// maxPendingPosts is how many POSTs may be read before the handlers have returned. A
+// client that waits for the answer before it sends the next POST has one at most.
 const maxPendingPosts = 3
 
-// beginPost notes that a POST is being read. It reports false if another one is,
-// or if too many that were wait for handlers.
+// beginPost notes that a POST is being read. It reports false if another one is being
+// read, or if too many wait for handlers.
 func (s *Session) beginPost(x *httpExchange) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,27 +94,27 @@ func (s *Session) beginPost(x *httpExchange) bool {
 }
 
 // cancelPostLocked ends the reading of a POST, which must not outlive the session
-// (EIO-CL-6); mu is held, so the request is still there.
+// (EIO-CL-6). The lock keeps the request from being answered meanwhile.
 func (s *Session) cancelPostLocked() {
 	if s.readingPost != nil {
 		s.readingPost.cancelRead()
 	}
 }
 
-// endPost notes that a POST is not read any more, and whether it is to be handled.
-func (s *Session) endPost(handled bool) {
+// endPost notes that the reading of a POST has ended. complete says whether its packets
+// are going to be handled.
+func (s *Session) endPost(complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readingPost = nil
-	if handled {
+	if complete {
 		s.pendingPosts++
 	}
 }
 
-// handlePost hands over what was posted, and notes that it is handled, whatever the
-// handler does.
+// handlePost handles the packets of a POST.
 func (s *Session) handlePost(body []byte, octets bool) error {
-	defer s.postHandled()
+	defer s.postHandled() // also if the handler panics
 	return s.receivePayload(body, octets)
 }
 
@@ -124,22 +124,22 @@ func (s *Session) postHandled() {
 	s.pendingPosts--
 }
 
-// readPost reads the body of the POST that has begun, and ends that.
+// readPost reads the body of a POST after beginPost, and calls endPost.
 func (s *Session) readPost(req *Request) ([]byte, error) {
-	read := false
-	defer func() { s.endPost(read) }()
+	complete := false
+	defer func() { s.endPost(complete) }()
 	body, err := readBody(req, s.server.opts.MaxHTTPBufferSize)
-	read = err == nil
+	complete = err == nil
 	return body, err
 }
 
-// smallBody is up to which size a body gets the memory that it asks for at once.
+// smallBody is the largest body whose memory is allocated before it comes.
 const smallBody = 4 << 10
 
 var errTooLarge = errors.New("body is larger than maxHttpBufferSize")
 
-// readBody reads at most limit bytes. It does not trust the announced length
-// with memory, only with refusing early.
+// readBody reads at most limit bytes. A larger announced length is refused early. Apart
+// from that, memory is allocated for bytes that have come, not for announced ones.
 func readBody(req *Request, limit int) ([]byte, error) {
 	if req.ContentLength > int64(limit) {
 		return nil, errTooLarge
@@ -149,7 +149,7 @@ func readBody(req *Request, limit int) ([]byte, error) {
 	}
 	var buf bytes.Buffer
 	if n := int(req.ContentLength); n > 0 && n <= smallBody {
-		buf.Grow(n + bytes.MinRead) // for the read that finds the end, too
+		buf.Grow(n + bytes.MinRead) // with room for the read that finds the end
 	}
 	n, err := buf.ReadFrom(io.LimitReader(req.Body, int64(limit)+1))
 	var lower *http.MaxBytesError // a limit of the application's middleware
@@ -159,13 +159,15 @@ func readBody(req *Request, limit int) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
+// receivePayload decodes a payload and handles its packets.
 func (s *Session) receivePayload(body []byte, octets bool) error {
 	packets := s.payloadReader(body, octets)
 	s.recv.Lock()
 	defer s.recv.Unlock()
 	if s.worker() != nil {
 		defer func() {
-			// Not here: the client waits for the answer before it sends more.
+			// On another goroutine: the client waits for the answer to the POST
+			// before it sends more.
 			go s.runWorker(noTurn) // ends with the handlers, whose context the session's end cancels
 		}()
 	}

@@ -8,20 +8,21 @@ import (
 	"time"
 )
 
-// closeGrace is how long Shutdown waits for connections that it has cut.
+// closeGrace is how long Shutdown waits for read loops after it has closed their
+// connections.
 const closeGrace = 500 * time.Millisecond
 
-// parallelCloses is how many sessions Shutdown ends at the same time: more than one, because
-// the application's code may hang in any of them.
+// parallelCloses is how many sessions Shutdown ends at the same time. It is more than
+// one because a handler's Close may hang.
 const parallelCloses = 64
 
-// Shutdown refuses new sessions and closes all others, behind what was sent to
-// them; the reference drops that (EIO-CL-8). It waits until their connections
-// are done. Those that are not done when ctx ends are cut off, and it returns the
-// context's error: soon, whatever hangs.
+// Shutdown refuses new sessions, closes all others, and waits until their connections
+// are closed. What was sent before is delivered first; the reference drops it
+// (EIO-CL-8). When ctx ends, Shutdown closes the connections that are left and returns
+// the context's error, half a second later at most.
 func (e *Server) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
-	loops := e.readLoops.Close() // under mu: no session registers after we looked
+	loops := e.readLoops.Close() // under mu, so no session registers after this
 	sessions := slices.Collect(maps.Values(e.sessions))
 	e.mu.Unlock()
 	done := make(chan struct{})
@@ -48,7 +49,7 @@ func (e *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// closeAll ends sessions, because the server goes away.
+// closeAll ends sessions, because the server shuts down.
 func closeAll(sessions []*Session) {
 	next := make(chan *Session)
 	var all sync.WaitGroup
@@ -66,19 +67,19 @@ func closeAll(sessions []*Session) {
 	all.Wait()
 }
 
-// closeConns closes the connections that are left, of these sessions and of none. Each has
-// a goroutine: the Close of one that the application made may hang. The channel is
-// closed when all have returned.
+// closeConns closes the connections of these sessions, and those without a session. Each
+// call has a goroutine of its own, because the Close of a net.Conn that the application
+// made may hang. The channel is closed when all have returned.
 func (e *Server) closeConns(sessions []*Session) <-chan struct{} {
 	e.mu.Lock()
 	e.closingAll = true
-	strays := slices.Collect(maps.Keys(e.closingConns))
+	conns := slices.Collect(maps.Keys(e.closingConns))
 	e.mu.Unlock()
 	var all sync.WaitGroup
 	for _, s := range sessions {
 		all.Go(s.closeTimedOut) // ends with the connection's Close
 	}
-	for _, t := range strays {
+	for _, t := range conns {
 		all.Go(func() { _ = t.conn.Close() }) // likewise
 	}
 	done := make(chan struct{})

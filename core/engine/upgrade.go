@@ -4,14 +4,19 @@ import (
 	"github.com/sioplug/sioplug/internal/frame"
 )
 
-// The upgrade from polling to a connection of the session's own (EIO section
-// 11): the client probes with "2probe" and is answered "3probe" on the new
-// connection, its polls are ended with noops, and with "5" the session moves.
-// Until then messages go on over polling, in both directions; the queue
-// belongs to the session and not to a transport, so none is lost or overtaken.
+// The upgrade from polling to WebSocket (EIO section 11).
+//
+//	client                               server
+//	opens a WebSocket, sends "2probe"    answers "3probe", and ends the parked poll
+//	                                     with a noop
+//	stops polling, sends "5"             refuses polls, and sends the queue on the
+//	                                     WebSocket
+//
+// Until "5", messages go over polling in both directions. The queue belongs to the
+// session and not to a transport, so no message is lost or overtaken.
 
-// beginProbe lets the connection try to take over. A session takes one at a
-// time; another one is closed without harm to the first (EIO-UP-9).
+// beginProbe lets the WebSocket probe. A session has one probe at a time. Another one
+// is closed and does not disturb the first (EIO-UP-9).
 func (t *wsTransport) beginProbe() {
 	s := t.session
 	s.mu.Lock()
@@ -27,16 +32,15 @@ func (t *wsTransport) beginProbe() {
 	}
 }
 
-// reject closes a connection that carries no session.
+// reject closes a WebSocket that carries no session.
 func (t *wsTransport) reject() {
 	t.rejected = true
-	t.writeAndWait(frame.Close(0, ""))
+	t.writeAndWait(frame.Close(noCloseCode, ""))
 	t.conn.CloseWithin(closeTimeout)
 	t.server().trackClosingConn(t)
 }
 
-// probeMessage handles what comes on a connection that does not carry the
-// session yet.
+// probeMessage handles a message on a WebSocket that does not carry the session yet.
 func (t *wsTransport) probeMessage(binary bool, p []byte) {
 	switch {
 	case t.rejected:
@@ -67,7 +71,7 @@ func (t *wsTransport) answerProbe() {
 	}
 }
 
-// completeUpgrade moves the session to the connection.
+// completeUpgrade moves the session to the WebSocket.
 func (t *wsTransport) completeUpgrade() {
 	s := t.session
 	t.commitUpgrade()
@@ -84,7 +88,7 @@ func (t *wsTransport) completeUpgrade() {
 	s.probe, s.ws = nil, t
 	if s.state == stateClosing { // EIO-UP-11
 		s.state = stateClosed
-		s.queue.push(frame.Close(0, ""))
+		s.queue.push(frame.Close(noCloseCode, ""))
 	} else if s.awaitingPong.Swap(false) { // EIO-UP-13
 		s.restartHeartbeatLocked()
 	}
@@ -92,10 +96,10 @@ func (t *wsTransport) completeUpgrade() {
 	s.flush()
 }
 
-// commitUpgrade ends polling: from here on, polls are refused. One that was parked before
-// the answer to the probe gets a noop (EIO-UP-12): the reference answers with a
-// close packet, which a client that did not wait for its poll could take for the
-// end. A later one was sent by a client that had upgraded.
+// commitUpgrade ends polling: from here on, polls are refused. A poll that was parked
+// before the answer to the probe gets a noop (EIO-UP-12). The reference answers with a
+// close packet. A client that did not wait for its poll could take that for the end. A
+// poll that came later was sent by a client that had upgraded.
 func (t *wsTransport) commitUpgrade() {
 	s := t.session
 	s.mu.Lock()
@@ -113,8 +117,7 @@ func (t *wsTransport) commitUpgrade() {
 	}
 }
 
-// forgetProbe forgets a connection that did not take over; polling goes on
-// (EIO-UP-7).
+// forgetProbe forgets a WebSocket that did not take over. Polling goes on (EIO-UP-7).
 func (s *Session) forgetProbe(t *wsTransport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +127,7 @@ func (s *Session) forgetProbe(t *wsTransport) {
 	}
 }
 
-// upgradeTimedOut closes a connection whose client did not finish the upgrade in time
+// upgradeTimedOut closes a WebSocket whose client did not complete the upgrade in time
 // (EIO-UP-8).
 func (t *wsTransport) upgradeTimedOut() {
 	s := t.session

@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"time"
 
 	"github.com/sioplug/sioplug/internal/deadline"
 	"github.com/sioplug/sioplug/internal/frame"
@@ -12,36 +11,24 @@ import (
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
-// A carrier is a connection that a session can have to itself, apart from
-// polling's requests. A WebSocket is one; a stream of WebTransport would be
-// another. [websocket.Conn] documents the methods.
-type carrier interface {
-	Serve(h websocket.Handler) error
-	Write(frames []*frame.Frame) (blocked bool, err error)
-	Drain() error
-	CloseWithin(d time.Duration)
-	Close() error
-}
-
-// A wsTransport is a connection on its way to carry a session, or carrying it. It
-// implements [websocket.Handler].
+// A wsTransport is a WebSocket that carries a session, or probes to take it over from
+// polling. It implements [websocket.Handler].
 type wsTransport struct {
 	session  *Session
-	name     string // of the transport
-	conn     carrier
-	onClosed func() // tells where the connection came from that it is over; may be nil
+	conn     *websocket.Conn
+	onClosed func() // [Upgraded].Done, may be nil
 
-	// active: this connection carries the session. It is written by the read
-	// loop, under the session's mu, and read by the read loop.
+	// active: this WebSocket carries the session. Only the read loop writes it, under
+	// the session's mu, and only the read loop reads it.
 	active bool
 
-	// Of the read loop alone:
-	rejected bool // refused to carry the session; the rest of its input is ignored
-	tracked  bool // the server has noted it, see [Server.trackClosingConn]
+	// Fields of the read loop:
+	rejected bool // it may not carry the session; the rest of its input is ignored
+	tracked  bool // in Server.closingConns
 
-	// Guarded by the session's mu.
-	timer         deadline.Item[*wsTransport] // for the upgrade; then, for the work to be done
-	probeAnswered bool                        // the answer to the client's probe has been sent, or is about to be
+	// Guarded by the session's mu:
+	timer         deadline.Item[*wsTransport] // first for the upgrade, then for the turn
+	probeAnswered bool                        // the answer to the client's probe is sent, or about to be
 	committed     bool                        // the client has sent its upgrade packet
 	turn          readTurn
 }
@@ -64,8 +51,8 @@ func (e *Server) serveUpgrade(x *httpExchange, s *Session) {
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
 		conn := websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)
-		t := &wsTransport{session: s, name: WebSocket, conn: conn, onClosed: up.Done, turn: readTurn{number: 1}}
-		if !e.readLoops.Enter() { // closed since we looked; it is too late for another answer
+		t := &wsTransport{session: s, conn: conn, onClosed: up.Done, turn: readTurn{number: 1}}
+		if !e.readLoops.Enter() { // closed since the check above; it is too late for another answer
 			_ = conn.Close()
 			return t.callOnClosed
 		}
@@ -100,8 +87,8 @@ func (e *Server) refuseUpgrade(x *httpExchange, err error) {
 	})
 }
 
-// shuttingDown is the answer to whoever wants to open a session when the server
-// is closing. The reference goes on accepting polling sessions (EIO-CL-8).
+// shuttingDown is the answer to a handshake when the server is closing. The reference
+// goes on accepting polling sessions (EIO-CL-8).
 func shuttingDown() Response { return Response{Status: http.StatusServiceUnavailable} }
 
 func handshakeRefused(bad *websocket.HandshakeError) Response {
@@ -110,8 +97,7 @@ func handshakeRefused(bad *websocket.HandshakeError) Response {
 	return Response{Status: bad.Status, Header: h, Body: []byte(bad.Message)}
 }
 
-// begin opens a session on the connection, or has it try to take over the one that
-// there is.
+// begin opens a session on the WebSocket, or begins to probe for the one that exists.
 func (t *wsTransport) begin(x *httpExchange) {
 	if x.session = t.session; x.session != nil {
 		t.beginProbe()
@@ -121,8 +107,8 @@ func (t *wsTransport) begin(x *httpExchange) {
 	t.openSession()
 }
 
-// openSession starts a new session on the connection; its open packet leaves together
-// with the answer to the handshake.
+// openSession starts a new session. Its open packet leaves together with the answer to
+// the handshake.
 func (t *wsTransport) openSession() {
 	t.active = true
 	if t.session.start(t, t.server().openTail.websocket) {
@@ -133,8 +119,8 @@ func (t *wsTransport) openSession() {
 	t.session.flush()
 }
 
-// readEnded completes what a goroutine has read in the turn of that number. Nothing but
-// it ends a connection, for whatever reason.
+// readEnded is called with the result of a goroutine that read in the turn of that
+// number. All connections end here.
 func (t *wsTransport) readEnded(number uint32, err error) {
 	switch {
 	case err == websocket.ErrHandedOff: //nolint:errorlint // others may have methods of the application's
@@ -151,7 +137,7 @@ func (t *wsTransport) readEnded(number uint32, err error) {
 		t.close()
 		return
 	}
-	rescue.Do(func() error { return s.callWorker(noTurn) }, func(failed error) { // what came last
+	rescue.Do(func() error { return s.callWorker(noTurn) }, func(failed error) { // for the last messages
 		s.workerReturned(failed)
 		t.endSession(err)
 		s.unregister()
@@ -159,7 +145,7 @@ func (t *wsTransport) readEnded(number uint32, err error) {
 	})
 }
 
-// endSession ends the session of a connection that has ended.
+// endSession ends the session with the error of the read loop.
 func (t *wsTransport) endSession(err error) {
 	s := t.session
 	switch err := err.(type) { //nolint:errorlint // as Serve returns them
@@ -174,7 +160,7 @@ func (t *wsTransport) endSession(err error) {
 	}
 }
 
-// close closes the connection, which Shutdown need not wait for any more.
+// close closes the connection. Shutdown does not wait for it any more.
 func (t *wsTransport) close() {
 	_ = t.conn.Close()
 	t.server().untrackClosingConn(t)
@@ -182,26 +168,24 @@ func (t *wsTransport) close() {
 	t.server().readLoops.Leave()
 }
 
-// callOnClosed gives the connection back, closed.
+// callOnClosed tells the HTTP server that the connection is closed.
 func (t *wsTransport) callOnClosed() {
 	if t.onClosed == nil {
 		return
 	}
-	_ = rescue.Apart(func() error { // it is nobody's any more
+	_ = rescue.Apart(func() error { // if it fails, there is nothing left to do
 		t.onClosed()
 		return nil
 	})
 }
 
-// discardInput reads on until the peer has seen the end, where a connection that is
-// closed before would be reset.
+// discardInput reads until the peer closes. If the connection were closed with unread
+// input, the peer would see a reset instead of the close frame.
 func (t *wsTransport) discardInput() {
-	if c, ok := t.conn.(interface{ Discard() }); ok {
-		_ = rescue.Apart(func() error { // the connection may be one of the application's
-			c.Discard()
-			return nil
-		})
-	}
+	_ = rescue.Apart(func() error { // the net.Conn may be the application's
+		t.conn.Discard()
+		return nil
+	})
 }
 
 // Message implements [websocket.Handler].
@@ -230,8 +214,8 @@ func (t *wsTransport) Control(f *frame.Frame) {
 	s := t.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Nothing may follow our own close frame; and a peer that floods us with
-	// pings and does not read gets no more pongs when the queue is full.
+	// Nothing may follow our own close frame. A peer that floods us with pings and
+	// does not read gets no more pongs when the queue is full.
 	if s.state == stateOpen && s.queue.bytes < s.server.opts.MaxSendBuffer {
 		s.queue.push(f)
 	}
@@ -239,8 +223,7 @@ func (t *wsTransport) Control(f *frame.Frame) {
 
 func (t *wsTransport) server() *Server { return t.session.server }
 
-// writeAndWait writes to a connection that carries no session yet, from its read
-// loop. A peer that cannot take a few bytes then is of no use.
+// writeAndWait writes to a WebSocket that carries no session yet, from its read loop.
 func (t *wsTransport) writeAndWait(frames ...*frame.Frame) {
 	if blocked, err := t.conn.Write(frames); !blocked && err == nil {
 		return
@@ -250,7 +233,7 @@ func (t *wsTransport) writeAndWait(frames ...*frame.Frame) {
 	}
 }
 
-// unregister removes a session whose connection has ended.
+// unregister removes a session whose WebSocket has ended.
 func (s *Session) unregister() {
 	s.mu.Lock()
 	s.heartbeat.timer.Stop()
