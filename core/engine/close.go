@@ -32,6 +32,9 @@ const (
 // answered.
 func (s state) closing() bool { return s == stateClosing || s == stateClientClosed }
 
+// upgradable reports whether an upgrade may begin or end: there are packets to send.
+func (s state) upgradable() bool { return s == stateOpen || s == stateClosing }
+
 // An ending says who ends a session, and how. It decides what the client is sent, the
 // next state, and when the server forgets the session. "Queue" is what was sent and has
 // not left yet.
@@ -220,7 +223,7 @@ func (s *Session) endAfterPanic(err error) {
 func (s *Session) closeStaleProbe() {
 	s.mu.Lock()
 	probe := s.probe
-	if s.state == stateClosed || s.state == stateClientClosed {
+	if !s.state.upgradable() {
 		s.probe = nil
 	} else {
 		probe = nil

@@ -20,7 +20,7 @@ import (
 func (t *wsTransport) beginProbe() {
 	s := t.session
 	s.mu.Lock()
-	ok := s.state != stateClosed && s.ws == nil && s.probe == nil && !s.server.opts.DisableUpgrades
+	ok := s.state.upgradable() && s.ws == nil && s.probe == nil && !s.server.opts.DisableUpgrades
 	if ok {
 		s.probe = t
 		s.server.upgradeTimers.Set(&t.timer, t)
@@ -78,7 +78,7 @@ func (t *wsTransport) completeUpgrade() {
 	s.recv.Lock() // a POST that is being handled goes first
 	defer s.recv.Unlock()
 	s.mu.Lock()
-	if s.probe != t {
+	if s.probe != t || !s.state.upgradable() {
 		s.mu.Unlock()
 		t.reject()
 		return
