@@ -47,7 +47,7 @@ type Server struct {
 	upgradingCloseTimers *deadline.List[*Session]
 	upgradeTimers        *deadline.List[*wsTransport]
 	turnTimers           []*deadline.List[*wsTransport] // one for each processor, because all messages use them
-	flushers             *flush.Workers[*Session]
+	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
 	clients              atomic.Int64 // sessions that are open
@@ -89,7 +89,7 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	for i := range e.turnTimers {
 		e.turnTimers[i] = deadline.NewList(epoch, maxTurn, (*wsTransport).turnTimedOut)
 	}
-	e.flushers = flush.NewWorkers((*Session).flush)
+	e.flushers = flush.NewPool((*Session).flush)
 	return e
 }
 

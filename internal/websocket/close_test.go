@@ -20,9 +20,6 @@ func TestCloseEndsServe(t *testing.T) {
 	for _, n := range networks() {
 		server, client := n.pair(t)
 		c := websocket.New(server, limit, nil)
-		if c.RemoteAddr() != server.RemoteAddr() {
-			t.Errorf("%s: RemoteAddr %v", n.name, c.RemoteAddr())
-		}
 		first := make(chan struct{})
 		served := make(chan error)
 		go func() {

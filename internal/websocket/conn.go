@@ -93,9 +93,6 @@ func New(nc net.Conn, maxMessage int, ahead []byte) *Conn {
 	return &Conn{nc: nc, raw: rawConn(nc), maxMessage: maxMessage, unparsed: ahead}
 }
 
-// RemoteAddr returns the peer's address as the network connection knows it.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
-
 // Serve reads and gives h what it reads until the connection ends, and returns
 // why; the error is never nil. It does not close the connection, which is for
 // the caller to do.
