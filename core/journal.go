@@ -215,7 +215,7 @@ func (n *Namespace) eventFrames(m *adapter.Message, offset string) (fs []*frame.
 	}
 	if err == nil && m.NoCompress {
 		for _, f := range fs {
-			f.SetPlain()
+			f.SetUncompressed()
 		}
 	}
 	return fs, err

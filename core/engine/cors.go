@@ -87,15 +87,15 @@ const (
 // corsMethods are the methods that are allowed by default (EIO-CO-5).
 const corsMethods = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
-// cors sets the headers of CORS for whatever the answer will be, and answers
+// applyCORS sets the headers of CORS for whatever the answer will be, and answers
 // preflights (EIO section 8.3).
-func (e *Server) cors(v *visit) *refusal {
+func (e *Server) applyCORS(x *httpExchange) *refusal {
 	c := e.opts.CORS
 	if c == nil {
 		return nil
 	}
-	req := v.Request()
-	active, err := c.judge(v, req)
+	req := x.Request()
+	active, err := c.setOriginHeaders(x, req)
 	switch {
 	case err != nil:
 		e.logFailure("CORS.AllowOrigin", err)
@@ -103,7 +103,7 @@ func (e *Server) cors(v *visit) *refusal {
 	case !active:
 		return nil
 	}
-	h := v.add()
+	h := x.responseHeader()
 	if c.Credentials {
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
@@ -117,54 +117,42 @@ func (e *Server) cors(v *visit) *refusal {
 	if c.PreflightContinue { // EIO-CO-7
 		return nil
 	}
-	return answered(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
+	return customResponse(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
 }
 
-// Respond sends an answer that is not the engine's own to a request, with what
-// CORS has to say about it; that may be the answer, too.
-func (e *Server) Respond(x Exchange, res Response) error {
-	v := e.visit(x)
-	if ref := e.cors(v); ref != nil {
-		e.refuse(v, ref)
-		return nil
-	}
-	res.Header = v.complete(res.Header)
-	return v.deliver(res)
-}
-
-// judge decides about the origin of a request. active is false if CORS has
+// setOriginHeaders decides about the origin of a request. active is false if CORS has
 // nothing to say.
-func (c *CORS) judge(v *visit, req *Request) (active bool, err error) {
-	if v.allowed, err = c.admits(req, v.origin); err != nil {
+func (c *CORS) setOriginHeaders(x *httpExchange, req *Request) (active bool, err error) {
+	if x.originAllowed, err = c.allows(req, x.origin); err != nil {
 		return false, err
 	}
 	switch {
 	case c.InsecureAllowAllOrigins && !c.Credentials:
-		v.add().Set(allowOrigin, "*")
+		x.responseHeader().Set(allowOrigin, "*")
 		return true, nil
 	case c.InsecureAllowAllOrigins: // with credentials, browsers do not take "*"
-	case c.fixed():
-		v.add().Set(allowOrigin, c.Origins[0])
-		v.add().Set("Vary", "Origin")
+	case c.singleOrigin():
+		x.responseHeader().Set(allowOrigin, c.Origins[0])
+		x.responseHeader().Set("Vary", "Origin")
 		return true, nil
-	case !v.allowed && c.AllowOrigin != nil && isOrigin(v.origin):
+	case !x.originAllowed && c.AllowOrigin != nil && isOrigin(x.origin):
 		return false, nil
 	}
-	v.add().Set("Vary", "Origin")
-	if v.allowed && isOrigin(v.origin) {
-		v.add().Set(allowOrigin, v.origin)
+	x.responseHeader().Set("Vary", "Origin")
+	if x.originAllowed && isOrigin(x.origin) {
+		x.responseHeader().Set(allowOrigin, x.origin)
 	}
 	return true, nil
 }
 
-// admits reports whether pages of the origin may use the server.
-func (c *CORS) admits(req *Request, origin string) (ok bool, err error) {
+// allows reports whether pages of the origin may use the server.
+func (c *CORS) allows(req *Request, origin string) (ok bool, err error) {
 	switch {
 	case c.InsecureAllowAllOrigins:
 		return true, nil
 	case !isOrigin(origin): // verification will say what it thinks of one that is illegal
 		return false, nil
-	case c.lists(origin) || c.lists(webOrigin(origin)):
+	case c.listsOrigin(origin) || c.listsOrigin(webOrigin(origin)):
 		return true, nil
 	case c.AllowOrigin == nil:
 		return false, nil
@@ -179,12 +167,12 @@ func (c *CORS) admits(req *Request, origin string) (ok bool, err error) {
 // isOrigin reports whether a request has an origin, and a header can name it.
 func isOrigin(s string) bool { return s != "" && headerLegal(s) }
 
-// fixed reports whether there is one origin to name in all answers.
-func (c *CORS) fixed() bool {
+// singleOrigin reports whether there is one origin to name in all answers.
+func (c *CORS) singleOrigin() bool {
 	return len(c.Origins) == 1 && len(c.OriginPatterns) == 0 && c.AllowOrigin == nil
 }
 
-func (c *CORS) lists(origin string) bool {
+func (c *CORS) listsOrigin(origin string) bool {
 	return slices.ContainsFunc(c.Origins, func(o string) bool { return strings.EqualFold(o, origin) }) ||
 		slices.ContainsFunc(c.OriginPatterns, func(p *regexp.Regexp) bool { return p.MatchString(origin) })
 }
@@ -197,7 +185,7 @@ func (c *CORS) preflight(h http.Header, req *Request) {
 	case len(c.AllowedHeaders) > 0:
 		h.Set(allowHeaders, strings.Join(c.AllowedHeaders, ","))
 	default:
-		vary(h, askedHeaders)
+		addVary(h, askedHeaders)
 		if asked != "" && headerLegal(asked) {
 			h.Set(allowHeaders, asked)
 		}
@@ -207,8 +195,8 @@ func (c *CORS) preflight(h http.Header, req *Request) {
 	}
 }
 
-// vary adds to what the answer depends on, in one line as the reference does.
-func vary(h http.Header, name string) {
+// addVary adds to what the answer depends on, in one line as the reference does.
+func addVary(h http.Header, name string) {
 	if had := h.Get("Vary"); had != "" {
 		name = had + ", " + name
 	}
@@ -235,7 +223,7 @@ func (c *CORS) validate() error {
 		return nil
 	}
 	for _, o := range c.Origins {
-		if err := checkOrigin(o); err != nil {
+		if err := validateOrigin(o); err != nil {
 			return fmt.Errorf("CORS.Origins has %q: %w", o, err)
 		}
 	}
@@ -254,8 +242,8 @@ func (c *CORS) validate() error {
 	return nil
 }
 
-// checkOrigin returns why no browser will ever send this origin.
-func checkOrigin(o string) error {
+// validateOrigin returns why no browser will ever send this origin.
+func validateOrigin(o string) error {
 	_, host, found := strings.Cut(o, "://")
 	switch {
 	case o == "*":
@@ -268,7 +256,7 @@ func checkOrigin(o string) error {
 		return errors.New("an origin has a scheme, a host and perhaps a port, nothing else; " +
 			"for more than one use OriginPatterns")
 	}
-	if at, ok := parseOrigin(o); ok && strings.HasSuffix(host, ":"+at.port) && at.port == defaultPorts(at.scheme) {
+	if at, ok := parseOrigin(o); ok && strings.HasSuffix(host, ":"+at.port) && at.port == defaultPort(at.scheme) {
 		return fmt.Errorf("browsers leave the port %s out", at.port)
 	}
 	return nil

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -126,4 +128,22 @@ func (o *Options) upgrades() []string {
 		return []string{}
 	}
 	return []string{WebSocket}
+}
+
+// Validate returns an error for options that can only be a mistake.
+func (o *Options) Validate() error {
+	switch o.InitialPacket.(type) {
+	case nil, string, []byte:
+	default:
+		return fmt.Errorf("InitialPacket is a %T: use a string or a []byte", o.InitialPacket)
+	}
+	if l := o.HTTPCompressionLevel; l < -2 || l > 9 {
+		return fmt.Errorf("HTTPCompressionLevel is %d: use one from -2 to 9 (see package compress/flate)", l)
+	}
+	for _, f := range o.UseRequest {
+		if f == nil {
+			return errors.New("UseRequest has a nil function")
+		}
+	}
+	return errors.Join(o.CORS.validate(), o.Cookie.validate())
 }

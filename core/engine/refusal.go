@@ -20,12 +20,12 @@ type refusal struct {
 	name    string // what exactly was wrong
 	details []any  // more about it: keys and values in turn
 
-	say           string // if set, sent instead of message
+	clientMessage string // if set, sent instead of message
 	upgradeStatus int    // if set, what an upgrade is answered with instead of 400
 
-	// answer, if set, is sent as it is: the request was dealt with by CORS or
+	// custom, if set, is sent as it is: the request was dealt with by CORS or
 	// middleware and is no error of the protocol.
-	answer *Response
+	custom *Response
 }
 
 // The codes of the protocol.
@@ -78,29 +78,29 @@ func transportMismatch(transport, current string) *refusal {
 // [HTTPError].
 func forbidden(err error) *refusal {
 	r := &refusal{code: codeForbidden, message: "Forbidden", status: http.StatusForbidden}
-	r.say = r.message
+	r.clientMessage = r.message
 	if h := httpError(err); h != nil {
-		r.say = h.text()
+		r.clientMessage = h.text()
 		if h.Status != 0 {
 			r.status, r.upgradeStatus = h.Status, h.Status
 		}
 	}
-	r.details = []any{"message", r.say}
+	r.details = []any{"message", r.clientMessage}
 	return r
 }
 
-// tooLarge refuses a handshake of which the session would have to keep too much.
-func tooLarge(size, limit int) *refusal {
+// handshakeTooLarge refuses a handshake of which the session would have to keep too much.
+func handshakeTooLarge(size, limit int) *refusal {
 	return &refusal{
 		code: codeBadRequest, message: "Bad request", name: "HANDSHAKE_TOO_LARGE", details: []any{"size", size, "limit", limit},
 		status: http.StatusRequestHeaderFieldsTooLarge, upgradeStatus: http.StatusRequestHeaderFieldsTooLarge,
-		say: http.StatusText(http.StatusRequestHeaderFieldsTooLarge),
+		clientMessage: http.StatusText(http.StatusRequestHeaderFieldsTooLarge),
 	}
 }
 
-// foreignOrigin refuses a WebSocket to a page that has no business here. The
+// originNotAllowed refuses a WebSocket to a page that has no business here. The
 // reference leaves it to allowRequest to look at origins (EIO-CO-4).
-func foreignOrigin(origin string) *refusal {
+func originNotAllowed(origin string) *refusal {
 	return &refusal{
 		code: codeForbidden, message: "Forbidden", status: http.StatusForbidden, upgradeStatus: http.StatusForbidden,
 		name: "ORIGIN_NOT_ALLOWED", details: []any{"origin", origin},
@@ -114,14 +114,14 @@ func unsupportedVersion(protocol int) *refusal {
 	}
 }
 
-// answered ends a request with an answer that is not the protocol's.
-func answered(res Response) *refusal { return &refusal{answer: &res} }
+// customResponse ends a request with an answer that is not the protocol's.
+func customResponse(res Response) *refusal { return &refusal{custom: &res} }
 
 // response is the refusal as JSON (EIO-ER-1), or as plain text for a request
 // that wanted to be upgraded and whose client looks only at the status
 // (EIO-ER-4).
 func (r *refusal) response(upgrade bool) Response {
-	message := cmp.Or(r.say, r.message)
+	message := cmp.Or(r.clientMessage, r.message)
 	h := http.Header{"X-Content-Type-Options": {"nosniff"}}
 	if upgrade {
 		h.Set("Connection", "close")
@@ -151,25 +151,25 @@ func (r *refusal) context() map[string]any {
 }
 
 // refuse answers a request that goes no further, and tells who wants to know.
-func (e *Server) refuse(v *visit, ref *refusal) {
-	if ref.answer != nil {
-		res := *ref.answer
-		res.Header = v.complete(res.Header)
-		_ = v.deliver(res) // not Respond: it is no answer of polling
+func (e *Server) refuse(x *httpExchange, ref *refusal) {
+	if ref.custom != nil {
+		res := *ref.custom
+		res.Header = x.mergeHeader(res.Header)
+		_ = x.deliver(res) // not Respond: it is no answer of polling
 		return
 	}
-	e.reportRefusal(v, ref)
-	respond(v, ref.response(v.upgrade))
+	e.reportRefusal(x, ref)
+	respond(x, ref.response(x.upgrade))
 }
 
-func (e *Server) reportRefusal(v *visit, ref *refusal) {
+func (e *Server) reportRefusal(x *httpExchange, ref *refusal) {
 	e.log.Debug("request refused",
 		slog.Int("code", ref.code), slog.String("err", ref.message), slog.String("cause", ref.name))
 	if e.opts.OnConnectionError == nil {
 		return
 	}
-	e.hook("OnConnectionError", func() {
-		e.opts.OnConnectionError(ConnectionError{v.Request(), ref.code, ref.message, ref.context()})
+	e.callHook("OnConnectionError", func() {
+		e.opts.OnConnectionError(ConnectionError{x.Request(), ref.code, ref.message, ref.context()})
 	})
 }
 
@@ -256,7 +256,7 @@ func (e *Server) logFailure(function string, err error) {
 		return
 	}
 	if httpError(err) == nil {
-		if _, said := e.failed.LoadOrStore(function, true); !said {
+		if _, said := e.failedFunctions.LoadOrStore(function, true); !said {
 			e.logError("a function of the options failed (further failures of it are logged at Debug)", err, name)
 			return
 		}

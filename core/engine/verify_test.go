@@ -162,7 +162,7 @@ func TestRouting(t *testing.T) {
 func TestConnectionNotTaken(t *testing.T) {
 	story(t, "EIO-VF-11", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		got := k.Do(enginetest.Request{
-			Query: websocket, Header: enginetest.Handshake(), Stubborn: errors.New("no hijacking here"),
+			Query: websocket, Header: enginetest.Handshake(), UpgradeErr: errors.New("no hijacking here"),
 		})
 		same(t, "status", got.Status, http.StatusInternalServerError)
 		same(t, "sessions", k.Remembered(), 0)

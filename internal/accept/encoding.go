@@ -22,11 +22,11 @@ func Encoding(h http.Header, offers ...string) string {
 	}
 	best, choice := preference{}, ""
 	for _, offer := range offers {
-		if p := prefer(header, offer); p.quality > 0 && p.better(best) {
+		if p := preferenceFor(header, offer); p.quality > 0 && p.better(best) {
 			best, choice = p, offer
 		}
 	}
-	if prefer(header, "identity").quality > best.quality {
+	if preferenceFor(header, "identity").quality > best.quality {
 		return ""
 	}
 	return choice
@@ -34,9 +34,9 @@ func Encoding(h http.Header, offers ...string) string {
 
 // A preference is what a client says about one coding.
 type preference struct {
-	quality float64
-	exact   bool // not by "*"
-	place   int  // in the client's list
+	quality  float64
+	exact    bool // not by "*"
+	position int  // in the client's list
 }
 
 // better reports whether p is to be taken rather than q.
@@ -47,13 +47,13 @@ func (p preference) better(q preference) bool {
 	case p.exact != q.exact:
 		return p.exact
 	default:
-		return p.place < q.place
+		return p.position < q.position
 	}
 }
 
-// prefer returns what the header says about a coding. Naming it counts more
+// preferenceFor returns what the header says about a coding. Naming it counts more
 // than "*", and a higher quality more than a lower one of the same name.
-func prefer(header, coding string) preference {
+func preferenceFor(header, coding string) preference {
 	var best preference
 	found, place := false, 0
 	for item := range strings.SplitSeq(header, ",") {

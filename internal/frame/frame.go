@@ -30,12 +30,12 @@ const (
 // what it remembers, and may be queued on many connections at once, which is
 // what makes a broadcast cost one encoding.
 type Frame struct {
-	buf    []byte // Headroom bytes, of which the last ones are the header; then the payload
-	start  int    // where the WebSocket header begins in buf
-	opcode byte
-	plain  bool   // see SetPlain
-	memory uint32 // see Memory
-	home   *Slot  // of a frame that is used again, otherwise nil
+	buf          []byte // Headroom bytes, of which the last ones are the header; then the payload
+	start        int    // where the WebSocket header begins in buf
+	opcode       byte
+	uncompressed bool   // see SetUncompressed
+	memory       uint32 // see Memory
+	slot         *Slot  // of a frame that is used again, otherwise nil
 
 	compressed atomic.Pointer[Frame] // what SetCompressed was given
 }
@@ -79,9 +79,9 @@ func newFrame(buf []byte, opcode byte) *Frame {
 // What a frame takes beside its buffer, in the allocator's sizes: a place in a
 // queue that grows by doubling, and the Frame or the Slot.
 const (
-	placeMemory = 16
-	frameMemory = placeMemory + 64
-	slotMemory  = placeMemory + 288
+	queueEntryMemory = 16
+	frameMemory      = queueEntryMemory + 64
+	slotMemory       = queueEntryMemory + 288
 )
 
 func (f *Frame) setMemory(n int) { f.memory = uint32(min(n, math.MaxUint32)) } //nolint:gosec // it fits
@@ -94,7 +94,7 @@ func (f *Frame) Memory() int { return int(f.memory) }
 // has to be called before the frame is queued, and does nothing to one that may
 // have several receivers.
 func (f *Frame) Compact() {
-	s, n := f.home, len(f.buf)
+	s, n := f.slot, len(f.buf)
 	switch {
 	case s == nil || cap(f.buf) <= len(s.space) || cap(f.buf) < 2*n:
 	case n <= len(s.space):
@@ -152,13 +152,13 @@ func (f *Frame) Deflated(payload []byte) *Frame {
 	return g
 }
 
-// SetPlain asks for the frame not to be compressed, because that would be a waste
+// SetUncompressed asks for the frame not to be compressed, because that would be a waste
 // of time or, beside a secret, unsafe. It has to be called before the frame is
 // queued anywhere.
-func (f *Frame) SetPlain() { f.plain = true }
+func (f *Frame) SetUncompressed() { f.uncompressed = true }
 
-// Plain reports whether [Frame.SetPlain] was called.
-func (f *Frame) Plain() bool { return f.plain }
+// Uncompressed reports whether [Frame.SetUncompressed] was called.
+func (f *Frame) Uncompressed() bool { return f.uncompressed }
 
 // Compressed returns what SetCompressed was given, nil before.
 func (f *Frame) Compressed() *Frame { return f.compressed.Load() }

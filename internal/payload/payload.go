@@ -47,7 +47,7 @@ func (r *Reader) More() bool { return r.more }
 // (EIO-DEC-6): what came before it has been delivered.
 func (r *Reader) Next() (Packet, error) {
 	if !r.more {
-		return Packet{}, errUnended
+		return Packet{}, errNoPacket
 	}
 	p := r.rest
 	i := bytes.IndexByte(p, separator)

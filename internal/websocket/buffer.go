@@ -22,11 +22,11 @@ type buffer []byte
 //nolint:gochecknoglobals // scratch memory only; nothing is ever found in it again
 var buffers, smallBuffers sync.Pool
 
-func getBuffer() *buffer { return borrow(&buffers, bufferSize) }
+func getBuffer() *buffer { return getFrom(&buffers, bufferSize) }
 
-func getSmallBuffer() *buffer { return borrow(&smallBuffers, smallSize) }
+func getSmallBuffer() *buffer { return getFrom(&smallBuffers, smallSize) }
 
-func borrow(pool *sync.Pool, size int) *buffer {
+func getFrom(pool *sync.Pool, size int) *buffer {
 	if b, ok := pool.Get().(*buffer); ok {
 		return b
 	}

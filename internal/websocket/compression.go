@@ -68,8 +68,8 @@ func (d *Deflate) Accept(h http.Header) *Agreement {
 func (d *Deflate) answer(p parameters) (_ parameters, ok bool) {
 	p.serverNoTakeover = p.serverNoTakeover || !d.opts.ServerContextTakeover
 	p.clientNoTakeover = p.clientNoTakeover || !d.opts.ClientContextTakeover
-	p.serverBits = narrower(p.serverBits, d.opts.ServerMaxWindowBits)
-	clientBits := narrower(p.clientBits, d.opts.ClientMaxWindowBits)
+	p.serverBits = smallerWindow(p.serverBits, d.opts.ServerMaxWindowBits)
+	clientBits := smallerWindow(p.clientBits, d.opts.ClientMaxWindowBits)
 	if clientBits != p.clientBits && !p.clientBitsKnown {
 		return p, false // the client would not understand the limit
 	}
@@ -77,9 +77,9 @@ func (d *Deflate) answer(p parameters) (_ parameters, ok bool) {
 	return p, true
 }
 
-// narrower returns the smaller window of an offer, which may have none, and of
+// smallerWindow returns the smaller window of an offer, which may have none, and of
 // the options; 0 if that is the largest there is, and goes without saying.
-func narrower(offered, bits int) int {
+func smallerWindow(offered, bits int) int {
 	if offered != 0 && offered < bits {
 		bits = offered
 	}
@@ -135,11 +135,11 @@ func clientWindow(bits int) int {
 	return max(bits, minWindowBits+1)
 }
 
-// frames returns frames in the form to send, leaving the slice as it is.
-func (z *compression) frames(frames []*frame.Frame) []*frame.Frame {
+// compressAll returns frames in the form to send, leaving the slice as it is.
+func (z *compression) compressAll(frames []*frame.Frame) []*frame.Frame {
 	var out []*frame.Frame
 	for i, f := range frames {
-		g := z.frame(f)
+		g := z.compressOne(f)
 		if g != f && out == nil {
 			out = slices.Clone(frames)
 		}
@@ -153,9 +153,9 @@ func (z *compression) frames(frames []*frame.Frame) []*frame.Frame {
 	return out
 }
 
-// frame returns f compressed, or f itself if that is not worthwhile.
-func (z *compression) frame(f *frame.Frame) *frame.Frame {
-	if f.Control() || f.Plain() || len(f.Payload()) < z.deflate.opts.Threshold {
+// compressOne returns f compressed, or f itself if that is not worthwhile.
+func (z *compression) compressOne(f *frame.Frame) *frame.Frame {
+	if f.Control() || f.Uncompressed() || len(f.Payload()) < z.deflate.opts.Threshold {
 		return f
 	}
 	if !z.shared {

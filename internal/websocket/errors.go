@@ -59,9 +59,9 @@ func errTooBig() error {
 	return &ProtocolError{codeTooBig, "Max payload size exceeded"}
 }
 
-// closing checks the payload of a close frame and returns what the peer said
+// parseClose checks the payload of a close frame and returns what the peer said
 // with it: a *CloseError, or the *ProtocolError it is (RFC 6455 section 5.5.1).
-func closing(payload []byte) error {
+func parseClose(payload []byte) error {
 	if len(payload) == 0 {
 		return &CloseError{Code: codeNone}
 	}

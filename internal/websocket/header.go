@@ -22,9 +22,9 @@ const (
 	len64 = 127
 )
 
-// maxJoint is how much of a frame in several parts has to be seen in one piece:
+// maxSplitFrame is how much of a frame in several parts has to be seen in one piece:
 // the longest control frame, which is longer than the longest header.
-const maxJoint = headSize + maskSize + ws.MaxControlFramePayloadSize
+const maxSplitFrame = headSize + maskSize + ws.MaxControlFramePayloadSize
 
 // header reads the frame header at the beginning of p. size is the number of
 // bytes it has, 0 if p ends before the header does; what is wrong with the first

@@ -33,7 +33,7 @@ func maxCompressed(limit int) int { return limit + limit>>6 + 64 }
 func (c *Conn) deliverCompressed(h Handler, binary bool, p []byte) error {
 	buf := getBuffer()
 	defer putBuffer(buf)
-	msg, err := inflate((*buf)[:0], p, c.compression.in.bytes(), c.max)
+	msg, err := inflate((*buf)[:0], p, c.compression.in.bytes(), c.maxMessage)
 	if err != nil {
 		return err
 	}

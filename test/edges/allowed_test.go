@@ -52,7 +52,7 @@ var allowed = map[string]string{
 	"core.Namespace.askClients: reply":                                          ofReply,
 	"core.Namespace.askHandler: reply":                                          ofReply,
 	"core.tally.failed: errors.Is":                                              ofStandard,
-	"core.client.cutOff: errors.Is":                                             inEdge, // link.read, Session.receivePayload
+	"core.client.cutOff: errors.Is":                                             inEdge, // wsTransport.read, Session.receivePayload
 	"core.client.connect: errors.Is":                                            ofStandard,
 	"core.client.connect: err.Error":                                            ofStandard,
 	"core.encodingError: errors.Is":                                             byCaller,
@@ -85,21 +85,21 @@ var allowed = map[string]string{
 	"core/adapter.MemoryLog.Replay: f":            ofLog,
 	"core/adapter.MemoryLog.Replay: last":         ofLog,
 
-	"core/engine.HTTPError.Error: e.Err.Error":       byCaller, // as that of core.Error
-	"core/engine.Session.start: s.server.open":       byRequest,
-	"core/engine.Session.opened: o.Opened":           byRequest,
-	"core/engine.Session.receive: s.handler.Message": inEdge, // link.read, Session.receivePayload
-	"core/engine.Session.callWorker: w.Work":         inEdge, // Session.work, link.ended
-	"core/engine.Session.wait: stop":                 ourOwn,
-	"core/engine.Session.wait: errors.Is":            ofStandard,
-	"core/engine.Session.servePost: errors.Is":       byRequest,
-	"core/engine.readBody: errors.As":                byRequest,
-	"core/engine.respond: x.Respond":                 byRequest,
-	"core/engine.Session.answerPoll: sender.OnSent":  byRequest,
-	"core/engine.visit.deliver: v.Exchange.Respond":  byRequest,
-	"core/engine.visit.sendWithin: s.SendWithin":     inServer,
-	"core/engine.visit.Upgrade: v.Exchange.Upgrade":  byRequest,
-	"core/engine.visit.hangUp: a.HangUp":             inEdge, // visit.done; and byRequest
+	"core/engine.HTTPError.Error: e.Err.Error":             byCaller, // as that of core.Error
+	"core/engine.Session.start: s.server.newHandler":       byRequest,
+	"core/engine.Session.callOpened: o.Opened":             byRequest,
+	"core/engine.Session.receiveLocked: s.handler.Message": inEdge, // wsTransport.read, Session.receivePayload
+	"core/engine.Session.callWorker: w.Work":               inEdge, // Session.runWorker, wsTransport.readEnded
+	"core/engine.Session.waitForAnswer: stop":              ourOwn,
+	"core/engine.Session.waitForAnswer: errors.Is":         ofStandard,
+	"core/engine.Session.servePost: errors.Is":             byRequest,
+	"core/engine.readBody: errors.As":                      byRequest,
+	"core/engine.respond: x.Respond":                       byRequest,
+	"core/engine.Session.respondPoll: sender.OnSent":       byRequest,
+	"core/engine.httpExchange.deliver: x.Exchange.Respond": byRequest,
+	"core/engine.httpExchange.sendWithin: s.SendWithin":    inServer,
+	"core/engine.httpExchange.Upgrade: x.Exchange.Upgrade": byRequest,
+	"core/engine.httpExchange.hangUp: a.HangUp":            inEdge, // httpExchange.finish; and byRequest
 }
 
 // goroutines are those that middleware and integrations start: their functions are not

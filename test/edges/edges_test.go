@@ -30,7 +30,7 @@ var packages = []string{"core", "core/engine", "core/adapter"}
 
 // wrappers are functions of these packages that call their last argument through the
 // edge.
-var wrappers = []string{"hook", "callLog"}
+var wrappers = []string{"callHook", "callLog"}
 
 // harmless are packages whose interfaces and functions are not for applications to
 // implement, or not in ways that call back.

@@ -32,8 +32,8 @@ type Request struct {
 	// Context, if not nil, takes the place of the one that Call.Abort ends.
 	Context context.Context //nolint:containedctx // as in http.Request
 
-	// Stubborn keeps the connection of a WebSocket request from being taken.
-	Stubborn error
+	// UpgradeErr keeps the connection of a WebSocket request from being taken.
+	UpgradeErr error
 }
 
 // An Answer is the response to a request. Its Status is 0 if there was none,
@@ -47,13 +47,13 @@ type Answer struct {
 
 // A Call is a request on its way. It implements [engine.Exchange].
 type Call struct {
-	kit      *Kit
-	req      engine.Request
-	ctx      context.Context //nolint:containedctx // the request's own
-	cancel   context.CancelFunc
-	ahead    []byte
-	stubborn error
-	done     chan struct{}
+	kit        *Kit
+	req        engine.Request
+	ctx        context.Context //nolint:containedctx // the request's own
+	cancel     context.CancelFunc
+	ahead      []byte
+	upgradeErr error
+	done       chan struct{}
 
 	client chan net.Conn
 
@@ -76,7 +76,7 @@ func (k *Kit) Start(r Request) *Call {
 // Prepare returns a request that the test has to have served itself.
 func (k *Kit) Prepare(r Request) *Call {
 	k.t.Helper()
-	c := &Call{kit: k, ahead: r.Ahead, stubborn: r.Stubborn, client: make(chan net.Conn, 1), done: make(chan struct{})}
+	c := &Call{kit: k, ahead: r.Ahead, upgradeErr: r.UpgradeErr, client: make(chan net.Conn, 1), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if r.Context != nil {
 		c.ctx = r.Context
@@ -127,8 +127,8 @@ func (c *Call) Respond(res engine.Response) error {
 
 // Upgrade implements [engine.Exchange].
 func (c *Call) Upgrade(header http.Header, open func(engine.Upgraded) func()) error {
-	if c.stubborn != nil {
-		return c.stubborn
+	if c.upgradeErr != nil {
+		return c.upgradeErr
 	}
 	server, client := net.Pipe()
 	c.mu.Lock()

@@ -14,8 +14,8 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// enough is how many frames a client keeps that the test does not look at.
-const enough = 1 << 14
+// maxFrames is how many frames a client keeps that the test does not look at.
+const maxFrames = 1 << 14
 
 // A Conn is the client's end of a WebSocket connection, frame by frame. It
 // reads in the background, as a network would, and answers nothing by itself.
@@ -42,7 +42,7 @@ type Frame struct {
 // connection. It reads the frames behind it only after [Conn.Resume].
 func (k *Kit) NewConn(nc net.Conn) *Conn {
 	k.t.Helper()
-	c := &Conn{Conn: nc, kit: k, reader: bufio.NewReader(nc), frames: make(chan Frame, enough)}
+	c := &Conn{Conn: nc, kit: k, reader: bufio.NewReader(nc), frames: make(chan Frame, maxFrames)}
 	k.mu.Lock()
 	k.conns = append(k.conns, c)
 	k.mu.Unlock()
@@ -148,12 +148,12 @@ func (c *Conn) frame(f ws.Frame) { c.Raw(Masked(f)) }
 // Raw sends bytes. That the server has hung up is no failure: the test sees it.
 func (c *Conn) Raw(p []byte) {
 	c.kit.t.Helper()
-	if _, err := c.Write(p); err != nil && !gone(err) {
+	if _, err := c.Write(p); err != nil && !connClosed(err) {
 		c.kit.t.Errorf("writing to the server: %v", err)
 	}
 }
 
-func gone(err error) bool {
+func connClosed(err error) bool {
 	var op *net.OpError
 	return errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) || errors.As(err, &op)
 }

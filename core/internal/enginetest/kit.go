@@ -119,8 +119,8 @@ func (k *Kit) Peer(sid string) *Peer {
 	return nil
 }
 
-// Newest returns the session that was opened last, nil if there was none.
-func (k *Kit) Newest() *Peer {
+// LastPeer returns the session that was opened last, nil if there was none.
+func (k *Kit) LastPeer() *Peer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if len(k.peers) == 0 {

@@ -38,23 +38,23 @@ type client struct {
 	begun int // sessions
 
 	inbox map[string]*inbox // by namespace
-	extra []*link           // that it has no use for
+	extra []*wsConn         // that it has no use for
 }
 
 // A session is one connection of Engine.IO as its client sees it.
 type session struct {
-	who     string // tells handlers from which session a socket is
-	sid     string
-	wild    bool // the client broke the rules: what it sends need not arrive
-	polls   int  // under way
-	posting bool
-	aborted bool   // it has given up its requests, which the server may still work on
-	queue   []item // to be posted
-	link    *link  // carries the session
-	probe   *link  // wants to
-	probed  bool   // and may
-	cancel  context.CancelFunc
-	ctx     context.Context // of its requests
+	who        string // tells handlers from which session a socket is
+	sid        string
+	brokeRules bool // the client broke the rules: what it sends need not arrive
+	polls      int  // under way
+	posting    bool
+	aborted    bool    // it has given up its requests, which the server may still work on
+	queue      []item  // to be posted
+	ws         *wsConn // carries the session
+	probe      *wsConn // wants to
+	probed     bool    // and may
+	cancel     context.CancelFunc
+	ctx        context.Context // of its requests
 }
 
 // An item is a packet on its way to the server, and the number of its event.
@@ -84,13 +84,13 @@ func (c *client) begin(websocket bool) {
 	s := &session{who: fmt.Sprintf("%s.%d", c.name, c.begun)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if websocket {
-		s.link = c.link(s)
+		s.ws = c.newConn(s)
 	}
 	c.mu.Lock()
 	c.session = s
 	c.mu.Unlock()
 	if websocket {
-		s.link.open()
+		s.ws.open()
 	} else {
 		c.poll(s)
 	}
@@ -124,7 +124,7 @@ func (c *client) poll(s *session) {
 		body, ok := c.request(s, http.MethodGet, nil)
 		c.mu.Lock()
 		s.polls--
-		again := ok && !c.manual && s.link == nil && !s.probed && s.polls == 0
+		again := ok && !c.manual && s.ws == nil && !s.probed && s.polls == 0
 		c.mu.Unlock()
 		if !ok {
 			return
@@ -133,7 +133,7 @@ func (c *client) poll(s *session) {
 			c.receive(s, p)
 		}
 		c.mu.Lock()
-		again = again && s.link == nil && !s.probed
+		again = again && s.ws == nil && !s.probed
 		c.mu.Unlock()
 		if again {
 			c.poll(s)
@@ -168,7 +168,7 @@ func (c *client) posts(s *session) {
 			c.mu.Unlock()
 			return
 		}
-		c.model.take(numbers(batch))
+		c.model.markRead(numbers(batch))
 	}
 }
 
@@ -213,7 +213,7 @@ func (c *client) request(s *session, method string, body io.Reader) (string, boo
 func (c *client) send(items ...item) {
 	c.mu.Lock()
 	s := c.session
-	l := s.link
+	l := s.ws
 	if l == nil {
 		s.queue = append(s.queue, items...)
 	}
@@ -225,17 +225,17 @@ func (c *client) send(items ...item) {
 	l.send(items...)
 }
 
-// sure reports whether what the client sends now has to arrive.
-func (c *client) sure() bool {
+// mustArrive reports whether what the client sends now has to arrive.
+func (c *client) mustArrive() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return !c.session.wild
+	return !c.session.brokeRules
 }
 
-// goWild notes that the client breaks the rules from now on.
-func (c *client) goWild() {
+// breakRules notes that the client breaks the rules from now on.
+func (c *client) breakRules() {
 	c.mu.Lock()
-	c.session.wild = true
+	c.session.brokeRules = true
 	who := c.session.who
 	c.mu.Unlock()
 	c.model.mayWait(who)
@@ -245,8 +245,8 @@ func (c *client) goWild() {
 func (c *client) drop() {
 	c.mu.Lock()
 	s := c.session
-	s.wild, s.aborted = true, true
-	links := append([]*link{s.link, s.probe}, c.extra...)
+	s.brokeRules, s.aborted = true, true
+	links := append([]*wsConn{s.ws, s.probe}, c.extra...)
 	c.extra = nil
 	c.mu.Unlock()
 	s.cancel()
@@ -372,7 +372,7 @@ func (c *client) event(in *inbox, data string) {
 	if !ok || args[0] != "back" {
 		return
 	}
-	number := read(int(wire))
+	number := decodeNumber(int(wire))
 	if n := len(in.got); n > 0 && in.got[n-1] >= number {
 		c.t.Errorf("event %d came after %d", number, in.got[n-1])
 	}

@@ -91,14 +91,14 @@ func play(t *testing.T, program []byte) {
 		synctest.Wait()
 		w.model.bounded()
 	}
-	w.settle()
+	w.finish()
 	w.end(flags)
 	log.check(t)
 }
 
-// settle lets all clients do what is right for as long as handlers may take, and
+// finish lets all clients do what is right for as long as handlers may take, and
 // looks at what became of everything.
-func (w *world) settle() {
+func (w *world) finish() {
 	for _, c := range w.clients {
 		c.behave()
 	}
@@ -155,14 +155,14 @@ func (w *world) step(v variant) {
 		func(c *client) { c.upgrade() },
 		func(c *client) { c.switchOver(w.program.next() > 240) },
 		func(c *client) { c.switchOver(false) },
-		w.sleep, w.sleep, w.sleep, w.habit, w.habit, w.recover, w.serverDoes, w.breakRules,
+		w.sleep, w.sleep, w.sleep, w.changeHabit, w.changeHabit, w.recover, w.serverDoes, w.breakRules,
 	}
 	steps[w.program.next()%len(steps)](c)
 }
 
 // breakRules does what no client should.
 func (w *world) breakRules(c *client) {
-	steps := []func(c *client){w.garbage, w.frames, w.hangUp, w.stray, w.tooLong}
+	steps := []func(c *client){w.garbage, w.frames, w.hangUp, w.misplacedRequest, w.tooLong}
 	steps[w.program.next()%len(steps)](c)
 }
 
@@ -244,35 +244,35 @@ func (w *world) sleep(*client) {
 
 // garbage is a text that means nothing, or worse.
 func (w *world) garbage(c *client) {
-	c.goWild()
+	c.breakRules()
 	c.send(item{string(w.program.bytes(w.program.next() % 64)), -1})
 }
 
 // frames are bytes on a WebSocket.
 func (w *world) frames(c *client) {
 	p := w.program.bytes(w.program.next() % 64)
-	if l := c.carrier(); l != nil && !c.waiting() {
-		c.goWild()
+	if l := c.activeConn(); l != nil && !c.waiting() {
+		c.breakRules()
 		l.raw(p)
 	}
 }
 
-// habit changes what the client does by itself.
-func (w *world) habit(c *client) { c.change(w.program.next()) }
+// changeHabit changes what the client does by itself.
+func (w *world) changeHabit(c *client) { c.change(w.program.next()) }
 
 // hangUp ends the session, or a part of it.
 func (w *world) hangUp(c *client) {
 	switch w.program.next() % 4 {
 	case 0:
-		c.goWild()
+		c.breakRules()
 		c.send(item{"1", -1})
 	case 1:
 		c.drop()
 	case 2:
 		c.abort()
 	case 3:
-		if l := c.carrier(); l != nil {
-			c.goWild()
+		if l := c.activeConn(); l != nil {
+			c.breakRules()
 			l.close()
 		}
 	}
@@ -286,11 +286,11 @@ func (w *world) recover(c *client) {
 		synctest.Wait()
 	}
 	namespace := w.namespace()
-	c.send(item{"40" + prefix(namespace) + c.remembered(namespace), -1})
+	c.send(item{"40" + prefix(namespace) + c.recoveryAuth(namespace), -1})
 }
 
-// stray is a request that the protocol has no place for.
-func (w *world) stray(c *client) {
+// misplacedRequest is a request that the protocol has no place for.
+func (w *world) misplacedRequest(c *client) {
 	switch w.program.next() % 3 {
 	case 0:
 		c.pollTwice()
@@ -302,7 +302,7 @@ func (w *world) stray(c *client) {
 }
 
 func (w *world) tooLong(c *client) {
-	c.goWild()
+	c.breakRules()
 	c.send(item{"42" + string(make([]byte, maxMessage)), -1})
 }
 

@@ -13,9 +13,9 @@ import (
 	"github.com/gobwas/ws"
 )
 
-// A link is a WebSocket. What is sent waits until the server reads: there is nothing
+// A wsConn is a WebSocket. What is sent waits until the server reads: there is nothing
 // between the two that could hold a byte.
-type link struct {
+type wsConn struct {
 	client  *client
 	session *session
 	conn    net.Conn
@@ -34,26 +34,26 @@ type outgoing struct {
 	numbers []int
 }
 
-// link returns a WebSocket to be opened, for a new session or for one that has begun.
-func (c *client) link(s *session) *link {
+// newConn returns a WebSocket to be opened, for a new session or for one that has begun.
+func (c *client) newConn(s *session) *wsConn {
 	conn, err := c.dial.Dial(context.Background(), "tcp", "")
 	if err != nil {
 		c.t.Fatalf("dialling: %v", err)
 	}
-	l := &link{client: c, session: s, conn: conn, ready: make(chan struct{})}
+	l := &wsConn{client: c, session: s, conn: conn, ready: make(chan struct{})}
 	l.more = sync.NewCond(&l.mu)
 	return l
 }
 
 // open makes the handshake; what has been sent follows.
-func (l *link) open() {
+func (l *wsConn) open() {
 	url := l.client.dial.Endpoint(l.client.query(l.session, "websocket")...)
 	go l.write()
 	go l.read(url)
 }
 
 // send queues packets, each in a frame; they leave together.
-func (l *link) send(items ...item) {
+func (l *wsConn) send(items ...item) {
 	var all []byte
 	for _, it := range items {
 		f := ws.NewTextFrame([]byte(it.packet))
@@ -76,14 +76,14 @@ func frame(f ws.Frame) []byte {
 }
 
 // raw queues bytes.
-func (l *link) raw(p []byte, numbers ...int) {
+func (l *wsConn) raw(p []byte, numbers ...int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.queue = append(l.queue, outgoing{p, numbers})
 	l.more.Signal()
 }
 
-func (l *link) write() {
+func (l *wsConn) write() {
 	<-l.ready
 	for {
 		l.mu.Lock()
@@ -101,11 +101,11 @@ func (l *link) write() {
 			l.close()
 			return
 		}
-		l.client.model.take(out.numbers)
+		l.client.model.markRead(out.numbers)
 	}
 }
 
-func (l *link) read(url string) {
+func (l *wsConn) read(url string) {
 	defer l.close()
 	r := bufio.NewReader(l.conn)
 	if !l.handshake(r, url) {
@@ -122,7 +122,7 @@ func (l *link) read(url string) {
 		switch f.Header.OpCode {
 		case ws.OpText:
 			if string(f.Payload) == "3probe" {
-				l.client.proved(l)
+				l.client.probeAnswered(l)
 				continue
 			}
 			l.client.receive(l.session, string(f.Payload))
@@ -136,7 +136,7 @@ func (l *link) read(url string) {
 	}
 }
 
-func (l *link) handshake(r *bufio.Reader, url string) bool {
+func (l *wsConn) handshake(r *bufio.Reader, url string) bool {
 	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, url, nil)
 	if err != nil {
 		l.client.t.Errorf("a request: %v", err)
@@ -159,7 +159,7 @@ func (l *link) handshake(r *bufio.Reader, url string) bool {
 
 // mayRead waits while the client does not read. It reports whether to go on: a client
 // that has hung up does not look at what came before.
-func (l *link) mayRead() bool {
+func (l *wsConn) mayRead() bool {
 	c := l.client
 	c.mu.Lock()
 	for c.paused {
@@ -172,7 +172,7 @@ func (l *link) mayRead() bool {
 }
 
 // close ends the connection; it may be called again.
-func (l *link) close() {
+func (l *wsConn) close() {
 	l.mu.Lock()
 	l.ended = true
 	l.more.Signal()
@@ -184,12 +184,12 @@ func (l *link) close() {
 func (c *client) upgrade() {
 	c.mu.Lock()
 	s := c.session
-	can := s.link == nil && s.probe == nil && s.sid != ""
+	can := s.ws == nil && s.probe == nil && s.sid != ""
 	c.mu.Unlock()
 	if !can {
 		return
 	}
-	l := c.link(s)
+	l := c.newConn(s)
 	c.mu.Lock()
 	s.probe = l
 	c.mu.Unlock()
@@ -197,8 +197,8 @@ func (c *client) upgrade() {
 	l.open()
 }
 
-// proved is called when the server has answered the probe: the client stops polling.
-func (c *client) proved(l *link) {
+// probeAnswered is called when the server has answered the probe: the client stops polling.
+func (c *client) probeAnswered(l *wsConn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l.session.probed = l.session.probe == l
@@ -209,12 +209,12 @@ func (c *client) switchOver(evenIfEarly bool) {
 	c.mu.Lock()
 	s := c.session
 	early := s.polls > 0 || !s.probed
-	can := s.link == nil && s.probe != nil && !s.posting && !s.aborted && (!early || evenIfEarly)
+	can := s.ws == nil && s.probe != nil && !s.posting && !s.aborted && (!early || evenIfEarly)
 	if can {
-		s.link, s.wild = s.probe, s.wild || early
+		s.ws, s.brokeRules = s.probe, s.brokeRules || early
 	}
 	c.mu.Unlock()
 	if can {
-		s.link.send(item{"5", -1})
+		s.ws.send(item{"5", -1})
 	}
 }

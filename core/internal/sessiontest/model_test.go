@@ -33,8 +33,8 @@ type model struct {
 
 	mu      sync.Mutex
 	events  []*event
-	lives   []*life
-	current map[place]*life // who is connected, as far as the server has said
+	records []*socketRecord
+	current map[place]*socketRecord // who is connected, as far as the server has said
 
 	waits map[string]bool // sessions some of whose handlers may wait
 	last  map[string]int  // the last event of each session that was handled
@@ -46,8 +46,8 @@ type place struct {
 	namespace string
 }
 
-// A life is a socket, from its acceptance to its end.
-type life struct {
+// A socketRecord is a socket, from its acceptance to its end.
+type socketRecord struct {
 	place
 
 	socket  *sio.Socket
@@ -59,25 +59,25 @@ type life struct {
 
 // An event is one that a client sent. Its number is its first argument.
 type event struct {
-	life    *life // to whose socket it was sent; nil if it need not arrive
+	socket  *socketRecord // to whose socket it was sent; nil if it need not arrive
 	size    int
-	taken   bool // the server has read it
+	read    bool // the server has read it
 	handled int
 }
 
 func newModel(t *testing.T) *model {
 	t.Helper()
-	return &model{t: t, current: make(map[place]*life), waits: make(map[string]bool), last: make(map[string]int)}
+	return &model{t: t, current: make(map[place]*socketRecord), waits: make(map[string]bool), last: make(map[string]int)}
 }
 
 // stride makes numbers on the wire that garbage does not hit upon.
 const stride = 999_999_000_001
 
-// spell returns the form of a number on the wire.
-func spell(number int) int { return (number + 1) * stride }
+// encodeNumber returns the form of a number on the wire.
+func encodeNumber(number int) int { return (number + 1) * stride }
 
-// read is the other direction. What no client sent is -1.
-func read(wire int) int {
+// decodeNumber is the other direction. What no client sent is -1.
+func decodeNumber(wire int) int {
 	if wire <= 0 || wire%stride != 0 {
 		return -1
 	}
@@ -91,7 +91,7 @@ func (m *model) send(p place, sure bool) int {
 	defer m.mu.Unlock()
 	e := new(event)
 	if l := m.current[p]; sure && l != nil && !l.left && l.socket.Connected() {
-		e.life = l
+		e.socket = l
 	}
 	m.events = append(m.events, e)
 	return len(m.events) - 1
@@ -112,12 +112,12 @@ func (m *model) sized(number, size int) {
 	m.events[number].size = size
 }
 
-// take notes that the server has read events.
-func (m *model) take(numbers []int) {
+// markRead notes that the server has read events.
+func (m *model) markRead(numbers []int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, n := range numbers {
-		m.events[n].taken = true
+		m.events[n].read = true
 	}
 }
 
@@ -134,8 +134,8 @@ func (m *model) leave(p place) {
 func (m *model) accept(s *sio.Socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l := &life{place: place{s.Handshake().Query.Get("who"), s.Namespace().Name()}, socket: s}
-	m.lives = append(m.lives, l)
+	l := &socketRecord{place: place{s.Handshake().Query.Get("who"), s.Namespace().Name()}, socket: s}
+	m.records = append(m.records, l)
 	m.current[l.place] = l
 }
 
@@ -143,7 +143,7 @@ func (m *model) accept(s *sio.Socket) {
 func (m *model) end(s *sio.Socket) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l := m.life(s)
+	l := m.record(s)
 	if l == nil {
 		m.t.Errorf("OnDisconnect of a socket without OnConnect")
 		return
@@ -156,8 +156,8 @@ func (m *model) end(s *sio.Socket) {
 	}
 }
 
-func (m *model) life(s *sio.Socket) *life {
-	for _, l := range m.lives {
+func (m *model) record(s *sio.Socket) *socketRecord {
+	for _, l := range m.records {
 		if l.socket == s {
 			return l
 		}
@@ -169,7 +169,7 @@ func (m *model) life(s *sio.Socket) *life {
 func (m *model) handle(s *sio.Socket, number int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l := m.life(s)
+	l := m.record(s)
 	if l == nil || number >= len(m.events) {
 		m.t.Errorf("event %d, which nobody sent, or of nobody", number)
 		return
@@ -178,7 +178,7 @@ func (m *model) handle(s *sio.Socket, number int) {
 	if e.handled++; e.handled > 1 {
 		m.t.Errorf("event %d was handled %d times", number, e.handled)
 	}
-	if e.life != nil && e.life != l {
+	if e.socket != nil && e.socket != l {
 		m.t.Errorf("event %d reached another socket", number)
 	}
 	if l.ended > 0 {
@@ -198,7 +198,7 @@ func (m *model) handle(s *sio.Socket, number int) {
 func (m *model) emit(s *sio.Socket, number int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if l := m.life(s); l != nil {
+	if l := m.record(s); l != nil {
 		l.emitted = append(l.emitted, number)
 	}
 }
@@ -207,13 +207,13 @@ func (m *model) emit(s *sio.Socket, number int) {
 func (m *model) bounded() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	waiting := make(map[*life]int)
+	waiting := make(map[*socketRecord]int)
 	for _, e := range m.events {
-		if e.life != nil && e.taken && e.handled == 0 {
-			waiting[e.life] += e.size
+		if e.socket != nil && e.read && e.handled == 0 {
+			waiting[e.socket] += e.size
 		}
 	}
-	for _, l := range m.lives {
+	for _, l := range m.records {
 		if !l.socket.Connected() {
 			continue
 		}
@@ -233,20 +233,20 @@ func (m *model) bounded() {
 func (m *model) complete() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	last := make(map[*life]int) // the last event handled
-	for _, l := range m.lives {
+	last := make(map[*socketRecord]int) // the last event handled
+	for _, l := range m.records {
 		if n := len(l.handled); n > 0 {
 			last[l] = l.handled[n-1]
 		}
 	}
 	for number, e := range m.events {
-		if e.life == nil || e.handled > 0 {
+		if e.socket == nil || e.handled > 0 {
 			continue
 		}
-		if number < last[e.life] {
-			m.t.Errorf("event %d was not handled, %d was", number, last[e.life])
+		if number < last[e.socket] {
+			m.t.Errorf("event %d was not handled, %d was", number, last[e.socket])
 		}
-		if e.life.socket.Connected() {
+		if e.socket.socket.Connected() {
 			m.t.Errorf("event %d was not handled, and its socket is still connected", number)
 		}
 	}
@@ -256,7 +256,7 @@ func (m *model) complete() {
 func (m *model) over() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, l := range m.lives {
+	for _, l := range m.records {
 		if l.ended != 1 {
 			m.t.Errorf("OnDisconnect ran %d times for a socket of %s", l.ended, l.namespace)
 		}

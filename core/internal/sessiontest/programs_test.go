@@ -23,7 +23,7 @@ const (
 	garbage = iota
 	frames
 	hangUp
-	stray
+	misplaced
 	tooLong
 )
 
@@ -77,7 +77,7 @@ func programs() [][]byte {
 			program(open, step(doConnect, 0, 3), step(doConnect, 2, 2), step(doConnect, 2, 1), step(doConnect, 3, 0), step(doConnect, 1, 4)),
 			program(open, step(doBreakRules, garbage, 4, 'x', 'y', 'z', '!'), step(doEvent, echo, 0, 1)),
 			program(open, step(doBreakRules, frames, 4, 0x81, 0xff, 0, 1), step(doEvent, echo, 0, 1)),
-			program(open, step(doBreakRules, stray, 0), step(doBreakRules, stray, 1, 2, '4', '2'), step(doBreakRules, stray, 2, 0), step(doEvent, echo, 0, 1)),
+			program(open, step(doBreakRules, misplaced, 0), step(doBreakRules, misplaced, 1, 2, '4', '2'), step(doBreakRules, misplaced, 2, 0), step(doEvent, echo, 0, 1)),
 			program(open, step(doBreakRules, tooLong), step(doServerDoes, 0, 2), step(doServerDoes, 1, 0, 30), step(doEvent, echo, 0, 1)),
 		)
 	}

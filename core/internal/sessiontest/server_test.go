@@ -78,7 +78,7 @@ func events(ns *sio.Namespace, m *model) {
 			if err := c.Bind(&number, &size); err != nil {
 				return err
 			}
-			if number = read(number); number < 0 {
+			if number = decodeNumber(number); number < 0 {
 				return nil // garbage, and well made
 			}
 			m.handle(c.Socket, number)
@@ -86,7 +86,7 @@ func events(ns *sio.Namespace, m *model) {
 		})
 	}
 	emit := func(c *sio.Ctx, number int, more any) error {
-		err := c.Emit("back", spell(number), more)
+		err := c.Emit("back", encodeNumber(number), more)
 		if err == nil {
 			m.emit(c.Socket, number)
 		}

@@ -10,7 +10,7 @@ import (
 // emit makes the packets of an event with its number and a size, padding of that
 // size, and attachments.
 func (c *client) emit(namespace, name string, size int, ack bool, attachments []int) []item {
-	number := c.model.send(c.place(namespace), c.sure() && len(attachments) <= maxAttachments)
+	number := c.model.send(c.place(namespace), c.mustArrive() && len(attachments) <= maxAttachments)
 	if name == "slow" || name == "ask" {
 		c.model.mayWait(c.place(namespace).who)
 	}
@@ -18,7 +18,7 @@ func (c *client) emit(namespace, name string, size int, ack bool, attachments []
 	if ack {
 		id = fmt.Sprint(number)
 	}
-	args := fmt.Sprintf(`[%q,%d,%d`, name, spell(number), size)
+	args := fmt.Sprintf(`[%q,%d,%d`, name, encodeNumber(number), size)
 	if name == "number" || name == "slow" {
 		args += fmt.Sprintf(`,%q`, strings.Repeat("p", min(size, maxMessage-100)))
 	}
@@ -43,12 +43,12 @@ func (c *client) emit(namespace, name string, size int, ack bool, attachments []
 	return items
 }
 
-// carrier returns the WebSocket that carries the session, or wants to; nil without.
-func (c *client) carrier() *link {
+// activeConn returns the WebSocket that carries the session, or wants to; nil without.
+func (c *client) activeConn() *wsConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.session.link != nil {
-		return c.session.link
+	if c.session.ws != nil {
+		return c.session.ws
 	}
 	return c.session.probe
 }
@@ -66,7 +66,7 @@ func (c *client) change(what int) {
 		c.paused = !c.paused
 		c.resume.Broadcast()
 	}
-	poll := !c.manual && s.polls == 0 && s.link == nil && !s.probed
+	poll := !c.manual && s.polls == 0 && s.ws == nil && !s.probed
 	c.mu.Unlock()
 	if poll {
 		c.poll(s)
@@ -79,7 +79,7 @@ func (c *client) behave() {
 	c.manual, c.silent, c.paused = false, false, false
 	c.resume.Broadcast()
 	s := c.session
-	poll := s.polls == 0 && s.link == nil && !s.probed
+	poll := s.polls == 0 && s.ws == nil && !s.probed
 	c.mu.Unlock()
 	if poll {
 		c.poll(s)
@@ -89,7 +89,7 @@ func (c *client) behave() {
 
 // abort gives up what the client waits for: its requests, and those to come.
 func (c *client) abort() {
-	c.goWild()
+	c.breakRules()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session.aborted = true
@@ -107,8 +107,8 @@ func (c *client) again(websocket bool) {
 	c.begin(websocket)
 }
 
-// remembered is the auth payload of a client that was there before.
-func (c *client) remembered(namespace string) string {
+// recoveryAuth is the auth payload of a client that was there before.
+func (c *client) recoveryAuth(namespace string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	in := c.inbox[namespace]
@@ -124,7 +124,7 @@ func (c *client) remembered(namespace string) string {
 
 // pollTwice sends a GET whether or not there is one.
 func (c *client) pollTwice() {
-	c.goWild()
+	c.breakRules()
 	c.mu.Lock()
 	s := c.session
 	c.mu.Unlock()
@@ -136,7 +136,7 @@ func (c *client) postTwice(body string) {
 	if c.waiting() {
 		return
 	}
-	c.goWild()
+	c.breakRules()
 	c.mu.Lock()
 	s := c.session
 	c.mu.Unlock()
@@ -159,13 +159,13 @@ func (c *client) second(packet string) {
 	if c.waiting() {
 		return
 	}
-	c.goWild()
+	c.breakRules()
 	c.mu.Lock()
 	s := c.session
 	known := s.sid != ""
 	c.mu.Unlock()
 	if known {
-		l := c.link(s)
+		l := c.newConn(s)
 		c.mu.Lock()
 		c.extra = append(c.extra, l)
 		c.mu.Unlock()
