@@ -6,6 +6,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // MaxRooms is for events by which clients join one room: it refuses them for a
@@ -13,7 +14,7 @@ import (
 // a list of rooms, use [Join] in its handler.
 func MaxRooms(n int, opts ...Option) sio.Middleware {
 	if n <= 0 {
-		misuse("MaxRooms has to be above 0")
+		misuse.Panic("ratelimit: MaxRooms has to be above 0")
 	}
 	g := newGuard("rooms", opts)
 	return func(next sio.Handler) sio.Handler {
@@ -54,7 +55,7 @@ func otherRooms(s *sio.Socket) []string {
 // [sio.Options.MaxPendingEvents].
 func InFlight(n int, opts ...Option) sio.Middleware {
 	if n <= 0 {
-		misuse("InFlight has to be above 0")
+		misuse.Panic("ratelimit: InFlight has to be above 0")
 	}
 	g := newGuard("in flight", opts)
 	slots := make(chan struct{}, n)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // PerSocket allows each socket n events in the given time. A client that connects
@@ -23,7 +24,7 @@ func PerEvent(n int, per time.Duration, opts ...Option) sio.Middleware {
 // socketID returns the socket's id, which is a new one for each connect.
 func socketID(c *sio.Ctx) string {
 	if c.Event() == eventConnect {
-		misuse("a limit for each socket would let every connect through: use PerIP or PerUser in UseConnect")
+		misuse.Panic("ratelimit: a limit for each socket would let every connect through: use PerIP or PerUser in UseConnect")
 	}
 	return c.ID()
 }
@@ -40,7 +41,7 @@ func PerIP(n int, per time.Duration, opts ...Option) sio.Middleware {
 // it is "" are limited by address. If tokens have no claim sub, use auth.SubjectOf.
 func PerUser(user func(s *sio.Socket) string, n int, per time.Duration, opts ...Option) sio.Middleware {
 	if user == nil {
-		misuse("PerUser needs a function that tells the user, such as auth.Subject")
+		misuse.Panic("ratelimit: PerUser needs a function that tells the user, such as auth.Subject")
 	}
 	return newLimit("user", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.userKey(user, c.Socket) })
 }
@@ -55,7 +56,7 @@ func PerNamespace(n int, per time.Duration, opts ...Option) sio.Middleware {
 // the user and the event. An event whose key is "" is not limited.
 func Per(key func(c *sio.Ctx) string, n int, per time.Duration, opts ...Option) sio.Middleware {
 	if key == nil {
-		misuse("Per needs a function that tells the key")
+		misuse.Panic("ratelimit: Per needs a function that tells the key")
 	}
 	return newLimit("key", n, per, opts, func(c *sio.Ctx, _ *guard) string { return key(c) })
 }

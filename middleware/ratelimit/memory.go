@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"sync"
 	"time"
+
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 const (
@@ -53,7 +55,7 @@ type shard struct {
 // it is 0.
 func NewMemory(maxKeys int) *Memory {
 	if maxKeys < 0 {
-		misuse("NewMemory got a negative number of keys: use 0 for the default")
+		misuse.Panic("ratelimit: NewMemory got a negative number of keys: use 0 for the default")
 	}
 	if maxKeys == 0 {
 		maxKeys = defaultMaxKeys

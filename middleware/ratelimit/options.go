@@ -8,6 +8,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // An Option changes a limit.
@@ -46,12 +47,12 @@ func newOptions(name string, opts []Option) options {
 // rate returns the limit's rate, and sees to it that there is a limiter.
 func (o *options) rate(n int, per time.Duration) Rate {
 	if n <= 0 || per <= 0 {
-		misuse(fmt.Sprintf("a limit of %d in %v allows nothing: use numbers above 0", n, per))
+		misuse.Panic(fmt.Sprintf("ratelimit: a limit of %d in %v allows nothing: use numbers above 0", n, per))
 	}
 	if o.limiter == nil {
 		o.limiter = NewMemory(o.maxKeys)
 	} else if o.maxKeys != 0 {
-		misuse("MaxKeys has no say in the limiter of In: give the number to NewMemory")
+		misuse.Panic("ratelimit: MaxKeys has no say in the limiter of In: give the number to NewMemory")
 	}
 	return Rate{N: n, Per: per, Burst: cmp.Or(o.burst, n)}
 }
@@ -69,7 +70,7 @@ func (o *options) bucket(key string) string {
 // time by default.
 func Burst(n int) Option {
 	if n <= 0 {
-		misuse("Burst has to be above 0")
+		misuse.Panic("ratelimit: Burst has to be above 0")
 	}
 	return func(o *options) { o.burst = n }
 }
@@ -79,7 +80,7 @@ func Burst(n int) Option {
 // time to try again.
 func Cost(f func(c *sio.Ctx) int) Option {
 	if f == nil {
-		misuse("Cost needs a function that tells the cost")
+		misuse.Panic("ratelimit: Cost needs a function that tells the cost")
 	}
 	return func(o *options) { o.cost = f }
 }
@@ -98,7 +99,7 @@ func Drop() Option { return func(o *options) { o.drop = true } }
 // client that waits.
 func Delay(atMost time.Duration) Option {
 	if atMost <= 0 {
-		misuse("Delay has to be above 0")
+		misuse.Panic("ratelimit: Delay has to be above 0")
 	}
 	return func(o *options) { o.patience = atMost }
 }
@@ -109,7 +110,7 @@ func Delay(atMost time.Duration) Option {
 // too.
 func DisconnectAfter(n int) Option {
 	if n <= 0 {
-		misuse("DisconnectAfter has to be above 0")
+		misuse.Panic("ratelimit: DisconnectAfter has to be above 0")
 	}
 	return func(o *options) { o.disconnectAfter = n }
 }
@@ -119,10 +120,10 @@ func DisconnectAfter(n int) Option {
 // limits of the same name are one, on all servers. It must not have a colon.
 func In(limiter Limiter, name string) Option {
 	if limiter == nil || name == "" {
-		misuse("In needs a limiter and a name for this limit in it")
+		misuse.Panic("ratelimit: In needs a limiter and a name for this limit in it")
 	}
 	if strings.Contains(name, ":") {
-		misuse(fmt.Sprintf("In got the name %q: use one without a colon, which separates names from keys", name))
+		misuse.Panic(fmt.Sprintf("ratelimit: In got the name %q: use one without a colon, which separates names from keys", name))
 	}
 	return func(o *options) { o.limiter, o.shared = limiter, name }
 }
@@ -131,7 +132,7 @@ func In(limiter Limiter, name string) Option {
 // [NewMemory].
 func MaxKeys(n int) Option {
 	if n <= 0 {
-		misuse("MaxKeys has to be above 0")
+		misuse.Panic("ratelimit: MaxKeys has to be above 0")
 	}
 	return func(o *options) { o.maxKeys = n }
 }
@@ -139,7 +140,7 @@ func MaxKeys(n int) Option {
 // IPv6Prefix is how many bits of an IPv6 address count, 64 by default.
 func IPv6Prefix(bits int) Option {
 	if bits <= 0 || bits > maxIPv6Prefix {
-		misuse("IPv6Prefix is from 1 to 128")
+		misuse.Panic("ratelimit: IPv6Prefix is from 1 to 128")
 	}
 	return func(o *options) { o.ipv6 = bits }
 }
@@ -158,8 +159,3 @@ func Observe(f func(Refusal)) Option { return func(o *options) { o.observe = f }
 // events and sockets that are disconnected; at Error, no more than once a minute,
 // that the limiter failed. The default is slog.Default().
 func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
-
-// misuse ends the program at startup, when what it asks for can only be wrong.
-func misuse(msg string) {
-	panic("ratelimit: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
-}

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // EventLimited is what a client is sent when an event that wants no ack was
@@ -149,12 +149,13 @@ func (g *guard) notify(r Refusal) {
 	if g.observe == nil {
 		return
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			g.log.Error("function of ratelimit.Observe failed", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	g.observe(r)
+	err := rescue.Call(func() error {
+		g.observe(r)
+		return nil
+	})
+	if err != nil {
+		g.log.Error("function of ratelimit.Observe failed", slog.String("panic", err.Error()), slog.String("stack", string(rescue.StackOf(err))))
+	}
 }
 
 // strikeWindow is the time in which refusals are counted for DisconnectAfter.

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // MaxPerIP is for [sio.Namespace.UseConnect]: it allows the clients of each
@@ -21,7 +22,7 @@ func MaxPerIP(n int, opts ...Option) sio.Middleware {
 // to come after the middleware that finds out who the user is.
 func MaxPerUser(user func(s *sio.Socket) string, n int, opts ...Option) sio.Middleware {
 	if user == nil {
-		misuse("MaxPerUser needs a function that tells the user, such as auth.Subject")
+		misuse.Panic("ratelimit: MaxPerUser needs a function that tells the user, such as auth.Subject")
 	}
 	return newSocketLimit("sockets per user", n, opts, func(s *sio.Socket, g *guard) string {
 		return g.userKey(user, s)
@@ -41,7 +42,7 @@ type socketLimit struct {
 
 func newSocketLimit(name string, n int, opts []Option, key func(*sio.Socket, *guard) string) sio.Middleware {
 	if n <= 0 {
-		misuse("a limit of no sockets lets nobody in: use a number above 0")
+		misuse.Panic("ratelimit: a limit of no sockets lets nobody in: use a number above 0")
 	}
 	m := &socketLimit{guard: newGuard(name, opts), n: n, key: key, counts: make(map[string]int)}
 	return sio.Guard(func(c *sio.Ctx) error {

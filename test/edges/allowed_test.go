@@ -105,9 +105,8 @@ var allowed = map[string]string{
 // goroutines are those that middleware and integrations start: their functions are not
 // called through the edge, and have to survive what they call.
 var goroutines = map[string]string{
-	"middleware/auth.apart":                    "it is the edge of package auth",
-	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger by apart",
-	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything by apart",
+	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
+	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
 	"integrations/internal/fasthttpx.look":     "nothing of the application's is called",
 	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }

@@ -27,6 +27,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 )
 
@@ -82,7 +83,7 @@ func New(client redis.Scripter, opts *Options) *Limiter {
 	}
 	o := &l.opts
 	if o.Timeout < 0 || o.Retry < 0 {
-		misuse("Options.Timeout or Options.Retry is negative: leave it 0 for the default")
+		misuse.Panic("redislimit: Options.Timeout or Options.Retry is negative: leave it 0 for the default")
 	}
 	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
@@ -106,14 +107,9 @@ func requireTimeouts(client redis.Scripter) {
 		ok = c.Options().ContextTimeoutEnabled
 	}
 	if !ok {
-		misuse("New needs a client with the option ContextTimeoutEnabled: " +
+		misuse.Panic("redislimit: New needs a client with the option ContextTimeoutEnabled: " +
 			"without it, events would wait for as long as a Redis that hangs")
 	}
-}
-
-// misuse ends the program at startup, when what it asks for can only be wrong.
-func misuse(msg string) {
-	panic("redislimit: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
 }
 
 // take does for one key what [ratelimit.Memory] does, in one step and by the clock
