@@ -22,8 +22,8 @@ type compressor interface {
 	Reset(w io.Writer)
 }
 
-// compressors compress the answers to polls. A writer has more than half a
-// megabyte of tables, so they are used again.
+// compressors compress the answers to polls. A writer has more than half a megabyte of
+// tables, so writers are pooled.
 type compressors struct {
 	threshold int // 0: never compress
 	gzip      sync.Pool

@@ -15,43 +15,38 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// CORS says which pages of other origins may use the server, and how: for
-// polling by the headers of cross-origin resource sharing, for WebSocket by
-// refusing the handshake, because there browsers ask nobody. Pages of the
-// server's own origin need no leave. The names are those of the JavaScript
-// server's cors option.
+// CORS says which pages of other origins may use the server. For polling, it sets
+// the headers of cross-origin resource sharing. Browsers do not apply them to
+// WebSockets, so there the handshake is refused. Pages of the server's own origin are
+// always allowed. The names are those of the JavaScript server's cors option.
 //
-// The zero CORS lets no other origin in. The server's own origin is what the
-// requests' Host says: behind a proxy that does not pass it on, the origin that
-// users see has to be allowed here.
+// The zero CORS allows no other origin. The server's own origin comes from the Host
+// header. If a proxy does not pass that on, allow the origin that users see here.
 //
-// If middleware of the framework takes care of CORS already, set the same
-// origins here for the sake of WebSocket: headers that both set are sent once,
-// as set here.
+// If the framework's middleware does CORS already, set the same origins here, for
+// WebSocket. Headers that both set are sent once, as set here.
 type CORS struct {
-	// Origins are the origins that are allowed, such as
-	// "https://app.example.com". If there is only one, and neither
-	// OriginPatterns nor AllowOrigin, it is named in every answer; otherwise,
-	// an answer names the origin of its request if that is allowed.
+	// Origins are allowed, for example "https://app.example.com". If there is only
+	// one, and neither OriginPatterns nor AllowOrigin, every answer names it.
+	// Otherwise an answer names the origin of its request, if it is allowed.
 	Origins []string
 
-	// OriginPatterns allow the origins that they match. Mind that a pattern
-	// matches parts, too: `^https://[a-z]+\.example\.com$` is safe,
-	// `example.com` is not.
+	// OriginPatterns allow the origins that they match. A pattern also matches
+	// parts: `^https://[a-z]+\.example\.com$` is safe, `example.com` is not.
 	OriginPatterns []*regexp.Regexp
 
-	// AllowOrigin, if set, is asked about an origin that neither of the
-	// above allows. If it says no, the answer has no CORS headers at all; if it
-	// fails, the request is refused.
+	// AllowOrigin, if set, is called for an origin that neither of the above
+	// allows. If it returns false, the answer has no CORS headers at all. If it
+	// returns an error, the request is refused.
 	AllowOrigin func(r *Request, origin string) (bool, error)
 
-	// InsecureAllowAllOrigins lets every page of the world in: with
-	// Credentials, and over WebSocket in any case, in the name of the users who
-	// look at it, if they are recognized by cookies or by being in the right
-	// network. The other rules for origins do not count then.
+	// InsecureAllowAllOrigins allows every page in the world. With Credentials,
+	// and over WebSocket in any case, such a page acts in the name of the user who
+	// looks at it, if the server knows users by cookies or by their network. The
+	// other rules for origins do not count then.
 	InsecureAllowAllOrigins bool
 
-	// Credentials lets polling requests of other origins have cookies.
+	// Credentials allows cookies in polling requests of other origins.
 	Credentials bool
 
 	// Methods are GET, HEAD, PUT, PATCH, POST and DELETE by default.
@@ -72,8 +67,8 @@ type CORS struct {
 	// OptionsSuccessStatus is the status of that answer, 204 by default.
 	OptionsSuccessStatus int
 
-	// PreflightContinue gives preflights the headers, but not the answer, which
-	// will be 400 then.
+	// PreflightContinue sets the headers of a preflight but does not answer it.
+	// The answer is 400 then.
 	PreflightContinue bool
 }
 
@@ -87,8 +82,8 @@ const (
 // corsMethods are the methods that are allowed by default (EIO-CO-5).
 const corsMethods = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
-// applyCORS sets the headers of CORS for whatever the answer will be, and answers
-// preflights (EIO section 8.3).
+// applyCORS sets the headers of CORS, for any answer, and answers preflights (EIO
+// section 8.3).
 func (e *Server) applyCORS(x *httpExchange) *refusal {
 	c := e.opts.CORS
 	if c == nil {
@@ -120,8 +115,8 @@ func (e *Server) applyCORS(x *httpExchange) *refusal {
 	return customResponse(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
 }
 
-// setOriginHeaders decides about the origin of a request. active is false if CORS has
-// nothing to say.
+// setOriginHeaders decides whether the request's origin is allowed, and sets the
+// headers that say so. active is false if the answer gets no headers of CORS.
 func (c *CORS) setOriginHeaders(x *httpExchange, req *Request) (active bool, err error) {
 	if x.originAllowed, err = c.allows(req, x.origin); err != nil {
 		return false, err
@@ -150,7 +145,7 @@ func (c *CORS) allows(req *Request, origin string) (ok bool, err error) {
 	switch {
 	case c.InsecureAllowAllOrigins:
 		return true, nil
-	case !isOrigin(origin): // verification will say what it thinks of one that is illegal
+	case !isOrigin(origin): // verify refuses an origin that is not legal in a header
 		return false, nil
 	case c.listsOrigin(origin) || c.listsOrigin(webOrigin(origin)):
 		return true, nil
@@ -167,7 +162,7 @@ func (c *CORS) allows(req *Request, origin string) (ok bool, err error) {
 // isOrigin reports whether a request has an origin, and a header can name it.
 func isOrigin(s string) bool { return s != "" && headerLegal(s) }
 
-// singleOrigin reports whether there is one origin to name in all answers.
+// singleOrigin reports whether all answers name the same origin.
 func (c *CORS) singleOrigin() bool {
 	return len(c.Origins) == 1 && len(c.OriginPatterns) == 0 && c.AllowOrigin == nil
 }
@@ -177,7 +172,8 @@ func (c *CORS) listsOrigin(origin string) bool {
 		slices.ContainsFunc(c.OriginPatterns, func(p *regexp.Regexp) bool { return p.MatchString(origin) })
 }
 
-// preflight sets what only the answers to preflights have (EIO-CO-5, EIO-CO-6).
+// preflight sets the headers that only answers to preflights have (EIO-CO-5,
+// EIO-CO-6).
 func (c *CORS) preflight(h http.Header, req *Request) {
 	h.Set("Access-Control-Allow-Methods", cmp.Or(strings.Join(c.Methods, ","), corsMethods))
 	asked := strings.Join(req.Header[askedHeaders], ", ")
@@ -191,11 +187,14 @@ func (c *CORS) preflight(h http.Header, req *Request) {
 		}
 	}
 	if c.MaxAge != 0 {
-		h.Set("Access-Control-Max-Age", strconv.Itoa(int(max(c.MaxAge, 0)/time.Second)))
+		h.Set("Access-Control-Max-Age", wholeSeconds(c.MaxAge))
 	}
 }
 
-// addVary adds to what the answer depends on, in one line as the reference does.
+// wholeSeconds returns a duration as a header has it. Less than 0 is 0.
+func wholeSeconds(d time.Duration) string { return strconv.Itoa(int(max(d, 0) / time.Second)) }
+
+// addVary adds a name to the Vary header, in one line as the reference does.
 func addVary(h http.Header, name string) {
 	if had := h.Get("Vary"); had != "" {
 		name = had + ", " + name
@@ -203,7 +202,7 @@ func addVary(h http.Header, name string) {
 	h.Set("Vary", name)
 }
 
-// clone returns a copy that its user cannot change.
+// clone returns a deep copy, so that the application cannot change it.
 func (c *CORS) clone() *CORS {
 	if c == nil {
 		return nil
@@ -217,7 +216,7 @@ func (c *CORS) clone() *CORS {
 	return &d
 }
 
-// validate returns what can only be a mistake.
+// validate returns an error for settings that can only be a mistake.
 func (c *CORS) validate() error {
 	if c == nil {
 		return nil
@@ -249,7 +248,7 @@ func validateOrigin(o string) error {
 	case o == "*":
 		return errors.New("to let every page in, set InsecureAllowAllOrigins")
 	case o == "null":
-		return nil // whoever wants it: all sandboxed pages and files have this origin
+		return nil // allowed, although all sandboxed pages and files have this origin
 	case !found || host == "":
 		return errors.New("an origin has a scheme and a host, such as https://example.com")
 	case strings.ContainsAny(host, "/?#@* ") || !visible(o):
@@ -262,7 +261,7 @@ func validateOrigin(o string) error {
 	return nil
 }
 
-// visible reports whether s has only characters of ASCII that are seen.
+// visible reports whether s has only visible characters of ASCII.
 func visible(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7F })
 }

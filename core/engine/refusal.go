@@ -11,17 +11,17 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A refusal is the answer to a request that goes no further: one of the error
-// codes of Engine.IO (EIO section 3.1), or an answer that is somebody else's.
+// A refusal is the answer to a request that is not served: one of the error codes of
+// Engine.IO (EIO section 3.1), or an answer of CORS or middleware.
 type refusal struct {
 	code    int
 	message string // of the protocol
 	status  int    // of a plain request
-	name    string // what exactly was wrong
+	name    string // the kind of error, for code 3
 	details []any  // more about it: keys and values in turn
 
 	clientMessage string // if set, sent instead of message
-	upgradeStatus int    // if set, what an upgrade is answered with instead of 400
+	upgradeStatus int    // if set, the status of a request for an upgrade, instead of 400
 
 	// custom, if set, is sent as it is: the request was dealt with by CORS or
 	// middleware and is no error of the protocol.
@@ -60,8 +60,8 @@ func badMethod(method string) *refusal {
 	}
 }
 
-// badRequest is for all that has no code of its own: name tells it, as in the
-// reference, and details has more, as keys and values in turn.
+// badRequest is for errors without a code of their own. name says which error it is, as
+// in the reference. details are keys and values in turn.
 func badRequest(name string, details ...any) *refusal {
 	return &refusal{
 		code: codeBadRequest, message: "Bad request", status: http.StatusBadRequest,
@@ -89,7 +89,7 @@ func forbidden(err error) *refusal {
 	return r
 }
 
-// handshakeTooLarge refuses a handshake of which the session would have to keep too much.
+// handshakeTooLarge refuses a handshake that is larger than MaxHandshakeBytes.
 func handshakeTooLarge(size, limit int) *refusal {
 	return &refusal{
 		code: codeBadRequest, message: "Bad request", name: "HANDSHAKE_TOO_LARGE", details: []any{"size", size, "limit", limit},
@@ -98,8 +98,8 @@ func handshakeTooLarge(size, limit int) *refusal {
 	}
 }
 
-// originNotAllowed refuses a WebSocket to a page that has no business here. The
-// reference leaves it to allowRequest to look at origins (EIO-CO-4).
+// originNotAllowed refuses a page of another origin. The reference leaves it to
+// allowRequest to check origins (EIO-CO-4).
 func originNotAllowed(origin string) *refusal {
 	return &refusal{
 		code: codeForbidden, message: "Forbidden", status: http.StatusForbidden, upgradeStatus: http.StatusForbidden,
@@ -114,7 +114,7 @@ func unsupportedVersion(protocol int) *refusal {
 	}
 }
 
-// customResponse ends a request with an answer that is not the protocol's.
+// customResponse ends a request with an answer of CORS or middleware.
 func customResponse(res Response) *refusal { return &refusal{custom: &res} }
 
 // response is the refusal as JSON (EIO-ER-1), or as plain text for a request
@@ -150,7 +150,7 @@ func (r *refusal) context() map[string]any {
 	return c
 }
 
-// refuse answers a request that goes no further, and tells who wants to know.
+// refuse answers a request that is not served, and reports it.
 func (e *Server) refuse(x *httpExchange, ref *refusal) {
 	if ref.custom != nil {
 		res := *ref.custom
@@ -235,8 +235,8 @@ func httpError(err error) *HTTPError {
 	return h
 }
 
-// logRefusal logs the error by which a user's function refused a request. That
-// is an answer and no failure, and clients can cause it at will.
+// logRefusal logs the error of a function that refused a request. It is logged at Debug,
+// because clients can cause refusals at will.
 func (e *Server) logRefusal(function string, err error) {
 	if rescue.Broken(err) {
 		e.logFailure(function, err)
@@ -246,9 +246,9 @@ func (e *Server) logRefusal(function string, err error) {
 		slog.String("function", "Options."+function), slog.Any("err", err))
 }
 
-// logFailure logs what went wrong in a user's function: a panic each time, an
-// error once for each function, since clients may be able to cause it at will, and
-// at Debug if it was to tell the client something.
+// logFailure logs an error of a function that should not fail. Panics are logged each
+// time. Errors are logged once for each function, because clients may be able to cause
+// them at will. An [HTTPError] is meant for the client and logged at Debug.
 func (e *Server) logFailure(function string, err error) {
 	name := slog.String("function", "Options."+function)
 	if rescue.Broken(err) {
@@ -264,7 +264,7 @@ func (e *Server) logFailure(function string, err error) {
 	e.log.Debug("a function of the options failed (further failures of it are logged at Debug)", name, slog.Any("err", err))
 }
 
-// logError logs what went wrong in code of the application.
+// logError logs an error in code of the application, with the stack of a panic.
 func (e *Server) logError(msg string, err error, attrs ...any) {
 	attrs = append(attrs, slog.Any("err", err))
 	if stack := rescue.StackOf(err); stack != nil {

@@ -56,8 +56,8 @@ func (s *Session) worker() Worker {
 // age is how long ago the session was opened.
 func (s *Session) age() time.Duration { return time.Since(s.server.epoch) - s.openedAt }
 
-// ID returns the session id, a secret of the client: whoever knows it can send
-// in its name.
+// ID returns the session id. It is a secret of the client: with it, anybody can send
+// in the client's name.
 func (s *Session) ID() string { return s.id }
 
 // Request returns the request that opened the session, without its body. It must

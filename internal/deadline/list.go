@@ -26,9 +26,9 @@ type List[T any] struct {
 	armed bool
 }
 
-// An Item is one deadline. It is embedded in what it belongs to, costs no
-// allocation, and is in at most one list at a time. Its owner must not call
-// [List.Set] and [Item.Stop] on it concurrently.
+// An Item is one deadline. It is a field of its owner, so it costs no allocation. It is
+// in at most one list at a time. The owner must not call [List.Set] and [Item.Stop] on it
+// concurrently.
 type Item[T any] struct {
 	list       *List[T] // the last one it was in; only the owner writes it
 	prev, next *Item[T]
@@ -55,8 +55,8 @@ func (l *List[T]) Set(it *Item[T], value T) {
 // At returns when the deadline passes, since the lists' epoch.
 func (it *Item[T]) At() time.Duration { return it.at }
 
-// Repeat is like [List.Set], but the time counts from when the deadline passed
-// that it had before, and not from when somebody got round to noticing.
+// Repeat is like [List.Set], but the time counts from the item's last deadline and not
+// from now.
 func (l *List[T]) Repeat(it *Item[T], value T) {
 	l.set(it, value, it.at)
 }

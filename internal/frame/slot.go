@@ -27,9 +27,9 @@ var slots = sync.Pool{New: func() any { return &Slot{single: true} }} //nolint:g
 // again.
 func Shared() *Slot { return new(Slot) }
 
-// Single returns a slot for a frame that has one receiver, who calls
-// [Frame.Release] when it has been sent. If nobody does, the garbage collector
-// has it.
+// Single returns a slot for a frame with one receiver. The receiver calls
+// [Frame.Release] when the frame has been sent. If it does not, the garbage collector
+// frees the memory.
 func Single() *Slot {
 	s := slots.Get().(*Slot) //nolint:forcetypeassert,errcheck // nothing else is in there
 	s.frame.slot = s
@@ -80,8 +80,8 @@ func (s *Slot) binary(p []byte) *Frame {
 	return &b.frame
 }
 
-// Release gives the frame's memory back if it has only one receiver, who must
-// not use it any more.
+// Release gives back the memory of a frame with one receiver. The frame must not be used
+// afterwards. For other frames it does nothing.
 func (f *Frame) Release() {
 	s := f.slot
 	if s == nil {

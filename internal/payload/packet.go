@@ -27,8 +27,8 @@ const (
 // base64Mark stands in front of a binary message that has to travel as text.
 const base64Mark = 'b'
 
-// A Packet is one decoded packet. Data aliases what it was decoded from, except for
-// binary messages that came as base64 and text that was not UTF-8.
+// A Packet is one decoded packet. Data aliases the input, except for binary messages that
+// came as base64 and text that was not UTF-8.
 type Packet struct {
 	Type   Type
 	Binary bool
@@ -43,9 +43,8 @@ var (
 	errNoPacket = errors.New("no next packet")
 )
 
-// Decode decodes a text packet (EIO-DEC-1 to EIO-DEC-4), of which everything that is
-// not UTF-8 becomes U+FFFD. A binary message outside of a payload needs no decoding:
-// its bytes are the message.
+// Decode decodes a text packet (EIO-DEC-1 to EIO-DEC-4). Invalid UTF-8 becomes U+FFFD. A
+// binary message outside of a payload needs no decoding: its bytes are the message.
 func Decode(p []byte) (Packet, error) {
 	if len(p) == 0 {
 		return Packet{}, ErrEmpty

@@ -11,13 +11,12 @@ import (
 )
 
 // Revision 3 of the protocol, for clients of Socket.IO 1 and 2. Its text
-// packets are those of revision 4. What differs is binary, which names its type
-// like all packets, and payloads: their packets have a length each instead of a
-// separator between them, and a payload with binary in it has a form of its own
-// (EIO section 14).
+// packets are those of revision 4. There are two differences (EIO section 14). A binary
+// packet names its type, like all packets. The packets of a payload have a length in
+// front instead of a separator between them, and a payload with binary has a form of its
+// own.
 
-// What a payload with binary in it has in front of and behind a packet's length
-// (EIO-V3-5).
+// In a payload with binary, the bytes before and behind a packet's length (EIO-V3-5).
 const (
 	kindText   = 0x00
 	kindBinary = 0x01
@@ -106,8 +105,8 @@ func appendOctets(dst []byte, f *frame.Frame) []byte {
 	return append(append(dst, lengthEnd), f.Payload()...)
 }
 
-// utf16Len returns the length of a text in UTF-16 code units, which is what
-// JavaScript counts (EIO-V3-2).
+// utf16Len returns the length of a text in UTF-16 code units, as JavaScript counts it
+// (EIO-V3-2).
 func utf16Len(p []byte) int {
 	n := 0
 	for _, r := range string(p) { // does not copy
@@ -149,8 +148,8 @@ func NewReaderV3(p []byte, octets bool) ReaderV3 {
 // More reports whether there is another packet.
 func (r *ReaderV3) More() bool { return r.more }
 
-// Next decodes the next packet. As with [Reader.Next], what came before the
-// first error counts and what comes behind it does not.
+// Next decodes the next packet. As with [Reader.Next], the packets before the first error
+// count, and those behind it do not.
 func (r *ReaderV3) Next() (Packet, error) {
 	if !r.more {
 		return Packet{}, errNoPacket
@@ -167,8 +166,7 @@ func (r *ReaderV3) Next() (Packet, error) {
 	return DecodeV3(p)
 }
 
-// skipEmpty goes over packets of no length at all, which the reference ignores in
-// text.
+// skipEmpty skips empty packets. The reference ignores them in text.
 func (r *ReaderV3) skipEmpty() {
 	for !r.octets {
 		n, rest, ok := parseLength(r.rest, '0', ':')
@@ -211,7 +209,7 @@ func parseLength(p []byte, zero, end byte) (n int, rest []byte, ok bool) {
 		if c == end {
 			return n, p[i+1:], i > 0
 		}
-		digit := c - zero // wraps around for what is below zero
+		digit := c - zero // wraps around for characters below zero
 		if digit > 9 {
 			break
 		}

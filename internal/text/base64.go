@@ -16,10 +16,9 @@ var values = func() (t [256]byte) { //nolint:gochecknoglobals // a table
 
 const notBase64 = 0xff
 
-// Base64 decodes what Node.js does: both alphabets, with and without padding, and
-// whatever else is between the characters is not looked at. Java's encoder, as the
-// official client for it calls it, ends lines; others leave out the padding. The first
-// equals sign is the end. It is never an error.
+// Base64 decodes base64 as Node.js does: both alphabets, with and without padding. Other
+// characters are skipped, because the official Java client breaks lines. The first equals
+// sign is the end. There are no errors.
 func Base64(p []byte) []byte {
 	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(p)))
 	if n, err := base64.StdEncoding.Decode(out, p); err == nil {

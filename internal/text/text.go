@@ -1,4 +1,4 @@
-// Package text makes valid UTF-8 of what is none, as browsers and Node.js do.
+// Package text replaces invalid UTF-8 and decodes base64, as browsers and Node.js do.
 package text
 
 import (
@@ -7,8 +7,8 @@ import (
 
 const replacement = "\ufffd"
 
-// Valid returns p with U+FFFD in place of everything in it that is not UTF-8. If
-// there is no such thing, that is p itself; otherwise p is left as it was.
+// Valid returns p with U+FFFD in place of invalid UTF-8. If all of p is valid, the result
+// is p itself. p is not changed.
 //
 // A character that is cut short becomes one U+FFFD, and any other byte one of its own,
 // as the WHATWG Encoding Standard has it ("UTF-8 decoder").

@@ -14,14 +14,14 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// waitSize is the memory that a connection holds while it waits, if it cannot
-// wait without: enough for many small packets at once, and little beside what
-// crypto/tls holds itself.
+// waitSize is the size of the buffer that a connection holds while it waits, if it cannot
+// wait without one. It has room for many small packets, and crypto/tls itself holds much
+// more.
 const waitSize = 2 << 10
 
-// A Handler receives what a connection reads. [Conn.Serve] makes all the calls,
-// one at a time, on its own goroutine. A call that waits stops the reading, and
-// so the peer; all methods of the Conn may be called from it except Serve.
+// A Handler receives messages and control frames. [Conn.Serve] makes all the calls, one
+// at a time, on its own goroutine. A call that waits stops the reading, and so the peer.
+// The handler may call all methods of the Conn except Serve.
 type Handler interface {
 	// Message receives a whole message. A text message is valid UTF-8. p is
 	// valid only during the call, and may be changed.
@@ -31,11 +31,11 @@ type Handler interface {
 	// ping, the echo of a close frame. It has to be queued for [Conn.Write].
 	Control(f *frame.Frame)
 
-	// ReadDone says that everything one read brought has been handed over: the
-	// moment to work on it, and to write all the replies at once. It reports
-	// whether this goroutine is to go on reading. If not, Serve returns
-	// [ErrHandedOff] and touches the Conn no more: while ReadDone runs, but not
-	// at other times, another goroutine may call Serve to take over.
+	// ReadDone is called when everything from one read has been handed over. It is
+	// the moment to handle the messages, and to write all the answers at once. It
+	// reports whether this goroutine goes on reading. If not, Serve returns
+	// [ErrHandedOff] and does not use the Conn any more. While ReadDone runs, and
+	// only then, another goroutine may call Serve to take over.
 	ReadDone() (goOn bool)
 }
 
@@ -46,7 +46,7 @@ var ErrHandedOff = errors.New("websocket: another goroutine reads this connectio
 const (
 	stateOpen       = iota
 	stateDiscarding // input is discarded
-	statePeerClosed // so it is, but there will be none: the peer has sent its close frame
+	statePeerClosed // the peer has sent its close frame, so there is no more input
 	stateClosed
 )
 
@@ -61,15 +61,15 @@ const (
 type Conn struct {
 	nc net.Conn
 
-	// What writing needs is together: of thousands of connections, none is in a
-	// processor's cache when a broadcast comes to it.
+	// The fields for writing stand together. Of thousands of connections, none is in
+	// a processor's cache when a broadcast comes to it.
 	raw         syscall.RawConn // nil if nc has to be read and written by its own methods
 	compression *compression    // nil if none was agreed upon
-	out         pendingWrite    // waiting for Drain; before the first Write, what Prepend gave
+	out         pendingWrite    // waits for Drain; before the first Write, the bytes given to Prepend
 	state       atomic.Uint32
 
-	// The rest of what Serve knows is here and not on its stack, so that any
-	// goroutine could parse the next read.
+	// The state of Serve is here and not on its stack, so that another goroutine can
+	// parse the next read.
 	op         ws.OpCode // of the message that has begun; ws.OpContinuation if none has
 	fin        bool      // the current frame ends the message
 	compressed bool      // the message is
@@ -78,9 +78,9 @@ type Conn struct {
 	remaining  int       // payload bytes of the current frame yet to come
 	validLen   int       // bytes at the beginning of msg that are known to be UTF-8
 	maxMessage int       // bytes that a message may have
-	msg        []byte    // what has come of a message whose frames are not complete
+	msg        []byte    // the part that has come of an incomplete message
 	unparsed   []byte    // received and not parsed: sent ahead, or the beginning of a frame
-	readErr    error     // what Serve has to return, whichever goroutine calls it
+	readErr    error     // the result of Serve, for whichever goroutine calls it next
 }
 
 // New returns a connection over nc, on which the opening handshake has been
@@ -93,9 +93,8 @@ func New(nc net.Conn, maxMessage int, ahead []byte) *Conn {
 	return &Conn{nc: nc, raw: rawConn(nc), maxMessage: maxMessage, unparsed: ahead}
 }
 
-// Serve reads and gives h what it reads until the connection ends, and returns
-// why; the error is never nil. It does not close the connection, which is for
-// the caller to do.
+// Serve reads until the connection ends, and calls h. It returns why the connection
+// ended; the error is never nil. The caller has to close the connection.
 //
 //   - A *[CloseError]: the peer sent a close frame. Its echo has been given to h.
 //   - A *[ProtocolError]: the peer broke the protocol. The caller should send
@@ -148,8 +147,8 @@ func (c *Conn) serveBuffered(h Handler) error {
 	}
 }
 
-// receive hands over what one read brought. borrowed is the memory it came in,
-// given back before ReadDone so that a ReadDone that waits holds none.
+// receive parses the bytes of one read and calls h. borrowed is the buffer that they are
+// in. It is given back before ReadDone, so that a ReadDone that waits holds no buffer.
 func (c *Conn) receive(h Handler, p []byte, borrowed *buffer) error {
 	if len(p) == 0 || c.state.Load() != stateOpen {
 		putBuffer(borrowed)
@@ -179,8 +178,8 @@ func (c *Conn) Close() error {
 	return c.callConn(nc.Close)
 }
 
-// callConn calls methods of the network connection on whatever goroutine this is. One
-// that we cannot read and write by ourselves may be the application's.
+// callConn calls a method of the network connection. If the connection is not one of
+// package net, it may be the application's, and is called through the edge.
 func (c *Conn) callConn(f func() error) error {
 	if c.raw != nil {
 		return f()
@@ -219,8 +218,8 @@ func (c *Conn) CloseWithin(d time.Duration) {
 	}
 }
 
-// connError returns the error to report for err, which the network connection
-// gave: one and the same for all kinds of connections if Close was the reason.
+// connError returns the error to report for an error of the network connection. After
+// Close it is [net.ErrClosed] for all kinds of connections.
 func (c *Conn) connError(err error) error {
 	if c.state.Load() == stateClosed {
 		return net.ErrClosed

@@ -57,7 +57,7 @@ type rawReader struct {
 	buf *buffer // not nil if n bytes were read into it
 	n   int
 	err error
-	// It is likely that a small buffer does not do: the last one was filled.
+	// The last read filled a small buffer, so the next one gets a large buffer.
 	expectMore bool
 }
 
@@ -89,8 +89,8 @@ func (r *rawReader) takeBuffer() *buffer {
 	return getSmallBuffer()
 }
 
-// writeRaw writes b and returns what remains of it. With wait, nothing remains
-// unless there is an error; without, it is what the kernel did not take.
+// writeRaw writes b and returns the rest that the kernel did not take. With wait, it
+// waits until there is no rest, or an error.
 func (c *Conn) writeRaw(b pendingWrite, wait bool) (rest pendingWrite, err error) {
 	w := getRawWriter()
 	w.batch, w.wait = b, wait

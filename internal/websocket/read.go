@@ -12,9 +12,9 @@ import (
 // known to stay smaller.
 const minGrow = 512
 
-// parse hands over everything that is complete with p and keeps the rest. p is
-// unmasked in place. It stops early when the connection is closed meanwhile,
-// perhaps by the handler.
+// parse hands over all messages and frames that are complete with p, and keeps the rest.
+// p is unmasked in place. It stops early when the connection is closed meanwhile, for
+// example by the handler.
 func (c *Conn) parse(h Handler, p []byte) error {
 	for len(p) > 0 && c.state.Load() == stateOpen {
 		var n int
@@ -34,12 +34,12 @@ func (c *Conn) parse(h Handler, p []byte) error {
 }
 
 // splitFrame parses the frame that begins with c.unparsed and goes on with p. It returns
-// the number of bytes of p that are done with.
+// how many bytes of p it has used.
 func (c *Conn) splitFrame(h Handler, p []byte) (int, error) {
 	if len(c.unparsed) == 0 {
 		return c.parseFrame(h, p, p)
 	}
-	// A header in two parts is put together on the stack, with as much behind it
+	// The parts are put together on the stack: a header, and as many bytes behind it
 	// as a control frame may have.
 	var joint [maxSplitFrame]byte
 	n := copy(joint[:], c.unparsed)
@@ -47,8 +47,8 @@ func (c *Conn) splitFrame(h Handler, p []byte) (int, error) {
 	return c.parseFrame(h, p, joint[:n])
 }
 
-// parseFrame is splitFrame with c.unparsed and p in one piece, of which all that matters is
-// the header and the payload of a control frame.
+// parseFrame parses a frame. view has c.unparsed and p in one piece: as much of them as a
+// header and the payload of a control frame can need.
 func (c *Conn) parseFrame(h Handler, p, view []byte) (int, error) {
 	hd, size, err := header(view, c.op != ws.OpContinuation, c.compression != nil)
 	if err != nil {
@@ -114,8 +114,8 @@ func (c *Conn) beginData(h Handler, hd ws.Header, p []byte) (int, error) {
 	return size, c.deliver(h, whole)
 }
 
-// addPayload adds to a message what has come of its current frame, and hands the
-// message over if that was the last of it.
+// addPayload adds payload of the current frame to the message. If the message is complete
+// then, it is handed over.
 func (c *Conn) addPayload(h Handler, p []byte) (int, error) {
 	p = p[:min(len(p), c.remaining)]
 	ws.Cipher(p, c.mask, int(c.maskPos))
@@ -154,9 +154,9 @@ func (c *Conn) limit() int {
 	return c.maxMessage
 }
 
-// grow makes room for n bytes more of the message. It doubles the memory, so
-// that a message in many parts is not copied for each of them, but never takes
-// more than twice what has come, nor more than the message can still need.
+// grow makes room for n bytes more of the message. It doubles the memory, so that a
+// message in many parts is not copied for each of them. It never takes more than twice
+// the bytes that have come, nor more than the message can still need.
 func (c *Conn) grow(n int) {
 	have := len(c.msg)
 	if have+n <= cap(c.msg) {

@@ -11,10 +11,10 @@ import (
 // be called before the first Write. The Conn keeps p, which must not change.
 func (c *Conn) Prepend(p []byte) { c.out.head = p }
 
-// Write sends frames in order without waiting. What the peer does not take now
-// is kept, and blocked is true: the caller then has to call [Conn.Drain], on a
-// goroutine that may wait, before it writes again. Connections that can only be
-// written to by waiting, like TLS, keep everything.
+// Write sends frames in order without waiting. If the peer does not take all of them now,
+// the rest is kept and blocked is true. Then the caller has to call [Conn.Drain], on a
+// goroutine that may wait, before it writes again. Connections that cannot be written to
+// without waiting, like TLS, keep everything.
 //
 // The slice may be reused when Write returns; the frames must never change.
 // After an error nothing is kept and the connection is of no more use. It is
@@ -82,10 +82,10 @@ func (c *Conn) drainBuffered() error {
 	return nil
 }
 
-// A pendingWrite is what remains to be written.
+// A pendingWrite has the bytes that remain to be written.
 type pendingWrite struct {
 	head   []byte         // in front of the frames
-	frames []*frame.Frame // none of them is completely written
+	frames []*frame.Frame // the first one may be partly written
 	off    int            // bytes of the first frame that are
 }
 
@@ -96,9 +96,9 @@ func (b *pendingWrite) multiple() bool {
 	return len(b.frames) > 1 || len(b.frames) == 1 && len(b.head) > 0
 }
 
-// next returns bytes to write, from the beginning of what remains; it must not
-// be empty. Small pieces are gathered in buf, which is not needed for a single
-// one; one that fills buf alone, or is the last, is returned where it stands.
+// next returns the bytes to write next; b must not be empty. Small pieces are gathered in
+// buf, which may be nil for a single piece. A piece that fills buf, and the last one, are
+// returned without a copy.
 func (b *pendingWrite) next(buf *buffer) []byte {
 	first, others := b.head, b.frames
 	if len(first) == 0 {
@@ -118,7 +118,7 @@ func (b *pendingWrite) next(buf *buffer) []byte {
 	return p[:n]
 }
 
-// skip takes away n bytes, which are written.
+// skip removes n bytes that are written.
 func (b *pendingWrite) skip(n int) {
 	k := min(n, len(b.head))
 	if b.head = b.head[k:]; len(b.head) == 0 {

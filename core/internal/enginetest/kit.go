@@ -1,7 +1,7 @@
 // Package enginetest lets tests talk to an [engine.Server] in memory, so that
 // they can run in a synctest bubble with exact time, or over a loopback
-// network; request by request and frame by frame, with no client in between
-// that would correct what a test wants to be wrong.
+// network; request by request and frame by frame. There is no client in between that
+// would correct mistakes that a test makes on purpose.
 package enginetest
 
 import (
@@ -129,7 +129,7 @@ func (k *Kit) LastPeer() *Peer {
 	return k.peers[len(k.peers)-1]
 }
 
-// A Peer records what the handler of one session is told.
+// A Peer records the calls of one session's handler.
 type Peer struct {
 	Session *engine.Session
 
