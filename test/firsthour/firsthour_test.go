@@ -56,6 +56,7 @@ var quickStarts = map[string]quickStart{
 }
 
 func TestFirstHour(t *testing.T) {
+	t.Parallel()
 	node := require.Tool(t, "node")
 	require.NodePackages(t, "../interop")
 	env := environment(t)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,7 +41,7 @@ func (p *project) run(t *testing.T, args ...string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // this file's, and README's
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stderr = p.dir, p.env, &stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -79,7 +80,7 @@ func (p *project) start(t *testing.T, token string) (url string, ok bool) {
 	addr := freeAddress(t)
 	var out lockedBuffer
 	cmd := exec.CommandContext(t.Context(), filepath.Join(p.dir, "after"))
-	cmd.Dir, cmd.Env = p.dir, append(p.env, "ADDRESS="+addr)
+	cmd.Dir, cmd.Env = p.dir, slices.Concat(p.env, []string{"ADDRESS=" + addr})
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
