@@ -61,8 +61,9 @@
 // A client that wants an event to be acknowledged gets what Reply's function
 // returned or what was given to [Ctx.Ack], once, then or later. To ask the
 // client, use [EmitWithAck] or [Socket.EmitWithAck], with a context that says
-// how long to wait. A handler may ask its own client. [BroadcastWithAck] asks
-// many and yields their answers as they come.
+// how long to wait. [Ask] sends the event at once, and its answer is waited for
+// later. A handler may ask its own client. [BroadcastWithAck] asks many and yields
+// their answers as they come.
 //
 // # Rooms
 //

@@ -151,6 +151,46 @@ func ExampleEmitWithAck() {
 	// < 431[true]
 }
 
+// Several questions are under way at the same time, and no event overtakes another.
+func ExampleAsk() {
+	srv := sio.New(nil)
+	srv.On("check in", func(c *sio.Ctx) error {
+		ctx, cancel := context.WithTimeout(c.Context(), 30*time.Second)
+		defer cancel()
+		name, err := sio.Ask[string](c.Socket, "name?")
+		if err != nil {
+			return err
+		}
+		age, err := sio.Ask[int](c.Socket, "age?")
+		if err != nil {
+			return err
+		}
+		n, err := name.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		a, err := age.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		return c.Ack(fmt.Sprintf("%s is %d", n, a))
+	})
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	client := siotest.Pipes(tb, srv).WebSocket(tb)
+	client.Connect("/", "")
+	client.Send(`42123["check in"]`)
+	fmt.Println(client.Next())
+	fmt.Println(client.Next())
+	client.Send(`431["Ann"]`, `432[42]`)
+	fmt.Println(client.Next())
+	// Output:
+	// 421["name?"]
+	// 422["age?"]
+	// 43123["Ann is 42"]
+}
+
 func ExampleBroadcast() {
 	srv := sio.New(nil)
 	srv.OnConnect(func(c *sio.Ctx) error { return c.Join("news", "sports") })
