@@ -158,7 +158,8 @@
 //
 // Emitting never waits. What a client does not read fast enough is queued, up to
 // [Options.MaxSendBuffer], and then the client is disconnected. Volatile events,
-// by [Socket.EmitVolatile] and [Broadcast.Volatile], are dropped before that.
+// by [Socket.EmitVolatile] and [Broadcast.Volatile], are dropped before that. To send
+// one client more than that, such as a file in chunks, wait by [Socket.Flush].
 //
 // [Ctx.Context] ends when the socket is disconnected, and its cause is a
 // [*DisconnectError].

@@ -155,7 +155,7 @@ func (s *Socket) causedByClient(err error) bool {
 	gone := s.state.Load() == stateDisconnected
 	caused := false
 	_ = rescue.Apart(func() error { // if its methods fail, it is the application's
-		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer,
+		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer, errNotRead,
 			ErrTooManyAttachments, ErrPlaceholder) || gone && isAny(err, context.Canceled)
 		return nil
 	})

@@ -2,7 +2,9 @@ package sio_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -189,6 +191,49 @@ func ExampleAsk() {
 	// 421["name?"]
 	// 422["age?"]
 	// 43123["Ann is 42"]
+}
+
+// A file is sent in chunks, no faster than its client reads. One chunk at a time is in
+// memory, and the client is not disconnected for what waits.
+func ExampleSocket_Flush() {
+	srv := sio.New(nil)
+	srv.On("download", func(c *sio.Ctx) error {
+		file := strings.NewReader("a large file") // os.Open, in an application
+		ctx, cancel := context.WithTimeout(c.Context(), 10*time.Minute)
+		defer cancel()
+		chunk := make([]byte, 8) // 64 KiB, in an application
+		for {
+			n, err := file.Read(chunk)
+			if errors.Is(err, io.EOF) {
+				return c.Ack()
+			}
+			if err != nil {
+				return err
+			}
+			if err := c.Emit("chunk", chunk[:n]); err != nil {
+				return err
+			}
+			if err := c.Flush(ctx); err != nil {
+				return err
+			}
+		}
+	})
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	client := siotest.Pipes(tb, srv).Connect(tb, "/", nil)
+	download := client.Ask("download")
+	for range 2 {
+		var chunk []byte
+		client.Expect("chunk", &chunk)
+		fmt.Printf("%s\n", chunk)
+	}
+	download.Bind()
+	fmt.Println("done")
+	// Output:
+	// a large
+	// file
+	// done
 }
 
 func ExampleBroadcast() {

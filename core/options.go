@@ -51,7 +51,8 @@ type Options struct {
 	// MaxSendBuffer is how many bytes of memory may be taken by what waits for one
 	// client that does not read as fast as it is sent to, 16 MiB by default. If
 	// there is more to send to it then, it is disconnected. The message that reaches
-	// the limit still gets in, so one of any size can be sent when little waits. A
+	// the limit still gets in, so one of any size can be sent when little waits. Send
+	// more than that by waiting in between: [Socket.Flush]. A
 	// small packet takes some 300 bytes; a broadcast's count for each of its
 	// receivers, although they exist once.
 	MaxSendBuffer int

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 
 	"github.com/sioplug/sioplug/internal/frame"
@@ -27,7 +26,7 @@ type outbox struct {
 	writing bool           // somebody is writing, and will write what is added
 	blocked bool           // the peer's socket is full
 	corked  bool           // the read loop works on messages, and will write what is added
-	room    chan struct{}  // closed when there is less; nil if nobody waits for that
+	room    *room          // what is waited for; nil if nobody waits
 
 	one [1]*frame.Frame // memory of the first queue, which seldom has to be longer
 }
@@ -63,14 +62,6 @@ func (o *outbox) take() batch {
 	b := batch{frames: o.frames, size: memory(o.frames)}
 	o.frames = nil
 	return b
-}
-
-// shrunk wakes those who wait for room.
-func (o *outbox) shrunk() {
-	if o.room != nil {
-		close(o.room)
-		o.room = nil
-	}
 }
 
 func (o *outbox) drop() {
@@ -125,34 +116,6 @@ func (s *Session) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.out.bytes
-}
-
-// WaitForRoom waits until at most that many bytes wait to be written, or to be polled
-// for. If the session ends before, or ctx, it returns an error. It is for whoever has
-// much to send to one client. The caller must not be needed to read the session: see
-// [Session.Yield].
-func (s *Session) WaitForRoom(ctx context.Context, most int) error {
-	for {
-		s.mu.Lock()
-		if s.state != stateOpen {
-			s.mu.Unlock()
-			return ErrClosed
-		}
-		if s.out.bytes <= most {
-			s.mu.Unlock()
-			return nil
-		}
-		if s.out.room == nil {
-			s.out.room = make(chan struct{})
-		}
-		room := s.out.room
-		s.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // enqueue queues frames and reports whether a flush worker has to be told; mu
@@ -231,11 +194,11 @@ func (s *Session) write(l *link) {
 			go s.drain(l) // ends when the peer reads or the connection is closed
 			return
 		}
-		s.written()
 		if err != nil {
 			s.failWrite(l, err)
 			return
 		}
+		s.written()
 	}
 	s.out.writing = false
 	closed := s.state == stateClosed
@@ -253,23 +216,24 @@ func (s *Session) drain(l *link) {
 func (s *Session) drained(l *link, err error) {
 	s.mu.Lock()
 	s.out.blocked = false
-	s.written()
 	if err != nil {
 		s.failWrite(l, err)
 		return
 	}
+	s.written()
 	s.write(l)
 }
 
 func (s *Session) written() {
-	s.out.bytes -= s.out.sending
+	s.out.left(s.out.sending)
 	s.out.sending = 0
-	s.out.shrunk()
 }
 
 // failWrite ends a session whose connection cannot be written to; mu is held.
 func (s *Session) failWrite(l *link, err error) {
 	s.out.writing = false
+	s.out.bytes -= s.out.sending // they have not left
+	s.out.sending = 0
 	s.out.drop()
 	s.mu.Unlock()
 	// In this order: the read loop ends the session, too, when it sees that the

@@ -66,8 +66,7 @@ func (v *visit) sent() {
 	for p := &s.answers; *p != nil; p = &(*p).next {
 		if *p == v {
 			*p = v.next
-			s.out.bytes -= v.size
-			s.out.shrunk()
+			s.out.left(v.size)
 			return
 		}
 	}
