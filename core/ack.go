@@ -1,28 +1,6 @@
 package sio
 
-import (
-	"fmt"
-
-	"github.com/sioplug/sioplug/internal/packet"
-)
-
-// Args are values that came from somewhere else: those of a client's
-// acknowledgement, for example.
-type Args struct {
-	args  packet.Args
-	codec packet.Codec
-}
-
-// Len returns the number of values.
-func (a Args) Len() int { return a.args.Len() }
-
-// Bind decodes the values into dst, by position, as [Ctx.Bind] does.
-func (a Args) Bind(dst ...any) error {
-	if err := a.args.Decode(a.codec, dst...); err != nil {
-		return fmt.Errorf("decoding values: %w", err)
-	}
-	return nil
-}
+import "github.com/sioplug/sioplug/internal/packet"
 
 // A waiter gets the answers of one or more sockets to one ack id. Either answered or
 // failed is called once for each of them, unless the socket has been told to forget
@@ -85,6 +63,6 @@ func (s *Socket) settle(p packet.Packet) {
 		return
 	}
 	if w := s.takeAck(p.ID); w != nil {
-		w.answered(s, Args{p.Args, s.wire().codec})
+		w.answered(s, Args{args: p.Args, codec: s.wire().codec})
 	}
 }

@@ -229,7 +229,7 @@ func (q *question) settle(server string, a *adapter.Ack) Ack[Args] {
 		got.Err = &Error{Message: a.Error}
 	default:
 		list, err := packet.NewArgs(packet.Ack, a.Data, a.Attachments)
-		got.Value, got.Err = Args{list, q.codec}, err
+		got.Value, got.Err = Args{args: list, codec: q.codec}, err
 	}
 	return got
 }

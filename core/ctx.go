@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/internal/packet"
-	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // Names of what is no event of a client's.
@@ -189,15 +188,7 @@ func (c *Ctx) Bind(dst ...any) error {
 	if err == nil {
 		return nil
 	}
-	cause := err
-	if a, ok := err.(*packet.ArgumentError); ok { //nolint:errorlint // it is not wrapped
-		cause = a.Err
-	}
-	err = fmt.Errorf("decoding %q: %w", c.in.event, err)
-	if rescue.Panicked(cause) {
-		return err // it is not the client's fault
-	}
-	return &Error{Message: "invalid payload", Err: err}
+	return c.in.invalid(err)
 }
 
 // bindSimple is Bind for one value that is simple enough, and reports whether it

@@ -33,6 +33,9 @@
 //		return c.Emit("sum", a+b)
 //	})
 //
+// [Ctx.Args] has the arguments of any event, and [Args.Values] decodes them without
+// knowing what they are: to hand events on, for example.
+//
 // Handlers are registered once for a namespace, before or while clients are
 // connected. A registration that cannot be right, such as a second handler for
 // an event, panics.

@@ -143,8 +143,9 @@ func (s *Socket) logFailure(msg, event string, err error) {
 }
 
 // causedByClient reports whether a client may be behind err: it is meant for the
-// client, or the client has gone, does not read, does not answer, did not ask for
-// the ack that a handler gave, or sent values that cannot be sent on.
+// client, or the client has gone, does not read, does not answer or not with what was
+// expected, did not ask for the ack that a handler gave, or sent values that cannot be
+// sent on.
 func (s *Socket) causedByClient(err error) bool {
 	if _, meant := toWire(err); meant {
 		return true
@@ -155,7 +156,7 @@ func (s *Socket) causedByClient(err error) bool {
 	gone := s.state.Load() == stateDisconnected
 	caused := false
 	_ = rescue.Apart(func() error { // if its methods fail, it is the application's
-		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer, errNotRead,
+		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer, errNotRead, errValues,
 			ErrTooManyAttachments, ErrPlaceholder) || gone && isAny(err, context.Canceled)
 		return nil
 	})

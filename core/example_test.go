@@ -72,6 +72,23 @@ func ExampleCtx_Bind() {
 	// < 431[42]
 }
 
+// What has no handler of its own is handed on, whatever its arguments are.
+func ExampleArgs_Values() {
+	srv := sio.New(nil)
+	srv.OnUnknown(func(c *sio.Ctx) error {
+		values, err := c.Args().Values()
+		if err != nil {
+			return err
+		}
+		return srv.Emit(c.Event(), values...)
+	})
+
+	talk(srv, `42["move",{"x":1},[2,"three"],null]`)
+	// Output:
+	// > 42["move",{"x":1},[2,"three"],null]
+	// < 42["move",{"x":1},[2,"three"],null]
+}
+
 func ExampleReply() {
 	type Order struct {
 		Item string `json:"item"`
