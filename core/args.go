@@ -21,7 +21,7 @@ func (a Args) Len() int { return a.args.Len() }
 
 // Bind decodes the values into dst, by position, as [Ctx.Bind] does.
 func (a Args) Bind(dst ...any) error {
-	if err := a.args.Decode(a.codec, dst...); err != nil {
+	if err := a.decode(dst); err != nil {
 		return a.invalid(err)
 	}
 	return nil
@@ -50,14 +50,21 @@ func (a Args) Values() ([]any, error) {
 var errValues = errors.New("decoding values")
 
 func (a Args) invalid(err error) error {
-	if a.event != nil {
+	switch {
+	case a.event != nil:
 		return a.event.invalid(err)
+	case err == errAfterOptional: //nolint:errorlint // it is not wrapped
+		return err
+	default:
+		return fmt.Errorf("%w: %w", errValues, err)
 	}
-	return fmt.Errorf("%w: %w", errValues, err)
 }
 
 // invalid returns the error for an argument that does not fit.
 func (in *inbound) invalid(err error) error {
+	if err == errAfterOptional { //nolint:errorlint // it is not wrapped
+		return err
+	}
 	cause := err
 	if a, ok := err.(*packet.ArgumentError); ok { //nolint:errorlint // it is not wrapped
 		cause = a.Err

@@ -33,6 +33,7 @@
 //		return c.Emit("sum", a+b)
 //	})
 //
+// Arguments at the end that clients may leave out are bound to an [Optional].
 // [Ctx.Args] has the arguments of any event, and [Args.Values] decodes them without
 // knowing what they are: to hand events on, for example.
 //

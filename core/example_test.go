@@ -89,6 +89,30 @@ func ExampleArgs_Values() {
 	// < 42["move",{"x":1},[2,"three"],null]
 }
 
+// The limit may be left out.
+func ExampleOptional() {
+	srv := sio.New(nil)
+	srv.On("history", func(c *sio.Ctx) error {
+		var room string
+		var limit sio.Optional[int]
+		if err := c.Bind(&room, &limit); err != nil {
+			return err
+		}
+		return c.Ack(fmt.Sprintf("%d messages of %s", limit.Or(50), room))
+	})
+
+	talk(srv, `421["history","lobby",3]`, `422["history","lobby"]`, `423["history","lobby",null]`, `424["history","lobby","all"]`)
+	// Output:
+	// > 421["history","lobby",3]
+	// < 431["3 messages of lobby"]
+	// > 422["history","lobby"]
+	// < 432["50 messages of lobby"]
+	// > 423["history","lobby",null]
+	// < 433["50 messages of lobby"]
+	// > 424["history","lobby","all"]
+	// < 434[{"error":{"message":"invalid payload"}}]
+}
+
 func ExampleReply() {
 	type Order struct {
 		Item string `json:"item"`

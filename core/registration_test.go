@@ -81,6 +81,15 @@ func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 		"function as answer": {func(srv *sio.Server) {
 			srv.On("post", sio.Reply(func(*sio.Ctx, int) (func(), error) { return nil, nil }))
 		}, []string{"Reply", "func()", "encoding/json"}},
+		"optional channel": {func(srv *sio.Server) {
+			srv.On("post", sio.Bind(func(*sio.Ctx, sio.Optional[chan int]) error { return nil }))
+		}, []string{"Bind", "chan int", "encoding/json"}},
+		"optional interface": {func(srv *sio.Server) {
+			srv.On("post", sio.Reply(func(*sio.Ctx, sio.Optional[fmt.Stringer]) (int, error) { return 0, nil }))
+		}, []string{"Reply", "fmt.Stringer", "or any"}},
+		"optional answer": {func(srv *sio.Server) {
+			srv.On("post", sio.Reply(func(*sio.Ctx, int) (sio.Optional[int], error) { return sio.Optional[int]{}, nil }))
+		}, []string{"Reply", "Optional", "pointer"}},
 		"interface as argument": {func(srv *sio.Server) {
 			srv.On("post", sio.Bind(func(*sio.Ctx, fmt.Stringer) error { return nil }))
 		}, []string{"Bind", "fmt.Stringer", "or any"}},
