@@ -3,6 +3,7 @@ package sio
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
@@ -65,11 +66,16 @@ func (in *inbound) invalid(err error) error {
 	if err == errAfterOptional { //nolint:errorlint // it is not wrapped
 		return err
 	}
+	return invalidPayload(err, strconv.Quote(in.event))
+}
+
+// invalidPayload returns the error for what does not fit, and is named so in the log.
+func invalidPayload(err error, what string) error {
 	cause := err
 	if a, ok := err.(*packet.ArgumentError); ok { //nolint:errorlint // it is not wrapped
 		cause = a.Err
 	}
-	err = fmt.Errorf("decoding %q: %w", in.event, err)
+	err = fmt.Errorf("decoding %s: %w", what, err)
 	if rescue.Panicked(cause) {
 		return err // it is not the client's fault
 	}
@@ -82,12 +88,21 @@ func (in *inbound) invalid(err error) error {
 func (c *Ctx) Args() Args {
 	args := c.args
 	if c.in.task == taskConnect {
-		auth := c.authPayload()
-		if auth == nil {
-			auth = []byte("{}")
-		}
-		list := append(append([]byte{'['}, auth...), ']')
-		args, _ = packet.NewArgs(packet.Ack, list, nil) // it was valid when it came
+		args = c.authArgs()
 	}
 	return Args{args, c.wire().codec, c.in}
+}
+
+// authArgs returns the auth payload as a list. It has nothing in it if the payload is
+// not kept any more.
+func (s *Socket) authArgs() packet.Args {
+	auth, dropped := s.authPayload()
+	switch {
+	case dropped:
+		return packet.Args{}
+	case auth == nil:
+		auth = []byte("{}")
+	}
+	args, _ := packet.NewArgs(packet.Ack, append(append([]byte{'['}, auth...), ']'), nil) // it was valid when it came
+	return args
 }

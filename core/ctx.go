@@ -165,7 +165,8 @@ func (c *Ctx) Len() int {
 // size of the auth payload.
 func (c *Ctx) Size() int {
 	if c.in.task == taskConnect {
-		return len(c.authPayload())
+		auth, _ := c.authPayload()
+		return len(auth)
 	}
 	return len(c.in.event) + c.args.Size()
 }
@@ -182,7 +183,11 @@ func (c *Ctx) Size() int {
 func (c *Ctx) Bind(dst ...any) error {
 	var err error
 	if c.in.task == taskConnect {
-		err = bindAuth(c.wire().codec, c.authPayload(), dst)
+		auth, dropped := c.authPayload()
+		if dropped { // after the handlers of OnConnect
+			return ErrAuthDropped
+		}
+		err = bindAuth(c.wire().codec, auth, dst)
 	} else {
 		err = Args{args: c.args, codec: c.wire().codec}.decode(dst)
 	}

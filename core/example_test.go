@@ -267,13 +267,13 @@ func ExampleSocket_Flush() {
 	for range 2 {
 		var chunk []byte
 		client.Expect("chunk", &chunk)
-		fmt.Printf("%s\n", chunk)
+		fmt.Printf("%q\n", chunk)
 	}
 	download.Bind()
 	fmt.Println("done")
 	// Output:
-	// a large
-	// file
+	// "a large "
+	// "file"
 	// done
 }
 

@@ -31,21 +31,21 @@ func TestOptionalArguments(t *testing.T) {
 		})
 		srv.On("one", sio.Reply(func(_ *sio.Ctx, n sio.Optional[int]) (int, error) { return n.Or(42), nil }))
 		for packet, want := range map[string]string{
-			`["bind","a"]`:                              `[false,0,false,null]`,
-			`["bind","a",null,null,null]`:               `[false,0,false,null]`,
-			`["bind","a",{"from":7}]`:                   `[true,7,false,null]`,
-			`["bind","a",{"from":7},"of no interest"]`:  `[true,7,false,null]`,
-			`["bind","a",null,0,"AQ=="]`: "", // see below
-			`["bind"]`:                                  `[{"error":{"message":"invalid payload"}}]`,
-			`["bind",1]`:                                `[{"error":{"message":"invalid payload"}}]`,
-			`["bind","a","b"]`:                          `[{"error":{"message":"invalid payload"}}]`,
-			`["bind","a",{},0,1]`:                       `[{"error":{"message":"invalid payload"}}]`,
-			`["args"]`:                                  `[false,null]`,
-			`["args",{"x":[null]},"surplus"]`:           `[true,{"x":[null]}]`,
-			`["one"]`:                                   `[42]`,
-			`["one",null]`:                              `[42]`,
-			`["one",0]`:                                 `[0]`,
-			`["one","x"]`:                               `[{"error":{"message":"invalid payload"}}]`,
+			`["bind","a"]`:                             `[false,0,false,null]`,
+			`["bind","a",null,null,null]`:              `[false,0,false,null]`,
+			`["bind","a",{"from":7}]`:                  `[true,7,false,null]`,
+			`["bind","a",{"from":7},"of no interest"]`: `[true,7,false,null]`,
+			`["bind","a",null,0,"AQ=="]`:               "", // see below
+			`["bind"]`:                                 `[{"error":{"message":"invalid payload"}}]`,
+			`["bind",1]`:                               `[{"error":{"message":"invalid payload"}}]`,
+			`["bind","a","b"]`:                         `[{"error":{"message":"invalid payload"}}]`,
+			`["bind","a",{},0,1]`:                      `[{"error":{"message":"invalid payload"}}]`,
+			`["args"]`:                                 `[false,null]`,
+			`["args",{"x":[null]},"surplus"]`:          `[true,{"x":[null]}]`,
+			`["one"]`:                                  `[42]`,
+			`["one",null]`:                             `[42]`,
+			`["one",0]`:                                `[0]`,
+			`["one","x"]`:                              `[{"error":{"message":"invalid payload"}}]`,
 		} {
 			c := d.WebSocket(t)
 			c.Connect("/", "")

@@ -29,6 +29,7 @@ type Socket struct {
 	state  atomic.Uint32
 
 	decided  bool      // guarded by the client's mu: the connect chain has run
+	dropped  bool      // likewise: there was an auth payload, which is not kept
 	accepted bool      // only for tasks of the queue: the connect chain accepted the client
 	ended    bool      // guarded by mu: the hooks for the end have run
 	recovery *recovery // set by the first task; nil if the namespace has no log
