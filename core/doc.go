@@ -90,7 +90,8 @@
 // [Server.OfFunc] and [Server.OfRegexp] let clients bring namespaces about: what
 // is registered on the parent that they return applies to each of its children,
 // and a broadcast to the parent reaches the clients of all. In a handler,
-// [Socket.Namespace] is the child.
+// [Socket.Namespace] is the child. [Server.Namespaces] lists them;
+// [Server.OnNewNamespace] and [Server.OnNamespaceEnd] tell of those that come and go.
 //
 // # Recovery
 //

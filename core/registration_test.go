@@ -65,6 +65,7 @@ func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 		"nil OnAnyOutgoing":  {func(srv *sio.Server) { srv.OnAnyOutgoing(nil) }, []string{"OnAnyOutgoing", "nil function"}},
 		"nil OnRoom":         {func(srv *sio.Server) { srv.OnRoom(nil) }, []string{"OnRoom", "nil function"}},
 		"nil OnNewNamespace": {func(srv *sio.Server) { srv.OnNewNamespace(nil) }, []string{"OnNewNamespace", "nil function"}},
+		"nil OnNamespaceEnd": {func(srv *sio.Server) { srv.OnNamespaceEnd(nil) }, []string{"OnNamespaceEnd", "nil function"}},
 		"nil OfFunc":         {func(srv *sio.Server) { srv.OfFunc(nil) }, []string{"OfFunc", "nil function"}},
 		"nil OfRegexp":       {func(srv *sio.Server) { srv.OfRegexp(nil) }, []string{"OfRegexp", "nil pattern"}},
 		"nil OnServerEvent":  {func(srv *sio.Server) { srv.OnServerEvent("e", nil) }, []string{`OnServerEvent("e")`, "nil handler"}},
