@@ -33,8 +33,13 @@ func mustPanic(t *testing.T, f func(), words ...string) {
 
 func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 	h := func(*sio.Ctx) error { return nil }
-	for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
-		mustPanic(t, func() { newServer(t, nil).On(name, h) }, `"`+name+`"`, "reserved", "OnConnect", "OnDisconnect")
+	for name, instead := range map[string]string{
+		"connection": "use OnConnect", "connect": "use OnConnect",
+		"disconnect": "use OnDisconnect", "disconnecting": "use OnDisconnect",
+		"new_namespace": "use Server.OnNewNamespace", "connect_error": "UseConnect",
+		"newListener": "use another name", "removeListener": "use another name",
+	} {
+		mustPanic(t, func() { newServer(t, nil).On(name, h) }, `On("`+name+`")`, instead)
 	}
 	for name, tt := range map[string]struct {
 		f     func(srv *sio.Server)
