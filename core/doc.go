@@ -63,7 +63,10 @@
 // # Acknowledgements
 //
 // A client that wants an event to be acknowledged gets what Reply's function
-// returned or what was given to [Ctx.Ack], once, then or later. To ask the
+// returned or what was given to [Ctx.Ack], once. When Bind's function has returned
+// without an error and without an Ack, the client gets an acknowledgement without
+// values. A Handler that is not made by Bind or Reply may also call Ack later, from
+// another goroutine. To ask the
 // client, use [EmitWithAck] or [Socket.EmitWithAck], with a context that says
 // how long to wait. [Ask] sends the event at once, and its answer is waited for
 // later. A handler may ask its own client. [BroadcastWithAck] asks many and yields

@@ -51,6 +51,12 @@ func Guard(check func(c *Ctx) error) Middleware {
 // with it. An argument that is missing or does not fit is answered with an
 // [Error], "invalid payload". For an event without arguments, In is struct{}; for
 // an argument that clients may leave out, it is an [Optional].
+//
+// If f returns nil and the client asked for an acknowledgement that f has not sent,
+// Bind sends one without values. So whoever awaits it in the client goes on. To send
+// values, use [Reply] or [Ctx.Ack]. If the acknowledgement has to come later, when f
+// has returned, do not use Bind: a later Ack would get [ErrAckSent]. Write a Handler
+// that decodes by [Ctx.Bind].
 func Bind[In any](f func(c *Ctx, in In) error) Handler {
 	if f == nil {
 		misuse("Bind got a nil function")
@@ -61,12 +67,18 @@ func Bind[In any](f func(c *Ctx, in In) error) Handler {
 		if err != nil {
 			return err
 		}
-		return f(c, in)
+		if err := f(c, in); err != nil || !c.WantsAck() {
+			return err
+		}
+		if err := c.Ack(); err != ErrAckSent { //nolint:errorlint // it is not wrapped
+			return err
+		}
+		return nil // a goroutine of f's has been faster
 	}
 }
 
 // Reply is like [Bind] and acknowledges the event with what f returns, if the
-// client asked for that.
+// client asked for that and f has not done it.
 func Reply[In, Out any](f func(c *Ctx, in In) (Out, error)) Handler {
 	if f == nil {
 		misuse("Reply got a nil function")
