@@ -203,7 +203,7 @@ type Options struct {
 	// Logger takes what operators have to know: errors and panics of handlers
 	// at Error. What any client can cause is logged at Debug, with neither
 	// payloads nor auth objects; except that the first time a page of another
-	// origin is refused a WebSocket is logged at Warn, because nothing else
+	// origin polls, or is refused a WebSocket, is logged at Warn, because nothing else
 	// would tell that CORS is the option to set. Nil means slog.Default().
 	Logger *slog.Logger
 }

@@ -117,6 +117,9 @@ func (e *Server) cors(v *visit) *refusal {
 	if c.PreflightContinue { // EIO-CO-7
 		return nil
 	}
+	if v.foreign() { // there will be no request behind it
+		e.reportPoll(v.origin, req.Host)
+	}
 	return answered(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
 }
 

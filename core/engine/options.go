@@ -80,7 +80,7 @@ type Options struct {
 
 	// Logger takes what the operator has to mend. What a peer can cause is
 	// logged at Debug, except for the first page of another origin that is
-	// refused, because nothing else tells why. Nil means slog.Default().
+	// refused a WebSocket, or polls: nothing else tells why. Nil means slog.Default().
 	Logger *slog.Logger
 }
 

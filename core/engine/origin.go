@@ -15,14 +15,26 @@ import (
 // it never learns its session id. JSONP is the exception: see guardScript.
 
 // guardOrigin refuses WebSockets to pages of other origins, unless CORS allows
-// them. What is no browser sends no Origin.
+// them. What is no browser sends no Origin. A page that wants to begin with polling is
+// reported alone: its browser will keep the answer from it.
 func (e *Server) guardOrigin(v *visit) *refusal {
 	req := v.Request()
-	if !v.upgrade || v.allowed || v.origin == "" || sameOrigin(v.origin, req) {
+	opens := v.upgrade || last(req.Query, "sid") == "" && !dialectOf(req.Query).has(jsonp)
+	if !opens || !v.foreign() {
+		return nil
+	}
+	if !v.upgrade {
+		e.reportPoll(v.origin, req.Host)
 		return nil
 	}
 	e.reportOrigin(v.origin, req.Host)
 	return foreignOrigin(v.origin)
+}
+
+// foreign reports whether the request is of a page of another origin that CORS does
+// not let in.
+func (v *visit) foreign() bool {
+	return !v.allowed && v.origin != "" && !sameOrigin(v.origin, v.Request())
 }
 
 // guardScript refuses JSONP unless Options.AllowJSONP is set, and then to pages of
@@ -86,14 +98,27 @@ func (v *visit) page() string {
 }
 
 // reportOrigin tells the operator which setting a browser was refused by, as
-// nothing else will: browsers do not say why a WebSocket failed. That is the
-// one thing that a peer can have us log above Debug, and it can only once.
+// nothing else will: browsers do not say why a WebSocket failed. This or reportPoll
+// is the one thing that a peer can have us log above Debug, and it can only once.
 func (e *Server) reportOrigin(origin, host string) {
-	const most = 200 // a client chooses these, within what a header may have
 	e.once(&e.warned, e.log.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
 		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
-		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)",
-		slog.String("origin", origin[:min(len(origin), most)]), slog.String("host", host[:min(len(host), most)]))
+		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)", whoAsks(origin, host)...)
+}
+
+// reportPoll does the same for polling, which the browser refuses to the page. A
+// framework's own middleware may let the page poll: we do not see that.
+func (e *Server) reportPoll(origin, host string) {
+	e.once(&e.warned, e.log.Warn)("a page of another origin polls, and its browser keeps the answers from it: "+
+		"to let it in, add its origin to Options.CORS, also if middleware of yours allows polling, since WebSocket needs it; "+
+		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
+		"in nginx by proxy_set_header Host $http_host (further ones are logged at Debug)", whoAsks(origin, host)...)
+}
+
+// whoAsks are attributes that a client chooses, within what a header may have.
+func whoAsks(origin, host string) []any {
+	const most = 200
+	return []any{slog.String("origin", origin[:min(len(origin), most)]), slog.String("host", host[:min(len(host), most)])}
 }
 
 // sameOrigin reports whether a page of the origin and the request are of the

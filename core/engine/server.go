@@ -59,7 +59,7 @@ type Server struct {
 	compressors *compressors
 
 	// What was said once.
-	warned        atomic.Bool // about a refused origin
+	warned        atomic.Bool // about a refused origin, or one that polls
 	cannotUpgrade atomic.Bool
 	cannotPark    atomic.Bool
 	failed        sync.Map // the names of functions of the options that have failed
