@@ -162,6 +162,17 @@ func (a Args) Decode(codec Codec, dst ...any) error {
 	return nil
 }
 
+// Values returns all values, each decoded into an any as [Args.Decode] does.
+func (a Args) Values(codec Codec) ([]any, error) {
+	values := make([]any, a.n)
+	for i, raw := range a.All() {
+		if err := a.decode(codec, raw, &values[i]); err != nil {
+			return nil, &ArgumentError{Index: i, Err: err}
+		}
+	}
+	return values, nil
+}
+
 // DecodeSimple decodes the first value into dst, which does not escape, if it is
 // there and both are simple: strings, numbers, booleans, raw JSON, attachments.
 func (a Args) DecodeSimple(dst any) bool {
