@@ -151,6 +151,8 @@ func (n *Namespace) apply(m *adapter.Message, offset string) (then func()) {
 			sockets = append(sockets, s)
 		})
 		then = func() { kickEach(sockets, m.Close) }
+	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch:
+		fallthrough
 	default:
 		n.deliver(m, offset)
 		return nil

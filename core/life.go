@@ -166,7 +166,7 @@ func (n *Namespace) join() error {
 	}
 	if l != nil {
 		n.log, n.journal = l, newJournal(end)
-		n.index.Start(end)
+		n.index.TrackPositions(end)
 	}
 	n.adapter = a
 	n.live.Store(true)

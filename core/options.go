@@ -10,9 +10,9 @@ import (
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/serial"
-	"github.com/sioplug/sioplug/core/parser"
 )
 
 // Options are the settings of a [Server], with the names of the JavaScript

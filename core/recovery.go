@@ -288,9 +288,10 @@ func recoverable(r Reason) bool {
 	switch r {
 	case ReasonTransportError, ReasonTransportClose, ReasonForcedClose, ReasonPingTimeout, ReasonServerShuttingDown:
 		return true
-	default:
+	case ReasonParseError, ReasonServerNamespaceDisconnect, ReasonClientNamespaceDisconnect:
 		return false
 	}
+	return false
 }
 
 // mayReturn reports whether the session is kept of a socket that has ended.

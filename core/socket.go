@@ -265,7 +265,7 @@ func (s *Socket) accept(c *Ctx) error {
 	if s.Recovered() {
 		err = s.resume(c, answer)
 	} else {
-		s.enter(answer, rooms.Visit{})
+		s.enter(answer, rooms.History{})
 	}
 	if s.accepted {
 		s.client.joined()
@@ -277,8 +277,8 @@ func (s *Socket) accept(c *Ctx) error {
 // enter makes the socket a member of its namespace, with the stays that it had before.
 // The answer to its CONNECT is queued before anybody can find the socket, and before
 // whoever has it from the connect chain can emit, so that it comes before all else.
-func (s *Socket) enter(answer []*frame.Frame, before rooms.Visit) {
-	s.ns.index.AddAgain(&s.member, s, s.id, before, func() bool {
+func (s *Socket) enter(answer []*frame.Frame, before rooms.History) {
+	s.ns.index.Restore(&s.member, s, s.id, before, func() bool {
 		s.accepted = s.state.CompareAndSwap(stateConnecting, stateAccepted)
 		if s.accepted {
 			if s.recovery != nil {

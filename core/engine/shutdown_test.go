@@ -10,7 +10,7 @@ import (
 	"weak"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // Clients that do nothing for the end of their connections must not keep

@@ -22,16 +22,16 @@ import (
 // An Exchange is one request of a net/http server. Integrations embed it to
 // answer differently where their framework knows better.
 type Exchange struct {
-	w      http.ResponseWriter
-	r      *http.Request
-	req    *engine.Request // apart, because whoever is told of it may keep it, and must not keep the rest
-	came   time.Time
-	parked bool
-	sent   func() // see OnSent; may be nil
+	w        http.ResponseWriter
+	r        *http.Request
+	req      *engine.Request // apart, because whoever is told of it may keep it, and must not keep the rest
+	received time.Time
+	parked   bool
+	onSent   func() // see OnSent; may be nil
 
-	mu      sync.Mutex
-	until   time.Time // when the answer has to have left; zero: whenever
-	sending bool      // it is on its way
+	mu           sync.Mutex
+	sendDeadline time.Time // when the answer has to have left; zero: whenever
+	sending      bool      // it is on its way
 }
 
 // New returns the exchange of w and r, for the duration of the handler.
@@ -40,7 +40,7 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 	if err != nil {
 		ip = r.RemoteAddr
 	}
-	return &Exchange{w: w, r: r, came: time.Now(), req: &engine.Request{
+	return &Exchange{w: w, r: r, received: time.Now(), req: &engine.Request{
 		Method:        r.Method,
 		Path:          r.URL.Path,
 		URI:           r.URL.RequestURI(),
@@ -76,7 +76,7 @@ func (x *Exchange) Values() context.Context { return values(x.r) }
 // Respond implements [engine.Exchange].
 func (x *Exchange) Respond(res engine.Response) error {
 	h := x.w.Header()
-	merge(h, res.Header)
+	mergeHeader(h, res.Header)
 	if res.Status != http.StatusNotModified { // there it would be the length of what is not sent
 		h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
@@ -104,17 +104,17 @@ func (x *Exchange) SendWithin(d time.Duration) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	until := time.Now().Add(d)
-	if !x.until.IsZero() && x.until.Before(until) {
+	if !x.sendDeadline.IsZero() && x.sendDeadline.Before(until) {
 		return
 	}
-	x.until = until
+	x.sendDeadline = until
 	if x.sending {
 		_ = x.deadlines().SetWriteDeadline(until) // a writer without deadlines leaves it to the server's timeouts
 	}
 }
 
 // OnSent implements [engine.Sender].
-func (x *Exchange) OnSent(f func()) { x.sent = f }
+func (x *Exchange) OnSent(f func()) { x.onSent = f }
 
 // beginSending limits how long the answer may take. The server's own limit has
 // been running since the request was read, unless it was lifted by Park.
@@ -122,31 +122,31 @@ func (x *Exchange) beginSending() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.sending = true
-	set := !x.until.IsZero()
+	set := !x.sendDeadline.IsZero()
 	if own := x.writeTimeout(); own > 0 {
-		since := x.came
+		since := x.received
 		if x.parked {
 			since = time.Now()
 		}
-		if until := since.Add(own); !set || until.Before(x.until) {
-			x.until, set = until, x.parked
+		if until := since.Add(own); !set || until.Before(x.sendDeadline) {
+			x.sendDeadline, set = until, x.parked
 		}
 	}
 	if set {
-		_ = x.deadlines().SetWriteDeadline(x.until) // if that fails, Park has said so
+		_ = x.deadlines().SetWriteDeadline(x.sendDeadline) // if that fails, Park has said so
 	}
 }
 
 // endSending lifts the limit again, which is not for the next answer on the
 // connection. A server with one of its own sets that anew.
 func (x *Exchange) endSending(err error) {
-	if x.sent != nil {
-		x.sent()
+	if x.onSent != nil {
+		x.onSent()
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.sending = false
-	if err == nil && !x.until.IsZero() && x.writeTimeout() <= 0 {
+	if err == nil && !x.sendDeadline.IsZero() && x.writeTimeout() <= 0 {
 		_ = x.deadlines().SetWriteDeadline(time.Time{})
 	}
 }
@@ -192,7 +192,7 @@ func (x *Exchange) CancelRead() {
 // says all is well; so the connection is taken and closed where that is
 // possible.
 func (x *Exchange) HangUp() {
-	if unable(x.w) != "" { // HTTP/2 has streams, whose failure is told in an answer
+	if notHijackable(x.w) != "" { // HTTP/2 has streams, whose failure is told in an answer
 		x.w.WriteHeader(http.StatusBadRequest)
 		return
 	}
@@ -204,7 +204,7 @@ func (x *Exchange) HangUp() {
 // merge sets the headers of an answer where middleware may have set some
 // before. What can be there once is ours then. Cookies, and what answers depend
 // on, add up.
-func merge(dst, src http.Header) {
+func mergeHeader(dst, src http.Header) {
 	for k, vs := range src {
 		switch k {
 		case "Set-Cookie":
@@ -253,7 +253,7 @@ var oneLine = strings.NewReplacer("\r", " ", "\n", " ") //nolint:gochecknoglobal
 // switchingProtocols is the head of the 101 answer.
 func (x *Exchange) switchingProtocols(own http.Header) []byte {
 	header := x.w.Header() // middleware may have set some
-	merge(header, own)
+	mergeHeader(header, own)
 	head := append(make([]byte, 0, 256), "HTTP/1.1 101 Switching Protocols\r\n"...)
 	for k, vs := range header {
 		for _, v := range vs {

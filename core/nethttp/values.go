@@ -24,7 +24,7 @@ type pathKey struct{}
 
 // values returns the context that a session keeps of a request.
 func values(r *http.Request) context.Context {
-	ctx := context.Context(lasting{r.Context()})
+	ctx := context.Context(sessionContext{r.Context()})
 	if hasPathValues(r) {
 		ctx = context.WithValue(ctx, pathKey{}, route(r))
 	}
@@ -49,12 +49,12 @@ func route(r *http.Request) *http.Request {
 
 // lasting hides from those who keep a context what chi has in it and uses for
 // other requests later.
-type lasting struct {
+type sessionContext struct {
 	context.Context //nolint:containedctx // it is one
 }
 
 // Value implements [context.Context].
-func (c lasting) Value(key any) any {
+func (c sessionContext) Value(key any) any {
 	v := c.Context.Value(key)
 	if t := reflect.TypeOf(v); t != nil && t.Kind() == reflect.Pointer &&
 		strings.HasPrefix(t.Elem().PkgPath(), "github.com/go-chi/chi") {

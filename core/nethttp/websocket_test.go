@@ -12,7 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // handshake is a WebSocket request up to its headers Host and Connection.

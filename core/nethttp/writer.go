@@ -35,7 +35,7 @@ func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 // does not let it go. Asking the innermost one first is necessary because others,
 // such as gin's, have the method in any case and panic.
 func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
-	if t := unable(w); t != "" {
+	if t := notHijackable(w); t != "" {
 		return nil, nil, fmt.Errorf("nethttp: %s is no http.Hijacker: mount sioplug outside of the middleware "+
 			"that wraps the response writer, or serve WebSocket over HTTP/1.1", t)
 	}
@@ -62,7 +62,7 @@ func flush(w http.ResponseWriter) error {
 }
 
 // unable names the innermost writer if it cannot be hijacked.
-func unable(w http.ResponseWriter) string {
+func notHijackable(w http.ResponseWriter) string {
 	for inner := w; inner != nil; inner = Unwrap(w) {
 		w = inner
 	}

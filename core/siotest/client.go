@@ -17,17 +17,17 @@ var errEnded = errors.New("session has ended")
 // on the test's goroutine, except that one goroutine may send while another
 // one receives. It is closed when the test ends.
 type Client struct {
-	tb      testing.TB
-	dialer  Dialer
-	carrier carrier
-	open    string
-	sid     string
-	queue   []string // received, not yet taken by Next
-	ended   bool
+	tb        testing.TB
+	dialer    Dialer
+	transport transport
+	open      string
+	sid       string
+	queue     []string // received, not yet taken by Next
+	ended     bool
 }
 
 // A carrier is one transport. Packets have the form of the polling payload.
-type carrier interface {
+type transport interface {
 	send(packets []string) error
 	receive(deadline time.Time) ([]string, error) // at least one packet, or errEnded
 	abort()
@@ -50,10 +50,10 @@ func (d Dialer) WebSocket(tb testing.TB, packets ...string) *Client {
 	return d.start(tb, w)
 }
 
-func (d Dialer) start(tb testing.TB, t carrier) *Client {
+func (d Dialer) start(tb testing.TB, t transport) *Client {
 	tb.Helper()
-	c := &Client{tb: tb, dialer: d, carrier: t}
-	tb.Cleanup(func() { c.carrier.abort() })
+	c := &Client{tb: tb, dialer: d, transport: t}
+	tb.Cleanup(func() { c.transport.abort() })
 	c.open = c.Next()
 	var hello struct {
 		SID string `json:"sid"`
@@ -78,14 +78,14 @@ func (c *Client) OpenPacket() string { return c.open }
 // Send sends packets, all of them in one POST or one write.
 func (c *Client) Send(packets ...string) {
 	c.tb.Helper()
-	if err := c.carrier.send(packets); err != nil {
+	if err := c.transport.send(packets); err != nil {
 		c.tb.Fatalf("siotest: sending %q: %v", abridge(packets), err)
 	}
 }
 
 // TrySend is Send for when the server may cut the connection, or let the client
 // wait: it returns the error, and may be called on any goroutine.
-func (c *Client) TrySend(packets ...string) error { return c.carrier.send(packets) }
+func (c *Client) TrySend(packets ...string) error { return c.transport.send(packets) }
 
 // Next waits for the next packet and returns it.
 func (c *Client) Next() string {
@@ -158,7 +158,7 @@ func (c *Client) UntilClosed() []string {
 // with a poll open until the server ends it.
 func (c *Client) Upgrade() {
 	c.tb.Helper()
-	p, ok := c.carrier.(*polling)
+	p, ok := c.transport.(*polling)
 	if !ok {
 		c.tb.Fatal("siotest: Upgrade of a client that does not poll")
 	}
@@ -188,7 +188,7 @@ func (c *Client) Upgrade() {
 	if err := w.send([]string{"5"}); err != nil {
 		c.tb.Fatalf("siotest: sending the upgrade packet: %v", err)
 	}
-	c.carrier = w
+	c.transport = w
 }
 
 // Close ends the session with a close packet. What the server makes of it can
@@ -202,12 +202,12 @@ func (c *Client) Close() {
 // server has or is about to get.
 func (c *Client) Abort() {
 	c.tb.Helper()
-	if p, ok := c.carrier.(*polling); ok {
-		if err := p.park(); err != nil {
+	if p, ok := c.transport.(*polling); ok {
+		if err := p.openPoll(); err != nil {
 			c.tb.Fatalf("siotest: opening a poll to abort: %v", err)
 		}
 	}
-	c.carrier.abort()
+	c.transport.abort()
 }
 
 // next is Next without the test.
@@ -219,7 +219,7 @@ func (c *Client) nextBefore(deadline time.Time) (string, error) {
 	p, err := c.read(deadline)
 	if errors.Is(err, errEnded) {
 		c.ended = true
-		c.carrier.abort()
+		c.transport.abort()
 	}
 	return p, err
 }
@@ -230,7 +230,7 @@ func (c *Client) read(deadline time.Time) (string, error) {
 			if c.ended {
 				return "", errEnded
 			}
-			packets, err := c.carrier.receive(deadline)
+			packets, err := c.transport.receive(deadline)
 			if err != nil {
 				return "", err
 			}
@@ -242,7 +242,7 @@ func (c *Client) read(deadline time.Time) (string, error) {
 		case "1":
 			return "", errEnded
 		case "2":
-			if err := c.carrier.send([]string{"3"}); err != nil {
+			if err := c.transport.send([]string{"3"}); err != nil {
 				return "", err
 			}
 		case "6":

@@ -42,10 +42,10 @@ func TestCluster(t *testing.T, connect func(t *testing.T, n int) []adapter.Clust
 		{"answers", clusterSuite.answers},
 		{"nobody to answer", clusterSuite.nobodyToAnswer},
 		{"answers in part", clusterSuite.answersInPart},
-		{"order of questions", clusterSuite.orderOfQuestions},
+		{"order of questions", clusterSuite.orderOfRequests},
 		{"one reply at a time", clusterSuite.oneReplyAtATime},
 		{"members that leave", clusterSuite.membersThatLeave},
-		{"leaving with a question", clusterSuite.leavingWithAQuestion},
+		{"leaving with a question", clusterSuite.leavingWithARequest},
 		{"concurrency", clusterSuite.concurrency},
 		{"servers: broadcasts", clusterSuite.broadcasts},
 		{"servers: order", clusterSuite.broadcastOrder},
@@ -132,7 +132,7 @@ func join(t *testing.T, clusters []adapter.Cluster, namespace string, setup ...f
 			}
 		})
 	}
-	settle(t, members)
+	awaitConnected(t, members)
 	return members
 }
 
@@ -152,7 +152,7 @@ func newMember(t *testing.T, c adapter.Cluster, namespace, name string, setup fu
 }
 
 // settle waits until all members hear each other: joining takes a broker some time.
-func settle(t *testing.T, members []*member) {
+func awaitConnected(t *testing.T, members []*member) {
 	t.Helper()
 	var all sync.WaitGroup
 	settled := make(chan struct{})
@@ -346,7 +346,7 @@ func (s clusterSuite) lateMembers(t *testing.T) {
 	mustPublish(t, early[0], event("before"))
 	mustMean(t, early[1], early[1].next(t), event("before"))
 	late := newMember(t, clusters[2], "/", "a late member", nil)
-	settle(t, append(early, late))
+	awaitConnected(t, append(early, late))
 	mustPublish(t, early[0], event("after"))
 	mustMean(t, late, late.next(t), event("after"))
 	mustPublish(t, late, event("hello"))

@@ -19,8 +19,8 @@ import (
 // instead of hanging; and where time is fake, which passes in no time when
 // everybody just waits.
 const (
-	patience     = time.Minute
-	fakePatience = 24 * time.Hour
+	waitLimit     = time.Minute
+	fakeWaitLimit = 24 * time.Hour
 )
 
 // A Dialer says how to get to a server. It is a value: change a copy to connect
@@ -151,7 +151,7 @@ func (d Dialer) HTTP(tb testing.TB) *http.Client {
 	tb.Helper()
 	tr := &http.Transport{DialContext: d.Dial, TLSClientConfig: d.TLS, DisableCompression: true}
 	tb.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: withHeader{tr, d.Header}, Timeout: d.patience()}
+	return &http.Client{Transport: withHeader{tr, d.Header}, Timeout: d.waitLimit()}
 }
 
 // Endpoint returns the URL for a request by hand, with the parameters that are
@@ -169,11 +169,11 @@ func (d Dialer) Endpoint(params ...string) string {
 	return u.String()
 }
 
-func (Dialer) patience() time.Duration {
+func (Dialer) waitLimit() time.Duration {
 	if inBubble() {
-		return fakePatience
+		return fakeWaitLimit
 	}
-	return patience
+	return waitLimit
 }
 
 // inBubble reports whether time is fake: in a bubble it begins with the year
@@ -181,7 +181,7 @@ func (Dialer) patience() time.Duration {
 func inBubble() bool { return time.Now().Year() < 2020 }
 
 // deadline is when waiting becomes a failure.
-func (d Dialer) deadline() time.Time { return time.Now().Add(d.patience()) }
+func (d Dialer) deadline() time.Time { return time.Now().Add(d.waitLimit()) }
 
 // connect opens a connection to the server of that URL.
 func (d Dialer) connect(ctx context.Context, u *url.URL) (net.Conn, error) {

@@ -45,7 +45,7 @@ func newInbox(tb testing.TB, c *Client, namespace string) *inbox {
 	}
 	go b.read() // ends with the connection
 	tb.Cleanup(func() {
-		c.carrier.abort()
+		c.transport.abort()
 		<-b.done
 	})
 	return b
@@ -64,7 +64,7 @@ func (b *inbox) read() {
 		if err != nil || complete && p.Namespace != b.namespace {
 			b.tb.Errorf("siotest: the server sends %q, which a client of %s does not understand: %v",
 				abridge([]string{text}), b.namespace, err)
-			b.client.carrier.abort()
+			b.client.transport.abort()
 			return
 		}
 		if complete {
@@ -107,7 +107,7 @@ func (b *inbox) receive(p packet.Packet) {
 				delete(b.acks, p.ID)
 			}
 		})
-	default:
+	case packet.Event:
 		b.event(&Event{Name: string(p.Name), tb: b.tb, inbox: b, args: p.Args, id: p.ID, wantsAck: p.HasID})
 	}
 }
@@ -145,7 +145,7 @@ func (b *inbox) change(f func()) {
 // wait waits until done, which is called with mu held, reports true. It gives up
 // and returns false if the client is disconnected or has waited for too long.
 func (b *inbox) wait(done func() bool) bool {
-	timer := time.NewTimer(b.client.dialer.patience())
+	timer := time.NewTimer(b.client.dialer.waitLimit())
 	defer timer.Stop()
 	for {
 		b.mu.Lock()
@@ -163,7 +163,7 @@ func (b *inbox) wait(done func() bool) bool {
 }
 
 // why says why wait has given up.
-func (b *inbox) why() string {
+func (b *inbox) endReason() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended == "" {
@@ -200,7 +200,7 @@ func (b *inbox) takeEvent() (e *Event) {
 }
 
 // untaken returns the events that are there, and leaves them.
-func (b *inbox) untaken() []*Event {
+func (b *inbox) unread() []*Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.events)

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/core/parser"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // TestParser tests a parser for [sio.Options.Parser]: that packets of all kinds are

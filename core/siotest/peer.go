@@ -66,7 +66,7 @@ func (d Dialer) Connect(tb testing.TB, namespace string, auth any) *Peer {
 // [TryConnect] does.
 func (d Dialer) TryConnect(tb testing.TB, namespace string, auth any) (*Peer, error) {
 	tb.Helper()
-	p := d.knock(tb, namespace, auth)
+	p := d.startConnect(tb, namespace, auth)
 	if err := p.accepted(); err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func (d Dialer) TryConnect(tb testing.TB, namespace string, auth any) (*Peer, er
 }
 
 // knock has a client ask to be connected.
-func (d Dialer) knock(tb testing.TB, namespace string, auth any) *Peer {
+func (d Dialer) startConnect(tb testing.TB, namespace string, auth any) *Peer {
 	tb.Helper()
 	if !strings.HasPrefix(namespace, "/") {
 		namespace = "/" + namespace
@@ -97,7 +97,7 @@ func (p *Peer) accepted() error {
 	p.tb.Helper()
 	answer := p.inbox.waitAnswer()
 	if answer == nil {
-		p.tb.Fatalf("siotest: connecting to %q: %s", p.namespace, p.inbox.why())
+		p.tb.Fatalf("siotest: connecting to %q: %s", p.namespace, p.inbox.endReason())
 	}
 	var reply struct {
 		wireError
@@ -151,7 +151,7 @@ func (p *Peer) Next() *Event {
 	p.tb.Helper()
 	e := p.inbox.takeEvent()
 	if e == nil {
-		p.tb.Fatalf("siotest: waiting for an event: %s", p.inbox.why())
+		p.tb.Fatalf("siotest: waiting for an event: %s", p.inbox.endReason())
 	}
 	return e
 }
@@ -163,7 +163,7 @@ func (p *Peer) Expect(event string, dst ...any) *Event {
 	e := p.inbox.takeEvent()
 	switch {
 	case e == nil:
-		p.tb.Fatalf("siotest: waiting for %q: %s", event, p.inbox.why())
+		p.tb.Fatalf("siotest: waiting for %q: %s", event, p.inbox.endReason())
 	case e.Name != event:
 		p.tb.Fatalf("siotest: the next event is %v, want %q", e, event)
 	}
@@ -176,7 +176,7 @@ func (p *Peer) Expect(event string, dst ...any) *Event {
 // server has emitted nothing else; elsewhere only that nothing has come so far.
 func (p *Peer) ExpectNone() {
 	p.tb.Helper()
-	for _, e := range p.inbox.untaken() {
+	for _, e := range p.inbox.unread() {
 		p.tb.Errorf("siotest: the server emitted %v", e)
 	}
 }
@@ -203,7 +203,7 @@ func (p *Peer) Disconnect() {
 
 // Abort drops the connection without a word, as a network does. The server's
 // reason is [sio.ReasonTransportClose].
-func (p *Peer) Abort() { p.client.carrier.abort() }
+func (p *Peer) Abort() { p.client.transport.abort() }
 
 // Disconnected waits until the client is disconnected, and returns why:
 // [ServerDisconnect], [ClientDisconnect] or [TransportClose].
@@ -212,5 +212,5 @@ func (p *Peer) Disconnected() (reason string) {
 	if !p.inbox.wait(func() bool { return p.inbox.ended != "" }) {
 		p.tb.Fatalf("siotest: the server does not disconnect the client")
 	}
-	return p.inbox.why()
+	return p.inbox.endReason()
 }

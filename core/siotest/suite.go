@@ -34,7 +34,7 @@ func (m Mount) Serve(t *testing.T, opts *sio.Options, register func(srv *sio.Ser
 	register(srv)
 	d := m(t, srv)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {
 			t.Errorf("siotest: shutdown: %v", err)
@@ -153,7 +153,7 @@ func await[T any](t *testing.T, what string, ch <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-ch:
-	case <-time.After(patience):
+	case <-time.After(waitLimit):
 		t.Fatalf("siotest: waited in vain for %s", what)
 	}
 	return v
@@ -190,15 +190,15 @@ func fetch(t *testing.T, c *http.Client, method, url string, h http.Header) answ
 // testLog makes everything above Debug a failure: no test here makes the server
 // do something wrong.
 type testLog struct {
-	t     *testing.T
-	but   string // what a message begins with that is expected, if not empty
-	attrs []slog.Attr
+	t       *testing.T
+	allowed string // what a message begins with that is expected, if not empty
+	attrs   []slog.Attr
 }
 
 func (l testLog) Enabled(_ context.Context, level slog.Level) bool { return level > slog.LevelDebug }
 
 func (l testLog) Handle(_ context.Context, r slog.Record) error {
-	if l.but != "" && strings.HasPrefix(r.Message, l.but) {
+	if l.allowed != "" && strings.HasPrefix(r.Message, l.allowed) {
 		return nil
 	}
 	r.AddAttrs(l.attrs...)

@@ -233,9 +233,11 @@ func (k *Packet) setPayload(p, space []byte) bool {
 		return (p[0] == '{' || p[0] == '"') && k.setData(p)
 	case Event, Ack:
 		return k.setList(p, space)
-	default: // DISCONNECT has no payload
+	case Disconnect: // has no payload
 		return false
+	case binaryEvent, binaryAck: // are an Event and an Ack here
 	}
+	return false
 }
 
 func (k *Packet) setData(p []byte) bool {
@@ -274,7 +276,7 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 	if quoted {
 		name = name[1 : size-1]
 	}
-	buf, lent := room(space, len(name)+len(args))
+	buf, lent := bufferFor(space, len(name)+len(args))
 	if quoted {
 		buf = rawjson.AppendUnescaped(buf, name) // never longer
 	} else {
@@ -298,7 +300,7 @@ const maxWaste = 64
 
 // room returns an empty slice for n bytes, and whether it is space because that is
 // large enough.
-func room(space []byte, n int) (buf []byte, lent bool) {
+func bufferFor(space []byte, n int) (buf []byte, lent bool) {
 	if space == nil || cap(space) < n {
 		return make([]byte, 0, n), false
 	}

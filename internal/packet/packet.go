@@ -46,9 +46,9 @@ func (t Type) String() string {
 		return "ACK"
 	case ConnectError:
 		return "CONNECT_ERROR"
-	default:
-		return "UNKNOWN"
+	case binaryEvent, binaryAck: // are an Event and an Ack here
 	}
+	return "UNKNOWN"
 }
 
 // A Packet is one decoded packet. It owns its memory and may be kept.

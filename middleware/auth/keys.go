@@ -21,7 +21,7 @@ import (
 	"github.com/MicahParks/jwkset"
 )
 
-// An HTTPClient is what a [KeySet] needs of an [http.Client].
+// An HTTPClient sends the requests of a [KeySet]. An [*http.Client] is one.
 type HTTPClient interface {
 	Do(r *http.Request) (*http.Response, error)
 }
@@ -29,8 +29,8 @@ type HTTPClient interface {
 // maxKeySet is the size in bytes of the largest key set that is read.
 const maxKeySet = 1 << 20
 
-// KeysFromURL returns the key set at a URL, which has to be one of HTTPS or of
-// this machine; it panics otherwise. opts may be nil.
+// KeysFromURL returns the key set at a URL. It panics unless the URL uses HTTPS or is of
+// this machine. opts may be nil.
 func KeysFromURL(address string, opts *KeySetOptions) *KeySet {
 	o := opts.withDefaults()
 	u, err := url.Parse(address)
@@ -49,8 +49,8 @@ func KeysFromURL(address string, opts *KeySetOptions) *KeySet {
 	}}
 }
 
-// KeysFromFile returns the key set in a file, which is read again as it would be
-// fetched again. opts may be nil.
+// KeysFromFile returns the key set in a file. The file is read again when keys from a URL
+// would be fetched again. opts may be nil.
 func KeysFromFile(name string, opts *KeySetOptions) *KeySet {
 	return &KeySet{opts: opts.withDefaults(), fetch: func(context.Context) ([]byte, error) {
 		f, err := os.Open(name) //nolint:gosec // it is the operator's choice
@@ -131,15 +131,15 @@ func readKeySet(r io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// A key is one of a set that signatures can be verified with.
+// A key is a public key of a set.
 type key struct {
 	id     string
 	alg    string // "" for any of its type
 	public any
 }
 
-// parseKeys returns what keys a set has for signatures. Those that it cannot use,
-// or does not understand, are left out (RFC 7517 section 5).
+// parseKeys returns the keys of a set that can verify signatures. It ignores other keys
+// (RFC 7517 section 5).
 func parseKeys(data []byte) ([]key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -159,7 +159,7 @@ func parseKeys(data []byte) ([]key, error) {
 			continue
 		}
 		k := key{id: m.KID, alg: m.ALG.String(), public: jwk.Key()}
-		if k.family() != "" {
+		if k.algorithmPrefixes() != "" {
 			keys = append(keys, k)
 		}
 	}
@@ -169,9 +169,9 @@ func parseKeys(data []byte) ([]key, error) {
 	return keys, nil
 }
 
-// family returns the beginning of the names of the algorithms that the type of
-// the key is for, "" if it is for none.
-func (k *key) family() string {
+// algorithmPrefixes returns the prefixes of the algorithms for the type of the key, with
+// spaces between them. It returns "" for an unusable key.
+func (k *key) algorithmPrefixes() string {
 	switch p := k.public.(type) {
 	case *rsa.PublicKey:
 		if strongRSA(p) {
@@ -180,18 +180,18 @@ func (k *key) family() string {
 	case *ecdsa.PublicKey:
 		return fmt.Sprintf("ES%d", map[int]int{256: 256, 384: 384, 521: 512}[p.Curve.Params().BitSize])
 	case ed25519.PublicKey:
-		if !uniform(p) {
+		if !allBytesEqual(p) {
 			return "EdDSA"
 		}
 	}
 	return ""
 }
 
-// fits reports whether a token with this header may be signed with the key. A
-// token without a kid may be with any.
+// fits reports whether a token with this header may be signed with the key. A token
+// without a kid fits every key.
 func (k *key) fits(kid, alg string) bool {
 	if kid != "" && kid != k.id || k.alg != "" && k.alg != alg {
 		return false
 	}
-	return slices.ContainsFunc(strings.Fields(k.family()), func(f string) bool { return strings.HasPrefix(alg, f) })
+	return slices.ContainsFunc(strings.Fields(k.algorithmPrefixes()), func(f string) bool { return strings.HasPrefix(alg, f) })
 }

@@ -18,7 +18,7 @@ func MaxRooms(n int, opts ...Option) sio.Middleware {
 	g := newGuard("rooms", opts)
 	return func(next sio.Handler) sio.Handler {
 		return func(c *sio.Ctx) error {
-			if len(others(c.Socket)) >= n {
+			if len(otherRooms(c.Socket)) >= n {
 				return g.refuse(c, Refusal{Key: c.ID()}, codeRooms)
 			}
 			return next(c)
@@ -30,7 +30,7 @@ func MaxRooms(n int, opts ...Option) sio.Middleware {
 // more than n then, other than that of its id. The error is for the client, as that
 // of [MaxRooms].
 func Join(s *sio.Socket, n int, rooms ...string) error {
-	all := others(s)
+	all := otherRooms(s)
 	for _, r := range rooms {
 		if r == s.ID() || slices.Contains(all, r) {
 			continue
@@ -44,7 +44,7 @@ func Join(s *sio.Socket, n int, rooms ...string) error {
 }
 
 // others returns the rooms of a socket other than that of its id.
-func others(s *sio.Socket) []string {
+func otherRooms(s *sio.Socket) []string {
 	return slices.DeleteFunc(s.Rooms(), func(r string) bool { return r == s.ID() })
 }
 
@@ -60,7 +60,7 @@ func InFlight(n int, opts ...Option) sio.Middleware {
 	slots := make(chan struct{}, n)
 	return func(next sio.Handler) sio.Handler {
 		return func(c *sio.Ctx) error {
-			switch ok, err := g.enter(c, slots); {
+			switch ok, err := g.acquireSlot(c, slots); {
 			case err != nil:
 				return err
 			case !ok:
@@ -74,7 +74,7 @@ func InFlight(n int, opts ...Option) sio.Middleware {
 
 // enter takes a slot, for which it waits as long as the options say, and reports
 // whether it got one.
-func (g *guard) enter(c *sio.Ctx, slots chan<- struct{}) (bool, error) {
+func (g *guard) acquireSlot(c *sio.Ctx, slots chan<- struct{}) (bool, error) {
 	select {
 	case slots <- struct{}{}:
 		return true, nil

@@ -26,17 +26,17 @@ func Handshakes(n int, per time.Duration, opts ...Option) func(h http.Header, r 
 		if !opens(r) {
 			return nil
 		}
-		key := g.address(r.ClientIP)
+		key := g.addressKey(r.ClientIP)
 		v, err := g.limiter.Take(context.Background(), g.bucket(key), rate, 1, 0)
 		switch {
 		case err != nil:
 			err = g.failed(err)
-			g.tell(Refusal{Limit: g.name, Key: key, Err: err})
+			g.notify(Refusal{Limit: g.name, Key: key, Err: err})
 			return &sio.HTTPError{Status: http.StatusServiceUnavailable, Err: err}
 		case v.OK:
 			return nil
 		}
-		g.tell(Refusal{Limit: g.name, Key: key, RetryAfter: v.Wait})
+		g.notify(Refusal{Limit: g.name, Key: key, RetryAfter: v.Wait})
 		if v.Wait > 0 {
 			h.Set("Retry-After", strconv.FormatInt(int64((v.Wait+time.Second-1)/time.Second), 10))
 		}

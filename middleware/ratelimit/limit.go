@@ -32,7 +32,7 @@ func socketID(c *sio.Ctx) string {
 // given time. Clients whose address is not known count as clients of one address, and
 // the log says so once.
 func PerIP(n int, per time.Duration, opts ...Option) sio.Middleware {
-	return newLimit("ip", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.address(c.Address()) })
+	return newLimit("ip", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.addressKey(c.Address()) })
 }
 
 // PerUser allows the clients of each user together n events in the given time;
@@ -42,7 +42,7 @@ func PerUser(user func(s *sio.Socket) string, n int, per time.Duration, opts ...
 	if user == nil {
 		misuse("PerUser needs a function that tells the user, such as auth.Subject")
 	}
-	return newLimit("user", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.userOrAddress(user, c.Socket) })
+	return newLimit("user", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.userKey(user, c.Socket) })
 }
 
 // PerNamespace allows the clients of a namespace all together n events, or
@@ -91,7 +91,7 @@ func (l *limit) middleware(next sio.Handler) sio.Handler {
 		case !v.OK:
 			return l.refuse(c, Refusal{Key: key, RetryAfter: v.Wait}, codeLimited)
 		case v.Wait > 0:
-			if err := wait(c, v.Wait); err != nil {
+			if err := delay(c, v.Wait); err != nil {
 				return err
 			}
 		}
@@ -101,7 +101,7 @@ func (l *limit) middleware(next sio.Handler) sio.Handler {
 
 // wait holds the event up, and with it all others of the socket: what comes after
 // them stays in the network.
-func wait(c *sio.Ctx, d time.Duration) error {
+func delay(c *sio.Ctx, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -13,12 +13,12 @@ const (
 	defaultMaxKeys = 1 << 20
 
 	// manyShards is how many locks share the work, from enoughKeys on.
-	manyShards = 64
-	enoughKeys = 1 << 12
+	shardCount  = 64
+	shardedFrom = 1 << 12
 
 	// minLife is how long a bucket is kept at least, to have fewer generations
 	// than there are short limits.
-	minLife = 10 * time.Second
+	minLifetime = 10 * time.Second
 )
 
 // Memory is a [Limiter] in this process. Of a bucket it keeps one number, the time
@@ -34,19 +34,19 @@ const (
 // those whose buckets lack the fewest tokens. So whoever makes up keys, to have a
 // bucket forgotten that lacks many, has to take as many out of each of the others.
 type Memory struct {
-	seed   maphash.Seed
-	start  time.Time
-	most   int // keys in a shard
-	shards []shard
+	seed         maphash.Seed
+	start        time.Time
+	maxShardKeys int // keys in a shard
+	shards       []shard
 }
 
 // A shard has the buckets of some of the keys. A key is in one generation only.
 type shard struct {
-	mu      sync.Mutex
-	young   map[uint64]time.Duration // when buckets are full again, since start
-	old     map[uint64]time.Duration
-	life    time.Duration // how long a bucket can take to fill
-	renewed time.Duration // when young began, since start
+	mu       sync.Mutex
+	young    map[uint64]time.Duration // when buckets are full again, since start
+	old      map[uint64]time.Duration
+	lifetime time.Duration // how long a bucket can take to fill
+	renewed  time.Duration // when young began, since start
 }
 
 // NewMemory returns a Memory of no more than maxKeys buckets, about a million if
@@ -59,10 +59,10 @@ func NewMemory(maxKeys int) *Memory {
 		maxKeys = defaultMaxKeys
 	}
 	n := 1
-	if maxKeys >= enoughKeys {
-		n = manyShards
+	if maxKeys >= shardedFrom {
+		n = shardCount
 	}
-	return &Memory{seed: maphash.MakeSeed(), start: time.Now(), most: maxKeys / n, shards: make([]shard, n)}
+	return &Memory{seed: maphash.MakeSeed(), start: time.Now(), maxShardKeys: maxKeys / n, shards: make([]shard, n)}
 }
 
 // Take implements [Limiter]. It does not fail.
@@ -70,7 +70,7 @@ func (m *Memory) Take(_ context.Context, key string, r Rate, cost int, patience 
 	hash := maphash.String(m.seed, key)
 	s := &m.shards[hash%uint64(len(m.shards))]
 	now := time.Since(m.start)
-	verdict, aged := s.take(hash, now, r, cost, patience, m.most)
+	verdict, aged := s.take(hash, now, r, cost, patience, m.maxShardKeys)
 	if aged {
 		m.age(now)
 	}
@@ -78,12 +78,12 @@ func (m *Memory) Take(_ context.Context, key string, r Rate, cost int, patience 
 }
 
 func (s *shard) take(
-	hash uint64, now time.Duration, r Rate, cost int, patience time.Duration, most int,
+	hash uint64, now time.Duration, r Rate, cost int, patience time.Duration, maxKeys int,
 ) (verdict Verdict, aged bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.life = max(s.life, r.Time(r.Burst)+min(patience, forever), minLife)
-	aged = s.age(now)
+	s.lifetime = max(s.lifetime, r.Time(r.Burst)+min(patience, forever), minLifetime)
+	aged = s.ageLocked(now)
 	before, known := s.young[hash]
 	if !known {
 		before = s.old[hash]
@@ -94,17 +94,17 @@ func (s *shard) take(
 	}
 	if !known {
 		delete(s.old, hash)
-		if len(s.young)+len(s.old) >= most {
-			s.squeeze(now, most/2) //nolint:mnd // a half
+		if len(s.young)+len(s.old) >= maxKeys {
+			s.evictLocked(now, maxKeys/2) //nolint:mnd // a half
 		}
-		s.begin(now)
+		s.beginYoungLocked(now)
 	}
 	s.young[hash] = full
 	return verdict, aged
 }
 
 // begin sees to it that there is a young generation.
-func (s *shard) begin(now time.Duration) {
+func (s *shard) beginYoungLocked(now time.Duration) {
 	if s.young != nil {
 		return
 	}
@@ -115,13 +115,13 @@ func (s *shard) begin(now time.Duration) {
 }
 
 // age begins a new generation if it is time, and reports whether it was.
-func (s *shard) age(now time.Duration) bool {
+func (s *shard) ageLocked(now time.Duration) bool {
 	since := now - s.renewed
-	if s.young == nil && s.old == nil || since < s.life {
+	if s.young == nil && s.old == nil || since < s.lifetime {
 		return false
 	}
 	s.old, s.young, s.renewed = s.young, nil, now
-	if since >= 2*s.life {
+	if since >= 2*s.lifetime {
 		s.old = nil
 	}
 	return true
@@ -132,16 +132,16 @@ func (m *Memory) age(now time.Duration) {
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
-		s.age(now)
+		s.ageLocked(now)
 		s.mu.Unlock()
 	}
 }
 
 // squeeze forgets all but n of the buckets, first those that are full soonest.
 // How soon counts by powers of two, so that one look at each is enough.
-func (s *shard) squeeze(now time.Duration, n int) {
+func (s *shard) evictLocked(now time.Duration, n int) {
 	var sizes [64 + 1]int // of a magnitude
-	for _, full := range s.all() {
+	for _, full := range s.allLocked() {
 		sizes[magnitude(full-now)]++
 	}
 	least := len(sizes) // what is above is kept as a whole, and of this, as many as fit
@@ -152,7 +152,7 @@ func (s *shard) squeeze(now time.Duration, n int) {
 	}
 	least--
 	kept := make(map[uint64]time.Duration, n)
-	for hash, full := range s.all() {
+	for hash, full := range s.allLocked() {
 		switch size := magnitude(full - now); {
 		case size > least:
 			kept[hash] = full
@@ -167,7 +167,7 @@ func (s *shard) squeeze(now time.Duration, n int) {
 // magnitude is 0 for what is full already.
 func magnitude(lacks time.Duration) int { return bits.Len64(uint64(max(lacks, 0))) }
 
-func (s *shard) all() iter.Seq2[uint64, time.Duration] {
+func (s *shard) allLocked() iter.Seq2[uint64, time.Duration] {
 	return func(yield func(uint64, time.Duration) bool) {
 		for _, generation := range []map[uint64]time.Duration{s.young, s.old} {
 			for hash, full := range generation {

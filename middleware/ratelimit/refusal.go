@@ -50,9 +50,9 @@ func (c code) message() string {
 		return "too many rooms"
 	case codeBusy:
 		return "too busy"
-	default:
-		return "rate limit unavailable"
+	case codeUnavailable:
 	}
+	return "rate limit unavailable"
 }
 
 // data is the data of errors.
@@ -77,9 +77,9 @@ func seconds(d time.Duration) float64 {
 type guard struct {
 	options
 
-	records  *sio.Key[*record]
-	said     atomic.Bool  // that a client has no address
-	reported atomic.Int64 // when a failure was logged, in Unix nanoseconds
+	records       *sio.Key[*record]
+	addressWarned atomic.Bool  // that a client has no address
+	reported      atomic.Int64 // when a failure was logged, in Unix nanoseconds
 }
 
 func newGuard(name string, opts []Option) guard {
@@ -90,7 +90,7 @@ func newGuard(name string, opts []Option) guard {
 // what the middleware has to return.
 func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 	r.Limit, r.Event, r.Socket = g.name, c.Event(), c.Socket
-	g.tell(r)
+	g.notify(r)
 	d := data{Code: because, RetryAfter: seconds(r.RetryAfter)}
 	refused := &sio.Error{Message: because.message(), Data: d, Err: r.Err}
 	if r.Event == eventConnect {
@@ -100,13 +100,13 @@ func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 		return g.answer(c, refused)
 	}
 	now, p := time.Now(), g.record(c.Socket)
-	if g.disconnectAfter > 0 && p.strike(now) >= g.disconnectAfter {
+	if g.disconnectAfter > 0 && p.countRefusal(now) >= g.disconnectAfter {
 		defer func() { _ = c.Close() }() // whatever becomes of its last words
 		g.debug(c, "socket exceeded its rate limit too often")
 		_ = c.Emit(EventLimited, limited{d, r.Event})
 		return refused
 	}
-	if !g.drop && !c.WantsAck() && p.mayTell(now, r.RetryAfter) {
+	if !g.drop && !c.WantsAck() && p.shouldNotify(now, r.RetryAfter) {
 		_ = c.Emit(EventLimited, limited{d, r.Event}) // nobody to tell if it has gone
 	}
 	return g.answer(c, refused)
@@ -145,7 +145,7 @@ func (g *guard) failed(err error) error {
 
 // tell calls the function of Observe. On whatever goroutine this is, a panic must
 // not end the program.
-func (g *guard) tell(r Refusal) {
+func (g *guard) notify(r Refusal) {
 	if g.observe == nil {
 		return
 	}
@@ -158,14 +158,14 @@ func (g *guard) tell(r Refusal) {
 }
 
 // strikeWindow is the time in which refusals are counted for DisconnectAfter.
-const strikeWindow = time.Minute
+const refusalWindow = time.Minute
 
 // A record is what a limit remembers of a socket that exceeded it. Only handlers
 // of the socket use it, which run one at a time.
 type record struct {
-	since    time.Time // when counting began
-	strikes  int
-	silentTo time.Time // until then the client needs no event
+	since       time.Time // when counting began
+	refusals    int
+	silentUntil time.Time // until then the client needs no event
 }
 
 func (g *guard) record(s *sio.Socket) *record {
@@ -177,20 +177,20 @@ func (g *guard) record(s *sio.Socket) *record {
 	return r
 }
 
-func (r *record) strike(now time.Time) int {
-	if now.Sub(r.since) >= strikeWindow {
-		r.since, r.strikes = now, 0
+func (r *record) countRefusal(now time.Time) int {
+	if now.Sub(r.since) >= refusalWindow {
+		r.since, r.refusals = now, 0
 	}
-	r.strikes++
-	return r.strikes
+	r.refusals++
+	return r.refusals
 }
 
 // mayTell reports whether the client has to be told: of the first refusal until
 // the time is up, which keeps a flood from being answered by a flood.
-func (r *record) mayTell(now time.Time, retry time.Duration) bool {
-	if now.Before(r.silentTo) {
+func (r *record) shouldNotify(now time.Time, retry time.Duration) bool {
+	if now.Before(r.silentUntil) {
 		return false
 	}
-	r.silentTo = now.Add(max(retry, time.Second))
+	r.silentUntil = now.Add(max(retry, time.Second))
 	return true
 }

@@ -40,32 +40,32 @@ func newDenials() denials {
 
 // find returns how long what is asked for has to wait, if that is known to be too
 // long.
-func (d *denials) find(q question, now time.Duration) (wait time.Duration, denied bool) {
-	hash := maphash.String(d.seed, q.key)
+func (d *denials) find(req request, now time.Duration) (wait time.Duration, denied bool) {
+	hash := maphash.String(d.seed, req.key)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	known, ok := d.young[hash]
 	if !ok {
 		known, ok = d.old[hash]
 	}
-	wait = known.at - now + q.rate.Time(q.cost) - q.rate.Time(known.cost)
-	return wait, ok && known.rate == q.rate && q.cost >= known.cost && wait > q.patience && now < known.counts
+	wait = known.at - now + req.rate.Time(req.cost) - req.rate.Time(known.cost)
+	return wait, ok && known.rate == req.rate && req.cost >= known.cost && wait > req.patience && now < known.counts
 }
 
 // add notes that what was asked for has to wait.
-func (d *denials) add(q question, now, wait time.Duration) {
-	hash := maphash.String(d.seed, q.key)
+func (d *denials) add(req request, now, wait time.Duration) {
+	hash := maphash.String(d.seed, req.key)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.young) >= maxDenials {
 		d.old, d.young = d.young, make(map[uint64]denial)
 	}
-	d.young[hash] = denial{rate: q.rate, cost: q.cost, at: now + wait, counts: now + recheck}
+	d.young[hash] = denial{rate: req.rate, cost: req.cost, at: now + wait, counts: now + recheck}
 }
 
 // forget is for a key of which something was allowed, so that what is known is not
 // true any more.
-func (d *denials) forget(key string) {
+func (d *denials) remove(key string) {
 	hash := maphash.String(d.seed, key)
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sioplug/sioplug/internal/redistest"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
-	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 // calls returns how often Redis was asked to run a script.

@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/sioplug/sioplug/internal/redistest"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
-	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 func TestMain(m *testing.M) {

@@ -63,20 +63,20 @@ const (
 // A Limiter is a [ratelimit.Limiter] in Redis. It is safe for concurrent use. It
 // does not close the client.
 type Limiter struct {
-	client redis.Scripter
-	script *redis.Script
-	opts   Options
-	denied denials
-	start  time.Time
-	retry  atomic.Int64 // when to try again, in nanoseconds since start; 0 while Redis answers
+	client  redis.Scripter
+	script  *redis.Script
+	opts    Options
+	denials denials
+	start   time.Time
+	retry   atomic.Int64 // when to try again, in nanoseconds since start; 0 while Redis answers
 }
 
 // New returns a limiter on a client, which may be one of a cluster. The client has
 // to have the option ContextTimeoutEnabled, without which it would not give up when
 // the time is up. opts may be nil.
 func New(client redis.Scripter, opts *Options) *Limiter {
-	mustGiveUp(client)
-	l := &Limiter{client: client, script: redis.NewScript(take), denied: newDenials(), start: time.Now()}
+	requireTimeouts(client)
+	l := &Limiter{client: client, script: redis.NewScript(take), denials: newDenials(), start: time.Now()}
 	if opts != nil {
 		l.opts = *opts
 	}
@@ -95,7 +95,7 @@ func New(client redis.Scripter, opts *Options) *Limiter {
 }
 
 // mustGiveUp panics if a client would wait longer than it is told to.
-func mustGiveUp(client redis.Scripter) {
+func requireTimeouts(client redis.Scripter) {
 	ok := client != nil
 	switch c := client.(type) {
 	case *redis.Client:
@@ -148,29 +148,29 @@ func (l *Limiter) Take(
 	if cost > r.Burst {
 		return ratelimit.Verdict{Wait: ratelimit.Never}, nil
 	}
-	q := question{key, r, cost, patience}
-	if wait, denied := l.denied.find(q, l.now()); denied {
+	req := request{key, r, cost, patience}
+	if wait, denied := l.denials.find(req, l.now()); denied {
 		return ratelimit.Verdict{Wait: wait}, nil
 	}
 	if !l.mayAsk() {
 		return l.opts.Down.Take(ctx, key, r, cost, patience)
 	}
-	v, err := l.ask(ctx, q)
+	v, err := l.ask(ctx, req)
 	if err != nil {
 		l.failed(err)
 		return l.opts.Down.Take(ctx, key, r, cost, patience)
 	}
 	l.answered()
 	if v.OK {
-		l.denied.forget(key)
+		l.denials.remove(key)
 	} else {
-		l.denied.add(q, l.now(), v.Wait)
+		l.denials.add(req, l.now(), v.Wait)
 	}
 	return v, nil
 }
 
 // A question is what a limiter is asked.
-type question struct {
+type request struct {
 	key      string
 	rate     ratelimit.Rate
 	cost     int
@@ -179,11 +179,11 @@ type question struct {
 
 // ask asks Redis. A client that leaves meanwhile does not end that: it would look
 // as if Redis did not answer.
-func (l *Limiter) ask(ctx context.Context, q question) (ratelimit.Verdict, error) {
+func (l *Limiter) ask(ctx context.Context, req request) (ratelimit.Verdict, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.opts.Timeout)
 	defer cancel()
-	answer, err := l.script.Run(ctx, l.client, []string{l.redisKey(q.key)},
-		q.rate.Time(q.cost).Nanoseconds(), q.rate.Time(q.rate.Burst).Nanoseconds(), q.patience.Nanoseconds()).Int64Slice()
+	answer, err := l.script.Run(ctx, l.client, []string{l.redisKey(req.key)},
+		req.rate.Time(req.cost).Nanoseconds(), req.rate.Time(req.rate.Burst).Nanoseconds(), req.patience.Nanoseconds()).Int64Slice()
 	if err != nil {
 		return ratelimit.Verdict{}, err
 	}

@@ -17,9 +17,9 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/internal/redistest"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
-	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 func TestDecidesLikeMemory(t *testing.T) {

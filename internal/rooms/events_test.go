@@ -45,7 +45,7 @@ func TestNewsThatUndoEachOtherDoNotWaitForASlowAudience(t *testing.T) {
 	x := rooms.NewIndex[string]()
 	x.Watch(rooms.Handlers)
 	m := &mirror{t: t, rooms: map[string]map[string]bool{}}
-	tell := func() { x.Tell(rooms.Handlers, m.hear) }
+	tell := func() { x.Deliver(rooms.Handlers, m.hear) }
 	stay, leave := add(x, "stay", "lobby"), add(x, "leave", "lobby", "old")
 	tell()
 	known := m.told
@@ -66,7 +66,7 @@ func TestNewsThatUndoEachOtherDoNotWaitForASlowAudience(t *testing.T) {
 		x.Join(stay, "end")
 	}
 	x.Join(stay, "begin")
-	x.Tell(rooms.Handlers, func(e rooms.Event) {
+	x.Deliver(rooms.Handlers, func(e rooms.Event) {
 		if inside != nil {
 			inside(e)
 		} else {
@@ -92,12 +92,12 @@ func TestAudiencesAreToldApart(t *testing.T) {
 	x.Watch(rooms.Cluster)
 	m := add(x, "a")
 	tellCluster := func() (told []string) {
-		x.Tell(rooms.Cluster, func(e rooms.Event) { told = append(told, e.Room) })
+		x.Deliver(rooms.Cluster, func(e rooms.Event) { told = append(told, e.Room) })
 		return told
 	}
 	tellCluster()
 	hung := 0
-	x.Tell(rooms.Handlers, func(rooms.Event) {
+	x.Deliver(rooms.Handlers, func(rooms.Event) {
 		if hung++; hung > 1 {
 			return
 		}

@@ -19,7 +19,7 @@ import (
 // ask asks with patience, and returns the replies.
 func (m *member) ask(t *testing.T, msg *adapter.Message) (replies []*adapter.Reply, err error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	err = m.Ask(ctx, msg, func(r *adapter.Reply) { replies = append(replies, r) })
 	return replies, err
@@ -116,7 +116,7 @@ func (s clusterSuite) joiningAgain(t *testing.T) {
 		if err := old.Close(); err != nil { // once more, and too late
 			t.Errorf("closing again: %v", err)
 		}
-		settle(t, []*member{again, m[1]})
+		awaitConnected(t, []*member{again, m[1]})
 		mustPublish(t, m[1], event("number", i))
 		mustMean(t, again, again.next(t), event("number", i))
 		mustPublish(t, again, event("back", i))
@@ -154,11 +154,13 @@ func (s clusterSuite) answers(t *testing.T) {
 				return []*adapter.Reply{{Ack: &adapter.Ack{Error: "no"}}}
 			}
 			return []*adapter.Reply{{Ack: &adapter.Ack{Data: blob, Attachments: [][]byte{{}}}}}
-		default:
+		case adapter.Fetch:
 			return []*adapter.Reply{{Sockets: []adapter.Socket{
 				{ID: id, Rooms: []string{id, "a"}, Data: []byte(`{"n":1}`), Handshake: []byte(`{"url":"/"}`)},
 			}}}
+		case adapter.Join, adapter.Leave, adapter.Disconnect: // are not asked for
 		}
+		return nil
 	}
 	m := s.members(t, 3, func(i int, m *member) {
 		m.answer = func(_ context.Context, msg *adapter.Message, reply func(*adapter.Reply)) {
@@ -265,7 +267,7 @@ func (s clusterSuite) answersInPart(t *testing.T) {
 
 // orderOfQuestions: an answer begins when what was published before the question has
 // been received.
-func (s clusterSuite) orderOfQuestions(t *testing.T) {
+func (s clusterSuite) orderOfRequests(t *testing.T) {
 	var received sync.Map
 	m := s.members(t, 2, func(_ int, m *member) {
 		m.receive = func(msg *adapter.Message) { received.Store(string(msg.Data), true) }
@@ -344,7 +346,7 @@ func (s clusterSuite) membersThatLeave(t *testing.T) {
 }
 
 // leavingWithAQuestion: who leaves does not wait for answers.
-func (s clusterSuite) leavingWithAQuestion(t *testing.T) {
+func (s clusterSuite) leavingWithARequest(t *testing.T) {
 	asked, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
 	m := s.members(t, 2, func(_ int, m *member) {

@@ -12,8 +12,8 @@ import (
 
 // fetch: what one server knows of its clients, others get to know.
 func (s clusterSuite) fetch(t *testing.T) {
-	p := s.party(t, 3, "0a", "1ab", "2b")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p := s.startServers(t, 3, "0a", "1ab", "2b")
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	for server := range p.servers {
 		for _, tt := range []struct {
@@ -32,7 +32,7 @@ func (s clusterSuite) fetch(t *testing.T) {
 			}
 			var names []string
 			for _, r := range found {
-				names = append(names, p.recognize(t, r))
+				names = append(names, p.checkSocket(t, r))
 			}
 			if slices.Sort(names); !slices.Equal(names, tt.want) {
 				t.Errorf("server %d found %q, want %q", server, names, tt.want)
@@ -47,7 +47,7 @@ func (s clusterSuite) fetch(t *testing.T) {
 }
 
 // recognize returns the name of a guest, of whom all has to be right.
-func (p *party) recognize(t *testing.T, r sio.RemoteSocket) string {
+func (p *serverGroup) checkSocket(t *testing.T, r sio.RemoteSocket) string {
 	t.Helper()
 	for name, socket := range p.sockets {
 		if socket.ID() != r.ID {
@@ -70,15 +70,15 @@ func (p *party) recognize(t *testing.T, r sio.RemoteSocket) string {
 
 // acks: everybody's answer comes, with a name on it.
 func (s clusterSuite) acks(t *testing.T) {
-	p := s.party(t, 3, "0a", "1a", "1b", "2a")
-	for name, guest := range p.guests {
+	p := s.startServers(t, 3, "0a", "1a", "1b", "2a")
+	for name, guest := range p.clients {
 		guest.AutoAck("ask", map[string]any{"name": name, "blob": []byte(name)})
 	}
 	type answer struct {
 		Name string
 		Blob []byte
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	for server := range p.servers {
 		for _, tt := range []struct {
@@ -91,7 +91,7 @@ func (s clusterSuite) acks(t *testing.T) {
 		} {
 			var got []string
 			for a := range sio.BroadcastWithAck[answer](ctx, tt.set, "ask", []byte{1}) {
-				if a.Err != nil || string(a.Value.Blob) != a.Value.Name || a.Socket != "" && a.Socket != p.guests[a.Value.Name].ID() {
+				if a.Err != nil || string(a.Value.Blob) != a.Value.Name || a.Socket != "" && a.Socket != p.clients[a.Value.Name].ID() {
 					t.Errorf("server %d: %+v", server, a)
 				}
 				got = append(got, a.Value.Name)
@@ -109,16 +109,16 @@ func (s clusterSuite) acks(t *testing.T) {
 // acksInPart: who has gone is reported at once, who says nothing when the context
 // ends.
 func (s clusterSuite) acksInPart(t *testing.T) {
-	p := s.party(t, 2, "0x", "0y", "1x", "1y", "1z")
-	p.guests["0x"].AutoAck("ask", "0x")
-	p.guests["1x"].AutoAck("ask", "1x")
+	p := s.startServers(t, 2, "0x", "0y", "1x", "1y", "1z")
+	p.clients["0x"].AutoAck("ask", "0x")
+	p.clients["1x"].AutoAck("ask", "1x")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() { // ends with the question, at which the test looks
 		for _, name := range []string{"0y", "1y", "1z"} {
-			p.guests[name].inbox.takeEvent()
+			p.clients[name].inbox.takeEvent()
 		}
-		p.guests["1z"].Abort()
+		p.clients["1z"].Abort()
 	}()
 	var answers, late, gone []string
 	for a := range sio.BroadcastWithAck[string](ctx, p.on(0).Broadcast(), "ask") {
@@ -138,7 +138,7 @@ func (s clusterSuite) acksInPart(t *testing.T) {
 	}
 	ids := func(names ...string) (list []string) {
 		for _, name := range names {
-			list = append(list, p.guests[name].ID())
+			list = append(list, p.clients[name].ID())
 		}
 		return sorted(list)
 	}
@@ -163,7 +163,7 @@ func namesOrNothing(got, want []string) bool {
 
 // serverEvents: the other servers hear them, and answer.
 func (s clusterSuite) serverEvents(t *testing.T) {
-	p := s.party(t, 3)
+	p := s.startServers(t, 3)
 	heard := make([]chan string, len(p.servers))
 	for i := range p.servers {
 		heard[i] = make(chan string, maxReceived)
@@ -211,9 +211,9 @@ func (s clusterSuite) serverEvents(t *testing.T) {
 	p.askServers(t)
 }
 
-func (p *party) askServers(t *testing.T) {
+func (p *serverGroup) askServers(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	type answer struct {
 		Server, N int
@@ -234,21 +234,21 @@ func (p *party) askServers(t *testing.T) {
 
 // shutdownOfOne: a server that has gone is missed by nobody.
 func (s clusterSuite) shutdownOfOne(t *testing.T) {
-	p := s.party(t, 3, "0a", "1a", "2a")
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	p := s.startServers(t, 3, "0a", "1a", "2a")
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	must(t, p.servers[2].Shutdown(ctx))
-	if why := p.guests["2a"].Disconnected(); why != TransportClose {
+	if why := p.clients["2a"].Disconnected(); why != TransportClose {
 		t.Errorf("the client of the server is disconnected by %s", why)
 	}
-	delete(p.guests, "2a")
-	p.mustReach(t, "after the shutdown of one", 0, func() error { return p.on(0).Emit("e") }, "0a", "1a")
+	delete(p.clients, "2a")
+	p.mustReachOnly(t, "after the shutdown of one", 0, func() error { return p.on(0).Emit("e") }, "0a", "1a")
 	found, err := p.on(0).Broadcast().Fetch(ctx)
 	if err != nil || len(found) != 2 {
 		t.Errorf("found %d sockets, %v", len(found), err)
 	}
-	p.guests["0a"].AutoAck("ask", 1)
-	p.guests["1a"].AutoAck("ask", 2)
+	p.clients["0a"].AutoAck("ask", 1)
+	p.clients["1a"].AutoAck("ask", 2)
 	sum := 0
 	for a := range sio.BroadcastWithAck[int](ctx, p.on(1).Broadcast(), "ask") {
 		if a.Err != nil {

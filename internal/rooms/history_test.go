@@ -26,7 +26,7 @@ func wantStays(t *testing.T, got []stay, want ...stay) {
 func TestVisit(t *testing.T) {
 	t.Parallel()
 	x := rooms.NewIndex[string]()
-	x.Start("0")
+	x.TrackPositions("0")
 	m := add(x, "m", "red")
 	x.Leave(m, "red") // nothing has come
 	x.Join(m, "blue", "m")
@@ -38,23 +38,23 @@ func TestVisit(t *testing.T) {
 	x.Leave(m, "blue", "green")
 	pass(x, "3")
 	x.Join(m, "blue")
-	v := x.RemoveVisit(m)
+	v := x.RemoveWithHistory(m)
 	wantStays(t, v.Stays, stay{"blue", "0", "2", false}, stay{"blue", "3", "", false}, stay{"green", "1", "", true})
 	if v.Left != "3" || v.Complete != "" || x.Position() != "3" {
 		t.Errorf("left at %q, complete since %q, position %q", v.Left, v.Complete, x.Position())
 	}
-	if again := x.RemoveVisit(m); again.Left != "" {
+	if again := x.RemoveWithHistory(m); again.Left != "" {
 		t.Errorf("removed twice: %v", again)
 	}
 
 	pass(x, "4") // while it is away
 	slices.SortFunc(v.Stays, func(a, b stay) int { return cmp.Compare(a.To, b.To) })
 	n := new(member)
-	x.AddAgain(n, "m", "m", v, func() bool { return true })
+	x.Restore(n, "m", "m", v, func() bool { return true })
 	x.Leave(n, "green", "blue")
-	v = x.RemoveVisit(n)
+	v = x.RemoveWithHistory(n)
 	wantStays(t, v.Stays, stay{"blue", "0", "2", false}, stay{"blue", "3", "4", false}, stay{"green", "1", "", true})
-	x.AddAgain(n, "m", "m", v, func() bool { return false })
+	x.Restore(n, "m", "m", v, func() bool { return false })
 	if x.Len() != 0 {
 		t.Error("added although it was not ready")
 	}
@@ -65,7 +65,7 @@ func TestVisit(t *testing.T) {
 func TestVisitOfARestlessMember(t *testing.T) {
 	t.Parallel()
 	x := rooms.NewIndex[string]()
-	x.Start("0")
+	x.TrackPositions("0")
 	m := add(x, "m")
 	const n = 1000
 	for i := range n {
@@ -74,21 +74,21 @@ func TestVisitOfARestlessMember(t *testing.T) {
 		pass(x, fmt.Sprint(i+1))
 		x.Leave(m, name)
 	}
-	v := x.RemoveVisit(m)
+	v := x.RemoveWithHistory(m)
 	if len(v.Stays) < 32 || len(v.Stays) > 100 || v.Complete != fmt.Sprint(n-len(v.Stays)) {
 		t.Errorf("%d stays are known, complete since %s", len(v.Stays), v.Complete)
 	}
 	again := new(member)
-	x.AddAgain(again, "m", "m", rooms.Visit{Complete: v.Complete}, func() bool { return true })
-	if got := x.RemoveVisit(again).Complete; got != v.Complete {
+	x.Restore(again, "m", "m", rooms.History{Complete: v.Complete}, func() bool { return true })
+	if got := x.RemoveWithHistory(again).Complete; got != v.Complete {
 		t.Errorf("complete since %q, want %q", got, v.Complete)
 	}
-	var long rooms.Visit // as it may be of one that was taken out of many while it was away
+	var long rooms.History // as it may be of one that was taken out of many while it was away
 	for i := range n {
 		long.Stays = append(long.Stays, stay{fmt.Sprint(i), "0", fmt.Sprint(i + 1), false})
 	}
-	x.AddAgain(again, "m", "m", long, func() bool { return true })
-	if v := x.RemoveVisit(again); len(v.Stays) < 32 || len(v.Stays) > 100 || v.Complete != fmt.Sprint(n-len(v.Stays)) {
+	x.Restore(again, "m", "m", long, func() bool { return true })
+	if v := x.RemoveWithHistory(again); len(v.Stays) < 32 || len(v.Stays) > 100 || v.Complete != fmt.Sprint(n-len(v.Stays)) {
 		t.Errorf("%d stays are known, complete since %s", len(v.Stays), v.Complete)
 	}
 }
@@ -98,7 +98,7 @@ func TestJoinAndLeaveOfMany(t *testing.T) {
 	for _, start := range []bool{false, true} {
 		x := rooms.NewIndex[string]()
 		if start {
-			x.Start("0")
+			x.TrackPositions("0")
 		}
 		add(x, "a", "red")
 		add(x, "b", "red", "blue")
@@ -131,18 +131,18 @@ func TestJoinAndLeaveOfMany(t *testing.T) {
 func TestWhoLeavesDuringAChangeLeavesBeforeIt(t *testing.T) {
 	t.Parallel()
 	x := rooms.NewIndex[string]()
-	x.Start("0")
+	x.TrackPositions("0")
 	members, left := map[string]*member{}, map[string]string{}
 	for _, id := range []string{"a", "b", "c"} {
 		members[id] = add(x, id, "red")
 	}
 	pass(x, "1")
-	leave := func(id string) { left[id] = x.RemoveVisit(members[id]).Left }
+	leave := func(id string) { left[id] = x.RemoveWithHistory(members[id]).Left }
 	var seen []string
 	x.ChangeEach("2", rooms.Target{Rooms: []string{"red"}}, func(id string) {
 		if seen = append(seen, id); len(seen) == 1 {
 			late := add(x, "late", "red")
-			left["late"] = x.RemoveVisit(late).Left
+			left["late"] = x.RemoveWithHistory(late).Left
 			return
 		}
 		for _, other := range []string{"a", "b", "c"} { // one is done, one is not, and one is in between
@@ -156,7 +156,7 @@ func TestWhoLeavesDuringAChangeLeavesBeforeIt(t *testing.T) {
 		t.Errorf("told %q, left at %v, want %v", seen, left, want)
 	}
 	last := add(x, "last")
-	if at := x.RemoveVisit(last).Left; at != "2" {
+	if at := x.RemoveWithHistory(last).Left; at != "2" {
 		t.Errorf("left at %s afterwards", at)
 	}
 }
@@ -165,7 +165,7 @@ func TestWhoLeavesDuringAChangeLeavesBeforeIt(t *testing.T) {
 func TestPassEmpty(t *testing.T) {
 	t.Parallel()
 	x := rooms.NewIndex[string]()
-	x.Start("0")
+	x.TrackPositions("0")
 	if !x.PassEmpty("1") || x.Position() != "1" {
 		t.Errorf("an empty index is at %s", x.Position())
 	}
