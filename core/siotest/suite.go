@@ -123,7 +123,7 @@ func Run(t *testing.T, mount Mount, opts ...Option) {
 		{"ahead", (*suite).ahead, s.brief},
 		{"CORS", (*suite).cors, s.brief},
 		{"compression", (*suite).compression, false},
-		{"values", (*suite).values, s.lookup == nil}, // nobody said how to find them
+		{"values", (*suite).values, s.lookup == nil}, // the mount has no lookup
 		{"keep-alive", (*suite).keepAlive, s.lookup == nil},
 		{"shutdown", (*suite).shutdown, false},
 	} {
