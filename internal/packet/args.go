@@ -161,9 +161,8 @@ func (a Args) Decode(codec Codec, dst ...any) error {
 	return nil
 }
 
-// DecodeSimple decodes the first value into dst, which does not escape. It reports false
-// if there is no value, or if one of the two is not simple. Simple values are strings,
-// numbers, booleans, raw JSON and attachments.
+// DecodeSimple decodes the first value into dst, which does not escape, if it is
+// there and both are simple: strings, numbers, booleans, raw JSON, attachments.
 func (a Args) DecodeSimple(dst any) bool {
 	if a.n == 0 {
 		return false

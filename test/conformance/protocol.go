@@ -68,7 +68,7 @@ func mountSocketIO(r gin.IRoutes) {
 	siogin.Mount(r, srv)
 }
 
-// all decodes all arguments into anys.
+// all decodes all arguments, whatever they are.
 func all(c *sio.Ctx) ([]any, error) {
 	args := make([]any, c.Len())
 	dst := make([]any, len(args))
