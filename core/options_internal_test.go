@@ -101,4 +101,3 @@ func defaults(t *testing.T, file string) map[string]string {
 	}
 	return found
 }
-
