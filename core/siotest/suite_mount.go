@@ -184,7 +184,7 @@ func (s *suite) keepAlive(t *testing.T) {
 			host := strings.Split(d.URL, "/")[2]
 			want := fmt.Sprintf(`431["acme",%q,%q,%q,true,%q]`, user, user, user, host)
 			for range rounds {
-				// The other requests of a session do not count, whoever sends them.
+				// The other requests of a session do not count, from any client.
 				_, err1 := request("XXXXX", http.MethodPost, url, `421["who"]`)
 				got, err2 := request("XXXXX", http.MethodGet, url, "")
 				if err := errors.Join(err1, err2); err != nil || got != want {
