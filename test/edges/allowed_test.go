@@ -105,9 +105,9 @@ var allowed = map[string]string{
 // goroutines are those that middleware and integrations start: their functions are not
 // called through the edge, and have to survive what they call.
 var goroutines = map[string]string{
-	"middleware/auth.apart":                   "it is the edge of package auth",
-	"middleware/auth.refresh":                 "KeySet.load calls the client and the logger by apart",
-	"middleware/auth.watch":                   "session.ring calls everything by apart",
-	"integrations/internal/fasthttpx.look":    "nothing of the application's is called",
-	"integrations/internal/fasthttpx.Upgrade": "the engine completes what it opens on a connection",
+	"middleware/auth.apart":                    "it is the edge of package auth",
+	"middleware/auth.refresh":                  "KeySet.load calls the client and the logger by apart",
+	"middleware/auth.watch":                    "session.ring calls everything by apart",
+	"integrations/internal/fasthttpx.look":     "nothing of the application's is called",
+	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }
