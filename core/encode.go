@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
-	"github.com/sioplug/sioplug/core/parser"
 )
 
 // messageType is the Engine.IO type character of a message.

@@ -14,8 +14,8 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
-// A failure is a way for a user's function to fail, and what becomes of it: the
-// table of architecture.md section 10.
+// A failure is a way for a function of the application to fail, and its result. See
+// "Application code" in docs/architecture.md.
 type failure struct {
 	fail  func() error
 	wire  string // what the client gets to see

@@ -6,8 +6,8 @@ import (
 	"net/http"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/core/nethttp"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // ServeHTTP serves Socket.IO to net/http. Mount it at a path with a trailing

@@ -43,11 +43,11 @@ func (s *Socket) finish() {
 
 // depart takes the socket out of its rooms, and returns which these were, and when, if
 // its client may come back.
-func (s *Socket) depart() (visit rooms.Visit) {
+func (s *Socket) depart() (visit rooms.History) {
 	if s.recovery == nil {
 		s.ns.index.Remove(&s.member)
 	} else {
-		visit = s.ns.index.RemoveVisit(&s.member)
+		visit = s.ns.index.RemoveWithHistory(&s.member)
 	}
 	return visit
 }

@@ -151,6 +151,8 @@ func (n *Namespace) apply(m *adapter.Message, offset string) (then func()) {
 			sockets = append(sockets, s)
 		})
 		then = func() { kickEach(sockets, m.Close) }
+	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch:
+		fallthrough
 	default:
 		n.deliver(m, offset)
 		return nil
@@ -213,7 +215,7 @@ func (n *Namespace) eventFrames(m *adapter.Message, offset string) (fs []*frame.
 	}
 	if err == nil && m.NoCompress {
 		for _, f := range fs {
-			f.SetPlain()
+			f.SetUncompressed()
 		}
 	}
 	return fs, err

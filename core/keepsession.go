@@ -11,7 +11,7 @@ import (
 
 // release keeps the session of a client whose connection was lost (SIO-CSR-4),
 // or lets go of it. The socket is no longer in its rooms: visit is how it was.
-func (s *Socket) release(why *DisconnectError, visit rooms.Visit) {
+func (s *Socket) release(why *DisconnectError, visit rooms.History) {
 	r := s.recovery
 	if r == nil {
 		return
@@ -88,7 +88,7 @@ func within[T any](ctx context.Context, f func() (T, error), late func(T, error)
 }
 
 // snapshot returns what the client would have to find again.
-func (s *Socket) snapshot(visit rooms.Visit) (*adapter.Session, error) {
+func (s *Socket) snapshot(visit rooms.History) (*adapter.Session, error) {
 	data, err := s.dataJSON()
 	session := &adapter.Session{
 		ID: s.id, PID: s.recovery.pid, Data: data,

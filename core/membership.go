@@ -88,6 +88,7 @@ func (p *membership) apply(m *adapter.Message, at string) {
 		return
 	}
 	switch m.Kind {
+	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch: // change no rooms
 	case adapter.Disconnect:
 		p.kicked, p.closed = true, m.Close
 	case adapter.Join:
@@ -111,8 +112,8 @@ func (p *membership) apply(m *adapter.Message, at string) {
 }
 
 // visit returns the membership for an index.
-func (p *membership) visit() rooms.Visit {
-	v := rooms.Visit{Complete: p.since, Left: p.left}
+func (p *membership) visit() rooms.History {
+	v := rooms.History{Complete: p.since, Left: p.left}
 	for i := range p.stays {
 		if p.stays[i].To == "" {
 			v.Stays = append(v.Stays, rooms.Stay(p.stays[i]))

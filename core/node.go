@@ -104,6 +104,8 @@ func (n *Namespace) receive(m *adapter.Message) error {
 		return n.perform(m)
 	case adapter.ServerEvent:
 		n.serverEvent(m)
+	case adapter.Fetch: // is only asked for
+		fallthrough
 	default:
 		n.server.log().Debug("unknown message in the cluster", slog.Int("kind", int(m.Kind)))
 	}

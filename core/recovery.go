@@ -140,7 +140,8 @@ func (s *Socket) claim() bool {
 		PID    string `json:"pid"`
 		Offset string `json:"offset"`
 	}
-	if json.Unmarshal(s.authPayload(), &want) != nil || want.PID == "" || want.Offset == "" {
+	auth, _ := s.authPayload()
+	if json.Unmarshal(auth, &want) != nil || want.PID == "" || want.Offset == "" {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), claimTimeout)
@@ -288,9 +289,10 @@ func recoverable(r Reason) bool {
 	switch r {
 	case ReasonTransportError, ReasonTransportClose, ReasonForcedClose, ReasonPingTimeout, ReasonServerShuttingDown:
 		return true
-	default:
+	case ReasonParseError, ReasonServerNamespaceDisconnect, ReasonClientNamespaceDisconnect:
 		return false
 	}
+	return false
 }
 
 // mayReturn reports whether the session is kept of a socket that has ended.

@@ -26,8 +26,8 @@ func (c *client) dialect(m []*frame.Frame) []*frame.Frame {
 	}
 	text := m[0].Payload()
 	escaped := frame.Text(packet.EscapeReplacements(append(frame.Buffer(len(text)), text[0]), text[1:]))
-	if m[0].Plain() {
-		escaped.SetPlain()
+	if m[0].Uncompressed() {
+		escaped.SetUncompressed()
 	}
 	return append([]*frame.Frame{escaped}, m[1:]...)
 }

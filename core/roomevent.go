@@ -63,8 +63,8 @@ func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 // tell tells of what has happened to rooms: the cluster first, so that what a
 // function of the application publishes comes to servers that know the rooms.
 func (n *Namespace) tell() {
-	n.index.Tell(rooms.Cluster, n.tellCluster)
-	n.index.Tell(rooms.Handlers, n.roomEvent)
+	n.index.Deliver(rooms.Cluster, n.tellCluster)
+	n.index.Deliver(rooms.Handlers, n.roomEvent)
 }
 
 func (n *Namespace) tellCluster(e rooms.Event) {
@@ -78,8 +78,8 @@ func (n *Namespace) tellCluster(e rooms.Event) {
 		tell = w.RoomCreated
 	case rooms.Deleted:
 		tell = w.RoomDeleted
-	default:
-		return // of no interest to it
+	case rooms.Joined, rooms.Left:
+		return // an adapter needs only rooms
 	}
 	err := rescue.Apart(func() error {
 		tell(e.Room)

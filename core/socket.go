@@ -29,6 +29,7 @@ type Socket struct {
 	state  atomic.Uint32
 
 	decided  bool      // guarded by the client's mu: the connect chain has run
+	dropped  bool      // likewise: there was an auth payload, which is not kept
 	accepted bool      // only for tasks of the queue: the connect chain accepted the client
 	ended    bool      // guarded by mu: the hooks for the end have run
 	recovery *recovery // set by the first task; nil if the namespace has no log
@@ -90,7 +91,7 @@ func (s *Socket) Context() context.Context {
 
 // Emit sends an event to the client. It queues and does not wait, for the
 // client neither: one that reads too slowly is disconnected (see
-// [Options.MaxSendBuffer]). Arguments are encoded as by encoding/json, except
+// [Options.MaxSendBuffer]). To send much to one client, see [Socket.Flush]. Arguments are encoded as by encoding/json, except
 // that any []byte travels as binary data; they are not used after Emit
 // returned. Before the client is accepted Emit returns [ErrNotConnected], later
 // an error that matches [ErrDisconnected]; with
@@ -125,8 +126,8 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 
 // Buffered returns how many bytes of memory are taken by what waits to be sent to
 // the client, for all of its namespaces: because it reads slowly, or between two
-// polls. Who sends to it at [Options.MaxSendBuffer] has it disconnected; who has more to send than a client
-// may be able to take can wait before that, or send less.
+// polls. When it is at [Options.MaxSendBuffer], the next event disconnects the client.
+// To send more than that, wait now and then: see [Socket.Flush].
 func (s *Socket) Buffered() int { return s.client.session.Buffered() }
 
 func (s *Socket) wire() *wire { return &s.ns.server.wire }
@@ -265,7 +266,7 @@ func (s *Socket) accept(c *Ctx) error {
 	if s.Recovered() {
 		err = s.resume(c, answer)
 	} else {
-		s.enter(answer, rooms.Visit{})
+		s.enter(answer, rooms.History{})
 	}
 	if s.accepted {
 		s.client.joined()
@@ -277,8 +278,8 @@ func (s *Socket) accept(c *Ctx) error {
 // enter makes the socket a member of its namespace, with the stays that it had before.
 // The answer to its CONNECT is queued before anybody can find the socket, and before
 // whoever has it from the connect chain can emit, so that it comes before all else.
-func (s *Socket) enter(answer []*frame.Frame, before rooms.Visit) {
-	s.ns.index.AddAgain(&s.member, s, s.id, before, func() bool {
+func (s *Socket) enter(answer []*frame.Frame, before rooms.History) {
+	s.ns.index.Restore(&s.member, s, s.id, before, func() bool {
 		s.accepted = s.state.CompareAndSwap(stateConnecting, stateAccepted)
 		if s.accepted {
 			if s.recovery != nil {

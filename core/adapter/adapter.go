@@ -1,10 +1,10 @@
-// Package adapter is the seam between a Socket.IO server and the cluster it is
-// part of: other servers with the same namespaces, whose clients broadcasts
-// reach too. Only those who connect a broker need it; everybody else sets
-// [Options.Adapter] to one that there is.
+// Package adapter has the interfaces between a Socket.IO server and its cluster. A
+// cluster is several servers with the same namespaces. A broadcast of one server reaches
+// the clients of all of them. You need this package to write an adapter for a broker. To
+// use an existing adapter, set [Options.Adapter].
 //
-// It also has the event log that connection state recovery needs. Whoever implements
-// a [Cluster] or a [Log] finds the tests for that in package siotest.
+// The package also has the [Log] that connection state recovery needs. Package siotest
+// has test suites for implementations of [Cluster] and [Log].
 //
 // [Options.Adapter]: https://pkg.go.dev/github.com/sioplug/sioplug/core#Options
 package adapter
@@ -19,91 +19,92 @@ var ErrClosed = errors.New("adapter: closed")
 
 // A Cluster connects servers. It must be safe for concurrent use.
 type Cluster interface {
-	// Join makes node part of the cluster's namespace of that name, and returns
-	// the way from node to the others. The cluster calls node from then on,
-	// also before Join has returned, until the Adapter is closed. Join does not
-	// wait for the network: while the broker is away, [Adapter.Publish] and
-	// [Adapter.Ask] say so, and clients of the same server reach each other.
+	// Join makes node part of the cluster's namespace of that name. The returned
+	// Adapter sends messages from node to the others. The cluster may call node
+	// before Join has returned, and until the Adapter is closed. Join does not wait
+	// for the network. While the broker is unavailable, [Adapter.Publish] and
+	// [Adapter.Ask] return errors, and clients of the same server still reach each
+	// other.
 	//
-	// A server joins a namespace again after it has left it, when clients come back
-	// to a child of a parent. It calls Join when the Close of the adapter that it had
-	// has returned, so an adapter may subscribe by the name of the namespace alone.
+	// A server may leave a namespace and join it again later, for example when clients
+	// come back to the child of a dynamic namespace. It calls Join only after Close of
+	// the former Adapter has returned. So an Adapter may subscribe by the name of the
+	// namespace alone.
 	Join(namespace string, node Node) Adapter
 }
 
-// An Adapter is the way from one server's namespace to those of the same name on
-// other servers. It must be safe for concurrent use.
+// An Adapter sends messages from one server's namespace to the namespaces of the same
+// name on other servers. It must be safe for concurrent use.
 type Adapter interface {
-	// Publish tells all other servers, which do to their own clients what m
-	// says. What one server publishes has to arrive in that order. Publish must
-	// not wait for the network: it queues, and returns an error if m cannot be
-	// queued. It must not change m, which it may keep.
+	// Publish sends m to all other servers, which apply it to their own clients. The
+	// messages of one server have to arrive in the order of its calls. Publish must
+	// not wait for the network: it queues m, and returns an error if it cannot. It may
+	// keep m, but must not change it.
 	Publish(m *Message) error
 
-	// Ask is Publish for a message that is answered: it keeps its place among
-	// those that are published. It calls reply for every reply, one at a time,
-	// until all servers have answered in full or have left; then it returns nil.
-	// If ctx ends before, it returns an error that matches the context's; if some
-	// servers' answers are known not to come, one that says how many are missing.
+	// Ask is Publish for a message that the other servers answer. The message keeps
+	// its place in the order of published messages. Ask calls reply for every reply,
+	// one call at a time. When all servers have answered in full or have left, it
+	// returns nil. If ctx ends first, the error matches that of the context. If the
+	// adapter knows that answers will not come, the error says how many are missing.
 	Ask(ctx context.Context, m *Message, reply func(*Reply)) error
 
-	// Close leaves the cluster, and may be called more than once. It waits for
-	// calls of Receive that have begun. Afterwards neither node nor reply is
-	// called any more, and the other methods return [ErrClosed], also those that
-	// are still running. Answers that have begun may go on: nobody wants them,
-	// which their contexts tell.
+	// Close leaves the cluster. It may be called more than once. It waits for running
+	// calls of Receive. Afterwards neither node nor reply is called any more. The other
+	// methods return [ErrClosed], and so do calls of them that are still running. Calls
+	// of Answer may still run: the adapter cancels their contexts.
 	Close() error
 }
 
 // A Node is a server's own part of a namespace; servers implement it. It is safe
 // for concurrent use.
 type Node interface {
-	// Receive does what m says to this server's own clients, or calls its
-	// handlers of server-side events. It neither waits nor keeps other messages
-	// waiting, and keeps m, which must not change. Messages of one server have
-	// to be handed over in the order in which it published them.
+	// Receive applies m to this server's own clients, or calls its handlers of
+	// server-side events. It does not block. It keeps m, which must not change. The
+	// messages of one server have to be passed to it in the order in which that server
+	// published them.
 	Receive(m *Message)
 
-	// Answer does what m says and calls reply, one call at a time, until there
-	// is nothing more to say or ctx ends; then it returns. It is called, on a
-	// goroutine of its own, when what the same server published before has been
-	// received.
+	// Answer applies m and calls reply, one call at a time. It returns after the last
+	// reply, or when ctx ends. The adapter calls it on a goroutine of its own, after
+	// Receive has returned for all earlier messages of the same server.
 	Answer(ctx context.Context, m *Message, reply func(*Reply))
 }
 
-// A RoomWatcher is an [Adapter] that wants to know which rooms have members on
-// this server, to subscribe to those alone. A socket's id is a room, too.
+// A RoomWatcher is an [Adapter] that is told which rooms have members on this server, so
+// that it can subscribe to these rooms alone. A socket's id is a room, too.
 type RoomWatcher interface {
-	// RoomCreated is called when a room has got its first member, RoomDeleted
-	// when the last one has left: for each room in turn, and one call at a time
-	// for all rooms. They must not wait for the network.
+	// RoomCreated is called when the first member has joined a room, RoomDeleted when
+	// the last member has left it. For each room, the two alternate. For all rooms
+	// together, there is one call at a time. They must not wait for the network.
 	RoomCreated(room string)
 	RoomDeleted(room string)
 }
 
-// A Kind tells what a message is about.
+// A Kind is the kind of a [Message].
 type Kind uint8
 
 // The kinds of messages.
 const (
-	Broadcast   Kind = iota + 1 // emit an event to clients; asked for, to collect their acks
+	Broadcast   Kind = iota + 1 // emit an event to clients; with Ask, to collect their acks
 	Join                        // have clients join rooms
 	Leave                       // have clients leave rooms
 	Disconnect                  // disconnect clients
-	ServerEvent                 // call the handlers of a server-side event; asked for, to collect what they return
-	Fetch                       // only asked for: describe clients
+	ServerEvent                 // call the handlers of a server-side event; with Ask, to collect their results
+	Fetch                       // describe clients; only with Ask
 )
 
-// A Message is what one server has to say to others. It is immutable.
+// A Message is sent from one server to the others. It is immutable.
 type Message struct {
 	Kind   Kind
-	Target Target // of all kinds but ServerEvent: which clients
+	Target Target // which clients; unused for ServerEvent
 
-	// Data is a JSON array of an event's name and arguments, for Broadcast and
-	// ServerEvent. Binary values are in Attachments; in Data, the object
-	// {"_placeholder":true,"num":0} stands for the first one, and so on, each
-	// exactly once. An object that only looks like that has an escape in the
-	// name, "\u005fplaceholder", so Data should be passed on as it is.
+	// Data is for Broadcast and ServerEvent: a JSON array of the event's name and
+	// arguments. Binary values are in Attachments. In Data, the object
+	// {"_placeholder":true,"num":0} stands for the first one, and so on. Each
+	// attachment has exactly one such object. If an object of the application looks
+	// like that, its name has an escape: "\u005fplaceholder". So pass Data on
+	// unchanged.
 	Data        []byte
 	Attachments [][]byte
 
@@ -114,8 +115,9 @@ type Message struct {
 	NoCompress bool     // for Broadcast: do not compress the event
 }
 
-// A Target selects clients: those in any of Rooms (all if there are none) that
-// are in none of Except. A socket's id counts as a room that it is alone in.
+// A Target selects the clients that are in any of Rooms and in none of Except. Without
+// Rooms, it selects all clients that are in none of Except. A socket's id counts as a
+// room with that one client.
 type Target struct {
 	Rooms  []string
 	Except []string
@@ -123,32 +125,32 @@ type Target struct {
 
 // A Reply is one answer to a message, or a part of it.
 type Reply struct {
-	// Server names the server that answers. Empty if the broker does not tell.
+	// Server names the server that answers. It may be empty if the broker does not
+	// know it.
 	Server string
 
-	// Expected, in the first reply of each server to a Broadcast, are the ids of
-	// the clients whose acks will follow. If the server tells no ids, they are
-	// empty strings; their number counts.
+	// Expected is set in the first reply of each server to a Broadcast: the ids of the
+	// clients whose acks will follow. If the server does not know the ids, it sends as
+	// many empty strings.
 	Expected []string
 
-	// Ack is a client's answer to a Broadcast, or that of the handler of a
-	// ServerEvent.
+	// Ack is the answer of a client to a Broadcast, or of the handler of a ServerEvent.
 	Ack *Ack
 
-	// Sockets are the answer to a Fetch; nil otherwise.
+	// Sockets is the answer to a Fetch, nil for other messages.
 	Sockets []Socket
 }
 
-// An Ack is what a client acknowledged, or what the handler of a server-side
-// event returned.
+// An Ack is the acknowledgement of a client, or the result of the handler of a
+// server-side event.
 type Ack struct {
-	Socket      string // the client's id; "" if the server does not tell
+	Socket      string // the client's id; "" if the server does not know it
 	Data        []byte // JSON array of values
 	Attachments [][]byte
 	Gone        bool   // the client has disconnected instead
-	Dropped     bool   // it was not sent the event, which is volatile
-	Blocked     bool   // its answer cannot be read: too much that it sent before waits for handlers
-	Error       string // the handler of a ServerEvent failed: what others may know about it
+	Dropped     bool   // the event was volatile and was not sent to the client
+	Blocked     bool   // the answer cannot be read: too many earlier events of the client wait for handlers
+	Error       string // the handler of a ServerEvent failed: the text that other servers may see
 }
 
 // A Socket describes a client of another server, at the time of asking.

@@ -2,97 +2,96 @@ package adapter
 
 import "context"
 
-// A Log keeps what connection state recovery needs for one namespace: what was
-// sent and done to clients, in order, and the sessions of clients whose connection
-// was lost. It must be safe for concurrent use, and bound what it keeps by time
-// and by size.
+// A Log keeps the data of connection state recovery for one namespace. This is the
+// sequence of messages that were applied to clients, and the sessions of clients whose
+// connection was lost. It must be safe for concurrent use. It has to bound the kept data
+// by time and by size.
 //
-// A place in the log is called an offset: a string that only the log understands.
-// Servers keep offsets as positions, and clients remember the offset of the last
-// event that they got.
+// An offset is a place in the log: a string that only the log understands. Servers keep
+// offsets as positions. Clients remember the offset of the last event that they got.
 type Log interface { //nolint:interfacebloat // one store, in one order
 	// Append keeps m, which is a Broadcast, Join, Leave or Disconnect, and calls
-	// deliver once with its offset: a string that every later message has another
-	// one than. Calls of deliver are in the order of the messages in the log and
-	// do not overlap. deliver does not block and does not call the Log.
+	// deliver once with its offset. Every message has an offset of its own. Calls of
+	// deliver are in the order of the messages in the log and do not overlap. deliver
+	// does not block and does not call the Log.
 	//
-	// Append must not wait for a network. A Log that has one calls deliver later,
-	// from a goroutine of its own, and bounds what waits for that. If it cannot
-	// keep m, it calls deliver with "" when it is m's turn: the client gets m, and
-	// nobody recovers it. An error means that deliver was not called and will not
-	// be.
+	// Append must not wait for the network. A Log on a network calls deliver later,
+	// from a goroutine of its own, and bounds the number of waiting messages. If it
+	// cannot keep m, it calls deliver with "" when it is m's turn: then connected
+	// clients get m, and nobody can recover it. If Append returns an error, deliver was
+	// not called and will not be.
 	Append(m *Message, deliver func(offset string)) error
 
-	// End returns the offset of the last message in the log; while there is none,
-	// another string that the offsets of all messages to come are after. It does
-	// not wait for a network.
+	// End returns the offset of the last message in the log. In an empty log, it
+	// returns a string that is before the offsets of all later messages. It does not
+	// wait for the network.
 	End() string
 
-	// Compare returns a negative number if offset a is before b, a positive one if
-	// it is after b, and 0 if they are the same. Both come from End, from deliver,
-	// or from a client whose session was given out by Claim.
+	// Compare returns a negative number if offset a is before b, a positive one if it
+	// is after b, and 0 if they are equal. Both are from End, from deliver, or from a
+	// client whose session was returned by Claim.
 	Compare(a, b string) int
 
-	// Save keeps the session of a client that has gone, to be claimed for as
-	// long as the log says.
+	// Save keeps the session of a client whose connection was lost. How long it can be
+	// claimed is up to the log.
 	Save(ctx context.Context, s *Session) error
 
-	// Claim takes the session with that private id out, so that nobody else can
-	// have it. It returns [ErrUnknownSession] if there is none, if it is too
-	// old, or if the offset is not known any more.
+	// Claim removes the session with that private id from the log and returns it. It
+	// returns [ErrUnknownSession] if there is none, if it is too old, or if the log
+	// does not have the offset any more.
 	Claim(ctx context.Context, pid, offset string) (*Session, error)
 
-	// Replay calls f for the messages after offset, in order, until these have
-	// limit bytes, but for one at least if there is one. It reports whether there
-	// are more. If there are none, and last is not nil, it calls last: between what
-	// f is called for and last no message is delivered by Append, so that a client
-	// which last makes a receiver of what is delivered misses nothing and gets
-	// nothing twice. f and last neither block nor call the Log, other than Compare.
+	// Replay calls f for the messages after offset, in order, until they have limit
+	// bytes together. It calls f for at least one message if there is one. It reports
+	// whether there are more. If there are none, it calls last, unless that is nil.
+	// Append delivers no message between the last call of f and the call of last. So
+	// last can make the client a receiver of delivered messages: it misses none and
+	// gets none twice. f and last do not block and call no method of the Log except
+	// Compare.
 	//
-	// Several calls may run at the same time, and Append must not have to wait for
-	// more than one piece of that size. If the offset is not known any more, Replay
-	// returns an error that matches [ErrUnknownOffset], and calls nothing.
+	// Several calls may run at the same time. Append must not wait for more than limit
+	// bytes of a replay. If the log does not have the offset any more, Replay returns
+	// an error that matches [ErrUnknownOffset], and calls neither function.
 	Replay(ctx context.Context, offset string, limit int, f func(m *Message, offset string), last func()) (more bool, err error)
 
-	// Close frees what the Log holds. It is not used afterwards.
+	// Close frees the resources of the Log. The server does not use it afterwards.
 	Close() error
 }
 
-// A Session is what is kept of a client whose connection was lost. Its fields
-// besides PID mean nothing to a [Log], which gives them back as they are.
+// A Session is the saved state of a client whose connection was lost. A [Log] uses only
+// PID and returns the other fields unchanged.
 type Session struct {
 	ID   string // of its socket
-	PID  string // private: whoever knows it may continue the session
+	PID  string // private id: a client that knows it may continue the session
 	Data []byte // JSON object: the values of data keys, by name
 
-	// Rooms are the rooms that the client is in, its id among them, and those
-	// that it has left. What was emitted to a room before it was in there, or
-	// afterwards, is not for this client.
+	// Rooms are the rooms that the client is in, with its id, and rooms that it has
+	// left. The client recovers only events that were emitted to a room while it was
+	// in the room.
 	Rooms []Stay
 
-	// From is where the client connected, or what it said that it has got: nothing
-	// before that is replayed.
+	// From is the offset at which the client connected, or the last one that it said it
+	// has received. Earlier messages are not replayed.
 	From string
 
-	// Complete is where Rooms begin to be complete, From or later: the client can
-	// recover only if it got everything until then.
+	// Complete is the offset from which on Rooms are complete, From or later. The
+	// client can recover only if it has received all earlier messages.
 	Complete string
 
-	// Left is where the client ceased to be a receiver. What was done to its rooms
-	// until then is in Rooms; what was done later is in the log.
+	// Left is the offset at which the client stopped receiving. Earlier changes of its
+	// rooms are in Rooms, later ones are in the log.
 	Left string
 
-	// Tried, if not "", is the offset that the client had when it came back the
-	// last time and was sent what it missed.
+	// Tried is the offset that the client had when it came back the last time and was
+	// sent the messages that it had missed. It is "" if it has not come back yet.
 	Tried string
 
-	// Local is only kept by logs in the memory of the server that saves and
-	// claims; others leave it nil.
+	// Local is kept by logs in the memory of the same server. Other logs leave it nil.
 	Local any
 }
 
-// A Stay is the time that a client spends in a room. It gets what is emitted to
-// the room at offsets after From up to and including To.
+// A Stay is the time that a client spends in a room. The client gets the events that are
+// emitted to the room at offsets after From, up to and including To.
 type Stay struct {
 	Room   string
 	From   string

@@ -9,9 +9,8 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// Memory is a [Cluster] of servers in one process: the reference for those that
-// have a broker between them, and a way to test an application that will be
-// served by several.
+// Memory is a [Cluster] of servers in one process. Use it to test an application that
+// will run on several servers. It is the reference for clusters with a broker.
 type Memory struct {
 	mu         sync.Mutex
 	namespaces map[string][]*member // replaced, not changed
@@ -27,27 +26,28 @@ type member struct {
 	name      string
 	node      Node
 	ctx       context.Context //nolint:containedctx // ends when the member leaves
-	leave     context.CancelFunc
-	calls     sync.WaitGroup // of node.Receive; Add is called with mu held
+	cancel    context.CancelFunc
+	receiving sync.WaitGroup // calls of node.Receive; Add is called with mu held
 
 	mu     sync.Mutex
 	closed bool
 
-	telling sync.Mutex
-	outbox  []errand // of nobody yet
-	busy    bool     // somebody runs errands
+	queueMu    sync.Mutex
+	queue      []delivery // those that have not begun
+	delivering bool       // a goroutine runs deliveries
 }
 
-// An errand is something to be done for every other member.
-type errand struct {
-	do   func(o *member)
-	done func()
+// A delivery is a function to be called for every other member, and one to be called
+// afterwards.
+type delivery struct {
+	deliver func(o *member)
+	done    func()
 }
 
 // Join implements [Cluster].
 func (c *Memory) Join(namespace string, node Node) Adapter {
 	m := &member{cluster: c, namespace: namespace, name: rand.Text(), node: node}
-	m.ctx, m.leave = context.WithCancel(context.Background())
+	m.ctx, m.cancel = context.WithCancel(context.Background())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.namespaces[namespace] = append(slices.Clone(c.namespaces[namespace]), m)
@@ -60,45 +60,45 @@ func (m *member) others() []*member {
 	return slices.DeleteFunc(slices.Clone(m.cluster.namespaces[m.namespace]), func(o *member) bool { return o == m })
 }
 
-// tell runs an errand after those of before. What comes while another call runs
-// errands is left to that one, so everybody hears everything in the same order and
-// a node that publishes in Receive does not wait for itself.
-func (m *member) tell(e errand) {
-	m.telling.Lock()
-	defer m.telling.Unlock()
-	m.outbox = append(m.outbox, e)
-	if m.busy {
+// deliver runs a delivery after all earlier ones. If another call runs deliveries, it
+// leaves this one to that call. So all members get the messages in the same order, and a
+// node that publishes in Receive does not wait for itself.
+func (m *member) deliver(e delivery) {
+	m.queueMu.Lock()
+	defer m.queueMu.Unlock()
+	m.queue = append(m.queue, e)
+	if m.delivering {
 		return
 	}
-	m.busy = true
-	defer func() { m.busy = false }()
-	for len(m.outbox) > 0 {
-		next := m.outbox[0]
-		m.outbox = m.outbox[1:]
-		m.run(next)
+	m.delivering = true
+	defer func() { m.delivering = false }()
+	for len(m.queue) > 0 {
+		next := m.queue[0]
+		m.queue = m.queue[1:]
+		m.runUnlocked(next)
 	}
-	m.outbox = nil
+	m.queue = nil
 }
 
-// run runs an errand for all members, also for those behind one that fails. It is
-// called with telling held, which it gives up meanwhile.
-func (m *member) run(e errand) {
-	m.telling.Unlock()
-	defer m.telling.Lock()
+// runUnlocked runs a delivery for all other members, also if it fails for some of them.
+// The caller holds queueMu; it is released meanwhile.
+func (m *member) runUnlocked(e delivery) {
+	m.queueMu.Unlock()
+	defer m.queueMu.Lock()
 	defer e.done()
 	others := m.others()
 	rescue.Each(len(others), func(i int) error {
-		e.do(others[i])
+		e.deliver(others[i])
 		return nil
 	}, func(int, error) {}) // a server of ours logs its failures itself
 }
 
-// enter reports whether the member is still there. If so, calls.Done must follow.
-func (m *member) enter() bool {
+// beginReceive reports whether the member is open. If so, receiving.Done must follow.
+func (m *member) beginReceive() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.closed {
-		m.calls.Add(1)
+		m.receiving.Add(1)
 	}
 	return !m.closed
 }
@@ -108,10 +108,10 @@ func (m *member) Publish(msg *Message) error {
 	if m.ctx.Err() != nil {
 		return ErrClosed
 	}
-	m.tell(errand{
-		do: func(o *member) {
-			if o.enter() {
-				defer o.calls.Done()
+	m.deliver(delivery{
+		deliver: func(o *member) {
+			if o.beginReceive() {
+				defer o.receiving.Done()
 				o.node.Receive(msg)
 			}
 		},
@@ -120,28 +120,28 @@ func (m *member) Publish(msg *Message) error {
 	return nil
 }
 
-// Ask implements [Adapter]. It does not wait for answers that nobody wants any
-// more, even if a node goes on with them.
+// Ask implements [Adapter]. When the context has ended, it does not wait for nodes that
+// are still answering.
 func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) error {
 	if m.ctx.Err() != nil {
 		return ErrClosed
 	}
-	wanted, cancel := context.WithCancel(ctx)
+	askCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // it says when the member leaves
-	q := &question{asker: m, ctx: wanted, reply: reply}
-	defer q.forget()
-	q.missing.Add(1)                                                            // until all have been asked
-	m.tell(errand{do: func(o *member) { q.put(o, msg) }, done: q.missing.Done}) //nolint:contextcheck // the question has it
-	all := make(chan struct{})
-	go func() { // ends when those who were asked have answered or left
-		q.missing.Wait()
-		close(all)
+	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // it ends when the member leaves
+	r := &request{from: m, ctx: askCtx, reply: reply}
+	defer r.stop()
+	r.pending.Add(1)                                                                       // until all members have been asked
+	m.deliver(delivery{deliver: func(o *member) { r.send(o, msg) }, done: r.pending.Done}) //nolint:contextcheck // the request has it
+	answered := make(chan struct{})
+	go func() { // ends when all members that were asked have answered or left
+		r.pending.Wait()
+		close(answered)
 	}()
 	select {
-	case <-all:
+	case <-answered:
 		return nil
-	case <-wanted.Done():
+	case <-askCtx.Done():
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -149,56 +149,56 @@ func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) erro
 	return ErrClosed
 }
 
-// A question is a call of Ask.
-type question struct {
-	asker   *member
-	ctx     context.Context //nolint:containedctx // ends when nobody wants answers any more
-	missing sync.WaitGroup
+// A request is a call of Ask.
+type request struct {
+	from    *member
+	ctx     context.Context //nolint:containedctx // ends with the call
+	pending sync.WaitGroup
 
 	mu    sync.Mutex
-	reply func(*Reply) // nil when nobody wants answers any more
+	reply func(*Reply) // nil after the end of the call
 }
 
-// put has a member answer. One that leaves is not waited for.
-func (q *question) put(o *member, msg *Message) {
+// send makes a member answer. The request does not wait for a member that leaves.
+func (q *request) send(o *member, msg *Message) {
 	if o.ctx.Err() != nil {
 		return
 	}
-	q.missing.Add(1)
-	answered := sync.OnceFunc(q.missing.Done)
+	q.pending.Add(1)
+	answered := sync.OnceFunc(q.pending.Done)
 	ctx, cancel := context.WithCancel(q.ctx)
-	stay := context.AfterFunc(o.ctx, func() {
+	stopWaiting := context.AfterFunc(o.ctx, func() {
 		cancel()
 		answered()
 	})
-	go func() { // ends with the answer, and the context asks for that
+	go func() { // ends with the answer; the context asks for its end
 		defer answered()
 		defer cancel()
-		defer stay()
+		defer stopWaiting()
 		_ = rescue.Call(func() error { // a server of ours logs its failures itself
-			o.node.Answer(ctx, msg, func(r *Reply) { q.take(o, r) })
+			o.node.Answer(ctx, msg, func(r *Reply) { q.receive(o, r) })
 			return nil
 		})
 	}()
 }
 
-// take hands over a reply, one at a time: the lock is for nothing else.
-func (q *question) take(from *member, r *Reply) {
+// receive calls reply. The lock keeps the calls apart.
+func (q *request) receive(from *member, r *Reply) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.reply == nil || q.asker.ctx.Err() != nil {
+	if q.reply == nil || q.from.ctx.Err() != nil {
 		return
 	}
 	c := *r
 	c.Server = from.name
-	_ = rescue.Call(func() error { // whoever asks logs its failures itself
+	_ = rescue.Call(func() error { // the server that asks logs its failures itself
 		q.reply(&c)
 		return nil
 	})
 }
 
-// forget has no reply be called any more, and waits for one that is.
-func (q *question) forget() {
+// stop waits for a running call of reply and allows no other one.
+func (q *request) stop() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.reply = nil
@@ -209,7 +209,7 @@ func (m *member) Close() error {
 	m.mu.Lock()
 	m.closed = true
 	m.mu.Unlock()
-	m.leave()
+	m.cancel()
 	c := m.cluster
 	c.mu.Lock()
 	c.namespaces[m.namespace] = slices.DeleteFunc(slices.Clone(c.namespaces[m.namespace]), func(o *member) bool { return o == m })
@@ -217,6 +217,6 @@ func (m *member) Close() error {
 		delete(c.namespaces, m.namespace)
 	}
 	c.mu.Unlock()
-	m.calls.Wait()
+	m.receiving.Wait()
 	return nil
 }

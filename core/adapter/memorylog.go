@@ -32,28 +32,28 @@ const (
 	defaultMaxSessions = 100_000
 )
 
-// messageOverhead is what a message counts for beyond its bytes, so that many
-// small ones cannot escape the limit.
+// messageOverhead is added to the size of a message, so that the limit holds for many
+// small messages, too.
 const messageOverhead = 256
 
-// nameOverhead is what the name of a room counts for beyond its bytes.
+// nameOverhead is added to the size of the name of a room.
 const nameOverhead = 16
 
-// A MemoryLog keeps events and sessions in the memory of one server. It is the
-// [Log] that servers use unless told otherwise, and the reference for others. It
-// has no goroutine; while it is not empty it has a timer.
+// A MemoryLog keeps messages and sessions in the memory of one server. It is the default
+// [Log] of a server, and the reference for others. It has no goroutine. While it is not
+// empty, it has a timer.
 type MemoryLog struct {
 	opts   MemoryLogOptions
-	prefix string // of all its offsets: those of another log are unknown
+	prefix string // of all its offsets, to refuse those of another log
 
-	mu       sync.RWMutex
-	first    int // number of the oldest message that is kept; they count from 1
-	messages ring[entry]
-	bytes    int
-	sessions map[string]*saved // by private id
-	queue    ring[*saved]      // in the order in which they were saved; claimed ones, too
-	timer    *time.Timer       // nil while there is nothing to expire
-	closed   bool
+	mu         sync.RWMutex
+	first      int // number of the oldest message that is kept; the first message has 1
+	messages   ring[entry]
+	bytes      int
+	sessions   map[string]*savedSession // by private id
+	bySaveTime ring[*savedSession]      // in the order in which they were saved, with those that were claimed
+	timer      *time.Timer              // nil while the log is empty
+	closed     bool
 }
 
 // An entry is a message with its time and its offset.
@@ -64,7 +64,7 @@ type entry struct {
 }
 
 // A saved is a session with its time.
-type saved struct {
+type savedSession struct {
 	session *Session
 	at      time.Time
 }
@@ -78,12 +78,12 @@ func NewMemoryLog(opts MemoryLogOptions) *MemoryLog {
 		opts:     opts,
 		prefix:   rand.Text()[:6] + ".", // 30 bits: enough to tell one run of a server from another
 		first:    1,
-		sessions: make(map[string]*saved),
+		sessions: make(map[string]*savedSession),
 	}
 }
 
-// offset returns that of the message with a number. It travels with every event,
-// so it is short.
+// offset returns the offset of the message with that number. It is sent with every
+// event, so it is short.
 func (l *MemoryLog) offset(n int) string { return l.prefix + strconv.FormatInt(int64(n), 36) }
 
 // End implements [Log].
@@ -99,10 +99,10 @@ func (*MemoryLog) Compare(a, b string) int {
 	return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b))
 }
 
-// number returns the number of the message at an offset, if everything after it
-// is still there; mu is held. Clients make offsets up, and other spellings of one
-// would have no place in the order.
-func (l *MemoryLog) number(offset string) (int, error) {
+// numberLocked returns the number of the message at an offset, if all later messages are
+// still there. Clients can make up offsets: only the spelling of method offset is valid,
+// because Compare cannot order others.
+func (l *MemoryLog) numberLocked(offset string) (int, error) {
 	digits, ok := strings.CutPrefix(offset, l.prefix)
 	n, err := strconv.ParseInt(digits, 36, 0)
 	number := int(n)
@@ -120,12 +120,12 @@ func (l *MemoryLog) Append(m *Message, deliver func(offset string)) error {
 	l.messages.push(entry{m, time.Now(), offset})
 	l.bytes += size(m)
 	deliver(offset)
-	l.trim()
+	l.trimLocked()
 	return nil
 }
 
-// size is what a message counts for. Names of rooms count, too: whoever emits to
-// many of them has them all kept.
+// size returns the size of a message for the limit. The names of its rooms are included,
+// because there can be many.
 func size(m *Message) int {
 	n := messageOverhead + len(m.Data)
 	for _, a := range m.Attachments {
@@ -143,10 +143,10 @@ func size(m *Message) int {
 func (l *MemoryLog) Save(_ context.Context, s *Session) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := &saved{s, time.Now()}
+	v := &savedSession{s, time.Now()}
 	l.sessions[s.PID] = v
-	l.queue.push(v)
-	l.trim()
+	l.bySaveTime.push(v)
+	l.trimLocked()
 	return nil
 }
 
@@ -154,17 +154,17 @@ func (l *MemoryLog) Save(_ context.Context, s *Session) error {
 func (l *MemoryLog) Claim(_ context.Context, pid, offset string) (*Session, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.trim()
+	l.trimLocked()
 	v := l.sessions[pid]
 	if v == nil {
 		return nil, ErrUnknownSession
 	}
-	if _, err := l.number(offset); err != nil {
+	if _, err := l.numberLocked(offset); err != nil {
 		return nil, errors.Join(ErrUnknownSession, err)
 	}
 	delete(l.sessions, pid)
 	s := v.session
-	v.session = nil // its place in the queue stays, empty
+	v.session = nil // its place in bySaveTime stays, empty
 	return s, nil
 }
 
@@ -174,7 +174,7 @@ func (l *MemoryLog) Replay(
 ) (more bool, err error) {
 	l.mu.RLock() // which keeps Append out
 	defer l.mu.RUnlock()
-	n, err := l.number(offset)
+	n, err := l.numberLocked(offset)
 	if err != nil {
 		return false, err
 	}
@@ -202,42 +202,42 @@ func (l *MemoryLog) Close() error {
 		l.timer.Stop()
 	}
 	l.first += l.messages.len()
-	l.messages, l.bytes, l.queue = ring[entry]{}, 0, ring[*saved]{}
+	l.messages, l.bytes, l.bySaveTime = ring[entry]{}, 0, ring[*savedSession]{}
 	clear(l.sessions)
 	return nil
 }
 
-// trim forgets what is too old or too much; mu is held.
-func (l *MemoryLog) trim() {
+// trimLocked removes messages and sessions that are too old, and the oldest ones beyond
+// the limits.
+func (l *MemoryLog) trimLocked() {
 	old := time.Now().Add(-l.opts.MaxAge)
-	veryOld := old.Add(-l.opts.MaxAge) // it takes time to notice that a connection is lost
+	veryOld := old.Add(-l.opts.MaxAge) // messages are kept longer: it takes time to notice that a connection is lost
 	for l.messages.len() > 0 && (l.bytes > l.opts.MaxBytes || !l.messages.at(0).at.After(veryOld)) {
 		l.bytes -= size(l.messages.pop().m)
 		l.first++
 	}
-	for l.queue.len() > 0 {
-		v := l.queue.at(0)
+	for l.bySaveTime.len() > 0 {
+		v := l.bySaveTime.at(0)
 		if v.session != nil && v.at.After(old) && len(l.sessions) <= l.opts.MaxSessions {
 			break
 		}
-		l.queue.pop()
+		l.bySaveTime.pop()
 		if v.session != nil && l.sessions[v.session.PID] == v {
 			delete(l.sessions, v.session.PID)
 		}
 	}
-	l.schedule()
+	l.scheduleLocked()
 }
 
-// schedule has what is kept be forgotten some time, also if nobody uses the log
-// any more; mu is held.
-func (l *MemoryLog) schedule() {
-	if l.timer != nil || l.closed || l.messages.len()+l.queue.len() == 0 {
+// scheduleLocked sets the timer that trims the log when nobody uses it any more.
+func (l *MemoryLog) scheduleLocked() {
+	if l.timer != nil || l.closed || l.messages.len()+l.bySaveTime.len() == 0 {
 		return
 	}
 	l.timer = time.AfterFunc(l.opts.MaxAge, func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.timer = nil
-		l.trim()
+		l.trimLocked()
 	})
 }

@@ -1,14 +1,14 @@
 package adapter
 
-// A ring is a queue that gives memory back when it has shrunk.
+// A ring is a queue in a ring buffer. It frees memory when it has shrunk.
 type ring[T any] struct {
-	items []T // a power of two of them
+	items []T // its length is a power of two
 	head  int
 	n     int
 }
 
-// keepRing is the smallest capacity, which is never given back.
-const keepRing = 8
+// minRing is the smallest capacity.
+const minRing = 8
 
 func (r *ring[T]) len() int { return r.n }
 
@@ -16,7 +16,7 @@ func (r *ring[T]) at(i int) T { return r.items[(r.head+i)&(len(r.items)-1)] }
 
 func (r *ring[T]) push(v T) {
 	if r.n == len(r.items) {
-		r.resize(max(keepRing, 2*r.n))
+		r.resize(max(minRing, 2*r.n))
 	}
 	r.items[(r.head+r.n)&(len(r.items)-1)] = v
 	r.n++
@@ -28,7 +28,7 @@ func (r *ring[T]) pop() T {
 	r.items[r.head] = none
 	r.head = (r.head + 1) & (len(r.items) - 1)
 	r.n--
-	if len(r.items) > keepRing && r.n <= len(r.items)/4 {
+	if len(r.items) > minRing && r.n <= len(r.items)/4 {
 		r.resize(len(r.items) / 2)
 	}
 	return v

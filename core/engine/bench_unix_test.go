@@ -14,7 +14,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // BenchmarkSend sends one frame to all sessions and waits until all have been

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 func TestPollingClose(t *testing.T) {
@@ -140,7 +140,7 @@ func TestWebSocketClose(t *testing.T) {
 	story(t, "EIO-CL-1 a peer that does not even read is cut", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 		synctest.Wait()
-		p := k.Newest()
+		p := k.LastPeer()
 		p.Send("never read")
 		p.Session.Close(nil)
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
@@ -151,7 +151,7 @@ func TestWebSocketClose(t *testing.T) {
 	story(t, "nothing follows our close frame, not even a pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c := k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 		synctest.Wait()
-		p := k.Newest()
+		p := k.LastPeer()
 		p.Send("in the way") // keeps the writer busy until the client reads
 		synctest.Wait()
 		p.Session.Close(nil)

@@ -22,8 +22,8 @@ type compressor interface {
 	Reset(w io.Writer)
 }
 
-// compressors compress the answers to polls. A writer has more than half a
-// megabyte of tables, so they are used again.
+// compressors compress the answers to polls. A writer has more than half a megabyte of
+// tables, so writers are pooled.
 type compressors struct {
 	threshold int // 0: never compress
 	gzip      sync.Pool
@@ -58,19 +58,19 @@ func (c *compressors) compress(req *Request, res *Response) {
 	var body []byte
 	switch encoding {
 	case "gzip":
-		body = pack(&c.gzip, res.Body)
+		body = compressBody(&c.gzip, res.Body)
 	case "deflate":
-		body = pack(&c.deflate, res.Body)
+		body = compressBody(&c.deflate, res.Body)
 	}
 	if body != nil {
 		res.Body = body
-		res.Header = editable(res.Header)
+		res.Header = cloneHeader(res.Header)
 		res.Header.Set("Content-Encoding", encoding)
 	}
 }
 
-// pack returns body as a compressor of the pool writes it, or nil if it fails.
-func pack(pool *sync.Pool, body []byte) []byte {
+// compressBody returns body as a compressor of the pool writes it, or nil if it fails.
+func compressBody(pool *sync.Pool, body []byte) []byte {
 	w, ok := pool.Get().(compressor)
 	if !ok {
 		return nil

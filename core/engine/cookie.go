@@ -5,27 +5,26 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// A Cookie is the form of the cookie that a polling handshake sets to the
-// session id, for load balancers that need one to send all requests of a client
-// to the same server. The zero Cookie is
+// A Cookie is set by the answer to a polling handshake. Its value is the session id.
+// Some load balancers use it to send all requests of a client to the same server. The
+// zero Cookie is
 //
 //	io=<id>; Path=/; HttpOnly; SameSite=Lax
 type Cookie struct {
 	Name string // "io" by default
 
 	Path   string // "/" by default
-	NoPath bool   // leaves Path out: the path of the request counts
+	NoPath bool   // leaves Path out, so that the path of the request counts
 
 	Domain  string
 	Expires time.Time
 	MaxAge  time.Duration // in whole seconds; less than 0 means at once
 
-	// Scriptable lets scripts read the cookie, by leaving HttpOnly out.
+	// Scriptable leaves HttpOnly out, so that scripts can read the cookie.
 	Scriptable bool
 
 	Secure      bool
@@ -36,13 +35,13 @@ type Cookie struct {
 	// [http.SameSiteDefaultMode] leaves it out.
 	SameSite http.SameSite
 
-	// Encode turns the session id into the value. By default, what a cookie
-	// cannot have is percent-encoded.
+	// Encode returns the value for a session id. By default, characters that a
+	// cookie cannot have are percent-encoded.
 	Encode func(id string) string
 }
 
-// header returns the value of Set-Cookie, in the order of EIO-CK-8, for a value that
-// has been encoded.
+// header returns the Set-Cookie header for an encoded value, in the order of
+// EIO-CK-8.
 func (c *Cookie) header(value string) string {
 	b := []byte(cmp.Or(c.Name, "io") + "=" + value)
 	attribute := func(name, value string) {
@@ -56,7 +55,7 @@ func (c *Cookie) header(value string) string {
 		}
 	}
 	if c.MaxAge != 0 {
-		attribute("Max-Age=", strconv.Itoa(int(max(c.MaxAge, 0)/time.Second)))
+		attribute("Max-Age=", wholeSeconds(c.MaxAge))
 	}
 	attribute("Domain=", c.Domain)
 	if !c.NoPath {
@@ -81,7 +80,7 @@ func (c *Cookie) header(value string) string {
 	return string(b)
 }
 
-// clone returns a copy that its user cannot change.
+// clone returns a copy, so that the application cannot change it.
 func (c *Cookie) clone() *Cookie {
 	if c == nil {
 		return nil
@@ -90,7 +89,7 @@ func (c *Cookie) clone() *Cookie {
 	return &d
 }
 
-// validate returns what can only be a mistake.
+// validate returns an error for settings that can only be a mistake.
 func (c *Cookie) validate() error {
 	if c == nil {
 		return nil

@@ -15,43 +15,38 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// CORS says which pages of other origins may use the server, and how: for
-// polling by the headers of cross-origin resource sharing, for WebSocket by
-// refusing the handshake, because there browsers ask nobody. Pages of the
-// server's own origin need no leave. The names are those of the JavaScript
-// server's cors option.
+// CORS says which pages of other origins may use the server. For polling, it sets
+// the headers of cross-origin resource sharing. Browsers do not apply them to
+// WebSockets, so there the handshake is refused. Pages of the server's own origin are
+// always allowed. The names are those of the JavaScript server's cors option.
 //
-// The zero CORS lets no other origin in. The server's own origin is what the
-// requests' Host says: behind a proxy that does not pass it on, the origin that
-// users see has to be allowed here.
+// The zero CORS allows no other origin. The server's own origin comes from the Host
+// header. If a proxy does not pass that on, allow the origin that users see here.
 //
-// If middleware of the framework takes care of CORS already, set the same
-// origins here for the sake of WebSocket: headers that both set are sent once,
-// as set here.
+// If the framework's middleware does CORS already, set the same origins here, for
+// WebSocket. Headers that both set are sent once, as set here.
 type CORS struct {
-	// Origins are the origins that are allowed, such as
-	// "https://app.example.com". If there is only one, and neither
-	// OriginPatterns nor AllowOrigin, it is named in every answer; otherwise,
-	// an answer names the origin of its request if that is allowed.
+	// Origins are allowed, for example "https://app.example.com". If there is only
+	// one, and neither OriginPatterns nor AllowOrigin, every answer names it.
+	// Otherwise an answer names the origin of its request, if it is allowed.
 	Origins []string
 
-	// OriginPatterns allow the origins that they match. Mind that a pattern
-	// matches parts, too: `^https://[a-z]+\.example\.com$` is safe,
-	// `example.com` is not.
+	// OriginPatterns allow the origins that they match. A pattern also matches
+	// parts: `^https://[a-z]+\.example\.com$` is safe, `example.com` is not.
 	OriginPatterns []*regexp.Regexp
 
-	// AllowOrigin, if set, is asked about an origin that neither of the
-	// above allows. If it says no, the answer has no CORS headers at all; if it
-	// fails, the request is refused.
+	// AllowOrigin, if set, is called for an origin that neither of the above
+	// allows. If it returns false, the answer has no CORS headers at all. If it
+	// returns an error, the request is refused.
 	AllowOrigin func(r *Request, origin string) (bool, error)
 
-	// InsecureAllowAllOrigins lets every page of the world in: with
-	// Credentials, and over WebSocket in any case, in the name of the users who
-	// look at it, if they are recognized by cookies or by being in the right
-	// network. The other rules for origins do not count then.
+	// InsecureAllowAllOrigins allows every page in the world. With Credentials,
+	// and over WebSocket in any case, such a page acts in the name of the user who
+	// looks at it, if the server knows users by cookies or by their network. The
+	// other rules for origins do not count then.
 	InsecureAllowAllOrigins bool
 
-	// Credentials lets polling requests of other origins have cookies.
+	// Credentials allows cookies in polling requests of other origins.
 	Credentials bool
 
 	// Methods are GET, HEAD, PUT, PATCH, POST and DELETE by default.
@@ -72,8 +67,8 @@ type CORS struct {
 	// OptionsSuccessStatus is the status of that answer, 204 by default.
 	OptionsSuccessStatus int
 
-	// PreflightContinue gives preflights the headers, but not the answer, which
-	// will be 400 then.
+	// PreflightContinue sets the headers of a preflight but does not answer it.
+	// The answer is 400 then.
 	PreflightContinue bool
 }
 
@@ -87,15 +82,15 @@ const (
 // corsMethods are the methods that are allowed by default (EIO-CO-5).
 const corsMethods = "GET,HEAD,PUT,PATCH,POST,DELETE"
 
-// cors sets the headers of CORS for whatever the answer will be, and answers
-// preflights (EIO section 8.3).
-func (e *Server) cors(v *visit) *refusal {
+// applyCORS sets the headers of CORS, for any answer, and answers preflights (EIO
+// section 8.3).
+func (e *Server) applyCORS(x *httpExchange) *refusal {
 	c := e.opts.CORS
 	if c == nil {
 		return nil
 	}
-	req := v.Request()
-	active, err := c.judge(v, req)
+	req := x.Request()
+	active, err := c.setOriginHeaders(x, req)
 	switch {
 	case err != nil:
 		e.logFailure("CORS.AllowOrigin", err)
@@ -103,7 +98,7 @@ func (e *Server) cors(v *visit) *refusal {
 	case !active:
 		return nil
 	}
-	h := v.add()
+	h := x.responseHeader()
 	if c.Credentials {
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
@@ -117,54 +112,45 @@ func (e *Server) cors(v *visit) *refusal {
 	if c.PreflightContinue { // EIO-CO-7
 		return nil
 	}
-	return answered(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
-}
-
-// Respond sends an answer that is not the engine's own to a request, with what
-// CORS has to say about it; that may be the answer, too.
-func (e *Server) Respond(x Exchange, res Response) error {
-	v := e.visit(x)
-	if ref := e.cors(v); ref != nil {
-		e.refuse(v, ref)
-		return nil
+	if x.foreignOrigin() { // no request will follow
+		e.warnBlockedPoll(x.origin, req.Host)
 	}
-	res.Header = v.complete(res.Header)
-	return v.deliver(res)
+	return customResponse(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
 }
 
-// judge decides about the origin of a request. active is false if CORS has
-// nothing to say.
-func (c *CORS) judge(v *visit, req *Request) (active bool, err error) {
-	if v.allowed, err = c.admits(req, v.origin); err != nil {
+// setOriginHeaders decides whether the request's origin is allowed, and sets the
+// headers that say so. active is false if the answer gets no headers of CORS.
+func (c *CORS) setOriginHeaders(x *httpExchange, req *Request) (active bool, err error) {
+	if x.originAllowed, err = c.allows(req, x.origin); err != nil {
 		return false, err
 	}
 	switch {
 	case c.InsecureAllowAllOrigins && !c.Credentials:
-		v.add().Set(allowOrigin, "*")
+		x.responseHeader().Set(allowOrigin, "*")
 		return true, nil
 	case c.InsecureAllowAllOrigins: // with credentials, browsers do not take "*"
-	case c.fixed():
-		v.add().Set(allowOrigin, c.Origins[0])
-		v.add().Set("Vary", "Origin")
+	case c.singleOrigin():
+		x.responseHeader().Set(allowOrigin, c.Origins[0])
+		x.responseHeader().Set("Vary", "Origin")
 		return true, nil
-	case !v.allowed && c.AllowOrigin != nil && isOrigin(v.origin):
+	case !x.originAllowed && c.AllowOrigin != nil && isOrigin(x.origin):
 		return false, nil
 	}
-	v.add().Set("Vary", "Origin")
-	if v.allowed && isOrigin(v.origin) {
-		v.add().Set(allowOrigin, v.origin)
+	x.responseHeader().Set("Vary", "Origin")
+	if x.originAllowed && isOrigin(x.origin) {
+		x.responseHeader().Set(allowOrigin, x.origin)
 	}
 	return true, nil
 }
 
-// admits reports whether pages of the origin may use the server.
-func (c *CORS) admits(req *Request, origin string) (ok bool, err error) {
+// allows reports whether pages of the origin may use the server.
+func (c *CORS) allows(req *Request, origin string) (ok bool, err error) {
 	switch {
 	case c.InsecureAllowAllOrigins:
 		return true, nil
-	case !isOrigin(origin): // verification will say what it thinks of one that is illegal
+	case !isOrigin(origin): // verify refuses an origin that is not legal in a header
 		return false, nil
-	case c.lists(origin) || c.lists(webOrigin(origin)):
+	case c.listsOrigin(origin) || c.listsOrigin(webOrigin(origin)):
 		return true, nil
 	case c.AllowOrigin == nil:
 		return false, nil
@@ -179,17 +165,18 @@ func (c *CORS) admits(req *Request, origin string) (ok bool, err error) {
 // isOrigin reports whether a request has an origin, and a header can name it.
 func isOrigin(s string) bool { return s != "" && headerLegal(s) }
 
-// fixed reports whether there is one origin to name in all answers.
-func (c *CORS) fixed() bool {
+// singleOrigin reports whether all answers name the same origin.
+func (c *CORS) singleOrigin() bool {
 	return len(c.Origins) == 1 && len(c.OriginPatterns) == 0 && c.AllowOrigin == nil
 }
 
-func (c *CORS) lists(origin string) bool {
+func (c *CORS) listsOrigin(origin string) bool {
 	return slices.ContainsFunc(c.Origins, func(o string) bool { return strings.EqualFold(o, origin) }) ||
 		slices.ContainsFunc(c.OriginPatterns, func(p *regexp.Regexp) bool { return p.MatchString(origin) })
 }
 
-// preflight sets what only the answers to preflights have (EIO-CO-5, EIO-CO-6).
+// preflight sets the headers that only answers to preflights have (EIO-CO-5,
+// EIO-CO-6).
 func (c *CORS) preflight(h http.Header, req *Request) {
 	h.Set("Access-Control-Allow-Methods", cmp.Or(strings.Join(c.Methods, ","), corsMethods))
 	asked := strings.Join(req.Header[askedHeaders], ", ")
@@ -197,25 +184,28 @@ func (c *CORS) preflight(h http.Header, req *Request) {
 	case len(c.AllowedHeaders) > 0:
 		h.Set(allowHeaders, strings.Join(c.AllowedHeaders, ","))
 	default:
-		vary(h, askedHeaders)
+		addVary(h, askedHeaders)
 		if asked != "" && headerLegal(asked) {
 			h.Set(allowHeaders, asked)
 		}
 	}
 	if c.MaxAge != 0 {
-		h.Set("Access-Control-Max-Age", strconv.Itoa(int(max(c.MaxAge, 0)/time.Second)))
+		h.Set("Access-Control-Max-Age", wholeSeconds(c.MaxAge))
 	}
 }
 
-// vary adds to what the answer depends on, in one line as the reference does.
-func vary(h http.Header, name string) {
+// wholeSeconds returns a duration as a header has it. Less than 0 is 0.
+func wholeSeconds(d time.Duration) string { return strconv.Itoa(int(max(d, 0) / time.Second)) }
+
+// addVary adds a name to the Vary header, in one line as the reference does.
+func addVary(h http.Header, name string) {
 	if had := h.Get("Vary"); had != "" {
 		name = had + ", " + name
 	}
 	h.Set("Vary", name)
 }
 
-// clone returns a copy that its user cannot change.
+// clone returns a deep copy, so that the application cannot change it.
 func (c *CORS) clone() *CORS {
 	if c == nil {
 		return nil
@@ -229,13 +219,13 @@ func (c *CORS) clone() *CORS {
 	return &d
 }
 
-// validate returns what can only be a mistake.
+// validate returns an error for settings that can only be a mistake.
 func (c *CORS) validate() error {
 	if c == nil {
 		return nil
 	}
 	for _, o := range c.Origins {
-		if err := checkOrigin(o); err != nil {
+		if err := validateOrigin(o); err != nil {
 			return fmt.Errorf("CORS.Origins has %q: %w", o, err)
 		}
 	}
@@ -254,27 +244,27 @@ func (c *CORS) validate() error {
 	return nil
 }
 
-// checkOrigin returns why no browser will ever send this origin.
-func checkOrigin(o string) error {
+// validateOrigin returns why no browser will ever send this origin.
+func validateOrigin(o string) error {
 	_, host, found := strings.Cut(o, "://")
 	switch {
 	case o == "*":
 		return errors.New("to let every page in, set InsecureAllowAllOrigins")
 	case o == "null":
-		return nil // whoever wants it: all sandboxed pages and files have this origin
+		return nil // allowed, although all sandboxed pages and files have this origin
 	case !found || host == "":
 		return errors.New("an origin has a scheme and a host, such as https://example.com")
 	case strings.ContainsAny(host, "/?#@* ") || !visible(o):
 		return errors.New("an origin has a scheme, a host and perhaps a port, nothing else; " +
 			"for more than one use OriginPatterns")
 	}
-	if at, ok := parseOrigin(o); ok && strings.HasSuffix(host, ":"+at.port) && at.port == defaultPorts(at.scheme) {
+	if at, ok := parseOrigin(o); ok && strings.HasSuffix(host, ":"+at.port) && at.port == defaultPort(at.scheme) {
 		return fmt.Errorf("browsers leave the port %s out", at.port)
 	}
 	return nil
 }
 
-// visible reports whether s has only characters of ASCII that are seen.
+// visible reports whether s has only visible characters of ASCII.
 func visible(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7F })
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // A session that has ended is nobody's client, whatever is left of it.

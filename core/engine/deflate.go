@@ -10,10 +10,10 @@ import (
 // (permessage-deflate, RFC 7692). A zero value means the default. Clients
 // that do not offer to compress are served without.
 //
-// A connection that may compress takes about 40 bytes more than another one.
-// What compressing itself needs, 0.8 MiB for sending and 50 KiB for receiving,
-// is shared: there is as much of it as messages are compressed at the same
-// time. A broadcast is compressed once for all its receivers.
+// A connection that may compress takes about 40 bytes more than another one. The
+// memory of the algorithm is shared by all connections: 0.8 MiB for each message that
+// is being compressed, and 50 KiB for each that is being decompressed. A broadcast is
+// compressed once for all its receivers.
 //
 // With a context takeover, a message may refer to those before it, which makes
 // small ones that are alike much smaller. In return each connection keeps the
@@ -23,7 +23,7 @@ import (
 // receiver. ServerMaxWindowBits of 11 to 13 is a good compromise.
 type PerMessageDeflate struct {
 	// Threshold is the size in bytes from which on a message is compressed,
-	// 1024 by default. Those who want to compress everything take 1.
+	// 1024 by default. 1 compresses everything.
 	Threshold int
 
 	// Level is from 1, the default, which is the fastest, to 9, which
@@ -38,8 +38,8 @@ type PerMessageDeflate struct {
 
 	// ServerMaxWindowBits and ClientMaxWindowBits bound how far back, in bytes
 	// and as a power of two from 9 to 15, compressed messages may refer; 15 by
-	// default. A smaller window for clients declines those that cannot be told
-	// of it.
+	// default. With a smaller window for clients, connections of clients that do
+	// not support the limit are not compressed.
 	ServerMaxWindowBits int
 	ClientMaxWindowBits int
 }
@@ -51,7 +51,7 @@ const (
 	defaultWindowBits       = 15
 )
 
-// compile returns what does the work, nil if there is none to do.
+// compile returns the compressor, nil if there is none.
 func (p *PerMessageDeflate) compile() *websocket.Deflate {
 	if p == nil {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 	"github.com/sioplug/sioplug/internal/frame"
 )
 

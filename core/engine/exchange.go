@@ -2,8 +2,8 @@
 // sessions over HTTP long-polling and WebSocket, the upgrade between the two,
 // heartbeat and close.
 //
-// Only those who connect another HTTP server to sioplug need this package: they
-// implement [Exchange]. Everybody else uses package sio and an integration.
+// You need this package only to connect another HTTP server to sioplug: implement
+// [Exchange]. Otherwise use package sio and an integration.
 package engine
 
 import (
@@ -15,18 +15,18 @@ import (
 	"time"
 )
 
-// A Request is one HTTP request, copied out of whatever server received it.
-// Functions of the application are told of it and may keep it, though not its
-// Body; so nothing else in it may be memory that the server uses again. The
-// engine itself keeps a copy of the request that opens a session.
+// A Request is one HTTP request, copied from the server that received it. Functions of
+// the application get it and may keep it, but not its Body. So apart from Body, it must
+// not refer to memory that the server uses again. The engine itself keeps a copy of the
+// request that opens a session.
 type Request struct {
 	Method   string
-	Path     string // of the URL, decoded
+	Path     string // path of the URL, decoded
 	URI      string // path and query as the client sent them
 	Host     string
-	ClientIP string // as the framework's own trusted-proxy rules see it
+	ClientIP string // by the framework's own rules for trusted proxies
 	TLS      bool
-	Query    url.Values // that of URI, see ParseQuery
+	Query    url.Values // query of URI, see ParseQuery
 	Header   http.Header
 
 	Body          io.Reader // not used after Serve returned
@@ -40,114 +40,73 @@ type Response struct {
 	Body   []byte
 }
 
-// Upgraded is a connection that its HTTP server has let go.
+// Upgraded is a connection that its HTTP server does not use any more.
 type Upgraded struct {
 	Conn  net.Conn
-	Ahead []byte // what the client already sent behind its request
-	Head  []byte // what has to be sent before anything else: the 101 answer, if it was not sent yet
-	Done  func() // if not nil, is called once the engine has closed Conn and does not use it any more
+	Ahead []byte // bytes that the client has sent behind its request
+	Head  []byte // bytes to send first: the 101 answer, if it has not been sent yet
+	Done  func() // if not nil, is called when the engine has closed Conn and does not use it any more
 }
 
-// An Exchange is one HTTP request waiting for its answer. The engine calls
-// exactly one of Respond and Upgrade, once, also if the client has gone. See
-// [Aborter] for what it may be able to do beyond that.
+// An Exchange is one HTTP request that waits for its answer. The engine calls exactly
+// one of Respond and Upgrade, once, also if the client has gone. [Aborter], [Parker] and
+// [Sender] are optional methods.
 type Exchange interface {
 	Request() *Request
 
-	// Values returns the context whose values the session keeps that this
-	// request opens; its cancellation and deadline do not matter. The engine
-	// calls it only when a session opens, so this is the place to copy what
-	// a framework recycles.
+	// Values returns a context. The session that this request opens keeps the
+	// context's values; its cancellation and deadline do not matter. The engine
+	// calls Values only when a session opens, so this is the place to copy objects
+	// that a framework recycles.
 	Values() context.Context
 
 	// Respond sends res.
 	Respond(res Response) error
 
-	// Upgrade answers with 101 and the given headers, which complete the
-	// WebSocket handshake, and takes the connection out of its server. It
-	// calls open, and then arranges for the function that open returned to
-	// run: on a goroutine of its own, or on whatever the server provides for
-	// it. That it returns does not mean that the connection has ended, since
-	// another goroutine may have taken over: see [Upgraded].Done. Servers that
-	// hand over a connection only when their handler has returned call open
-	// then, or never if it breaks before: until then the engine holds nothing
-	// for it. If the connection cannot be taken, Upgrade returns an error and
-	// has neither answered nor called open.
+	// Upgrade takes the connection out of its server and answers with 101 and the
+	// given headers, which complete the WebSocket handshake. It calls open, and
+	// then runs the function that open returned, on a goroutine of its own. When
+	// that function returns, the connection may still be in use by another
+	// goroutine: see [Upgraded].Done.
+	//
+	// Some servers hand over a connection only when their handler has returned.
+	// They call open then, or never if the connection breaks before. Until open is
+	// called, the engine keeps nothing for the connection. If the connection cannot
+	// be taken, Upgrade returns an error, does not answer, and does not call open.
 	Upgrade(header http.Header, open func(Upgraded) (run func())) error
 }
 
-// An Aborter is an [Exchange] that can be broken off. Without it, a request
-// whose body does not come holds on until its server gives up.
+// An Aborter is an [Exchange] that can be canceled. Without it, a request whose body
+// does not come stays open until its server gives up.
 type Aborter interface {
-	// CancelRead has reads of the request's body fail at once, also one that is
-	// under way. The engine calls it while it reads, on another goroutine; it
-	// must not block.
+	// CancelRead makes reads of the request's body fail at once, also one that is
+	// under way. The engine calls it on another goroutine than the one that reads.
+	// It must not block.
 	CancelRead()
 
-	// HangUp takes the place of Respond: it closes the connection, or the
-	// stream that takes its place, without an answer.
+	// HangUp is called instead of Respond. It closes the connection, or the HTTP/2
+	// stream, without an answer.
 	HangUp()
 }
 
 // A Parker is an [Exchange] whose server limits how long a request may take.
 type Parker interface {
-	// Park is called before a poll waits until there is something to tell the
-	// client: it lifts the limit, which holds again for the answer. The error
-	// says why that could not be done.
+	// Park is called before a poll waits for a packet. It lifts the limit until the
+	// answer is sent. An error says why that is not possible.
 	Park() error
 }
 
-// A Sender is an [Exchange] that can give up an answer which its client does not
-// read, and knows when one has left. Without it, an answer counts as sent when
-// Respond returns, and its client may take whatever time the server gives it.
+// A Sender is an [Exchange] that can limit the time for sending an answer, and knows
+// when the answer has left. Without it, an answer counts as sent when Respond returns,
+// and only the server limits how long the client may take to read it.
 type Sender interface {
-	// SendWithin has the answer given up, and the connection with it, unless it has
-	// left within d from now; of several calls and the server's own limit the
-	// earliest time counts. It is called before Respond, and may be called until
-	// the function has returned that OnSent was given, on other goroutines. It
-	// must not block.
+	// SendWithin closes the connection if the answer has not left after d. Of
+	// several calls and the server's own limit, the earliest time counts. It is
+	// called before Respond. Until the function given to OnSent has returned, it may
+	// also be called from other goroutines. It must not block.
 	SendWithin(d time.Duration)
 
-	// OnSent, if it is called, comes before Respond. f is to be called once: when
-	// the answer has been handed to the network, or will not be.
+	// OnSent is called before Respond, or not at all. The Sender calls f once, when
+	// the answer has been handed to the network or will never be.
 	OnSent(f func())
-}
-
-// A Handler is told what happens to one session.
-type Handler interface {
-	// Message hands over one message; p is only valid during the call. No
-	// two calls overlap. Message may block to slow the peer down; it must
-	// return once Close was called.
-	Message(binary bool, p []byte)
-
-	// Close is called once, when the session has ended. It may overlap the
-	// last Message and must not block.
-	Close(reason Reason, err error)
-}
-
-// An Opener is a [Handler] that wants to speak first.
-type Opener interface {
-	// Opened is called once, before any Message: what is sent from now on
-	// reaches the client behind the open packet. It must not block.
-	Opened()
-}
-
-// A Worker is a [Handler] that does not handle messages when they are handed
-// over but afterwards, all that came together. That way what it sends in
-// answer to them leaves together, too.
-type Worker interface {
-	// Work works on what was handed over. It may take its time: then messages
-	// go on coming, and Work may be called again before it has returned. turn is
-	// for [Session.Yield].
-	Work(turn uint32)
-}
-
-// A Reader is a [Handler] whose Message waits between [Session.Hold] and
-// [Session.Release].
-type Reader interface {
-	// ReadOn is called when the session awaits a sign of life that may come
-	// behind the message that is waiting: from now on
-	// [Session.AwaitsHeartbeat] returns true, and Message should go on if it
-	// can. ReadOn must not block.
-	ReadOn()
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // A script of the fuzzer is one request a line:
@@ -72,7 +72,7 @@ func FuzzServe(f *testing.F) {
 func play(k *enginetest.Kit, line string) *enginetest.Call {
 	fields := append(strings.SplitN(line, " ", 4), "", "", "")
 	sid := ""
-	if p := k.Newest(); p != nil {
+	if p := k.LastPeer(); p != nil {
 		sid = p.Session.ID()
 	}
 	query, _ := url.ParseQuery(strings.ReplaceAll(fields[1], "SID", sid)) // net/http ignores the error, too

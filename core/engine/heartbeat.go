@@ -7,74 +7,75 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// unreadFactor is how many times PingInterval + PingTimeout a WebSocket may be on
-// hold, without a byte being read, before its client is taken for gone.
-const unreadFactor = 4
+// maxPauseFactor is for how many times PingInterval + PingTimeout the handler may keep
+// a WebSocket from being read, before the client counts as gone.
+const maxPauseFactor = 4
 
-// heartbeat is the session's place in the server's lists of deadlines. While
-// it is open that is the next ping or the awaited pong; afterwards, how long
-// to wait for the client to take the news.
+// A heartbeat is the session's timer in one of the server's lists. While the session
+// is open, the timer is for the next ping or for the awaited pong. Afterwards it is for
+// the close timeout.
 //
-// The handler may keep the session from being read: see Hold. What is known of the
-// client then depends on the transport. A polling client goes on polling, and a poll
-// counts for a pong. A WebSocket is deaf: the pong is behind what is not read.
+// The handler may pause the reading of a session: see Hold. A polling client goes on
+// polling meanwhile, and a poll counts as a pong. From a WebSocket client nothing is
+// received: its pong is behind the messages that are not read.
 type heartbeat struct {
-	item   deadline.Item[*Session]
-	spared bool          // another packet already prolonged the wait for this pong (EIO-HB-4)
-	held   int           // see Hold
-	since  time.Duration // when the hold began, since the server's epoch
-	sent   time.Duration // when the last ping was sent, likewise
+	timer      deadline.Item[*Session]
+	extended   bool          // a packet other than the pong has extended the wait (EIO-HB-4)
+	holds      int           // calls of Hold without Release
+	heldSince  time.Duration // since the server's epoch
+	pingSentAt time.Duration // since the server's epoch
 }
 
-// deaf reports whether signs of life cannot be heard; mu is held.
-func (s *Session) deaf() bool { return s.beat.held > 0 && s.link != nil }
+// readPausedLocked reports whether the session's WebSocket is not being read.
+func (s *Session) readPausedLocked() bool { return s.heartbeat.holds > 0 && s.ws != nil }
 
-// unread reports whether the session has been deaf for too long; mu is held.
-func (s *Session) unread() bool {
-	most := unreadFactor * (s.server.opts.PingInterval + s.server.opts.PingTimeout)
-	return s.deaf() && s.server.now()-s.beat.since >= most
+// pausedTooLongLocked reports whether the reading has been paused for too long.
+func (s *Session) pausedTooLongLocked() bool {
+	limit := maxPauseFactor * (s.server.opts.PingInterval + s.server.opts.PingTimeout)
+	return s.readPausedLocked() && s.server.now()-s.heartbeat.heldSince >= limit
 }
 
-// ping is called when the interval since the last pong has passed. A deaf session
-// goes on being pinged, or its client would take us for dead (EIO-HB-7).
-func (s *Session) ping() {
+// pingDue is called when PingInterval has passed since the last pong. A session whose
+// reading is paused is still pinged, because the client closes without pings
+// (EIO-HB-7).
+func (s *Session) pingDue() {
 	s.mu.Lock()
-	deaf, held := s.deaf(), s.beat.held > 0
-	if s.state != stateOpen || (s.pinged.Load() && !deaf) {
+	paused, held := s.readPausedLocked(), s.heartbeat.holds > 0
+	if s.state != stateOpen || (s.awaitingPong.Load() && !paused) {
 		s.mu.Unlock()
 		return
 	}
-	if s.unread() {
+	if s.pausedTooLongLocked() {
 		s.mu.Unlock()
-		s.end(PingTimeout, nil, farewell{discard: true})
+		s.end(PingTimeout, nil, endByError)
 		return
 	}
-	if deaf {
-		s.server.pings.Follow(&s.beat.item, s)
+	if paused {
+		s.server.pingTimers.Repeat(&s.heartbeat.timer, s)
 	} else {
-		s.server.pongs.Follow(&s.beat.item, s)
+		s.server.pongTimers.Repeat(&s.heartbeat.timer, s)
 	}
-	wake := s.enqueuePing()
+	wake := s.enqueuePingLocked()
 	s.mu.Unlock()
 	if wake {
-		s.server.writers.Add(s.shard, s)
+		s.server.flushers.Add(s.shard, s)
 	}
 	if held {
-		s.readOn()
+		s.callReadOn()
 	}
 }
 
-// enqueuePing queues a ping; mu is held. It reports what enqueue does.
-func (s *Session) enqueuePing() bool {
-	s.pinged.Store(true)
-	s.beat.spared = false
-	s.beat.sent = s.server.now()
-	return s.enqueue(pingPacket)
+// enqueuePingLocked queues a ping. It returns what enqueueLocked does.
+func (s *Session) enqueuePingLocked() (wake bool) {
+	s.awaitingPong.Store(true)
+	s.heartbeat.extended = false
+	s.heartbeat.pingSentAt = s.server.now()
+	return s.enqueueLocked(pingPacket)
 }
 
-// readOn tells the handler that the pong may be behind the message that it keeps
-// waiting.
-func (s *Session) readOn() {
+// callReadOn calls [Reader.ReadOn], if the handler has it: the pong may be behind the
+// message that waits in Message.
+func (s *Session) callReadOn() {
 	r, ok := s.handler.(Reader)
 	if !ok {
 		return
@@ -84,31 +85,33 @@ func (s *Session) readOn() {
 		return nil
 	})
 	if err != nil {
-		s.fail(err)
+		s.endAfterPanic(err)
 	}
 }
 
 // AwaitsHeartbeat reports whether a sign of life is awaited. For clients of
 // revision 3 that is always so: they ping when they want to, and give up without an
 // answer.
-func (s *Session) AwaitsHeartbeat() bool { return s.dialect.has(revision3) || s.pinged.Load() }
+func (s *Session) AwaitsHeartbeat() bool { return s.dialect.has(revision3) || s.awaitingPong.Load() }
 
+// pongOverdue ends the session of a client that did not answer a ping in time.
 func (s *Session) pongOverdue() {
 	s.mu.Lock()
-	if s.link == nil && s.poll != nil && len(s.out.frames) == 0 {
-		s.polled() // the poll came after the one that took the ping
+	if s.ws == nil && s.poll != nil && len(s.queue.frames) == 0 {
+		s.pollReceivedLocked() // the poll came after the one that took the ping
 	}
-	overdue := s.state == stateOpen && !s.deaf() && s.pinged.Load() && s.server.pongs.Passed(&s.beat.item)
+	overdue := s.state == stateOpen && !s.readPausedLocked() && s.awaitingPong.Load() &&
+		s.server.pongTimers.Passed(&s.heartbeat.timer)
 	s.mu.Unlock()
 	if overdue {
-		s.end(PingTimeout, nil, farewell{discard: true})
+		s.end(PingTimeout, nil, endByError)
 	}
 }
 
-// heard notes that a packet came. The next ping is due an interval after the
-// pong (EIO-HB-2); any other packet prolongs the wait for the pong once.
-func (s *Session) heard(pong bool) {
-	if !pong && !s.pinged.Load() {
+// packetReceived notes that a packet came. The next ping is due PingInterval after the
+// pong (EIO-HB-2). Any other packet extends the wait for the pong once.
+func (s *Session) packetReceived(pong bool) {
+	if !pong && !s.awaitingPong.Load() {
 		return
 	}
 	s.mu.Lock()
@@ -116,80 +119,80 @@ func (s *Session) heard(pong bool) {
 	switch {
 	case s.state != stateOpen:
 	case pong:
-		s.pinged.Store(false)
-		s.rest()
-	case s.pinged.Load() && !s.beat.spared && s.beat.held == 0:
-		s.beat.spared = true
-		s.rest()
+		s.awaitingPong.Store(false)
+		s.restartHeartbeatLocked()
+	case s.awaitingPong.Load() && !s.heartbeat.extended && s.heartbeat.holds == 0:
+		s.heartbeat.extended = true
+		s.restartHeartbeatLocked()
 	}
 }
 
-// polled notes that a poll came, or is parked since the ping was taken; mu is held.
-// While a POST is kept waiting, the client can send neither a pong nor, for revision
-// 3, a ping.
-func (s *Session) polled() {
+// pollReceivedLocked notes that a poll came, or that one is parked since the ping was
+// taken. While a POST is kept waiting, the client can send neither a pong nor, in
+// revision 3, a ping.
+func (s *Session) pollReceivedLocked() {
 	switch {
-	case s.beat.held == 0 || s.state != stateOpen:
+	case s.heartbeat.holds == 0 || s.state != stateOpen:
 	case s.dialect.has(revision3):
-		s.awaitPing()
-	case s.pinged.Swap(false):
-		s.rest()
+		s.awaitClientPingLocked()
+	case s.awaitingPong.Swap(false):
+		s.restartHeartbeatLocked()
 	}
 }
 
-// rest starts the deadline anew that the session is waiting for.
-func (s *Session) rest() {
-	if s.pinged.Load() && !s.deaf() {
-		s.server.pongs.Set(&s.beat.item, s)
+// restartHeartbeatLocked starts the wait for the pong or for the next ping again.
+func (s *Session) restartHeartbeatLocked() {
+	if s.awaitingPong.Load() && !s.readPausedLocked() {
+		s.server.pongTimers.Set(&s.heartbeat.timer, s)
 	} else {
-		s.server.pings.Set(&s.beat.item, s)
+		s.server.pingTimers.Set(&s.heartbeat.timer, s)
 	}
 }
 
-// Hold says that the handler keeps the session from being read: a client must not
-// be taken for dead because we do not listen. Every Hold needs a Release.
+// Hold tells the session that the handler pauses reading: the client must not count as
+// dead because nobody listens. Every Hold needs a Release.
 //
-// A polling session is heard all the same, by its polls. A WebSocket has four times
-// PingInterval + PingTimeout until the Release. Meanwhile the handler is asked to
-// read on, if it is a [Reader], as soon as a pong is awaited; if that succeeds, the
-// heartbeat is as usual.
+// The polls of a polling session show that the client is alive. A WebSocket has four
+// times PingInterval + PingTimeout until the Release. Meanwhile the handler is asked to
+// read on, if it is a [Reader], as soon as a pong is awaited. If it does, the heartbeat
+// is as usual.
 func (s *Session) Hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.beat.held++
-	if s.state != stateOpen || s.beat.held > 1 {
+	s.heartbeat.holds++
+	if s.state != stateOpen || s.heartbeat.holds > 1 {
 		return
 	}
-	s.beat.since = s.server.now()
+	s.heartbeat.heldSince = s.server.now()
 	switch {
-	case s.link == nil:
-		if s.poll != nil && len(s.out.frames) == 0 {
-			s.polled()
+	case s.ws == nil:
+		if s.poll != nil && len(s.queue.frames) == 0 {
+			s.pollReceivedLocked()
 		}
-	case !s.dialect.has(revision3) && s.pinged.Load():
-		s.rest()
+	case !s.dialect.has(revision3) && s.awaitingPong.Load():
+		s.restartHeartbeatLocked()
 	}
 }
 
-// Release ends a [Session.Hold]. Over WebSocket the wait for a pong starts anew; so
-// does that for the ping of a revision 3 client.
+// Release ends a [Session.Hold]. Over WebSocket the wait for a pong starts again, and
+// so does the wait for the ping of a revision 3 client.
 func (s *Session) Release() {
 	s.mu.Lock()
-	s.beat.held--
+	s.heartbeat.holds--
 	wake := false
 	switch {
-	case s.state != stateOpen || s.beat.held > 0:
+	case s.state != stateOpen || s.heartbeat.holds > 0:
 	case s.dialect.has(revision3):
-		s.awaitPing()
-	case s.link != nil && s.pinged.Load():
-		s.rest()
-		// Who is held and released again and again is to be pinged in time.
-		if s.server.now()-s.beat.sent >= min(s.server.opts.PingInterval, s.server.opts.PingTimeout)/2 {
-			wake = s.enqueuePing()
+		s.awaitClientPingLocked()
+	case s.ws != nil && s.awaitingPong.Load():
+		s.restartHeartbeatLocked()
+		// A session that is held and released again and again is pinged in time, too.
+		if s.server.now()-s.heartbeat.pingSentAt >= min(s.server.opts.PingInterval, s.server.opts.PingTimeout)/2 {
+			wake = s.enqueuePingLocked()
 		}
 	}
 	s.mu.Unlock()
 	if wake {
-		s.server.writers.Add(s.shard, s)
+		s.server.flushers.Add(s.shard, s)
 	}
 }

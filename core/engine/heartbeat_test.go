@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // The timers of these tests. Time in a bubble is exact, so all of them check it

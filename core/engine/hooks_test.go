@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 func TestConnectionError(t *testing.T) {
@@ -47,7 +47,7 @@ func TestConnectionError(t *testing.T) {
 		{"EIO-VF-9", enginetest.Request{Query: "EIO=3&transport=polling"}, 5, "Unsupported protocol version", "map[protocol:3]"},
 		{
 			"EIO-VF-11",
-			enginetest.Request{Query: websocket, Header: enginetest.Handshake(), Stubborn: errors.New("no")},
+			enginetest.Request{Query: websocket, Header: enginetest.Handshake(), UpgradeErr: errors.New("no")},
 			3, "Bad request", "map[error:no name:TRANSPORT_HANDSHAKE_ERROR]",
 		},
 		{

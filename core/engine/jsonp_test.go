@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // A scripted is a client that polls by loading scripts.

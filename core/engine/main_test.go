@@ -7,7 +7,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // The names of the tests begin with the rows of the reference's behaviour that

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -21,46 +23,47 @@ type Options struct {
 	PingTimeout       time.Duration // 20 s
 	UpgradeTimeout    time.Duration // 10 s
 	MaxHTTPBufferSize int           // bytes of one message or POST; 1e6
-	MaxSendBuffer     int           // bytes of memory for what waits for one client; 16 MiB
+	MaxSendBuffer     int           // bytes of memory for packets that wait for one client; 16 MiB
 	MaxHandshakeBytes int           // bytes of URL and headers of a request that opens a session; 16 KiB
 	Transports        []string      // polling and websocket
 	DisableUpgrades   bool
 
-	// AllowEIO3 lets clients of protocol revision 3 in, which Socket.IO 1 and 2
-	// speak.
+	// AllowEIO3 accepts clients of protocol revision 3: those of Socket.IO 1 and 2.
 	AllowEIO3 bool
 
-	// AllowJSONP lets clients poll by loading scripts and sending forms, as
-	// browsers without CORS have to (the last one was Internet Explorer 9). Their
-	// pages have to be of the server's own origin, or of one that CORS lets in.
-	// Otherwise a request with the parameter j is refused with status 400.
+	// AllowJSONP accepts polling by scripts and forms, for browsers without CORS
+	// (the last one was Internet Explorer 9). Their pages have to be of the server's
+	// own origin, or of one that CORS allows. Without AllowJSONP, a request with the
+	// parameter j is refused with status 400.
 	AllowJSONP bool
 
-	// AllowRequest, if set, is asked once for every session, when it is opened.
-	// An error refuses: with its message if it is an [HTTPError].
+	// AllowRequest, if set, is called for every request that opens a session. An
+	// error refuses the session. The client sees its message if it is an
+	// [HTTPError].
 	AllowRequest func(r *Request) error
 
-	// GenerateID, if set, returns the id of a new session. It has to be unique,
-	// not to be guessed, and of visible ASCII without quotes and backslashes.
+	// GenerateID, if set, returns the id of a new session. The id has to be unique
+	// and hard to guess. It consists of visible ASCII without quotes and
+	// backslashes.
 	GenerateID func(r *Request) (string, error)
 
 	// InitialPacket, if not nil, is a message that every client gets together
-	// with the handshake: a string or, for binary, a []byte.
+	// with the open packet: a string or, for binary, a []byte.
 	InitialPacket any
 
 	// Cookie, if not nil, is set by polling handshakes.
 	Cookie *Cookie
 
-	// CORS, if not nil, lets pages of other origins in. Without it, WebSockets
-	// of pages of other origins are refused.
+	// CORS, if not nil, says which pages of other origins are allowed. Without it,
+	// WebSockets of pages of other origins are refused.
 	CORS *CORS
 
-	// UseRequest are called in this order for every request, before it is
+	// UseRequest functions are called in this order for every request, before it is
 	// verified. They may add to the header of the answer. An error ends the
-	// request: an [HTTPError] is the answer.
+	// request. If it is an [HTTPError], the client gets its status and message.
 	UseRequest []func(h http.Header, r *Request) error
 
-	// OnConnectionError is told of every request that is refused.
+	// OnConnectionError is called for every request that is refused.
 	OnConnectionError func(err ConnectionError)
 
 	// OnInitialHeaders may change the header of the answer that opens a
@@ -78,9 +81,10 @@ type Options struct {
 	// PerMessageDeflate, if not nil, compresses messages over WebSocket.
 	PerMessageDeflate *PerMessageDeflate
 
-	// Logger takes what the operator has to mend. What a peer can cause is
-	// logged at Debug, except for the first page of another origin that is
-	// refused, because nothing else tells why. Nil means slog.Default().
+	// Logger receives problems that the operator has to fix. Events that a peer
+	// can cause are logged at Debug. There is one exception: the first page of
+	// another origin that is refused a WebSocket, or polls, because nothing else tells
+	// why that fails. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -120,10 +124,28 @@ func (o *Options) allows(transport string) bool {
 	return slices.Contains(o.Transports, transport)
 }
 
-// upgrades lists what a polling session may upgrade to (EIO-HS-2).
+// upgrades lists the transports that a polling session may upgrade to (EIO-HS-2).
 func (o *Options) upgrades() []string {
 	if o.DisableUpgrades || !o.allows(WebSocket) {
 		return []string{}
 	}
 	return []string{WebSocket}
+}
+
+// Validate returns an error for options that can only be a mistake.
+func (o *Options) Validate() error {
+	switch o.InitialPacket.(type) {
+	case nil, string, []byte:
+	default:
+		return fmt.Errorf("InitialPacket is a %T: use a string or a []byte", o.InitialPacket)
+	}
+	if l := o.HTTPCompressionLevel; l < -2 || l > 9 {
+		return fmt.Errorf("HTTPCompressionLevel is %d: use one from -2 to 9 (see package compress/flate)", l)
+	}
+	for _, f := range o.UseRequest {
+		if f == nil {
+			return errors.New("UseRequest has a nil function")
+		}
+	}
+	return errors.Join(o.CORS.validate(), o.Cookie.validate())
 }

@@ -1,104 +1,65 @@
 package engine
 
 import (
-	"cmp"
 	"log/slog"
 	"net"
-	"net/url"
 	"strings"
 )
 
-// Browsers let every page open a WebSocket to every server, with the user's
-// cookies, and leave it to the server to look at Origin (RFC 6455 section
-// 10.2). The reference does not look (EIO-CO-4); we do. Polling needs no guard:
-// there, browsers do not let a page see an answer that is not meant for it, so
-// it never learns its session id. JSONP is the exception: see guardScript.
+// Browsers let every page open a WebSocket to every server, with the user's cookies.
+// The server has to check Origin (RFC 6455 section 10.2). The reference does not
+// (EIO-CO-4). Polling needs no check: browsers do not let a page read an answer that
+// CORS does not allow, so the page never learns its session id. JSONP is the
+// exception: see checkJSONPOrigin.
 
-// guardOrigin refuses WebSockets to pages of other origins, unless CORS allows
-// them. What is no browser sends no Origin.
-func (e *Server) guardOrigin(v *visit) *refusal {
-	req := v.Request()
-	if !v.upgrade || v.allowed || v.origin == "" || sameOrigin(v.origin, req) {
+// checkOrigin refuses WebSockets to pages of other origins, unless CORS allows
+// them. Clients that are no browsers send no Origin. A page that begins with polling
+// is only logged: its browser keeps the answer from it.
+func (e *Server) checkOrigin(x *httpExchange) *refusal {
+	req := x.Request()
+	opens := x.upgrade || last(req.Query, "sid") == "" && !dialectOf(req.Query).has(jsonp)
+	if !opens || !x.foreignOrigin() {
 		return nil
 	}
-	e.reportOrigin(v.origin, req.Host)
-	return foreignOrigin(v.origin)
-}
-
-// guardScript refuses JSONP unless Options.AllowJSONP is set, and then to pages of
-// other origins, unless CORS allows them: every page can load a script from
-// everywhere, and read what it is called with. A page that is not known is another
-// one: an attacker's would see to that.
-func (e *Server) guardScript(v *visit) *refusal {
-	if !e.opts.AllowJSONP {
-		return badRequest("JSONP_NOT_ALLOWED")
-	}
-	req := v.Request()
-	page := v.page()
-	if ownScript(page, req) {
+	if !x.upgrade {
+		e.warnBlockedPoll(x.origin, req.Host)
 		return nil
 	}
-	if e.opts.CORS != nil {
-		admitted, err := e.opts.CORS.admits(req, page)
-		if err != nil {
-			e.logFailure("CORS.AllowOrigin", err)
-			return middlewareFailed()
-		}
-		if admitted {
-			return nil
-		}
-	}
-	page = cmp.Or(page, "unknown")
-	e.reportOrigin(page, req.Host)
-	return foreignOrigin(page)
+	e.warnOrigin(x.origin, req.Host)
+	return originNotAllowed(x.origin)
 }
 
-// ownScript reports whether a script or a form is of one of the server's own
-// pages. Sec-Fetch-Site is what the browser itself says, and no page can change
-// it; but browsers leave it out on plain HTTP, and old ones do not know it. Then
-// the page counts.
-func ownScript(page string, req *Request) bool {
-	switch req.Header.Get("Sec-Fetch-Site") {
-	case "":
-		return sameOrigin(page, req)
-	case "same-origin":
-		return page == "" || sameOrigin(page, req)
-	default:
-		return false
-	}
+// foreignOrigin reports whether the request comes from a page of another origin that
+// CORS does not allow.
+func (x *httpExchange) foreignOrigin() bool {
+	return !x.originAllowed && x.origin != "" && !sameOrigin(x.origin, x.Request())
 }
 
-// page returns the origin of the page that makes the request, "" if that is not
-// known. Forms tell it in Origin, scripts only in Referer.
-func (v *visit) page() string {
-	if v.origin != "" {
-		return v.origin
-	}
-	referers := v.Request().Header["Referer"]
-	if len(referers) != 1 {
-		return ""
-	}
-	u, err := url.Parse(referers[0])
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
-}
-
-// reportOrigin tells the operator which setting a browser was refused by, as
-// nothing else will: browsers do not say why a WebSocket failed. That is the
-// one thing that a peer can have us log above Debug, and it can only once.
-func (e *Server) reportOrigin(origin, host string) {
-	const most = 200 // a client chooses these, within what a header may have
-	e.once(&e.warned, e.log.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
+// warnOrigin logs which setting refused a page, once above Debug. Browsers do not say
+// why a WebSocket failed, so nothing else tells the operator.
+func (e *Server) warnOrigin(origin, host string) {
+	e.logOnce(&e.originWarned, e.log.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
 		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
-		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)",
-		slog.String("origin", origin[:min(len(origin), most)]), slog.String("host", host[:min(len(host), most)]))
+		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)", originAttrs(origin, host)...)
 }
 
-// sameOrigin reports whether a page of the origin and the request are of the
-// same server. A native client may have its own URL there, whose scheme is ws or
-// wss.
+// warnBlockedPoll does the same for polling, where the browser refuses the page. If
+// middleware of the framework answers CORS, the browser may not: we cannot see that.
+func (e *Server) warnBlockedPoll(origin, host string) {
+	e.logOnce(&e.originWarned, e.log.Warn)("a page of another origin polls, and its browser keeps the answers from it: "+
+		"to let it in, add its origin to Options.CORS, also if middleware of yours allows polling, since WebSocket needs it; "+
+		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
+		"in nginx by proxy_set_header Host $http_host (further ones are logged at Debug)", originAttrs(origin, host)...)
+}
+
+// originAttrs shortens both strings, which the client chooses.
+func originAttrs(origin, host string) []any {
+	const maxBytes = 200
+	return []any{slog.String("origin", origin[:min(len(origin), maxBytes)]), slog.String("host", host[:min(len(host), maxBytes)])}
+}
+
+// sameOrigin reports whether the origin is the server that the request was sent to. A
+// native client may send its own URL as Origin, with the scheme ws or wss.
 func sameOrigin(origin string, req *Request) bool {
 	page, ok := parseOrigin(origin)
 	if !ok {
@@ -110,25 +71,24 @@ func sameOrigin(origin string, req *Request) bool {
 	}
 	switch {
 	case req.TLS && page.scheme != "https":
-		return false // whoever can change plain HTTP on its way must not get at what is encrypted
+		return false // an attacker can change plain HTTP pages, and must not reach the encrypted server
 	case port == "":
-		// Without TLS here there may be some in front of us, so the port that
-		// the client left out is the one of the page's scheme.
-		return page.port == defaultPorts(page.scheme)
+		// A proxy in front may do TLS, so the port that the client left out is the
+		// one of the page's scheme.
+		return page.port == defaultPort(page.scheme)
 	default:
 		return page.port == port
 	}
 }
 
-// An address is an origin, taken apart.
-type address struct{ scheme, host, port string }
+// originParts are the parts of an origin.
+type originParts struct{ scheme, host, port string }
 
-// parseOrigin takes apart an origin of the web. Others, such as "null", are
-// never the same as a server's.
-func parseOrigin(s string) (a address, ok bool) {
+// parseOrigin parses an origin of the web. ok is false for others, such as "null".
+func parseOrigin(s string) (a originParts, ok bool) {
 	scheme, authority, _ := strings.Cut(webOrigin(s), "://")
 	a.scheme = strings.ToLower(scheme)
-	a.port = defaultPorts(a.scheme)
+	a.port = defaultPort(a.scheme)
 	if a.port == "" || strings.ContainsAny(authority, "/?#@, ") {
 		return a, false
 	}
@@ -139,10 +99,9 @@ func parseOrigin(s string) (a address, ok bool) {
 	return a, a.host != ""
 }
 
-// webOrigin returns an origin as a page of the same server has it. Clients that
-// are no browsers put their own URL into Origin, as the official Swift client
-// does: its scheme is ws or wss, and there may be a path. No page can have such
-// an origin.
+// webOrigin returns the origin of a page on the same server. The official Swift client
+// and others send their own URL as Origin: its scheme is ws or wss, and it may have a
+// path. No page can have such an origin.
 func webOrigin(origin string) string {
 	scheme, rest, _ := strings.Cut(origin, "://")
 	switch strings.ToLower(scheme) {
@@ -156,7 +115,7 @@ func webOrigin(origin string) string {
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
 		rest = rest[:end]
 	}
-	return scheme + "://" + strings.TrimSuffix(rest, ":"+defaultPorts(scheme))
+	return scheme + "://" + strings.TrimSuffix(rest, ":"+defaultPort(scheme))
 }
 
 // splitPort splits an authority, whose port may be missing.
@@ -167,7 +126,7 @@ func splitPort(authority string) (host, port string) {
 	return strings.Trim(authority, "[]"), ""
 }
 
-func defaultPorts(scheme string) string {
+func defaultPort(scheme string) string {
 	switch scheme {
 	case "https":
 		return "443"

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 func fromPage(origin string) http.Header {
@@ -200,7 +200,7 @@ func scriptQuery(t *testing.T, k *enginetest.Kit) string {
 	h.Set("Sec-Fetch-Site", "same-origin")
 	a := k.Do(enginetest.Request{Query: polling + "&j=0", Header: h})
 	same(t, "handshake", a.Status, http.StatusOK)
-	p := k.Newest()
+	p := k.LastPeer()
 	p.Send("secret")
 	return polling + "&j=0&sid=" + p.Session.ID()
 }

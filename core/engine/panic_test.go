@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // A panic in a handler ends the session whose message it was, and nothing else,

@@ -10,148 +10,146 @@ import (
 	"github.com/sioplug/sioplug/internal/frame"
 )
 
-// noopDelay is how long a poll stays open while a WebSocket probes: the
+// noopDelay is how long a poll stays open while a WebSocket probes for an upgrade: the
 // reference's interval (EIO-UP-1).
 const noopDelay = 100 * time.Millisecond
 
-// holdDelay is how long a poll that comes after the answer to a probe has to wait
-// before it gets anything. It may have been sent behind the upgrade packet, on
-// another connection, and have overtaken that on its way: then its client does not
-// look at what it is answered.
-const holdDelay = 20 * time.Millisecond
+// latePollDelay is how long a poll that comes after the answer to a probe waits before
+// it is answered. The client may have sent the upgrade packet first, on the WebSocket,
+// and the poll has overtaken it. Then the client ignores the answer to the poll.
+const latePollDelay = 20 * time.Millisecond
 
-// statusClientGone is what nginx has in its log for requests that nobody waits
-// for any more. Ours is for the logs and caches around us, which would take no
-// answer for 200.
-const statusClientGone = 499
+// statusClientClosedRequest is nginx's status for a request whose client has gone.
+// Without it, logs and caches would count the request as answered with 200.
+const statusClientClosedRequest = 499
 
-// A poll is a parked GET request. It is answered once, by whoever takes it out
-// of its session, under the session's mu: see [Session.answer].
+// A poll is a parked GET request. It is answered once, under the session's mu: see
+// [Session.answerLocked].
 type poll struct {
-	visit  *visit
-	answer chan batch
-	late   bool // it came when its client had been told that it may upgrade
-	held   bool // it gets nothing yet: see holdDelay
+	exchange   *httpExchange
+	answer     chan pollAnswer
+	afterProbe bool // it came when the client had the answer to its probe
+	delayed    bool // it must not be answered yet: see latePollDelay
 }
 
-// A batch is what a poll is answered with.
-type batch struct {
-	frames []*frame.Frame
-	size   int  // what they count for in the outbox
-	moved  bool // nothing: another connection has the session
+// A pollAnswer is the answer to a poll.
+type pollAnswer struct {
+	frames   []*frame.Frame
+	size     int  // of the frames, in sendQueue.bytes
+	upgraded bool // no frames: a WebSocket carries the session now
 }
 
-func noop() batch { return batch{frames: []*frame.Frame{noopPacket}} }
+func noopAnswer() pollAnswer { return pollAnswer{frames: []*frame.Frame{noopPacket}} }
 
-// answer answers the parked poll; mu is held.
-func (s *Session) answer(b batch) {
+// answerLocked answers the parked poll.
+func (s *Session) answerLocked(a pollAnswer) {
 	p := s.poll
 	s.poll = nil
-	s.sends(p.visit, b)
-	p.answer <- b
+	s.trackAnswerLocked(p.exchange, a)
+	p.answer <- a
 }
 
-// sends notes that a request is about to be answered with b; mu is held.
-func (s *Session) sends(x *visit, b batch) {
-	x.session, x.size, x.next = s, b.size, s.answers
-	s.answers = x
+// trackAnswerLocked adds a request that is about to be answered to the list of answers
+// that have not left yet.
+func (s *Session) trackAnswerLocked(x *httpExchange, a pollAnswer) {
+	x.pollSession, x.answerSize, x.nextAnswer = s, a.size, s.unsentAnswers
+	s.unsentAnswers = x
 }
 
-// sent notes that the answer to a poll has left, or never will. Until then it
-// counts for the session, and the session's end limits it.
-func (v *visit) sent() {
-	s := v.session
+// answerSent removes a request from that list: its answer has left, or never will.
+// Until then the answer counts in the session's send queue, and the end of the session
+// limits the time for it.
+func (x *httpExchange) answerSent() {
+	s := x.pollSession
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for p := &s.answers; *p != nil; p = &(*p).next {
-		if *p == v {
-			*p = v.next
-			s.out.bytes -= v.size
-			s.out.shrunk()
+	for p := &s.unsentAnswers; *p != nil; p = &(*p).nextAnswer {
+		if *p == x {
+			*p = x.nextAnswer
+			s.queue.sent(x.answerSize)
 			return
 		}
 	}
 }
 
-// limitAnswers has the answers to polls given up that have not left within d; mu
-// is held.
-func (s *Session) limitAnswers(d time.Duration) {
-	for v := s.answers; v != nil; v = v.next {
-		v.sendWithin(d)
+// limitAnswersLocked gives up the answers that do not leave within d.
+func (s *Session) limitAnswersLocked(d time.Duration) {
+	for x := s.unsentAnswers; x != nil; x = x.nextAnswer {
+		x.sendWithin(d)
 	}
 }
 
 // openPolling opens a session and answers with the open packet (EIO-HS-6).
-func (e *Server) openPolling(x *visit) {
+func (e *Server) openPolling(x *httpExchange) {
 	s := e.newSession(x)
-	if !s.start(nil, e.hello.polling) {
+	if !s.start(nil, e.openTail.polling) {
 		respond(x, shuttingDown())
 		return
 	}
 	s.mu.Lock()
-	b := s.out.take()
-	s.sends(x, b)
+	a := s.queue.takeAll()
+	s.trackAnswerLocked(x, a)
 	s.mu.Unlock()
-	s.opened()
-	s.answerPoll(x, b.frames)
+	s.callOpened()
+	s.respondPoll(x, a.frames)
 }
 
 // servePoll answers a GET with what is queued, or parks it until there is
 // something.
-func (s *Session) servePoll(ctx context.Context, x *visit) {
-	b, parked, ref := s.takePoll(x)
-	s.dropProbe() // if that was the client's last poll
+func (s *Session) servePoll(ctx context.Context, x *httpExchange) {
+	a, parked, ref := s.acceptPoll(x)
+	s.closeStaleProbe() // if the session was closed, and this was the last poll
 	switch {
 	case ref != nil:
 		s.server.refuse(x, ref)
 		return
-	case parked == nil && b.frames == nil: // EIO-GET-5
-		s.end(TransportError, errPollOverlap, farewell{discard: true})
+	case parked == nil && a.frames == nil: // EIO-GET-5
+		s.end(TransportError, errPollOverlap, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	case parked != nil:
 		x.park()
-		var left bool
-		if b, left = s.wait(ctx, parked); left { // EIO-GET-6
-			s.end(TransportError, errPollAborted, farewell{discard: true})
-			x.sent()
-			respond(x, Response{Status: statusClientGone})
+		var aborted bool
+		if a, aborted = s.waitForAnswer(ctx, parked); aborted { // EIO-GET-6
+			s.end(TransportError, errPollAborted, endByError)
+			x.answerSent()
+			respond(x, Response{Status: statusClientClosedRequest})
 			return
 		}
 	}
-	if b.moved { // EIO-GET-10
-		x.sent()
+	if a.upgraded { // EIO-GET-10
+		x.answerSent()
 		s.server.refuse(x, transportMismatch(Polling, s.Transport()))
 		return
 	}
-	s.answerPoll(x, b.frames)
+	s.respondPoll(x, a.frames)
 }
 
-// wait returns what the parked poll is to be answered with. left is true if the
-// client has gone before it was.
-func (s *Session) wait(ctx context.Context, p *poll) (b batch, left bool) {
+// waitForAnswer returns the answer to the parked poll. aborted is true if the client
+// went away before there was one.
+func (s *Session) waitForAnswer(ctx context.Context, p *poll) (a pollAnswer, aborted bool) {
 	expired, stop := expiry(ctx)
 	defer stop()
 	select {
-	case b = <-p.answer:
-		return b, false
+	case a = <-p.answer:
+		return a, false
 	case <-expired:
 	case <-ctx.Done():
-		if s.parks(p) && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return batch{}, true
+		if s.isParked(p) && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return pollAnswer{}, true
 		}
 	}
 	s.mu.Lock()
 	if s.poll == p {
-		s.answer(noop())
+		s.answerLocked(noopAnswer())
 	}
 	s.mu.Unlock()
-	return <-p.answer, false // which may have been given before
+	return <-p.answer, false // another goroutine may have given it before
 }
 
-// expiry returns a channel that tells when a poll should be answered in any
-// case: somewhat before the request's deadline, if there is one. It is that of a
-// middleware that limits how long handlers take, and would answer in our place.
+// expiry returns a channel that receives when a poll has to be answered: somewhat before
+// the deadline of its context, if there is one. A middleware that limits how long
+// handlers take sets it, and would send an answer of its own.
 func expiry(ctx context.Context) (expired <-chan time.Time, stop func()) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -162,113 +160,114 @@ func expiry(ctx context.Context) (expired <-chan time.Time, stop func()) {
 	return t.C, func() { t.Stop() }
 }
 
-// takePoll returns what a new GET is to be answered with, or the poll that it
-// has to wait for, or neither if another one is parked already.
-func (s *Session) takePoll(x *visit) (b batch, parked *poll, ref *refusal) {
+// acceptPoll returns the answer to a new GET, or the parked poll if it has to wait. It
+// returns neither if another poll is parked already.
+func (s *Session) acceptPoll(x *httpExchange) (a pollAnswer, parked *poll, ref *refusal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	late := s.probe != nil && s.probe.answered
-	s.polled()
+	late := s.probe != nil && s.probe.probeAnswered
+	s.pollReceivedLocked()
 	switch {
 	case s.state == stateClosed:
-		return b, nil, unknownSession(s.id)
-	case s.link != nil: // upgraded since the request was verified
-		return b, nil, transportMismatch(Polling, s.link.name)
+		return a, nil, unknownSession(s.id)
+	case s.ws != nil: // upgraded since the request was verified
+		return a, nil, transportMismatch(Polling, WebSocket)
 	case s.probe != nil && s.probe.committed:
-		return b, nil, transportMismatch(Polling, s.probe.name)
+		return a, nil, transportMismatch(Polling, WebSocket)
 	case s.poll != nil:
-		return b, nil, nil
-	case len(s.out.frames) > 0 && !late:
-		b = s.out.take()
-		s.sends(x, b)
-		return b, nil, nil
-	case len(s.out.frames) == 0 && s.state == stateLeft: // EIO-GET-8
-		s.gone()
-		b = noop()
-		if !s.parted {
-			b.frames = append(b.frames, closePacket)
+		return a, nil, nil
+	case len(s.queue.frames) > 0 && !late:
+		a = s.queue.takeAll()
+		s.trackAnswerLocked(x, a)
+		return a, nil, nil
+	case len(s.queue.frames) == 0 && s.state.closing(): // EIO-GET-8
+		a = noopAnswer()
+		if s.state == stateClosing {
+			a.frames = append(a.frames, closePacket)
 		}
-		s.sends(x, b)
-		return b, nil, nil
+		s.removeLocked()
+		s.trackAnswerLocked(x, a)
+		return a, nil, nil
 	}
-	p := &poll{visit: x, answer: make(chan batch, 1), late: late, held: late}
+	p := &poll{exchange: x, answer: make(chan pollAnswer, 1), afterProbe: late, delayed: late}
 	s.poll = p
 	if late {
-		time.AfterFunc(holdDelay, func() { s.letGo(p) })
+		time.AfterFunc(latePollDelay, func() { s.endPollDelay(p) })
 	}
-	return b, p, nil
+	return a, p, nil
 }
 
-// letGo ends the holding of a poll. If there is nothing for it, it is ended later:
-// one whose client has not yet read the answer to its probe has to (EIO-UP-1), and
-// one that never upgrades must not poll in a tight loop.
-func (s *Session) letGo(p *poll) {
+// endPollDelay is called after latePollDelay. If nothing is queued, the poll ends after
+// noopDelay: a client that has not read the answer to its probe yet needs the poll to
+// end (EIO-UP-1), and a client that never upgrades must not poll in a tight loop.
+func (s *Session) endPollDelay(p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.poll != p {
 		return
 	}
-	p.held = false
-	if len(s.out.frames) > 0 {
-		s.answer(s.out.take())
+	p.delayed = false
+	if len(s.queue.frames) > 0 {
+		s.answerLocked(s.queue.takeAll())
 		return
 	}
-	time.AfterFunc(noopDelay-holdDelay, func() { s.releasePoll(p) })
+	time.AfterFunc(noopDelay-latePollDelay, func() { s.endPollWithNoop(p) })
 }
 
-// releasePoll answers a poll that is still parked, if only with a noop.
-func (s *Session) releasePoll(p *poll) {
+// endPollWithNoop answers a poll with a noop, if it is still parked.
+func (s *Session) endPollWithNoop(p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.poll == p {
-		s.answer(noop())
+		s.answerLocked(noopAnswer())
 	}
 }
 
-// parks reports whether the poll still waits for its answer.
-func (s *Session) parks(p *poll) bool {
+// isParked reports whether the poll still waits for its answer.
+func (s *Session) isParked(p *poll) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.poll == p
 }
 
-// probed sees to it that the poll ends that is parked when a probe has been
-// answered: the client sends its upgrade packet only when no poll is open (EIO
-// section 11). In the first moments of a session, when there is much to say,
-// what is said ends it; an extra packet would be one more to read. mu is held.
-func (s *Session) probed() {
+// endPollForUpgradeLocked ends the parked poll when a probe has been answered. The
+// client sends its upgrade packet only when no poll is open (EIO section 11). A young
+// session usually has messages to send soon, which end the poll as well. So it gets the
+// noop only after noopDelay.
+func (s *Session) endPollForUpgradeLocked() {
 	p := s.poll
-	if p == nil || p.late {
+	if p == nil || p.afterProbe {
 		return
 	}
 	if wait := noopDelay - s.age(); wait > 0 {
-		time.AfterFunc(wait, func() { s.releasePoll(p) })
+		time.AfterFunc(wait, func() { s.endPollWithNoop(p) })
 		return
 	}
-	s.answer(noop())
+	s.answerLocked(noopAnswer())
 }
 
-func (s *Session) answerPoll(x *visit, frames []*frame.Frame) {
+// respondPoll sends the answer to a poll.
+func (s *Session) respondPoll(x *httpExchange, frames []*frame.Frame) {
 	body, header := s.payload(frames)
-	x.plain = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Plain() })
+	x.uncompressed = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Uncompressed() })
 	for _, f := range frames {
 		f.Release()
 	}
 	sender, ok := x.Exchange.(Sender)
 	if ok {
-		sender.OnSent(x.sent)
+		sender.OnSent(x.answerSent)
 	}
 	err := x.Respond(Response{Status: http.StatusOK, Header: header, Body: body})
 	if !ok {
-		x.sent()
+		x.answerSent()
 	}
 	if err != nil {
-		s.end(TransportError, err, farewell{discard: true})
+		s.end(TransportError, err, endByError)
 	}
 }
 
-// The headers of answers to polls, and to POSTs. Whoever has something to add
-// takes a copy: see [visit.complete].
+// The headers of answers to polls and to POSTs. They are shared: mergeHeader makes a
+// copy before it adds to them.
 //
 //nolint:gochecknoglobals // immutable
 var (
@@ -277,13 +276,13 @@ var (
 	scriptHeader = pollingHeader("text/javascript; charset=UTF-8")
 	postHeader   = pollingHeader("text/html")
 
-	posted = []byte("ok")
+	postBody = []byte("ok")
 )
 
 func pollingHeader(contentType string) http.Header {
 	return http.Header{
 		"Content-Type":           {contentType},
 		"Cache-Control":          {"no-store"},
-		"X-Content-Type-Options": {"nosniff"}, // no other page may take it for a script of its own
+		"X-Content-Type-Options": {"nosniff"}, // no page may load it as a script
 	}
 }

@@ -11,17 +11,17 @@ import (
 )
 
 // servePost reads a payload and hands its packets over.
-func (s *Session) servePost(x *visit) {
+func (s *Session) servePost(x *httpExchange) {
 	req := x.Request()
 	if !s.beginPost(x) { // EIO-POST-8
-		s.end(TransportError, errPostOverlap, farewell{discard: true})
+		s.end(TransportError, errPostOverlap, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
 	octets := req.Header.Get("Content-Type") == octetContent
 	if octets && !s.dialect.has(revision3) { // EIO-POST-3
 		s.endPost(false)
-		s.end(TransportError, errContentType, farewell{discard: true})
+		s.end(TransportError, errContentType, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
 	}
@@ -32,114 +32,114 @@ func (s *Session) servePost(x *visit) {
 		return
 	case err != nil:
 		if s.isOpen() { // EIO-POST-9; otherwise it was us: EIO-POST-17
-			s.end(TransportError, errPostAborted, farewell{discard: true})
+			s.end(TransportError, errPostAborted, endByError)
 		}
 		x.hangUp()
 		return
 	}
 	if !s.exists() {
-		s.handledPost()
+		s.postHandled()
 		s.server.refuse(x, unknownSession(s.id))
 		return
 	}
 	err = s.handlePost(body, octets)
 	switch {
 	case rescue.Broken(err):
-		s.fail(err)
+		s.endAfterPanic(err)
 		respond(x, Response{Status: http.StatusInternalServerError})
 	case err != nil: // EIO-POST-7: the protocol's own tests ask for 400
-		s.end(ParseError, err, farewell{discard: true})
+		s.end(ParseError, err, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 	default:
-		s.awaitOvertaken()
-		respond(x, Response{Status: http.StatusOK, Header: postHeader, Body: posted})
+		s.awaitOvertakenPoll()
+		respond(x, Response{Status: http.StatusOK, Header: postHeader, Body: postBody})
 	}
 }
 
-// awaitOvertaken gives a poll some time that its client sent before the POST which
-// closed the session, and that was overtaken on the way: it is answered as if it
-// had been parked. When the POST has been answered the session is unknown.
-func (s *Session) awaitOvertaken() {
+// awaitOvertakenPoll gives a poll some time that the client sent before the POST that
+// closed the session, and that the POST has overtaken: the poll gets a noop. When the
+// POST is answered, the session is unknown.
+func (s *Session) awaitOvertakenPoll() {
 	s.mu.Lock()
-	parted := s.parted
+	awaited := s.state == stateClientClosed
 	s.mu.Unlock()
-	if !parted {
+	if !awaited {
 		return
 	}
-	<-time.After(holdDelay)
+	<-time.After(latePollDelay)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == stateLeft {
-		s.gone()
+	if s.state == stateClientClosed {
+		s.removeLocked()
 	}
 }
 
-// mostPosts is how many POSTs may have been read and not been handled: a client
-// that waits for the answer to one before it sends the next has one at most.
-const mostPosts = 3
+// maxPendingPosts is how many POSTs may be read before the handlers have returned. A
+// client that waits for the answer before it sends the next POST has one at most.
+const maxPendingPosts = 3
 
-// beginPost notes that a POST is being read. It reports false if another one is,
-// or if too many that were wait for handlers.
-func (s *Session) beginPost(x *visit) bool {
+// beginPost notes that a POST is being read. It reports false if another one is being
+// read, or if too many wait for handlers.
+func (s *Session) beginPost(x *httpExchange) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.posting != nil || s.posts >= mostPosts {
+	if s.readingPost != nil || s.pendingPosts >= maxPendingPosts {
 		return false
 	}
-	s.posting = x
+	s.readingPost = x
 	if s.state == stateClosed {
 		x.cancelRead()
 	}
 	return true
 }
 
-// cancelPost ends the reading of a POST, which must not outlive the session
-// (EIO-CL-6); mu is held, so the request is still there.
-func (s *Session) cancelPost() {
-	if s.posting != nil {
-		s.posting.cancelRead()
+// cancelPostLocked ends the reading of a POST, which must not outlive the session
+// (EIO-CL-6). The lock keeps the request from being answered meanwhile.
+func (s *Session) cancelPostLocked() {
+	if s.readingPost != nil {
+		s.readingPost.cancelRead()
 	}
 }
 
-// endPost notes that a POST is not read any more, and whether it is to be handled.
-func (s *Session) endPost(handled bool) {
+// endPost notes that the reading of a POST has ended. complete says whether its packets
+// are going to be handled.
+func (s *Session) endPost(complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.posting = nil
-	if handled {
-		s.posts++
+	s.readingPost = nil
+	if complete {
+		s.pendingPosts++
 	}
 }
 
-// handlePost hands over what was posted, and notes that it is handled, whatever the
-// handler does.
+// handlePost handles the packets of a POST.
 func (s *Session) handlePost(body []byte, octets bool) error {
-	defer s.handledPost()
+	defer s.postHandled() // also if the handler panics
 	return s.receivePayload(body, octets)
 }
 
-func (s *Session) handledPost() {
+func (s *Session) postHandled() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.posts--
+	s.pendingPosts--
 }
 
-// readPost reads the body of the POST that has begun, and ends that.
+// readPost reads the body of a POST after beginPost, and calls endPost.
 func (s *Session) readPost(req *Request) ([]byte, error) {
-	read := false
-	defer func() { s.endPost(read) }()
+	complete := false
+	defer func() { s.endPost(complete) }()
 	body, err := readBody(req, s.server.opts.MaxHTTPBufferSize)
-	read = err == nil
+	complete = err == nil
 	return body, err
 }
 
-// smallBody is up to which size a body gets the memory that it asks for at once.
+// smallBody is the largest body whose memory is allocated before it comes.
 const smallBody = 4 << 10
 
 var errTooLarge = errors.New("body is larger than maxHttpBufferSize")
 
-// readBody reads at most limit bytes. It does not trust the announced length
-// with memory, only with refusing early.
+// readBody reads at most limit bytes. A larger announced length is refused early. Apart
+// from that, memory is allocated for bytes that have come, not for announced ones.
 func readBody(req *Request, limit int) ([]byte, error) {
 	if req.ContentLength > int64(limit) {
 		return nil, errTooLarge
@@ -149,7 +149,7 @@ func readBody(req *Request, limit int) ([]byte, error) {
 	}
 	var buf bytes.Buffer
 	if n := int(req.ContentLength); n > 0 && n <= smallBody {
-		buf.Grow(n + bytes.MinRead) // for the read that finds the end, too
+		buf.Grow(n + bytes.MinRead) // with room for the read that finds the end
 	}
 	n, err := buf.ReadFrom(io.LimitReader(req.Body, int64(limit)+1))
 	var lower *http.MaxBytesError // a limit of the application's middleware
@@ -159,14 +159,16 @@ func readBody(req *Request, limit int) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
+// receivePayload decodes a payload and handles its packets.
 func (s *Session) receivePayload(body []byte, octets bool) error {
-	packets := s.packets(body, octets)
+	packets := s.payloadReader(body, octets)
 	s.recv.Lock()
 	defer s.recv.Unlock()
 	if s.worker() != nil {
 		defer func() {
-			// Not here: the client waits for the answer before it sends more.
-			go s.work(noTurn) // ends with the handlers, whose context the session's end cancels
+			// On another goroutine: the client waits for the answer to the POST
+			// before it sends more.
+			go s.runWorker(noTurn) // ends with the handlers, whose context the session's end cancels
 		}()
 	}
 	return rescue.Apart(func() error {
@@ -175,7 +177,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 			if err != nil {
 				return err
 			}
-			if !s.receive(p) {
+			if !s.receiveLocked(p) {
 				return nil // EIO-POST-16: what follows is dropped
 			}
 		}

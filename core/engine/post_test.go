@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 func heard(t *testing.T, p *enginetest.Peer, want ...string) {

@@ -5,8 +5,8 @@ import "testing"
 // Bodies that have been read wait for the handlers of those before, and nothing
 // else bounds how many.
 func TestPostsThatWaitForHandlersAreBounded(t *testing.T) {
-	s, x := new(Session), new(visit)
-	for i := range mostPosts {
+	s, x := new(Session), new(httpExchange)
+	for i := range maxPendingPosts {
 		if !s.beginPost(x) {
 			t.Fatalf("POST %d is refused", i)
 		}
@@ -18,7 +18,7 @@ func TestPostsThatWaitForHandlersAreBounded(t *testing.T) {
 	if s.beginPost(x) {
 		t.Error("one more is accepted")
 	}
-	s.handledPost()
+	s.postHandled()
 	if !s.beginPost(x) {
 		t.Error("none is accepted when one has been handled")
 	}

@@ -4,13 +4,14 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sioplug/sioplug/internal/text"
 )
 
-// ParseQuery parses the query of a request as the JavaScript server does, whose
-// rules are those of browsers' URLSearchParams. Nothing of it is an error:
-// only "&" separates, so a semicolon is a character like any other, and a "%"
-// that begins no escape stands for itself. What is not UTF-8 becomes U+FFFD.
-// It is for those who implement [Exchange].
+// ParseQuery parses the query of a request as the JavaScript server does: by the rules
+// of URLSearchParams in browsers. There are no errors. Only "&" separates, so a
+// semicolon is an ordinary character. A "%" that begins no escape stands for itself.
+// Invalid UTF-8 becomes U+FFFD. Use it to implement [Exchange].
 func ParseQuery(query string) url.Values {
 	query, _, _ = strings.Cut(query, "#")
 	return parseForm(query)
@@ -61,22 +62,10 @@ func fromHex(c byte) byte {
 	return c&0xF + 9 // of a letter in either case
 }
 
-// validUTF8 replaces what is not UTF-8 by U+FFFD: one for each beginning of a
-// character that breaks off, as decoders of the web do.
+// validUTF8 replaces invalid UTF-8 by U+FFFD, as browsers do.
 func validUTF8(s string) string {
 	if utf8.ValidString(s) {
 		return s
 	}
-	var b strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		if r == utf8.RuneError && n == 1 {
-			for n < len(s) && !utf8.FullRuneInString(s[:n+1]) {
-				n++
-			}
-		}
-		b.WriteRune(r)
-		s = s[n:]
-	}
-	return b.String()
+	return string(text.Valid([]byte(s)))
 }

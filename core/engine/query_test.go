@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 	"github.com/sioplug/sioplug/internal/require"
 )
 
@@ -46,7 +46,7 @@ func TestParametersOfClientsThatEscapeLittleDoNotVanish(t *testing.T) {
 func TestParametersAreTheSameForAsLongAsTheSessionLives(t *testing.T) {
 	story(t, "query", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.Do(enginetest.Request{Query: polling + "&a=1;2&b=50%"})
-		q := k.Newest().Session.Request().Query
+		q := k.LastPeer().Session.Request().Query
 		same(t, "a", q.Get("a"), "1;2")
 		same(t, "b", q.Get("b"), "50%")
 	})
@@ -54,7 +54,7 @@ func TestParametersAreTheSameForAsLongAsTheSessionLives(t *testing.T) {
 		GenerateID: func(*engine.Request) (string, error) { return "a;b%", nil },
 	}, func(t *testing.T, k *enginetest.Kit) {
 		k.Do(enginetest.Request{Query: polling})
-		k.Newest().Send("x")
+		k.LastPeer().Send("x")
 		same(t, "poll", k.Do(enginetest.Request{Query: polling + "&sid=a;b%"}).String(), "200 4x")
 	})
 	story(t, "a form", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {

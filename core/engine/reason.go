@@ -19,8 +19,8 @@ const (
 var (
 	ErrClosed = errors.New("engine: session is closed")
 
-	// ErrSlowClient ends a session that is sent to faster than its client reads:
-	// Options.MaxSendBuffer bytes waited for it already when there was more.
+	// ErrSlowClient ends a session whose client reads too slowly: a message was sent
+	// to it while Options.MaxSendBuffer bytes were waiting already.
 	ErrSlowClient = errors.New("engine: client reads more slowly than it is sent to, send buffer is full")
 
 	errPollOverlap = errors.New("overlap from client")

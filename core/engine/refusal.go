@@ -11,21 +11,21 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A refusal is the answer to a request that goes no further: one of the error
-// codes of Engine.IO (EIO section 3.1), or an answer that is somebody else's.
+// A refusal is the answer to a request that is not served: one of the error codes of
+// Engine.IO (EIO section 3.1), or an answer of CORS or middleware.
 type refusal struct {
 	code    int
 	message string // of the protocol
 	status  int    // of a plain request
-	name    string // what exactly was wrong
+	name    string // the kind of error, for code 3
 	details []any  // more about it: keys and values in turn
 
-	say           string // if set, sent instead of message
-	upgradeStatus int    // if set, what an upgrade is answered with instead of 400
+	clientMessage string // if set, sent instead of message
+	upgradeStatus int    // if set, the status of a request for an upgrade, instead of 400
 
-	// answer, if set, is sent as it is: the request was dealt with by CORS or
+	// custom, if set, is sent as it is: the request was dealt with by CORS or
 	// middleware and is no error of the protocol.
-	answer *Response
+	custom *Response
 }
 
 // The codes of the protocol.
@@ -60,8 +60,8 @@ func badMethod(method string) *refusal {
 	}
 }
 
-// badRequest is for all that has no code of its own: name tells it, as in the
-// reference, and details has more, as keys and values in turn.
+// badRequest is for errors without a code of their own. name says which error it is, as
+// in the reference. details are keys and values in turn.
 func badRequest(name string, details ...any) *refusal {
 	return &refusal{
 		code: codeBadRequest, message: "Bad request", status: http.StatusBadRequest,
@@ -78,29 +78,29 @@ func transportMismatch(transport, current string) *refusal {
 // [HTTPError].
 func forbidden(err error) *refusal {
 	r := &refusal{code: codeForbidden, message: "Forbidden", status: http.StatusForbidden}
-	r.say = r.message
+	r.clientMessage = r.message
 	if h := httpError(err); h != nil {
-		r.say = h.text()
+		r.clientMessage = h.text()
 		if h.Status != 0 {
 			r.status, r.upgradeStatus = h.Status, h.Status
 		}
 	}
-	r.details = []any{"message", r.say}
+	r.details = []any{"message", r.clientMessage}
 	return r
 }
 
-// tooLarge refuses a handshake of which the session would have to keep too much.
-func tooLarge(size, limit int) *refusal {
+// handshakeTooLarge refuses a handshake that is larger than MaxHandshakeBytes.
+func handshakeTooLarge(size, limit int) *refusal {
 	return &refusal{
 		code: codeBadRequest, message: "Bad request", name: "HANDSHAKE_TOO_LARGE", details: []any{"size", size, "limit", limit},
 		status: http.StatusRequestHeaderFieldsTooLarge, upgradeStatus: http.StatusRequestHeaderFieldsTooLarge,
-		say: http.StatusText(http.StatusRequestHeaderFieldsTooLarge),
+		clientMessage: http.StatusText(http.StatusRequestHeaderFieldsTooLarge),
 	}
 }
 
-// foreignOrigin refuses a WebSocket to a page that has no business here. The
-// reference leaves it to allowRequest to look at origins (EIO-CO-4).
-func foreignOrigin(origin string) *refusal {
+// originNotAllowed refuses a page of another origin. The reference leaves it to
+// allowRequest to check origins (EIO-CO-4).
+func originNotAllowed(origin string) *refusal {
 	return &refusal{
 		code: codeForbidden, message: "Forbidden", status: http.StatusForbidden, upgradeStatus: http.StatusForbidden,
 		name: "ORIGIN_NOT_ALLOWED", details: []any{"origin", origin},
@@ -114,14 +114,14 @@ func unsupportedVersion(protocol int) *refusal {
 	}
 }
 
-// answered ends a request with an answer that is not the protocol's.
-func answered(res Response) *refusal { return &refusal{answer: &res} }
+// customResponse ends a request with an answer of CORS or middleware.
+func customResponse(res Response) *refusal { return &refusal{custom: &res} }
 
 // response is the refusal as JSON (EIO-ER-1), or as plain text for a request
 // that wanted to be upgraded and whose client looks only at the status
 // (EIO-ER-4).
 func (r *refusal) response(upgrade bool) Response {
-	message := cmp.Or(r.say, r.message)
+	message := cmp.Or(r.clientMessage, r.message)
 	h := http.Header{"X-Content-Type-Options": {"nosniff"}}
 	if upgrade {
 		h.Set("Connection", "close")
@@ -150,26 +150,26 @@ func (r *refusal) context() map[string]any {
 	return c
 }
 
-// refuse answers a request that goes no further, and tells who wants to know.
-func (e *Server) refuse(v *visit, ref *refusal) {
-	if ref.answer != nil {
-		res := *ref.answer
-		res.Header = v.complete(res.Header)
-		_ = v.deliver(res) // not Respond: it is no answer of polling
+// refuse answers a request that is not served, and reports it.
+func (e *Server) refuse(x *httpExchange, ref *refusal) {
+	if ref.custom != nil {
+		res := *ref.custom
+		res.Header = x.mergeHeader(res.Header)
+		_ = x.deliver(res) // not Respond: it is no answer of polling
 		return
 	}
-	e.reportRefusal(v, ref)
-	respond(v, ref.response(v.upgrade))
+	e.reportRefusal(x, ref)
+	respond(x, ref.response(x.upgrade))
 }
 
-func (e *Server) reportRefusal(v *visit, ref *refusal) {
+func (e *Server) reportRefusal(x *httpExchange, ref *refusal) {
 	e.log.Debug("request refused",
 		slog.Int("code", ref.code), slog.String("err", ref.message), slog.String("cause", ref.name))
 	if e.opts.OnConnectionError == nil {
 		return
 	}
-	e.hook("OnConnectionError", func() {
-		e.opts.OnConnectionError(ConnectionError{v.Request(), ref.code, ref.message, ref.context()})
+	e.callHook("OnConnectionError", func() {
+		e.opts.OnConnectionError(ConnectionError{x.Request(), ref.code, ref.message, ref.context()})
 	})
 }
 
@@ -235,8 +235,8 @@ func httpError(err error) *HTTPError {
 	return h
 }
 
-// logRefusal logs the error by which a user's function refused a request. That
-// is an answer and no failure, and clients can cause it at will.
+// logRefusal logs the error of a function that refused a request. It is logged at Debug,
+// because clients can cause refusals at will.
 func (e *Server) logRefusal(function string, err error) {
 	if rescue.Broken(err) {
 		e.logFailure(function, err)
@@ -246,9 +246,9 @@ func (e *Server) logRefusal(function string, err error) {
 		slog.String("function", "Options."+function), slog.Any("err", err))
 }
 
-// logFailure logs what went wrong in a user's function: a panic each time, an
-// error once for each function, since clients may be able to cause it at will, and
-// at Debug if it was to tell the client something.
+// logFailure logs an error of a function that should not fail. Panics are logged each
+// time. Errors are logged once for each function, because clients may be able to cause
+// them at will. An [HTTPError] is meant for the client and logged at Debug.
 func (e *Server) logFailure(function string, err error) {
 	name := slog.String("function", "Options."+function)
 	if rescue.Broken(err) {
@@ -256,7 +256,7 @@ func (e *Server) logFailure(function string, err error) {
 		return
 	}
 	if httpError(err) == nil {
-		if _, said := e.failed.LoadOrStore(function, true); !said {
+		if _, said := e.failedFunctions.LoadOrStore(function, true); !said {
 			e.logError("a function of the options failed (further failures of it are logged at Debug)", err, name)
 			return
 		}
@@ -264,7 +264,7 @@ func (e *Server) logFailure(function string, err error) {
 	e.log.Debug("a function of the options failed (further failures of it are logged at Debug)", name, slog.Any("err", err))
 }
 
-// logError logs what went wrong in code of the application.
+// logError logs an error in code of the application, with the stack of a panic.
 func (e *Server) logError(msg string, err error, attrs ...any) {
 	attrs = append(attrs, slog.Any("err", err))
 	if stack := rescue.StackOf(err); stack != nil {

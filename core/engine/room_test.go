@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 func TestWaitForRoom(t *testing.T) {
@@ -63,6 +63,23 @@ func TestWaitForRoom(t *testing.T) {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
+	})
+	story(t, "Flush waits for what was sent before alone", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		if p.Session.TryFlush() != true {
+			t.Error("something waits at first")
+		}
+		same(t, "with nothing to wait for", p.Session.Flush(t.Context()), nil)
+		done := make(chan error, 1)
+		same(t, "error", p.Session.Send(f), nil)
+		same(t, "nobody polls", p.Session.TryFlush(), false)
+		go func() { done <- p.Session.Flush(t.Context()) }() // ends with the session
+		synctest.Wait()
+		p.Get()
+		same(t, "error", p.Session.Send(f), nil) // before it looks, or afterwards
+		same(t, "error of Flush", <-done, nil)
+		p.Session.Close(nil)
+		same(t, "afterwards", p.Session.Flush(t.Context()), engine.ErrClosed)
 	})
 	story(t, "several at the same time", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()

@@ -8,25 +8,26 @@ import (
 	"time"
 )
 
-// cutGrace is how long Shutdown waits for connections that it has cut.
-const cutGrace = 500 * time.Millisecond
+// closeGrace is how long Shutdown waits for read loops after it has closed their
+// connections.
+const closeGrace = 500 * time.Millisecond
 
-// enders is how many sessions Shutdown ends at the same time: more than one, because
-// the application's code may hang in any of them.
-const enders = 64
+// parallelCloses is how many sessions Shutdown ends at the same time. It is more than
+// one because a handler's Close may hang.
+const parallelCloses = 64
 
-// Shutdown refuses new sessions and closes all others, behind what was sent to
-// them; the reference drops that (EIO-CL-8). It waits until their connections
-// are done. Those that are not done when ctx ends are cut off, and it returns the
-// context's error: soon, whatever hangs.
+// Shutdown refuses new sessions, closes all others, and waits until their connections
+// are closed. What was sent before is delivered first; the reference drops it
+// (EIO-CL-8). When ctx ends, Shutdown closes the connections that are left and returns
+// the context's error, half a second later at most.
 func (e *Server) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
-	loops := e.loops.Close() // under mu: no session registers after we looked
+	loops := e.readLoops.Close() // under mu, so no session registers after this
 	sessions := slices.Collect(maps.Values(e.sessions))
 	e.mu.Unlock()
 	done := make(chan struct{})
 	go func() { // ends with the connections, unless the application's code hangs
-		endAll(sessions)
+		closeAll(sessions)
 		<-loops
 		close(done)
 	}()
@@ -35,8 +36,8 @@ func (e *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	cut := e.cut(sessions)
-	late := time.NewTimer(cutGrace)
+	cut := e.closeConns(sessions)
+	late := time.NewTimer(closeGrace)
 	defer late.Stop()
 	for _, wanted := range []<-chan struct{}{cut, done} {
 		select {
@@ -48,14 +49,14 @@ func (e *Server) Shutdown(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// endAll ends sessions, because the server goes away.
-func endAll(sessions []*Session) {
+// closeAll ends sessions, because the server shuts down.
+func closeAll(sessions []*Session) {
 	next := make(chan *Session)
 	var all sync.WaitGroup
-	for range min(enders, len(sessions)) {
+	for range min(parallelCloses, len(sessions)) {
 		all.Go(func() {
 			for s := range next {
-				s.end(ForcedClose, nil, farewell{final: true})
+				s.end(ForcedClose, nil, endByShutdown)
 			}
 		})
 	}
@@ -66,20 +67,20 @@ func endAll(sessions []*Session) {
 	all.Wait()
 }
 
-// cut closes the connections that are left, of these sessions and of none. Each has
-// a goroutine: the Close of one that the application made may hang. The channel is
-// closed when all have returned.
-func (e *Server) cut(sessions []*Session) <-chan struct{} {
+// closeConns closes the connections of these sessions, and those without a session. Each
+// call has a goroutine of its own, because the Close of a net.Conn that the application
+// made may hang. The channel is closed when all have returned.
+func (e *Server) closeConns(sessions []*Session) <-chan struct{} {
 	e.mu.Lock()
-	e.cutting = true
-	strays := slices.Collect(maps.Keys(e.strays))
+	e.closingAll = true
+	conns := slices.Collect(maps.Keys(e.closingConns))
 	e.mu.Unlock()
 	var all sync.WaitGroup
 	for _, s := range sessions {
-		all.Go(s.cut) // ends with the connection's Close
+		all.Go(s.closeTimedOut) // ends with the connection's Close
 	}
-	for _, l := range strays {
-		all.Go(func() { _ = l.conn.Close() }) // likewise
+	for _, t := range conns {
+		all.Go(func() { _ = t.conn.Close() }) // likewise
 	}
 	done := make(chan struct{})
 	go func() { // ends with them

@@ -10,7 +10,7 @@ import (
 	"weak"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // Clients that do nothing for the end of their connections must not keep
@@ -22,7 +22,7 @@ func TestShutdownDeadline(t *testing.T) {
 		"not reading": func(_ *testing.T, k *enginetest.Kit) {
 			k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 			synctest.Wait()
-			k.Newest().Send("never read")
+			k.LastPeer().Send("never read")
 		},
 		"closing": func(t *testing.T, k *enginetest.Kit) {
 			_, p := openWebSocket(t, k)

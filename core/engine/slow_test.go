@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 	"github.com/sioplug/sioplug/internal/frame"
 )
 
@@ -17,7 +17,7 @@ import (
 func dialSlow(k *enginetest.Kit) (*enginetest.Conn, *enginetest.Peer) {
 	c := k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 	synctest.Wait()
-	return c, k.Newest()
+	return c, k.LastPeer()
 }
 
 func message(s string) *frame.Frame { return frame.Text(append(frame.Buffer(1+len(s)), "4"+s...)) }
@@ -154,7 +154,7 @@ func TestSlowClient(t *testing.T) {
 	story(t, "a flood of pings of revision 3", engine.Options{MaxSendBuffer: limit, AllowEIO3: true}, func(t *testing.T, k *enginetest.Kit) {
 		c := k.DialPaused(enginetest.Request{Query: websocket3, Header: enginetest.Handshake()})
 		synctest.Wait()
-		p := k.Newest()
+		p := k.LastPeer()
 		for range limit {
 			c.Text("2")
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // While a worker takes its time its connection has to be read all the same.

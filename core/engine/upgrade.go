@@ -4,134 +4,137 @@ import (
 	"github.com/sioplug/sioplug/internal/frame"
 )
 
-// The upgrade from polling to a connection of the session's own (EIO section
-// 11): the client probes with "2probe" and is answered "3probe" on the new
-// connection, its polls are ended with noops, and with "5" the session moves.
-// Until then messages go on over polling, in both directions; the queue
-// belongs to the session and not to a transport, so none is lost or overtaken.
+// The upgrade from polling to WebSocket (EIO section 11).
+//
+//	client                               server
+//	opens a WebSocket, sends "2probe"    answers "3probe", and ends the parked poll
+//	                                     with a noop
+//	stops polling, sends "5"             refuses polls, and sends the queue on the
+//	                                     WebSocket
+//
+// Until "5", messages go over polling in both directions. The queue belongs to the
+// session and not to a transport, so no message is lost or overtaken.
 
-// beginProbe lets the connection try to take over. A session takes one at a
-// time; another one is closed without harm to the first (EIO-UP-9).
-func (l *link) beginProbe() {
-	s := l.session
+// beginProbe lets the WebSocket probe. A session has one probe at a time. Another one
+// is closed and does not disturb the first (EIO-UP-9).
+func (t *wsTransport) beginProbe() {
+	s := t.session
 	s.mu.Lock()
-	ok := s.state != stateClosed && s.link == nil && s.probe == nil && !s.server.opts.DisableUpgrades
+	ok := s.state.upgradable() && s.ws == nil && s.probe == nil && !s.server.opts.DisableUpgrades
 	if ok {
-		s.probe = l
-		s.server.upgrades.Set(&l.wait, l)
+		s.probe = t
+		s.server.upgradeTimers.Set(&t.timer, t)
 	}
 	s.mu.Unlock()
-	l.writeNow() // the answer to the handshake
+	t.writeAndWait() // the answer to the handshake
 	if !ok {
-		l.reject()
+		t.reject()
 	}
 }
 
-// reject closes a connection that carries no session.
-func (l *link) reject() {
-	l.rejected = true
-	l.writeNow(frame.Close(0, ""))
-	l.conn.CloseWithin(closeTimeout)
-	l.server().addStray(l)
+// reject closes a WebSocket that carries no session.
+func (t *wsTransport) reject() {
+	t.rejected = true
+	t.writeAndWait(frame.Close(noCloseCode, ""))
+	t.conn.CloseWithin(closeTimeout)
+	t.server().trackClosingConn(t)
 }
 
-// probeMessage handles what comes on a connection that does not carry the
-// session yet.
-func (l *link) probeMessage(binary bool, p []byte) {
+// probeMessage handles a message on a WebSocket that does not carry the session yet.
+func (t *wsTransport) probeMessage(binary bool, p []byte) {
 	switch {
-	case l.rejected:
+	case t.rejected:
 	case !binary && string(p) == "2probe":
-		l.answerProbe()
+		t.answerProbe()
 	case !binary && string(p) == "5": // EIO-UP-4: also without a probe
-		l.takeOver()
+		t.completeUpgrade()
 	default: // EIO-UP-6
-		l.session.probeEnded(l)
-		l.reject()
+		t.session.forgetProbe(t)
+		t.reject()
 	}
 }
 
-func (l *link) answerProbe() {
-	s := l.session
+func (t *wsTransport) answerProbe() {
+	s := t.session
 	s.mu.Lock()
-	current, first := s.probe == l, !l.answered
-	l.answered = l.answered || current
+	current, first := s.probe == t, !t.probeAnswered
+	t.probeAnswered = t.probeAnswered || current
 	s.mu.Unlock()
 	if !current {
 		return
 	}
-	l.writeNow(probePong)
+	t.writeAndWait(probePong)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if first && s.probe == l {
-		s.probed()
+	if first && s.probe == t {
+		s.endPollForUpgradeLocked()
 	}
 }
 
-// takeOver moves the session to the connection.
-func (l *link) takeOver() {
-	s := l.session
-	l.commit()
+// completeUpgrade moves the session to the WebSocket.
+func (t *wsTransport) completeUpgrade() {
+	s := t.session
+	t.commitUpgrade()
 	s.recv.Lock() // a POST that is being handled goes first
 	defer s.recv.Unlock()
 	s.mu.Lock()
-	if s.probe != l {
+	if s.probe != t || !s.state.upgradable() {
 		s.mu.Unlock()
-		l.reject()
+		t.reject()
 		return
 	}
-	l.wait.Stop()
-	l.active = true
-	s.probe, s.link = nil, l
-	if s.state == stateLeft { // EIO-UP-11
+	t.timer.Stop()
+	t.active = true
+	s.probe, s.ws = nil, t
+	if s.state == stateClosing { // EIO-UP-11
 		s.state = stateClosed
-		s.out.push(frame.Close(0, ""))
-	} else if s.pinged.Swap(false) { // EIO-UP-13
-		s.rest()
+		s.queue.push(frame.Close(noCloseCode, ""))
+	} else if s.awaitingPong.Swap(false) { // EIO-UP-13
+		s.restartHeartbeatLocked()
 	}
 	s.mu.Unlock()
 	s.flush()
 }
 
-// commit ends polling: from here on, polls are refused. One that was parked before
-// the answer to the probe gets a noop (EIO-UP-12): the reference answers with a
-// close packet, which a client that did not wait for its poll could take for the
-// end. A later one was sent by a client that had upgraded.
-func (l *link) commit() {
-	s := l.session
+// commitUpgrade ends polling: from here on, polls are refused. A poll that was parked
+// before the answer to the probe gets a noop (EIO-UP-12). The reference answers with a
+// close packet. A client that did not wait for its poll could take that for the end. A
+// poll that came later was sent by a client that had upgraded.
+func (t *wsTransport) commitUpgrade() {
+	s := t.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.probe != l {
+	if s.probe != t {
 		return
 	}
-	l.committed = true
+	t.committed = true
 	switch p := s.poll; {
 	case p == nil:
-	case p.late:
-		s.answer(batch{moved: true})
+	case p.afterProbe:
+		s.answerLocked(pollAnswer{upgraded: true})
 	default:
-		s.answer(noop())
+		s.answerLocked(noopAnswer())
 	}
 }
 
-// probeEnded forgets a connection that did not take over; polling goes on
-// (EIO-UP-7).
-func (s *Session) probeEnded(l *link) {
+// forgetProbe forgets a WebSocket that did not take over. Polling goes on (EIO-UP-7).
+func (s *Session) forgetProbe(t *wsTransport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l.wait.Stop()
-	if s.probe == l {
+	t.timer.Stop()
+	if s.probe == t {
 		s.probe = nil
 	}
 }
 
-// abandon closes a connection whose client did not finish the upgrade in time
+// upgradeTimedOut closes a WebSocket whose client did not complete the upgrade in time
 // (EIO-UP-8).
-func (l *link) abandon() {
-	s := l.session
+func (t *wsTransport) upgradeTimedOut() {
+	s := t.session
 	s.mu.Lock()
-	late := s.probe == l
+	late := s.probe == t
 	s.mu.Unlock()
 	if late {
-		_ = l.conn.Close()
+		_ = t.conn.Close()
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // upgraded opens a session over polling and upgrades it.
@@ -389,6 +389,18 @@ func TestUpgradeAndClose(t *testing.T) {
 		same(t, "post", p.Post("1"), "200 ok")
 		next(t, c, "end")
 		same(t, "reason", p.End().Reason, engine.TransportClose)
+	})
+	story(t, "EIO-UP-10 the probe comes when the client has closed, before its POST is answered", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		post := k.Start(enginetest.Request{Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("1")})
+		synctest.Wait() // it waits for a poll that it may have overtaken
+		c := p.Upgrade()
+		next(t, c, "close")
+		same(t, "POST", post.Wait().String(), "200 ok")
+		c.Text("5")
+		time.Sleep(30 * time.Second)
+		next(t, c, "end")
+		same(t, "sessions", k.Remembered(), 0)
 	})
 	story(t, "EIO-UP-10 ping timeout while probing", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 const (
@@ -129,6 +129,9 @@ func TestVerificationPasses(t *testing.T) {
 		story(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "status", k.Do(enginetest.Request{Query: c.query, Header: c.header}).Status, 200)
 			same(t, "sessions", k.Remembered(), 1)
+			if c.header.Get("Origin") != "" {
+				loud(t, k, "its browser keeps the answers from it")
+			}
 		})
 	}
 }
@@ -162,7 +165,7 @@ func TestRouting(t *testing.T) {
 func TestConnectionNotTaken(t *testing.T) {
 	story(t, "EIO-VF-11", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		got := k.Do(enginetest.Request{
-			Query: websocket, Header: enginetest.Handshake(), Stubborn: errors.New("no hijacking here"),
+			Query: websocket, Header: enginetest.Handshake(), UpgradeErr: errors.New("no hijacking here"),
 		})
 		same(t, "status", got.Status, http.StatusInternalServerError)
 		same(t, "sessions", k.Remembered(), 0)

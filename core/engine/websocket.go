@@ -4,7 +4,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"time"
 
 	"github.com/sioplug/sioplug/internal/deadline"
 	"github.com/sioplug/sioplug/internal/frame"
@@ -12,43 +11,31 @@ import (
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
-// A carrier is a connection that a session can have to itself, apart from
-// polling's requests. A WebSocket is one; a stream of WebTransport would be
-// another. [websocket.Conn] documents the methods.
-type carrier interface {
-	Serve(h websocket.Handler) error
-	Write(frames []*frame.Frame) (blocked bool, err error)
-	Drain() error
-	CloseWithin(d time.Duration)
-	Close() error
-}
+// A wsTransport is a WebSocket that carries a session, or probes to take it over from
+// polling. It implements [websocket.Handler].
+type wsTransport struct {
+	session  *Session
+	conn     *websocket.Conn
+	onClosed func() // [Upgraded].Done, may be nil
 
-// A link is a connection on its way to carry a session, or carrying it. It
-// implements [websocket.Handler].
-type link struct {
-	session *Session
-	name    string // of the transport
-	conn    carrier
-	done    func() // tells where the connection came from that it is over; may be nil
-
-	// active: this connection carries the session. It is written by the read
-	// loop, under the session's mu, and read by the read loop.
+	// active: this WebSocket carries the session. Only the read loop writes it, under
+	// the session's mu, and only the read loop reads it.
 	active bool
 
-	// Of the read loop alone:
-	rejected bool // refused to carry the session; the rest of its input is ignored
-	stray    bool // the server has noted it, see [Server.addStray]
+	// Fields of the read loop:
+	rejected bool // it may not carry the session; the rest of its input is ignored
+	tracked  bool // in Server.closingConns
 
-	// Guarded by the session's mu.
-	wait      deadline.Item[*link] // for the upgrade; then, for the work to be done
-	answered  bool                 // the answer to the client's probe has been sent, or is about to be
-	committed bool                 // the client has sent its upgrade packet
-	turn      turn
+	// Guarded by the session's mu:
+	timer         deadline.Item[*wsTransport] // first for the upgrade, then for the turn
+	probeAnswered bool                        // the answer to the client's probe is sent, or about to be
+	committed     bool                        // the client has sent its upgrade packet
+	turn          readTurn
 }
 
 // serveUpgrade answers a WebSocket handshake: for a new session if s is nil,
 // otherwise to take over from polling.
-func (e *Server) serveUpgrade(x *visit, s *Session) {
+func (e *Server) serveUpgrade(x *httpExchange, s *Session) {
 	req := x.Request()
 	hs, bad := websocket.Check(req.Method, req.Header)
 	if bad != nil {
@@ -58,39 +45,39 @@ func (e *Server) serveUpgrade(x *visit, s *Session) {
 	header := http.Header{}
 	hs.Deflate = e.deflate.Accept(req.Header)
 	hs.SetHeader(header)
-	if e.loops.Closed() {
+	if e.readLoops.Closed() {
 		respond(x, shuttingDown())
 		return
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
 		conn := websocket.New(up.Conn, e.opts.MaxHTTPBufferSize, up.Ahead)
-		l := &link{session: s, name: WebSocket, conn: conn, done: up.Done, turn: turn{number: 1}}
-		if !e.loops.Enter() { // closed since we looked; it is too late for another answer
+		t := &wsTransport{session: s, conn: conn, onClosed: up.Done, turn: readTurn{number: 1}}
+		if !e.readLoops.Enter() { // closed since the check above; it is too late for another answer
 			_ = conn.Close()
-			return l.release
+			return t.callOnClosed
 		}
 		conn.Prepend(up.Head)
 		conn.Compress(hs.Deflate)
-		run := l.run
+		run := t.run
 		rescue.Do(func() error {
-			l.begin(x)
+			t.begin(x)
 			return nil
 		}, func(err error) {
 			if err != nil {
-				l.session, run = x.opened, func() {}
-				l.ended(l.turn.number, err)
+				t.session, run = x.session, func() {}
+				t.readEnded(t.turn.number, err)
 			}
 		})
 		return run
 	})
 	if err != nil {
-		e.upgradeFailed(x, err)
+		e.refuseUpgrade(x, err)
 	}
 }
 
-// upgradeFailed answers when the connection cannot be taken over (EIO-VF-11).
-func (e *Server) upgradeFailed(x *visit, err error) {
-	e.once(&e.cannotUpgrade, e.log.Error)("WebSocket upgrade failed: something between the HTTP server and "+
+// refuseUpgrade answers when the connection cannot be taken over (EIO-VF-11).
+func (e *Server) refuseUpgrade(x *httpExchange, err error) {
+	e.logOnce(&e.upgradeFailed, e.log.Error)("WebSocket upgrade failed: something between the HTTP server and "+
 		"sioplug keeps the connection from being taken over (a timeout or compression middleware, or HTTP/2); "+
 		"clients stay with polling (further failures are logged at Debug)", slog.Any("err", err))
 	e.reportRefusal(x, badRequest("TRANSPORT_HANDSHAKE_ERROR", "error", err))
@@ -100,8 +87,8 @@ func (e *Server) upgradeFailed(x *visit, err error) {
 	})
 }
 
-// shuttingDown is the answer to whoever wants to open a session when the server
-// is closing. The reference goes on accepting polling sessions (EIO-CL-8).
+// shuttingDown is the answer to a handshake when the server is closing. The reference
+// goes on accepting polling sessions (EIO-CL-8).
 func shuttingDown() Response { return Response{Status: http.StatusServiceUnavailable} }
 
 func handshakeRefused(bad *websocket.HandshakeError) Response {
@@ -110,153 +97,146 @@ func handshakeRefused(bad *websocket.HandshakeError) Response {
 	return Response{Status: bad.Status, Header: h, Body: []byte(bad.Message)}
 }
 
-// begin opens a session on the connection, or has it try to take over the one that
-// there is.
-func (l *link) begin(x *visit) {
-	if x.opened = l.session; x.opened != nil {
-		l.beginProbe()
+// begin opens a session on the WebSocket, or begins to probe for the one that exists.
+func (t *wsTransport) begin(x *httpExchange) {
+	if x.session = t.session; x.session != nil {
+		t.beginProbe()
 		return
 	}
-	l.session = x.server.newSession(x)
-	l.open()
+	t.session = x.server.newSession(x)
+	t.openSession()
 }
 
-// open starts a new session on the connection; its open packet leaves together
-// with the answer to the handshake.
-func (l *link) open() {
-	l.active = true
-	if l.session.start(l, l.server().hello.websocket) {
-		l.session.opened()
+// openSession starts a new session. Its open packet leaves together with the answer to
+// the handshake.
+func (t *wsTransport) openSession() {
+	t.active = true
+	if t.session.start(t, t.server().openTail.websocket) {
+		t.session.callOpened()
 	} else {
-		l.server().addStray(l)
+		t.server().trackClosingConn(t)
 	}
-	l.session.flush()
+	t.session.flush()
 }
 
-// run reads until the connection ends, and ends the session with it.
-func (l *link) run() { l.read(false) }
-
-// ended completes what a goroutine has read in the turn of that number. Nothing but
-// it ends a connection, for whatever reason.
-func (l *link) ended(number uint32, err error) {
+// readEnded is called with the result of a goroutine that read in the turn of that
+// number. All connections end here.
+func (t *wsTransport) readEnded(number uint32, err error) {
 	switch {
-	case err == websocket.ErrHandedOver: //nolint:errorlint // others may have methods of the application's
+	case err == websocket.ErrHandedOff: //nolint:errorlint // others may have methods of the application's
 		return
-	case err == rescue.ErrExited && l.resume(number): //nolint:errorlint // likewise
+	case err == rescue.ErrExited && t.resumeAfterExit(number): //nolint:errorlint // likewise
 		return
 	}
-	s := l.session
+	s := t.session
 	if rescue.Broken(err) {
-		s.fail(err)
+		s.endAfterPanic(err)
 	}
-	if !l.active {
-		s.probeEnded(l)
-		l.close()
+	if !t.active {
+		s.forgetProbe(t)
+		t.close()
 		return
 	}
-	rescue.Do(func() error { return s.callWorker(noTurn) }, func(failed error) { // what came last
-		s.worked(failed)
-		l.part(err)
-		s.forgetLink()
-		l.close()
+	rescue.Do(func() error { return s.callWorker(noTurn) }, func(failed error) { // for the last messages
+		s.workerReturned(failed)
+		t.endSession(err)
+		s.unregister()
+		t.close()
 	})
 }
 
-// part ends the session of a connection that has ended.
-func (l *link) part(err error) {
-	s := l.session
+// endSession ends the session with the error of the read loop.
+func (t *wsTransport) endSession(err error) {
+	s := t.session
 	switch err := err.(type) { //nolint:errorlint // as Serve returns them
 	case *websocket.ProtocolError:
-		s.end(TransportError, err, farewell{discard: true, code: err.Code}) // without a text, as in the reference
-		l.linger()
+		s.endWithCode(TransportError, err, endByError, err.Code) // without a text, as in the reference
+		t.discardInput()
 	case *websocket.CloseError:
-		s.end(TransportClose, err, farewell{silent: true})
-		l.linger() // until the peer has the echo of its close frame
+		s.end(TransportClose, err, endByCloseFrame)
+		t.discardInput() // until the peer has the echo of its close frame
 	default:
-		s.end(TransportClose, err, farewell{discard: true, silent: true})
+		s.end(TransportClose, err, endByConnLoss)
 	}
 }
 
-// close closes the connection, which Shutdown need not wait for any more.
-func (l *link) close() {
-	_ = l.conn.Close()
-	l.server().forgetStray(l)
-	l.release()
-	l.server().loops.Leave()
+// close closes the connection. Shutdown does not wait for it any more.
+func (t *wsTransport) close() {
+	_ = t.conn.Close()
+	t.server().untrackClosingConn(t)
+	t.callOnClosed()
+	t.server().readLoops.Leave()
 }
 
-// release gives the connection back, closed.
-func (l *link) release() {
-	if l.done == nil {
+// callOnClosed tells the HTTP server that the connection is closed.
+func (t *wsTransport) callOnClosed() {
+	if t.onClosed == nil {
 		return
 	}
-	_ = rescue.Apart(func() error { // it is nobody's any more
-		l.done()
+	_ = rescue.Apart(func() error { // if it fails, there is nothing left to do
+		t.onClosed()
 		return nil
 	})
 }
 
-// linger reads on until the peer has seen the end, where a connection that is
-// closed before would be reset.
-func (l *link) linger() {
-	if c, ok := l.conn.(interface{ Discard() }); ok {
-		_ = rescue.Apart(func() error { // the connection may be one of the application's
-			c.Discard()
-			return nil
-		})
-	}
+// discardInput reads until the peer closes. If the connection were closed with unread
+// input, the peer would see a reset instead of the close frame.
+func (t *wsTransport) discardInput() {
+	_ = rescue.Apart(func() error { // the net.Conn may be the application's
+		t.conn.Discard()
+		return nil
+	})
 }
 
 // Message implements [websocket.Handler].
-func (l *link) Message(binary bool, p []byte) {
-	if !l.active {
-		l.probeMessage(binary, p)
+func (t *wsTransport) Message(binary bool, p []byte) {
+	if !t.active {
+		t.probeMessage(binary, p)
 		return
 	}
-	s := l.session
+	s := t.session
 	pkt, err := s.dialect.decode(binary, p)
 	if err != nil { // EIO-WS-8
-		s.end(ParseError, err, farewell{discard: true})
+		s.end(ParseError, err, endByError)
 		return
 	}
 	s.recv.Lock()
 	defer s.recv.Unlock()
-	s.receive(pkt)
+	s.receiveLocked(pkt)
 }
 
 // Control implements [websocket.Handler].
-func (l *link) Control(f *frame.Frame) {
-	if !l.active {
-		l.writeNow(f)
+func (t *wsTransport) Control(f *frame.Frame) {
+	if !t.active {
+		t.writeAndWait(f)
 		return
 	}
-	s := l.session
+	s := t.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Nothing may follow our own close frame; and a peer that floods us with
-	// pings and does not read gets no more pongs when the queue is full.
-	if s.state == stateOpen && s.out.bytes < s.server.opts.MaxSendBuffer {
-		s.out.push(f)
+	// Nothing may follow our own close frame. A peer that floods us with pings and
+	// does not read gets no more pongs when the queue is full.
+	if s.state == stateOpen && s.queue.bytes < s.server.opts.MaxSendBuffer {
+		s.queue.push(f)
 	}
 }
 
-func (l *link) server() *Server { return l.session.server }
+func (t *wsTransport) server() *Server { return t.session.server }
 
-// writeNow writes to a connection that carries no session yet, from its read
-// loop. A peer that cannot take a few bytes then is of no use.
-func (l *link) writeNow(frames ...*frame.Frame) {
-	if blocked, err := l.conn.Write(frames); !blocked && err == nil {
+// writeAndWait writes to a WebSocket that carries no session yet, from its read loop.
+func (t *wsTransport) writeAndWait(frames ...*frame.Frame) {
+	if blocked, err := t.conn.Write(frames); !blocked && err == nil {
 		return
 	}
-	if err := l.conn.Drain(); err != nil {
-		_ = l.conn.Close()
+	if err := t.conn.Drain(); err != nil {
+		_ = t.conn.Close()
 	}
 }
 
-// forgetLink removes a session whose connection has ended.
-func (s *Session) forgetLink() {
+// unregister removes a session whose WebSocket has ended.
+func (s *Session) unregister() {
 	s.mu.Lock()
-	s.beat.item.Stop()
+	s.heartbeat.timer.Stop()
 	s.mu.Unlock()
-	s.server.forget(s)
+	s.server.unregister(s)
 }

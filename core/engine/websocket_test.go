@@ -14,7 +14,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // openWebSocket opens a session over WebSocket.
@@ -341,7 +341,7 @@ func TestWebSocketWriteError(t *testing.T) {
 				Query: url.Values{"EIO": {"4"}, "transport": {"websocket"}},
 			}})
 			synctest.Wait()
-			end := k.Newest().End()
+			end := k.LastPeer().End()
 			same(t, "reason", end.Reason, engine.TransportError)
 			same(t, "error", end.Err.Error(), "cable cut")
 			same(t, "sessions", k.Remembered(), 0)

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 	"github.com/sioplug/sioplug/core/nethttp"
 )
 
@@ -79,7 +79,7 @@ func (w *wire) open(k *enginetest.Kit) (p *enginetest.Peer, path string) {
 	if got := w.do("GET /?EIO=4&transport=polling HTTP/1.1", ""); !strings.HasPrefix(got, `200 0{"sid":"`) {
 		w.t.Fatalf("handshake: %s", got)
 	}
-	p = k.Newest()
+	p = k.LastPeer()
 	return p, "/?EIO=4&transport=polling&sid=" + p.Session.ID()
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sioplug/sioplug/core/engine"
-	"github.com/sioplug/sioplug/internal/enginetest"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
 // handshake is a WebSocket request up to its headers Host and Connection.
@@ -122,7 +122,7 @@ func TestWebSocket(t *testing.T) {
 		w := dial(t, k, web)
 		c := w.upgrade(k, "", "Upgrade", nil)
 		opened(t, c)
-		p := k.Newest()
+		p := k.LastPeer()
 		tcp, ok := w.Conn.(*net.TCPConn)
 		if !ok || tcp.SetLinger(0) != nil {
 			t.Fatal("no way to reset")
@@ -133,7 +133,7 @@ func TestWebSocket(t *testing.T) {
 	t.Run("EIO-WS-14 the server closes", func(t *testing.T) {
 		c := dial(t, k, web).upgrade(k, "", "Upgrade", nil)
 		opened(t, c)
-		p := k.Newest()
+		p := k.LastPeer()
 		p.Send("last words")
 		p.Session.Close(nil)
 		next(t, c, "4last words", "close", "end")
@@ -159,7 +159,7 @@ func TestCloseIsAnswered(t *testing.T) {
 				}
 				c := w.upgrade(k, "", "Upgrade", nil)
 				opened(t, c)
-				p := k.Newest()
+				p := k.LastPeer()
 				c.SendClose(ws.StatusGoingAway)
 				next(t, c, "close 1001 ", "end")
 				_ = c.Close()

@@ -50,7 +50,7 @@ func NewCtx(tb testing.TB, event string, args ...any) (*sio.Ctx, *Caller) {
 	srv := sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler)})
 	d := Pipes(tb, srv)
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), d.patience())
+		ctx, cancel := context.WithTimeout(context.Background(), d.waitLimit())
 		defer cancel()
 		if err := srv.Shutdown(ctx); err != nil {
 			tb.Errorf("siotest: shutdown: %v", err)
@@ -96,7 +96,7 @@ func connecting(tb testing.TB, srv *sio.Server, d Dialer, args []any) (*sio.Ctx,
 			return next(c)
 		}
 	})
-	p := d.knock(tb, "/", auth)
+	p := d.startConnect(tb, "/", auth)
 	c := p.awaitCtx(got)
 	p.id = c.ID()
 	return c, &Caller{Peer: p, Server: srv}

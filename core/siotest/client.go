@@ -9,25 +9,24 @@ import (
 	"time"
 )
 
-// errEnded says that the session has ended in the way its transport has.
+// errEnded is returned when the session has ended.
 var errEnded = errors.New("session has ended")
 
-// A Client is a Socket.IO client that does what it is told. Its methods fail
-// the test at once if they cannot do what they say, so they have to be called
-// on the test's goroutine, except that one goroutine may send while another
-// one receives. It is closed when the test ends.
+// A Client is a client that sends and receives single packets. Its methods fail the test
+// at once if they do not succeed, so call them on the test's goroutine. One goroutine may
+// send while another one receives. The client is closed when the test ends.
 type Client struct {
-	tb      testing.TB
-	dialer  Dialer
-	carrier carrier
-	open    string
-	sid     string
-	queue   []string // received, not yet taken by Next
-	ended   bool
+	tb        testing.TB
+	dialer    Dialer
+	transport transport
+	open      string
+	sid       string
+	queue     []string // received, not yet taken by Next
+	ended     bool
 }
 
-// A carrier is one transport. Packets have the form of the polling payload.
-type carrier interface {
+// A transport is polling or a WebSocket. Packets have the form of the polling payload.
+type transport interface {
 	send(packets []string) error
 	receive(deadline time.Time) ([]string, error) // at least one packet, or errEnded
 	abort()
@@ -50,10 +49,10 @@ func (d Dialer) WebSocket(tb testing.TB, packets ...string) *Client {
 	return d.start(tb, w)
 }
 
-func (d Dialer) start(tb testing.TB, t carrier) *Client {
+func (d Dialer) start(tb testing.TB, t transport) *Client {
 	tb.Helper()
-	c := &Client{tb: tb, dialer: d, carrier: t}
-	tb.Cleanup(func() { c.carrier.abort() })
+	c := &Client{tb: tb, dialer: d, transport: t}
+	tb.Cleanup(func() { c.transport.abort() })
 	c.open = c.Next()
 	var hello struct {
 		SID string `json:"sid"`
@@ -78,14 +77,14 @@ func (c *Client) OpenPacket() string { return c.open }
 // Send sends packets, all of them in one POST or one write.
 func (c *Client) Send(packets ...string) {
 	c.tb.Helper()
-	if err := c.carrier.send(packets); err != nil {
+	if err := c.transport.send(packets); err != nil {
 		c.tb.Fatalf("siotest: sending %q: %v", abridge(packets), err)
 	}
 }
 
-// TrySend is Send for when the server may cut the connection, or let the client
-// wait: it returns the error, and may be called on any goroutine.
-func (c *Client) TrySend(packets ...string) error { return c.carrier.send(packets) }
+// TrySend is [Client.Send] for a connection that the server may close or not read. It
+// returns the error, and may be called on any goroutine.
+func (c *Client) TrySend(packets ...string) error { return c.transport.send(packets) }
 
 // Next waits for the next packet and returns it.
 func (c *Client) Next() string {
@@ -97,8 +96,8 @@ func (c *Client) Next() string {
 	return p
 }
 
-// TryNext is Next for when the session may end, as it does with an error. It may
-// be called on any goroutine.
+// TryNext is [Client.Next] for a session that may end: then it returns an error. It may be
+// called on any goroutine.
 func (c *Client) TryNext() (string, error) { return c.next() }
 
 // Want waits for as many packets, and fails the test unless they are these.
@@ -158,7 +157,7 @@ func (c *Client) UntilClosed() []string {
 // with a poll open until the server ends it.
 func (c *Client) Upgrade() {
 	c.tb.Helper()
-	p, ok := c.carrier.(*polling)
+	p, ok := c.transport.(*polling)
 	if !ok {
 		c.tb.Fatal("siotest: Upgrade of a client that does not poll")
 	}
@@ -188,29 +187,27 @@ func (c *Client) Upgrade() {
 	if err := w.send([]string{"5"}); err != nil {
 		c.tb.Fatalf("siotest: sending the upgrade packet: %v", err)
 	}
-	c.carrier = w
+	c.transport = w
 }
 
-// Close ends the session with a close packet. What the server makes of it can
-// be seen by [Client.UntilClosed].
+// Close sends a close packet. Use [Client.UntilClosed] to wait for the end of the session.
 func (c *Client) Close() {
 	c.tb.Helper()
 	c.Send("1")
 }
 
-// Abort drops the connections without a word: a WebSocket, or a poll that the
-// server has or is about to get.
+// Abort closes the connection without a close packet: the WebSocket, or that of a poll.
 func (c *Client) Abort() {
 	c.tb.Helper()
-	if p, ok := c.carrier.(*polling); ok {
-		if err := p.park(); err != nil {
+	if p, ok := c.transport.(*polling); ok {
+		if err := p.openPoll(); err != nil {
 			c.tb.Fatalf("siotest: opening a poll to abort: %v", err)
 		}
 	}
-	c.carrier.abort()
+	c.transport.abort()
 }
 
-// next is Next without the test.
+// next is Next with an error.
 func (c *Client) next() (string, error) { return c.nextBefore(c.dialer.deadline()) }
 
 // nextBefore is next with a deadline of its own. When the session has ended it
@@ -219,7 +216,7 @@ func (c *Client) nextBefore(deadline time.Time) (string, error) {
 	p, err := c.read(deadline)
 	if errors.Is(err, errEnded) {
 		c.ended = true
-		c.carrier.abort()
+		c.transport.abort()
 	}
 	return p, err
 }
@@ -230,7 +227,7 @@ func (c *Client) read(deadline time.Time) (string, error) {
 			if c.ended {
 				return "", errEnded
 			}
-			packets, err := c.carrier.receive(deadline)
+			packets, err := c.transport.receive(deadline)
 			if err != nil {
 				return "", err
 			}
@@ -242,7 +239,7 @@ func (c *Client) read(deadline time.Time) (string, error) {
 		case "1":
 			return "", errEnded
 		case "2":
-			if err := c.carrier.send([]string{"3"}); err != nil {
+			if err := c.transport.send([]string{"3"}); err != nil {
 				return "", err
 			}
 		case "6":

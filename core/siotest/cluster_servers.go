@@ -18,18 +18,18 @@ import (
 // clusterNamespace is where the clients of these tests are.
 const clusterNamespace = "/cluster"
 
-// A party is some servers with clients.
-type party struct {
+// A serverGroup is a cluster of servers with clients.
+type serverGroup struct {
 	servers []*sio.Server
-	guests  map[string]*Peer // by name: the number of the server, then the rooms
+	clients map[string]*Peer // by name: the number of the server, then the rooms
 	sockets map[string]*sio.Socket
 }
 
-// party opens n servers with a client for each name: "1ab" is on server 1, in the
+// startServers starts n servers with a client for each name: "1ab" is on server 1, in the
 // rooms a and b.
-func (s clusterSuite) party(t *testing.T, n int, names ...string) *party {
+func (s clusterSuite) startServers(t *testing.T, n int, names ...string) *serverGroup {
 	t.Helper()
-	p := &party{guests: make(map[string]*Peer), sockets: make(map[string]*sio.Socket)}
+	p := &serverGroup{clients: make(map[string]*Peer), sockets: make(map[string]*sio.Socket)}
 	var dialers []Dialer
 	arrived := make(chan *sio.Socket, 1)
 	nickname := sio.NewDataKey[string]("nickname")
@@ -49,10 +49,10 @@ func (s clusterSuite) party(t *testing.T, n int, names ...string) *party {
 		})
 		p.servers, dialers = append(p.servers, srv), append(dialers, d)
 	}
-	p.settle(t, heard)
+	p.awaitConnected(t, heard)
 	for _, name := range names {
 		number := int(name[0] - '0')
-		p.guests[name] = dialers[number].Connect(t, clusterNamespace, map[string]string{"token": name})
+		p.clients[name] = dialers[number].Connect(t, clusterNamespace, map[string]string{"token": name})
 		p.sockets[name] = await(t, "a client", arrived)
 		nickname.Set(p.sockets[name], name)
 		if err := p.sockets[name].Join(strings.Split(name[1:], "")...); err != nil {
@@ -62,8 +62,8 @@ func (s clusterSuite) party(t *testing.T, n int, names ...string) *party {
 	return p
 }
 
-// settle waits until all servers hear each other.
-func (p *party) settle(t *testing.T, heard []chan string) {
+// awaitConnected waits until all servers are connected with each other.
+func (p *serverGroup) awaitConnected(t *testing.T, heard []chan string) {
 	t.Helper()
 	var all sync.WaitGroup
 	settled := make(chan struct{})
@@ -94,15 +94,15 @@ func (p *party) settle(t *testing.T, heard []chan string) {
 }
 
 // on returns the namespace of one server.
-func (p *party) on(server int) *sio.Namespace { return p.servers[server].Of(clusterNamespace) }
+func (p *serverGroup) on(server int) *sio.Namespace { return p.servers[server].Of(clusterNamespace) }
 
-// mustReach fails unless exactly these guests get the event that send has the server
-// emit, each once.
-func (p *party) mustReach(t *testing.T, what string, server int, send func() error, names ...string) {
+// mustReachOnly fails unless exactly these clients get the event that send emits, each
+// once.
+func (p *serverGroup) mustReachOnly(t *testing.T, what string, server int, send func() error, names ...string) {
 	t.Helper()
 	must(t, send())
 	must(t, p.on(server).Emit("end")) // takes the same way, and arrives later
-	for name, guest := range p.guests {
+	for name, guest := range p.clients {
 		got := 0
 		for guest.Next().Name != "end" {
 			got++
@@ -125,12 +125,12 @@ func must(t *testing.T, err error) {
 }
 
 func (s clusterSuite) broadcasts(t *testing.T) {
-	p := s.party(t, 3, "0a", "0b", "1a", "1ab", "2b", "2c")
+	p := s.startServers(t, 3, "0a", "0b", "1a", "1ab", "2b", "2c")
 	for server := range p.servers {
 		on := p.on(server)
 		all := []string{"0a", "0b", "1a", "1ab", "2b", "2c"}
 		reach := func(what string, b sio.Broadcast, names ...string) {
-			p.mustReach(t, fmt.Sprintf("server %d, %s", server, what), server, func() error { return b.Emit("e", "x", []byte{1}) }, names...)
+			p.mustReachOnly(t, fmt.Sprintf("server %d, %s", server, what), server, func() error { return b.Emit("e", "x", []byte{1}) }, names...)
 		}
 		reach("all", on.Broadcast(), all...)
 		reach("a room", on.To("a"), "0a", "1a", "1ab")
@@ -148,12 +148,12 @@ func (s clusterSuite) broadcasts(t *testing.T) {
 		}
 		reach("local", on.Broadcast().Local(), local...)
 	}
-	p.mustReach(t, "a client's broadcast", 1, func() error { return p.sockets["1ab"].Broadcast().Emit("e") }, "0a", "0b", "1a", "2b", "2c")
-	p.mustReach(t, "a client's room", 1, func() error { return p.sockets["1ab"].To("b").Emit("e") }, "0b", "2b")
+	p.mustReachOnly(t, "a client's broadcast", 1, func() error { return p.sockets["1ab"].Broadcast().Emit("e") }, "0a", "0b", "1a", "2b", "2c")
+	p.mustReachOnly(t, "a client's room", 1, func() error { return p.sockets["1ab"].To("b").Emit("e") }, "0b", "2b")
 	must(t, p.on(0).Emit("binary", map[string]any{"deep": []any{[]byte{1, 2}, "text", nil}}, 1.5))
 	var v any
 	var f float64
-	p.guests["2c"].Expect("binary", &v, &f)
+	p.clients["2c"].Expect("binary", &v, &f)
 	if got := fmt.Sprint(v, f); got != "map[deep:[[1 2] text <nil>]] 1.5" {
 		t.Errorf("got %s", got)
 	}
@@ -162,7 +162,7 @@ func (s clusterSuite) broadcasts(t *testing.T) {
 // broadcastOrder: what one server emits arrives everywhere in that order.
 func (s clusterSuite) broadcastOrder(t *testing.T) {
 	const n = 200
-	p := s.party(t, 3, "0a", "1a", "2a")
+	p := s.startServers(t, 3, "0a", "1a", "2a")
 	var all sync.WaitGroup
 	for server := range p.servers {
 		all.Go(func() {
@@ -175,7 +175,7 @@ func (s clusterSuite) broadcastOrder(t *testing.T) {
 		})
 	}
 	all.Wait()
-	for name, guest := range p.guests {
+	for name, guest := range p.clients {
 		next := make([]int, len(p.servers))
 		for range n * len(p.servers) {
 			var server, i int
@@ -188,11 +188,12 @@ func (s clusterSuite) broadcastOrder(t *testing.T) {
 	}
 }
 
-// sets: what can be done to many clients reaches those of all servers, and in order.
+// sets: Join, Leave, Disconnect and Close of a Broadcast reach the clients of all servers,
+// in order.
 func (s clusterSuite) sets(t *testing.T) {
-	p := s.party(t, 3, "0a", "0b", "1a", "1b", "2a", "2b")
+	p := s.startServers(t, 3, "0a", "0b", "1a", "1b", "2a", "2b")
 	do := func(what string, act func(b sio.Broadcast) error, b sio.Broadcast, room string, names ...string) {
-		p.mustReach(t, what, 0, func() error { return errors.Join(act(b), p.on(0).To(room).Emit("e")) }, names...)
+		p.mustReachOnly(t, what, 0, func() error { return errors.Join(act(b), p.on(0).To(room).Emit("e")) }, names...)
 	}
 	on := p.on(0)
 	do("join", func(b sio.Broadcast) error { return b.Join("x", "y") }, on.To("a"), "x", "0a", "1a", "2a")
@@ -203,7 +204,7 @@ func (s clusterSuite) sets(t *testing.T) {
 	must(t, on.Emit("last"))
 	must(t, on.To("b").Disconnect())
 	must(t, on.To("a").Close())
-	for name, guest := range p.guests {
+	for name, guest := range p.clients {
 		guest.Expect("last") // SIO-CU-4
 		if why := guest.Disconnected(); why != ServerDisconnect {
 			t.Errorf("%s: %s", name, why)
@@ -211,15 +212,15 @@ func (s clusterSuite) sets(t *testing.T) {
 	}
 }
 
-// roomsThatComeAndGo: adapters that subscribe to rooms do it in time. A broker takes
-// a moment to know of a room, so the first events to it may be lost.
+// roomsThatComeAndGo: an adapter that subscribes to rooms follows their creation and
+// deletion. A broker takes a moment, so the first events to a room may be lost.
 func (s clusterSuite) roomsThatComeAndGo(t *testing.T) {
-	p := s.party(t, 2, "1a")
-	guest, socket := p.guests["1a"], p.sockets["1a"]
+	p := s.startServers(t, 2, "1a")
+	guest, socket := p.clients["1a"], p.sockets["1a"]
 	for i := range 20 {
 		room := fmt.Sprint("room ", i)
 		must(t, socket.Join(room))
-		for tick := time.NewTicker(10 * time.Millisecond); len(guest.inbox.untaken()) == 0; <-tick.C {
+		for tick := time.NewTicker(10 * time.Millisecond); len(guest.inbox.unread()) == 0; <-tick.C {
 			must(t, p.on(0).To(room).Emit("e", i))
 		}
 		must(t, socket.Leave(room))

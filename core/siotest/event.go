@@ -125,7 +125,7 @@ func (a *Ack) Bind(dst ...any) {
 func (a *Ack) wait() packet.Args {
 	a.tb.Helper()
 	if !a.inbox.wait(func() bool { return a.done }) {
-		a.tb.Fatalf("siotest: waiting for the ack of %q: %s", a.event, a.inbox.why())
+		a.tb.Fatalf("siotest: waiting for the ack of %q: %s", a.event, a.inbox.endReason())
 	}
 	return a.args
 }

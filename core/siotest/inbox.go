@@ -12,8 +12,8 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// An inbox is what a [Peer] has received. It has a goroutine that reads, so the
-// server never waits for the test, and pings are answered.
+// An inbox has the packets that a [Peer] has received. Its goroutine reads all the time, so
+// the server never waits for the test, and pings are answered.
 type inbox struct {
 	tb        testing.TB
 	client    *Client
@@ -24,10 +24,10 @@ type inbox struct {
 	changed chan struct{}  // closed, and replaced, when something below changes
 	answer  *packet.Packet // to CONNECT
 	events  []*Event
-	asked   uint64          // acks that were asked for, which are their ids
-	acks    map[uint64]*Ack // those that are missing
+	asked   uint64          // number of events with an ack, and the id of the last one
+	acks    map[uint64]*Ack // the missing ones, by id
 	auto    map[string]content
-	ended   string // why; "" if it has not
+	ended   string // the reason of the end; "" while connected
 }
 
 // A content is the JSON and the attachments of an ack.
@@ -45,7 +45,7 @@ func newInbox(tb testing.TB, c *Client, namespace string) *inbox {
 	}
 	go b.read() // ends with the connection
 	tb.Cleanup(func() {
-		c.carrier.abort()
+		c.transport.abort()
 		<-b.done
 	})
 	return b
@@ -64,7 +64,7 @@ func (b *inbox) read() {
 		if err != nil || complete && p.Namespace != b.namespace {
 			b.tb.Errorf("siotest: the server sends %q, which a client of %s does not understand: %v",
 				abridge([]string{text}), b.namespace, err)
-			b.client.carrier.abort()
+			b.client.transport.abort()
 			return
 		}
 		if complete {
@@ -107,7 +107,7 @@ func (b *inbox) receive(p packet.Packet) {
 				delete(b.acks, p.ID)
 			}
 		})
-	default:
+	case packet.Event:
 		b.event(&Event{Name: string(p.Name), tb: b.tb, inbox: b, args: p.Args, id: p.ID, wantsAck: p.HasID})
 	}
 }
@@ -133,7 +133,7 @@ func (b *inbox) ack(id uint64, c content) error {
 	return b.client.TrySend(packets(text, c.attachments)...)
 }
 
-// change makes a change, and wakes those who wait for one.
+// change makes a change, and wakes all calls of wait.
 func (b *inbox) change(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,7 +145,7 @@ func (b *inbox) change(f func()) {
 // wait waits until done, which is called with mu held, reports true. It gives up
 // and returns false if the client is disconnected or has waited for too long.
 func (b *inbox) wait(done func() bool) bool {
-	timer := time.NewTimer(b.client.dialer.patience())
+	timer := time.NewTimer(b.client.dialer.waitLimit())
 	defer timer.Stop()
 	for {
 		b.mu.Lock()
@@ -162,8 +162,8 @@ func (b *inbox) wait(done func() bool) bool {
 	}
 }
 
-// why says why wait has given up.
-func (b *inbox) why() string {
+// endReason returns the reason why wait has returned false.
+func (b *inbox) endReason() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.ended == "" {
@@ -172,7 +172,7 @@ func (b *inbox) why() string {
 	return b.ended
 }
 
-// end notes why nothing more will come. The first one knows best.
+// end notes why the connection has ended. The first reason counts.
 func (b *inbox) end(why string) {
 	b.change(func() {
 		if b.ended == "" {
@@ -199,14 +199,14 @@ func (b *inbox) takeEvent() (e *Event) {
 	return e
 }
 
-// untaken returns the events that are there, and leaves them.
-func (b *inbox) untaken() []*Event {
+// unread returns the waiting events without taking them.
+func (b *inbox) unread() []*Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.events)
 }
 
-// expectAck returns the id for an event whose ack is to end up in a.
+// expectAck returns the id for an event. Its ack goes to a.
 func (b *inbox) expectAck(a *Ack) (id uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

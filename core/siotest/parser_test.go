@@ -5,9 +5,9 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // TestStandardParser shows that the protocol's own encoding passes the suite.
@@ -106,7 +106,7 @@ func (d *standardDecoder) Decode(m parser.Message) (*parser.Packet, error) {
 		if args := k.Args.AppendData(nil); k.Args.Len() > 0 {
 			p.Data = append(append(p.Data[:len(p.Data)-1], ','), args[1:]...)
 		}
-	default:
+	case packet.Connect, packet.ConnectError, packet.Disconnect:
 	}
 	return p, err
 }

@@ -74,7 +74,7 @@ func (s *suite) acks(t *testing.T) {
 	Transports(t, func(t *testing.T, open Opener) {
 		_, d := s.serve(t, func(srv *sio.Server) {
 			srv.On("ask me", func(c *sio.Ctx) error {
-				ctx, cancel := context.WithTimeout(c.Context(), patience)
+				ctx, cancel := context.WithTimeout(c.Context(), waitLimit)
 				defer cancel()
 				n, err := sio.EmitWithAck[int](ctx, c.Socket, "how many")
 				if err != nil {

@@ -287,7 +287,7 @@ func (s *suite) shutdown(t *testing.T) {
 		c.Connect("/", "")
 		ended := make(chan error, 1)
 		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 			defer cancel()
 			ended <- srv.Shutdown(ctx)
 		}()

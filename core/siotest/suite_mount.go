@@ -86,7 +86,7 @@ func (s *suite) cors(t *testing.T) {
 	const page = "http://page.test"
 	_, d := s.mount.Serve(t, &sio.Options{
 		CORS:   &sio.CORS{Origins: []string{page}, Credentials: true},
-		Logger: slog.New(testLog{t: t, but: "a page of another origin was refused"}),
+		Logger: slog.New(testLog{t: t, allowed: "a page of another origin"}),
 	}, echo)
 	client := d.HTTP(t)
 	polling := d.Endpoint("EIO", "4", "transport", "polling")
@@ -159,7 +159,7 @@ func (s *suite) keepAlive(t *testing.T) {
 	// A few connections for all, as behind a proxy.
 	few := &http.Transport{MaxConnsPerHost: 3, TLSClientConfig: d.TLS, DialContext: d.Dial}
 	t.Cleanup(few.CloseIdleConnections)
-	client := &http.Client{Transport: few, Timeout: patience}
+	client := &http.Client{Transport: few, Timeout: waitLimit}
 	request := func(user, method, url, body string) (string, error) {
 		return exchange(t.Context(), client, user, method, url, body)
 	}

@@ -1,4 +1,4 @@
-// Package accept reads what HTTP clients say about the answers that they want.
+// Package accept reads the Accept-Encoding header of HTTP requests.
 package accept
 
 import (
@@ -7,14 +7,13 @@ import (
 	"strings"
 )
 
-// Encoding returns which of the content codings that are on offer suits the
-// client best, or "" for none. Quality counts first, then the order of the
-// client's Accept-Encoding, and then that of the offers (EIO-HC-2, SIO-FS-4).
-// Other than in the reference, a client that likes "identity" better than all of
-// them gets that.
+// Encoding returns the content coding that the client prefers among the offers, or ""
+// for none. Quality counts first, then the order of Accept-Encoding, and then that of
+// the offers (EIO-HC-2, SIO-FS-4). If the client prefers "identity" to all offers, the
+// result is "", other than in the reference.
 //
-// A client that takes none of the offers, and refuses what is not encoded too,
-// gets "" as well: it has the choice between that and nothing.
+// It is also "" if the client accepts none of the offers and not even identity: an answer
+// without encoding is better than none.
 func Encoding(h http.Header, offers ...string) string {
 	header := strings.Join(h["Accept-Encoding"], ",")
 	if header == "" {
@@ -22,21 +21,21 @@ func Encoding(h http.Header, offers ...string) string {
 	}
 	best, choice := preference{}, ""
 	for _, offer := range offers {
-		if p := prefer(header, offer); p.quality > 0 && p.better(best) {
+		if p := preferenceFor(header, offer); p.quality > 0 && p.better(best) {
 			best, choice = p, offer
 		}
 	}
-	if prefer(header, "identity").quality > best.quality {
+	if preferenceFor(header, "identity").quality > best.quality {
 		return ""
 	}
 	return choice
 }
 
-// A preference is what a client says about one coding.
+// A preference is the client's preference for one coding.
 type preference struct {
-	quality float64
-	exact   bool // not by "*"
-	place   int  // in the client's list
+	quality  float64
+	exact    bool // not by "*"
+	position int  // in the client's list
 }
 
 // better reports whether p is to be taken rather than q.
@@ -47,13 +46,13 @@ func (p preference) better(q preference) bool {
 	case p.exact != q.exact:
 		return p.exact
 	default:
-		return p.place < q.place
+		return p.position < q.position
 	}
 }
 
-// prefer returns what the header says about a coding. Naming it counts more
-// than "*", and a higher quality more than a lower one of the same name.
-func prefer(header, coding string) preference {
+// preferenceFor returns the header's preference for a coding. The name counts more than
+// "*". If a name is repeated, the highest quality counts.
+func preferenceFor(header, coding string) preference {
 	var best preference
 	found, place := false, 0
 	for item := range strings.SplitSeq(header, ",") {

@@ -26,15 +26,15 @@ type List[T any] struct {
 	armed bool
 }
 
-// An Item is one deadline. It is embedded in what it belongs to, costs no
-// allocation, and is in at most one list at a time. Its owner must not call
-// [List.Set] and [Item.Stop] on it concurrently.
+// An Item is one deadline. It is a field of its owner, so it costs no allocation. It is
+// in at most one list at a time. The owner must not call [List.Set] and [Item.Stop] on it
+// concurrently.
 type Item[T any] struct {
 	list       *List[T] // the last one it was in; only the owner writes it
 	prev, next *Item[T]
 	at         time.Duration
 	value      T
-	waits      bool // it is in list; guarded by the mu of that
+	listed     bool // it is in list; guarded by the mu of that
 }
 
 // NewList returns a list whose deadlines lie after in the future when set.
@@ -55,9 +55,9 @@ func (l *List[T]) Set(it *Item[T], value T) {
 // At returns when the deadline passes, since the lists' epoch.
 func (it *Item[T]) At() time.Duration { return it.at }
 
-// Follow is like [List.Set], but the time counts from when the deadline passed
-// that it had before, and not from when somebody got round to noticing.
-func (l *List[T]) Follow(it *Item[T], value T) {
+// Repeat is like [List.Set], but the time counts from the item's last deadline and not
+// from now.
+func (l *List[T]) Repeat(it *Item[T], value T) {
 	l.set(it, value, it.at)
 }
 
@@ -65,7 +65,7 @@ func (l *List[T]) set(it *Item[T], value T, from time.Duration) {
 	it.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	it.list, it.value, it.waits = l, value, true
+	it.list, it.value, it.listed = l, value, true
 	it.at = from + l.after
 	it.prev = l.tail
 	if l.tail == nil {
@@ -75,7 +75,7 @@ func (l *List[T]) set(it *Item[T], value T, from time.Duration) {
 	}
 	l.tail = it
 	if !l.armed {
-		l.arm(it.at - time.Since(l.epoch))
+		l.armLocked(it.at - time.Since(l.epoch))
 	}
 }
 
@@ -93,21 +93,21 @@ func (it *Item[T]) Stop() {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if it.waits {
-		l.remove(it)
+	if it.listed {
+		l.removeLocked(it)
 	}
 	it.list = nil
-	if l.head == nil && l.armed && l.after > brief {
+	if l.head == nil && l.armed && l.after > keepTimer {
 		l.armed = false
 		l.timer.Stop()
 	}
 }
 
-// brief is the time for which a timer is left to find nothing. Starting and
+// keepTimer is the time for which a timer is left to find nothing. Starting and
 // stopping it for each of many short waits would cost more.
-const brief = 10 * time.Millisecond
+const keepTimer = 10 * time.Millisecond
 
-func (l *List[T]) remove(it *Item[T]) {
+func (l *List[T]) removeLocked(it *Item[T]) {
 	if it.prev == nil {
 		l.head = it.next
 	} else {
@@ -118,10 +118,10 @@ func (l *List[T]) remove(it *Item[T]) {
 	} else {
 		it.next.prev = it.prev
 	}
-	it.prev, it.next, it.waits = nil, nil, false
+	it.prev, it.next, it.listed = nil, nil, false
 }
 
-func (l *List[T]) arm(d time.Duration) {
+func (l *List[T]) armLocked(d time.Duration) {
 	l.armed = true
 	if l.timer == nil {
 		l.timer = time.AfterFunc(d, l.fire)
@@ -140,12 +140,12 @@ func (l *List[T]) fire() {
 			return
 		}
 		if wait := it.at - time.Since(l.epoch); wait > 0 {
-			l.arm(wait)
+			l.armLocked(wait)
 			l.mu.Unlock()
 			return
 		}
 		value := it.value
-		l.remove(it)
+		l.removeLocked(it)
 		l.mu.Unlock()
 		l.expire(value)
 	}

@@ -97,7 +97,7 @@ func TestFollowCountsFromThePassedDeadline(t *testing.T) {
 		second := deadline.NewList(epoch, time.Second, r.expire)
 		first := deadline.NewList(epoch, time.Second, func(v string) {
 			time.Sleep(300 * time.Millisecond) // a busy machine
-			second.Follow(&it, v)
+			second.Repeat(&it, v)
 		})
 		first.Set(&it, "a")
 		time.Sleep(1900 * time.Millisecond)

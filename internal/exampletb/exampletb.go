@@ -11,9 +11,12 @@ import (
 	"os"
 	"slices"
 	"testing"
-
-	sio "github.com/sioplug/sioplug/core"
 )
+
+// A Server is shut down when an example ends. A *sio.Server is one.
+type Server interface {
+	Shutdown(ctx context.Context) error
+}
 
 // A TB is what siotest needs of a test. What fails becomes a part of the output,
 // or a panic, so that the example fails.
@@ -27,7 +30,7 @@ type TB struct {
 func New() *TB { return new(TB) }
 
 // End does what the end of a test would, and shuts the server down.
-func (t *TB) End(srv *sio.Server) {
+func (t *TB) End(srv Server) {
 	for _, f := range slices.Backward(t.cleanups) {
 		f()
 	}

@@ -26,18 +26,18 @@ const (
 
 // A Frame is one Engine.IO packet on its way to any number of receivers: the
 // packet as text (its type character first) or the raw bytes of a binary
-// message, with a ready WebSocket header in front of it. It is immutable, but for
-// what it remembers, and may be queued on many connections at once, which is
-// what makes a broadcast cost one encoding.
+// message, with a ready WebSocket header in front of it. Apart from the compressed form
+// that it keeps, it is immutable. It may be queued on many connections at once, so a
+// broadcast costs one encoding.
 type Frame struct {
-	buf    []byte // Headroom bytes, of which the last ones are the header; then the payload
-	start  int    // where the WebSocket header begins in buf
-	opcode byte
-	plain  bool   // see SetPlain
-	memory uint32 // see Memory
-	home   *Slot  // of a frame that is used again, otherwise nil
+	buf          []byte // Headroom bytes, of which the last ones are the header; then the payload
+	start        int    // where the WebSocket header begins in buf
+	opcode       byte
+	uncompressed bool   // see SetUncompressed
+	memory       uint32 // see Memory
+	slot         *Slot  // of a frame that is used again, otherwise nil
 
-	compressed atomic.Pointer[Frame] // what SetCompressed was given
+	compressed atomic.Pointer[Frame] // see SetCompressed
 }
 
 // Buffer returns an empty payload buffer with room for n bytes, to be appended
@@ -76,12 +76,12 @@ func newFrame(buf []byte, opcode byte) *Frame {
 	return f
 }
 
-// What a frame takes beside its buffer, in the allocator's sizes: a place in a
-// queue that grows by doubling, and the Frame or the Slot.
+// The memory of a frame beside its buffer, in the allocator's sizes: a place in a queue
+// that grows by doubling, and the Frame or the Slot.
 const (
-	placeMemory = 16
-	frameMemory = placeMemory + 64
-	slotMemory  = placeMemory + 288
+	queueEntryMemory = 16
+	frameMemory      = queueEntryMemory + 64
+	slotMemory       = queueEntryMemory + 288
 )
 
 func (f *Frame) setMemory(n int) { f.memory = uint32(min(n, math.MaxUint32)) } //nolint:gosec // it fits
@@ -90,11 +90,11 @@ func (f *Frame) setMemory(n int) { f.memory = uint32(min(n, math.MaxUint32)) } /
 // a queue. For a small one that is far more than its length.
 func (f *Frame) Memory() int { return int(f.memory) }
 
-// Compact has a frame that is going to wait take no more memory than it needs. It
-// has to be called before the frame is queued, and does nothing to one that may
-// have several receivers.
+// Compact copies a frame to a smaller buffer, if it is going to wait and its buffer is
+// much too large. It has to be called before the frame is queued. It does nothing to a
+// frame that may have several receivers.
 func (f *Frame) Compact() {
-	s, n := f.home, len(f.buf)
+	s, n := f.slot, len(f.buf)
 	switch {
 	case s == nil || cap(f.buf) <= len(s.space) || cap(f.buf) < 2*n:
 	case n <= len(s.space):
@@ -152,19 +152,17 @@ func (f *Frame) Deflated(payload []byte) *Frame {
 	return g
 }
 
-// SetPlain asks for the frame not to be compressed, because that would be a waste
-// of time or, beside a secret, unsafe. It has to be called before the frame is
-// queued anywhere.
-func (f *Frame) SetPlain() { f.plain = true }
+// SetUncompressed keeps the frame from being compressed, because that would waste time,
+// or be unsafe beside a secret. It has to be called before the frame is queued.
+func (f *Frame) SetUncompressed() { f.uncompressed = true }
 
-// Plain reports whether [Frame.SetPlain] was called.
-func (f *Frame) Plain() bool { return f.plain }
+// Uncompressed reports whether [Frame.SetUncompressed] was called.
+func (f *Frame) Uncompressed() bool { return f.uncompressed }
 
-// Compressed returns what SetCompressed was given, nil before.
+// Compressed returns the frame of SetCompressed, nil before.
 func (f *Frame) Compressed() *Frame { return f.compressed.Load() }
 
-// SetCompressed keeps the form of f that other connections, too, can send in
-// its place; it may be f itself. That is what makes a broadcast cost one
-// compression. It is safe for concurrent use; of several forms the first is
-// kept.
+// SetCompressed keeps a compressed form of f, or f itself if it is not worth
+// compressing. Other connections send that form in its place, so a broadcast costs one
+// compression. It is safe for concurrent use; of several forms the first is kept.
 func (f *Frame) SetCompressed(g *Frame) { f.compressed.CompareAndSwap(nil, g) }

@@ -7,18 +7,18 @@ const (
 	// small packet.
 	slotSize = 160
 
-	// keepSize is the largest buffer that a slot keeps for its next frame.
-	keepSize = 4 << 10
+	// maxKeptBuffer is the largest buffer that a slot keeps for its next frame.
+	maxKeptBuffer = 4 << 10
 )
 
 // A Slot is the memory for one frame, its payload, and a list of it and one more:
 // one allocation instead of three, or none if the slot has been used before.
 type Slot struct {
-	frame  Frame
-	list   [2]*Frame // an event has one attachment or none, mostly
-	single bool
-	grown  []byte // the larger buffer that an earlier frame needed, or nil
-	space  [Headroom + slotSize]byte
+	frame    Frame
+	list     [2]*Frame // an event has one attachment or none, mostly
+	single   bool
+	largeBuf []byte // the larger buffer that an earlier frame needed, or nil
+	space    [Headroom + slotSize]byte
 }
 
 var slots = sync.Pool{New: func() any { return &Slot{single: true} }} //nolint:gochecknoglobals // a pool of buffers
@@ -27,20 +27,20 @@ var slots = sync.Pool{New: func() any { return &Slot{single: true} }} //nolint:g
 // again.
 func Shared() *Slot { return new(Slot) }
 
-// Single returns a slot for a frame that has one receiver, who calls
-// [Frame.Release] when it has been sent. If nobody does, the garbage collector
-// has it.
+// Single returns a slot for a frame with one receiver. The receiver calls
+// [Frame.Release] when the frame has been sent. If it does not, the garbage collector
+// frees the memory.
 func Single() *Slot {
 	s := slots.Get().(*Slot) //nolint:forcetypeassert,errcheck // nothing else is in there
-	s.frame.home = s
+	s.frame.slot = s
 	return s
 }
 
 // Buffer returns the slot's empty payload buffer, to be appended to and then
 // given to [Slot.Text].
 func (s *Slot) Buffer() []byte {
-	if s.grown != nil {
-		return s.grown[:Headroom]
+	if s.largeBuf != nil {
+		return s.largeBuf[:Headroom]
 	}
 	return s.space[:Headroom]
 }
@@ -62,7 +62,7 @@ func (s *Slot) Text(buf []byte, attachments [][]byte) []*Frame {
 // a larger buffer.
 func (s *Slot) init(buf []byte, opcode byte) {
 	s.frame.init(buf, opcode)
-	s.grown = nil
+	s.largeBuf = nil
 	if cap(buf) <= len(s.space) {
 		s.frame.setMemory(slotMemory)
 	} else {
@@ -80,17 +80,17 @@ func (s *Slot) binary(p []byte) *Frame {
 	return &b.frame
 }
 
-// Release gives the frame's memory back if it has only one receiver, who must
-// not use it any more.
+// Release gives back the memory of a frame with one receiver. The frame must not be used
+// afterwards. For other frames it does nothing.
 func (f *Frame) Release() {
-	s := f.home
+	s := f.slot
 	if s == nil {
 		return
 	}
-	if n := cap(f.buf); n > len(s.space) && n <= keepSize {
-		s.grown = f.buf[:0]
+	if n := cap(f.buf); n > len(s.space) && n <= maxKeptBuffer {
+		s.largeBuf = f.buf[:0]
 	}
-	s.frame.home, s.frame.buf, s.frame.plain = nil, nil, false
+	s.frame.slot, s.frame.buf, s.frame.uncompressed = nil, nil, false
 	s.frame.compressed.Store(nil)
 	clear(s.list[:])
 	slots.Put(s)

@@ -1,4 +1,5 @@
-// Package gate counts what runs, until it is closed and all of it has ended.
+// Package gate counts running calls. When a gate is closed, it lets no call begin and
+// says when all of them have ended.
 package gate
 
 import "sync"
@@ -33,8 +34,8 @@ func (g *Gate) Leave() {
 	}
 }
 
-// Close lets nobody in any more. The channel is closed when everybody has
-// left. Close may be called again.
+// Close closes the gate: from now on, Enter returns false. The channel is closed when
+// every Enter has been followed by a Leave. Close may be called again.
 func (g *Gate) Close() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()

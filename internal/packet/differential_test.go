@@ -10,7 +10,6 @@ import (
 
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/parsertest"
-	"github.com/sioplug/sioplug/core/parser"
 )
 
 // Generated packets are the same for the official parser: it reads what we write,
@@ -54,26 +53,26 @@ func encodeFrames(t *testing.T, p parsertest.Packet) []parsertest.Frame {
 	var attachments [][]byte
 	var err error
 	switch p.Type {
-	case parser.Connect:
+	case packet.Connect:
 		if p.Data != nil {
 			data, err = packet.AppendValue(nil, nil, p.Data)
 		}
 		text = packet.AppendConnect(nil, p.Namespace, data)
-	case parser.Disconnect:
+	case packet.Disconnect:
 		text = packet.AppendDisconnect(nil, p.Namespace)
-	case parser.Event:
+	case packet.Event:
 		name, args := p.Event()
 		text, attachments, err = packet.AppendEvent(nil, nil, h, name, args)
-	case parser.Ack:
+	case packet.Ack:
 		list, _ := p.Data.([]any)
 		text, attachments, err = packet.AppendAck(nil, nil, h, list)
-	case parser.ConnectError:
+	case packet.ConnectError:
 		text, err = packet.AppendConnectError(nil, nil, p.Namespace, p.Data)
 	}
 	if err != nil {
 		t.Fatalf("encoding %v: %v", p, err)
 	}
-	if p.Type == parser.Connect || p.Type == parser.ConnectError {
+	if p.Type == packet.Connect || p.Type == packet.ConnectError {
 		text = unescapeSeparators(text)
 	}
 	frames := []parsertest.Frame{{Text: string(text)}}
@@ -100,7 +99,7 @@ func decodeFrames(t *testing.T, frames []parsertest.Frame) parsertest.Packet {
 	if err != nil {
 		t.Fatalf("decoding %v: %v", frames, err)
 	}
-	p := parsertest.Packet{Type: parser.Type(k.Type), Namespace: k.Namespace, ID: k.ID, HasID: k.HasID}
+	p := parsertest.Packet{Type: k.Type, Namespace: k.Namespace, ID: k.ID, HasID: k.HasID}
 	values, err := decodeAll(k.Args)
 	switch {
 	case k.Type == packet.Event:

@@ -53,7 +53,7 @@ func appendPacket(dst []byte, codec Codec, t Type, h Header, name *string, args 
 	if err := CheckWire(e.dst[start:], len(e.attachments)); err != nil {
 		return dst, nil, err
 	}
-	e.mark(len(e.attachments))
+	e.setAttachmentCount(len(e.attachments))
 	return e.dst, e.attachments, nil
 }
 
@@ -122,7 +122,7 @@ func AppendWithData(dst []byte, t Type, h Header, data []byte, attachments int) 
 	e := encoder{dst: dst}
 	e.header(t, h)
 	e.dst = append(e.dst, data...)
-	e.mark(attachments)
+	e.setAttachmentCount(attachments)
 	return e.dst
 }
 
@@ -187,7 +187,7 @@ type encoder struct {
 	hide        bool // spell what looks like a placeholder in another way
 }
 
-// header writes what stands before the JSON, for now without attachments.
+// header writes the header of a packet without attachments.
 func (e *encoder) header(t Type, h Header) {
 	e.start = len(e.dst)
 	e.dst = append(e.dst, '0'+byte(t))
@@ -218,9 +218,8 @@ func (e *encoder) list(name *string, args []any) error {
 	return nil
 }
 
-// mark turns the packet into its binary variant if it has attachments
-// (SIO-ENC-1).
-func (e *encoder) mark(attachments int) {
+// setAttachmentCount makes the packet binary if it has attachments (SIO-ENC-1).
+func (e *encoder) setAttachmentCount(attachments int) {
 	if attachments == 0 {
 		return
 	}

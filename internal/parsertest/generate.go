@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
-	"github.com/sioplug/sioplug/core/parser"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // Packets returns n packets of every type, with values of every kind: always the
@@ -45,20 +45,20 @@ func (g *generator) packet() Packet {
 	p := Packet{Namespace: pick(g, "/", "/", "/admin", "/a b/c", "/ü日😀", "/q?x=1&y", "/"+strings.Repeat("long", 30)), ID: g.id()}
 	switch kind := g.IntN(10); {
 	case kind < 6:
-		p.Type, p.HasID = parser.Event, g.IntN(2) == 0
+		p.Type, p.HasID = packet.Event, g.IntN(2) == 0
 		p.Data = append([]any{g.name()}, g.list(3)...)
 	case kind < 8:
-		p.Type, p.HasID = parser.Ack, true
+		p.Type, p.HasID = packet.Ack, true
 		p.Data = g.list(3)
 	case kind < 9:
 		g.attachments = 0 // they are for events and acks
-		p.Type = pick(g, parser.Connect, parser.ConnectError)
+		p.Type = pick(g, packet.Connect, packet.ConnectError)
 		p.Data = g.object(2)
-		if p.Type == parser.Connect && g.IntN(3) == 0 {
+		if p.Type == packet.Connect && g.IntN(3) == 0 {
 			p.Data = nil
 		}
 	default:
-		p.Type = parser.Disconnect
+		p.Type = packet.Disconnect
 	}
 	if !p.HasID {
 		p.ID = 0

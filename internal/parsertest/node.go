@@ -81,29 +81,29 @@ func Start(tb testing.TB, parser string) *Node {
 	return &Node{tb: tb, parser: parser, in: in, out: out}
 }
 
-// A question is a line for the process, and an answer one from it.
-type question struct {
-	Op     string  `json:"op"`
-	Parser string  `json:"parser"`
-	Packet *packet `json:"packet,omitempty"`
-	Frames []Frame `json:"frames,omitempty"`
+// A request is a line for the process, and an answer one from it.
+type request struct {
+	Op     string      `json:"op"`
+	Parser string      `json:"parser"`
+	Packet *wirePacket `json:"packet,omitempty"`
+	Frames []Frame     `json:"frames,omitempty"`
 }
 
 type answer struct {
 	Error    string
 	Frames   []Frame
-	Packet   *packet
+	Packet   *wirePacket
 	Oddities []Oddity
 }
 
 // Encode has the official parser encode packets.
 func (n *Node) Encode(packets []Packet) (frames [][]Frame) {
 	n.tb.Helper()
-	var qs []question
+	var requests []request
 	for _, p := range packets {
-		qs = append(qs, question{Op: "encode", Packet: p.toWire()})
+		requests = append(requests, request{Op: "encode", Packet: p.toWire()})
 	}
-	for i, a := range n.ask(qs) {
+	for i, a := range n.do(requests) {
 		if a.Error != "" {
 			n.tb.Fatalf("the official parser does not encode %v: %s", packets[i], a.Error)
 		}
@@ -115,11 +115,11 @@ func (n *Node) Encode(packets []Packet) (frames [][]Frame) {
 // Decode has the official parser decode packets, each from its frames.
 func (n *Node) Decode(frames [][]Frame) (packets []Packet) {
 	n.tb.Helper()
-	var qs []question
+	var requests []request
 	for _, f := range frames {
-		qs = append(qs, question{Op: "decode", Frames: f})
+		requests = append(requests, request{Op: "decode", Frames: f})
 	}
-	for i, a := range n.ask(qs) {
+	for i, a := range n.do(requests) {
 		if a.Error != "" {
 			n.tb.Fatalf("the official parser does not decode %v: %s", frames[i], a.Error)
 		}
@@ -131,30 +131,30 @@ func (n *Node) Decode(frames [][]Frame) (packets []Packet) {
 // Oddities returns events with values that only JavaScript has.
 func (n *Node) Oddities() []Oddity {
 	n.tb.Helper()
-	list := n.ask([]question{{Op: "oddities"}})[0].Oddities
+	list := n.do([]request{{Op: "oddities"}})[0].Oddities
 	for i := range list {
 		list[i].Value = unwrap(list[i].Value)
 	}
 	return list
 }
 
-// ask sends questions and returns the answers.
-func (n *Node) ask(qs []question) []answer {
+// do sends requests and returns the answers.
+func (n *Node) do(requests []request) []answer {
 	n.tb.Helper()
 	sent := make(chan error, 1)
 	go func() { // ends with the process at the latest
 		e := json.NewEncoder(n.in)
 		e.SetEscapeHTML(false)
 		var err error
-		for _, q := range qs {
-			q.Parser = n.parser
-			if err = e.Encode(q); err != nil {
+		for _, r := range requests {
+			r.Parser = n.parser
+			if err = e.Encode(r); err != nil {
 				break
 			}
 		}
 		sent <- err
 	}()
-	answers := make([]answer, len(qs))
+	answers := make([]answer, len(requests))
 	d := json.NewDecoder(n.out)
 	for i := range answers {
 		if err := d.Decode(&answers[i]); err != nil {

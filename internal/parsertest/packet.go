@@ -4,13 +4,13 @@ import (
 	"encoding/base64"
 	"fmt"
 
-	"github.com/sioplug/sioplug/core/parser"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // A Packet is one whose payload is a tree of nil, bool, float64, string, []byte,
 // []any and map[string]any.
 type Packet struct {
-	Type      parser.Type
+	Type      packet.Type
 	Namespace string
 	ID        uint64
 	HasID     bool
@@ -29,23 +29,23 @@ func (p Packet) String() string {
 	return fmt.Sprintf("{type %d, namespace %q, id %d %t, data %.300q}", p.Type, p.Namespace, p.ID, p.HasID, fmt.Sprint(p.Data))
 }
 
-// A packet is what the process takes and gives.
-type packet struct {
-	Type      parser.Type `json:"type"`
+// A wirePacket is what the process takes and gives.
+type wirePacket struct {
+	Type      packet.Type `json:"type"`
 	Namespace string      `json:"nsp"`
 	ID        *uint64     `json:"id,omitempty"`
 	Data      any         `json:"data,omitempty"`
 }
 
-func (p Packet) toWire() *packet {
-	w := &packet{Type: p.Type, Namespace: p.Namespace, Data: wrap(p.Data)}
+func (p Packet) toWire() *wirePacket {
+	w := &wirePacket{Type: p.Type, Namespace: p.Namespace, Data: wrap(p.Data)}
 	if p.HasID {
 		w.ID = &p.ID
 	}
 	return w
 }
 
-func (w *packet) fromWire() Packet {
+func (w *wirePacket) fromWire() Packet {
 	p := Packet{Type: w.Type, Namespace: w.Namespace, Data: unwrap(w.Data)}
 	if w.ID != nil {
 		p.ID, p.HasID = *w.ID, true

@@ -24,11 +24,11 @@ const (
 	Noop    Type = '6'
 )
 
-// binaryMark stands in front of a binary message that has to travel as text.
-const binaryMark = 'b'
+// base64Mark stands in front of a binary message that has to travel as text.
+const base64Mark = 'b'
 
-// A Packet is one decoded packet. Data aliases what it was decoded from, except for
-// binary messages that came as base64 and text that was not UTF-8.
+// A Packet is one decoded packet. Data aliases the input, except for binary messages that
+// came as base64 and text that was not UTF-8.
 type Packet struct {
 	Type   Type
 	Binary bool
@@ -38,20 +38,19 @@ type Packet struct {
 // Errors of the decoders. A session that sends something of the kind is closed
 // with the reason "parse error".
 var (
-	ErrEmpty   = errors.New("empty packet")
-	ErrType    = errors.New("unknown packet type")
-	errUnended = errors.New("no next packet")
+	ErrEmpty    = errors.New("empty packet")
+	ErrType     = errors.New("unknown packet type")
+	errNoPacket = errors.New("no next packet")
 )
 
-// Decode decodes a text packet (EIO-DEC-1 to EIO-DEC-4), of which everything that is
-// not UTF-8 becomes U+FFFD. A binary message outside of a payload needs no decoding:
-// its bytes are the message.
+// Decode decodes a text packet (EIO-DEC-1 to EIO-DEC-4). Invalid UTF-8 becomes U+FFFD. A
+// binary message outside of a payload needs no decoding: its bytes are the message.
 func Decode(p []byte) (Packet, error) {
 	if len(p) == 0 {
 		return Packet{}, ErrEmpty
 	}
 	switch t := Type(p[0]); {
-	case t == binaryMark:
+	case t == base64Mark:
 		return Packet{Type: Message, Binary: true, Data: text.Base64(p[1:])}, nil
 	case t < Open || t > Noop:
 		return Packet{}, ErrType
@@ -62,5 +61,5 @@ func Decode(p []byte) (Packet, error) {
 
 // AppendBinary appends a binary message in its text form (EIO-ENC-4).
 func AppendBinary(dst, data []byte) []byte {
-	return base64.StdEncoding.AppendEncode(append(dst, binaryMark), data)
+	return base64.StdEncoding.AppendEncode(append(dst, base64Mark), data)
 }

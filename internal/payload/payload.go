@@ -44,10 +44,10 @@ func NewReader(p []byte) Reader { return Reader{rest: p, more: true} }
 func (r *Reader) More() bool { return r.more }
 
 // Next decodes the next packet. Decoding should stop at the first error
-// (EIO-DEC-6): what came before it has been delivered.
+// (EIO-DEC-6). The packets before the error count.
 func (r *Reader) Next() (Packet, error) {
 	if !r.more {
-		return Packet{}, errUnended
+		return Packet{}, errNoPacket
 	}
 	p := r.rest
 	i := bytes.IndexByte(p, separator)

@@ -11,17 +11,16 @@ import (
 )
 
 // Revision 3 of the protocol, for clients of Socket.IO 1 and 2. Its text
-// packets are those of revision 4. What differs is binary, which names its type
-// like all packets, and payloads: their packets have a length each instead of a
-// separator between them, and a payload with binary in it has a form of its own
-// (EIO section 14).
+// packets are those of revision 4. There are two differences (EIO section 14). A binary
+// packet names its type, like all packets. The packets of a payload have a length in
+// front instead of a separator between them, and a payload with binary has a form of its
+// own.
 
-// What a payload with binary in it has in front of and behind a packet's length
-// (EIO-V3-5).
+// In a payload with binary, the bytes before and behind a packet's length (EIO-V3-5).
 const (
 	kindText   = 0x00
 	kindBinary = 0x01
-	endLength  = 0xFF
+	lengthEnd  = 0xFF
 )
 
 // ErrLength is the error of a revision 3 payload with a length that is missing,
@@ -31,7 +30,7 @@ var ErrLength = errors.New("payload has a bad length")
 // DecodeV3 is [Decode] for revision 3, where a binary packet that travels as
 // text tells its type behind the mark (EIO-V3-3).
 func DecodeV3(p []byte) (Packet, error) {
-	if len(p) == 0 || p[0] != binaryMark {
+	if len(p) == 0 || p[0] != base64Mark {
 		return Decode(p)
 	}
 	if len(p) == 1 || Type(p[1]) < Open || Type(p[1]) > Noop {
@@ -59,7 +58,7 @@ func AppendBinaryV3(dst, data []byte) []byte {
 
 // AppendBase64V3 appends a binary message in its text form (EIO-V3-3).
 func AppendBase64V3(dst, data []byte) []byte {
-	return base64.StdEncoding.AppendEncode(append(dst, binaryMark, byte(Message)), data)
+	return base64.StdEncoding.AppendEncode(append(dst, base64Mark, byte(Message)), data)
 }
 
 // AppendV3 appends the frames as one payload of revision 3, and reports whether
@@ -83,7 +82,7 @@ func AppendV3(dst []byte, frames []*frame.Frame) (payload []byte, octets bool) {
 		case octets:
 			dst = appendOctets(dst, f)
 		default:
-			dst = strconv.AppendInt(dst, int64(units(f.Payload())), 10)
+			dst = strconv.AppendInt(dst, int64(utf16Len(f.Payload())), 10)
 			dst = append(append(dst, ':'), f.Payload()...)
 		}
 	}
@@ -103,24 +102,24 @@ func appendOctets(dst []byte, f *frame.Frame) []byte {
 	for i := start; i < len(dst); i++ {
 		dst[i] -= '0'
 	}
-	return append(append(dst, endLength), f.Payload()...)
+	return append(append(dst, lengthEnd), f.Payload()...)
 }
 
-// units returns the length of a text in UTF-16 code units, which is what
-// JavaScript counts (EIO-V3-2).
-func units(p []byte) int {
+// utf16Len returns the length of a text in UTF-16 code units, as JavaScript counts it
+// (EIO-V3-2).
+func utf16Len(p []byte) int {
 	n := 0
 	for _, r := range string(p) { // does not copy
 		n++
-		if r > lastOfOneUnit {
+		if r > maxOneUnit {
 			n++
 		}
 	}
 	return n
 }
 
-// lastOfOneUnit is the last character that UTF-16 has in one code unit.
-const lastOfOneUnit = 0xFFFF
+// maxOneUnit is the last character that UTF-16 has in one code unit.
+const maxOneUnit = 0xFFFF
 
 // A ReaderV3 is a [Reader] of a revision 3 payload. Each step costs no more than
 // the bytes it is over, whatever length they claim.
@@ -139,7 +138,7 @@ func NewReaderV3(p []byte, octets bool) ReaderV3 {
 		p = text.Valid(p)
 	}
 	r := ReaderV3{rest: p, octets: octets}
-	r.skip()
+	r.skipEmpty()
 	if len(p) == 0 {
 		r.more = !octets
 	}
@@ -149,29 +148,28 @@ func NewReaderV3(p []byte, octets bool) ReaderV3 {
 // More reports whether there is another packet.
 func (r *ReaderV3) More() bool { return r.more }
 
-// Next decodes the next packet. As with [Reader.Next], what came before the
-// first error counts and what comes behind it does not.
+// Next decodes the next packet. As with [Reader.Next], the packets before the first error
+// count, and those behind it do not.
 func (r *ReaderV3) Next() (Packet, error) {
 	if !r.more {
-		return Packet{}, errUnended
+		return Packet{}, errNoPacket
 	}
-	p, binary, err := r.cut()
+	p, binary, err := r.nextPacket()
 	if err != nil {
 		r.more = false
 		return Packet{}, err
 	}
-	r.skip()
+	r.skipEmpty()
 	if binary {
 		return DecodeBinaryV3(p)
 	}
 	return DecodeV3(p)
 }
 
-// skip goes over packets of no length at all, which the reference ignores in
-// text.
-func (r *ReaderV3) skip() {
+// skipEmpty skips empty packets. The reference ignores them in text.
+func (r *ReaderV3) skipEmpty() {
 	for !r.octets {
-		n, rest, ok := cutLength(r.rest, '0', ':')
+		n, rest, ok := parseLength(r.rest, '0', ':')
 		if !ok || n > 0 {
 			break
 		}
@@ -180,22 +178,22 @@ func (r *ReaderV3) skip() {
 	r.more = len(r.rest) > 0
 }
 
-// cut takes the next packet off the payload.
-func (r *ReaderV3) cut() (p []byte, binary bool, err error) {
+// nextPacket takes the next packet off the payload.
+func (r *ReaderV3) nextPacket() (p []byte, binary bool, err error) {
 	rest := r.rest
 	if !r.octets {
 		if len(rest) == 0 {
 			return nil, false, ErrEmpty
 		}
-		n, rest, ok := cutLength(rest, '0', ':')
+		n, rest, ok := parseLength(rest, '0', ':')
 		if !ok {
 			return nil, false, ErrLength
 		}
-		p, r.rest, err = cutUnits(rest, n)
+		p, r.rest, err = cutUTF16(rest, n)
 		return p, false, err
 	}
 	kind := rest[0]
-	n, rest, ok := cutLength(rest[1:], 0, endLength)
+	n, rest, ok := parseLength(rest[1:], 0, lengthEnd)
 	if kind > kindBinary || !ok || n > len(rest) { // EIO-V3-11
 		return nil, false, ErrLength
 	}
@@ -203,15 +201,15 @@ func (r *ReaderV3) cut() (p []byte, binary bool, err error) {
 	return p, kind == kindBinary, nil
 }
 
-// cutLength takes a decimal number off p, whose digits count from zero and which
+// parseLength takes a decimal number off p, whose digits count from zero and which
 // ends with end. One that is larger than p, and so larger than what it is the
 // length of, is not ok: a code unit has at least one byte.
-func cutLength(p []byte, zero, end byte) (n int, rest []byte, ok bool) {
+func parseLength(p []byte, zero, end byte) (n int, rest []byte, ok bool) {
 	for i, c := range p {
 		if c == end {
 			return n, p[i+1:], i > 0
 		}
-		digit := c - zero // wraps around for what is below zero
+		digit := c - zero // wraps around for characters below zero
 		if digit > 9 {
 			break
 		}
@@ -222,13 +220,13 @@ func cutLength(p []byte, zero, end byte) (n int, rest []byte, ok bool) {
 	return 0, nil, false
 }
 
-// cutUnits takes n UTF-16 code units off p. They must be complete characters: a
+// cutUTF16 takes n UTF-16 code units off p. They must be complete characters: a
 // string in Go cannot hold half of one (EIO-V3-19).
-func cutUnits(p []byte, n int) (head, rest []byte, err error) {
+func cutUTF16(p []byte, n int) (head, rest []byte, err error) {
 	i := 0
 	for n > 0 && i < len(p) {
 		r, size := utf8.DecodeRune(p[i:])
-		if n--; r > lastOfOneUnit {
+		if n--; r > maxOneUnit {
 			n--
 		}
 		i += size

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Logger returns a logger that writes to l, and survives whatever its handler and
-// the methods of attributes do. A record that l cannot take is tried once more with
+// Logger returns a logger that writes to l. The handler of l and the methods of
+// attributes may panic or end their goroutine. Then the record is logged once more, with
 // its attributes as text.
 func Logger(l *slog.Logger) *slog.Logger {
 	h := l.Handler()
@@ -21,7 +21,7 @@ func Logger(l *slog.Logger) *slog.Logger {
 // A handler calls another one through the edge.
 type handler struct {
 	inner slog.Handler
-	plain bool // its Enabled is that of package slog, and compares numbers
+	plain bool // its Enabled is that of package slog, which only compares numbers
 }
 
 func wrap(h slog.Handler) handler {
@@ -40,7 +40,7 @@ func (h handler) Enabled(ctx context.Context, level slog.Level) bool {
 	return h.enabledApart(ctx, level)
 }
 
-// enabledHere allocates nothing: what clients cause is asked about all the time.
+// enabledHere allocates nothing. It is called for each record that clients can cause.
 func (h handler) enabledHere(ctx context.Context, level slog.Level) (enabled bool) {
 	_ = Call(func() error { // if it fails, nothing is logged
 		enabled = h.inner.Enabled(ctx, level)
@@ -50,7 +50,7 @@ func (h handler) enabledHere(ctx context.Context, level slog.Level) (enabled boo
 }
 
 func (h handler) enabledApart(ctx context.Context, level slog.Level) (enabled bool) {
-	_ = Apart(func() error { // likewise
+	_ = Apart(func() error { // if it fails, nothing is logged
 		enabled = h.inner.Enabled(ctx, level)
 		return nil
 	})
@@ -97,7 +97,7 @@ func (h handler) WithGroup(name string) slog.Handler {
 
 func (h handler) with(f func() slog.Handler) slog.Handler {
 	inner := h.inner
-	_ = Apart(func() error { // if it fails, records go without what was to be added
+	_ = Apart(func() error { // if it fails, the attributes or the group are missing in records
 		if with := f(); with != nil {
 			inner = with
 		}

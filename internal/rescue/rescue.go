@@ -2,16 +2,16 @@
 //
 // A function of the application may return, panic, or end its goroutine with
 // [runtime.Goexit], as [testing.T.FailNow] does. None of the three may end the
-// process, or keep what comes after the call from being done. So whatever belongs
-// to the application is called through this package:
+// process or skip the code after the call. So all code of the application is called
+// through this package:
 //
 //   - [Call] runs a function on the caller's goroutine. It is for goroutines that
 //     are the application's own, and for code within a [Do].
 //   - [Apart] runs a function on a goroutine of its own and waits for it. It is for
-//     everything that is not on the way of each message.
+//     all calls that are not made for each message.
 //   - [Each] does that for a list of functions.
-//   - [Do] runs a function on the caller's goroutine, and then a completion that
-//     may rely on nothing but being called.
+//   - [Do] runs a function on the caller's goroutine, and then a completion. The
+//     completion is always called, but maybe on another goroutine.
 package rescue
 
 import (
@@ -23,7 +23,7 @@ import (
 // ErrExited is the error of a function that ended its goroutine.
 var ErrExited = errors.New("the function ended its goroutine: runtime.Goexit, or FailNow of a test")
 
-// A PanicError is the error that a panic became.
+// A PanicError is the error for a panic.
 type PanicError struct {
 	Value any
 	Stack []byte // of the goroutine that panicked
@@ -34,7 +34,8 @@ type PanicError struct {
 // Error gives the value, as the runtime would.
 func (p *PanicError) Error() string { return p.text }
 
-// As is [errors.AsType] for an error whose methods may fail: then it is no E.
+// As is [errors.AsType] for an error whose methods may fail. If they do, As returns the
+// zero E.
 func As[E error](err error) E {
 	var e E
 	_ = Apart(func() error {
@@ -49,7 +50,7 @@ func As[E error](err error) E {
 // StackOf returns the stack of the function that panicked, if err is or wraps a
 // [*PanicError], nil otherwise.
 func StackOf(err error) []byte {
-	p, is := err.(*PanicError) //nolint:errorlint // most are, and have no methods of the application's
+	p, is := err.(*PanicError) //nolint:errorlint // the usual case, which calls no method of the application
 	if !is {
 		p = As[*PanicError](err)
 	}
@@ -59,21 +60,21 @@ func StackOf(err error) []byte {
 	return p.Stack
 }
 
-// Panicked reports whether err is a [*PanicError]; other than [StackOf], it does not
-// look into what is wrapped.
+// Panicked reports whether err is a [*PanicError]. Unlike [StackOf], it does not look at
+// wrapped errors.
 func Panicked(err error) bool {
 	_, ok := err.(*PanicError) //nolint:errorlint // see above
 	return ok
 }
 
-// Broken reports whether err is a [*PanicError] or [ErrExited], and so says that a
-// function did not return.
+// Broken reports whether err is a [*PanicError] or [ErrExited]: the function did not
+// return.
 func Broken(err error) bool {
 	return Panicked(err) || err == ErrExited //nolint:errorlint // see above
 }
 
-// Call calls f and returns its error, or the [*PanicError] that it ended with. If f
-// ends the goroutine, Call does not return.
+// Call calls f and returns its error, or a [*PanicError] if f panics. If f ends the
+// goroutine, Call does not return.
 func Call(f func() error) (err error) {
 	returned := false
 	defer func() {
@@ -103,8 +104,9 @@ func Apart(f func() error) error {
 	return err
 }
 
-// Each calls f, apart from the caller's goroutine, for every index below n, whatever
-// becomes of the calls before. It calls failed for those that went wrong.
+// Each calls f for every index below n, on a goroutine of its own, as [Apart] does. It
+// calls failed for each call that returned an error, panicked or ended the goroutine,
+// and goes on with the next one.
 func Each(n int, f func(i int) error, failed func(i int, err error)) {
 	for next := 0; next < n; {
 		err := Apart(func() error {
@@ -122,14 +124,14 @@ func Each(n int, f func(i int) error, failed func(i int, err error)) {
 	}
 }
 
-// Do calls f and then done, with what [Call] would return. If f ends the goroutine,
-// done is called all the same, with [ErrExited] and on another goroutine; then Do
-// does not return.
+// Do calls f and then done, with the error that [Call] would return. If f ends the
+// goroutine, Do does not return, and done is called on another goroutine with
+// [ErrExited].
 func Do(f func() error, done func(err error)) {
 	exited := true
 	defer func() {
 		if exited {
-			go done(ErrExited) // ends with what there is to complete
+			go done(ErrExited) // ends with the completion
 		}
 	}()
 	err := Call(f)
@@ -137,8 +139,8 @@ func Do(f func() error, done func(err error)) {
 	done(err)
 }
 
-// text returns a panic's value in words. A method of the value that gives them may
-// panic, too.
+// text returns the text of a panic's value. It survives methods of the value that
+// panic.
 func text(v any) string {
 	if s, ok := v.(string); ok {
 		return "panic: " + s
@@ -146,8 +148,8 @@ func text(v any) string {
 	return "panic: " + Text(v)
 }
 
-// Text returns a value in words, as [fmt.Sprint] does, or its type if its methods
-// fail.
+// Text returns a value as text, as [fmt.Sprint] does. If methods of the value fail, it
+// returns the type.
 func Text(v any) (s string) {
 	s = fmt.Sprintf("(a %T that cannot be printed)", v)
 	done := make(chan struct{})

@@ -127,7 +127,7 @@ func FuzzSets(f *testing.F) {
 				t.Fatalf("%+v: %v, want %v", target, got, want)
 			}
 			if tape.next(4) == 0 {
-				x.Tell(rooms.Handlers, heard.hear)
+				x.Deliver(rooms.Handlers, heard.hear)
 				compare(t, x, members, model, heard)
 			}
 		}

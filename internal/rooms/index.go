@@ -7,140 +7,143 @@ import (
 	"sync"
 )
 
-// An Index knows the members of one namespace and of its rooms. Joining and
-// leaving cost the same in rooms of any size. Whatever takes many steps is done in
-// pieces, between which others use the index: see [piece]. It is safe for
-// concurrent use.
+// An Index holds the members of one namespace and the members of its rooms. Joining
+// and leaving cost the same in rooms of any size. A long operation is done in pieces,
+// and other goroutines use the index between two pieces: see [piece]. An Index is safe
+// for concurrent use.
+//
+// M is the type of the values of members. In package core it is *Socket, a type that
+// this package cannot import.
 type Index[M any] struct {
-	mu    sync.RWMutex
-	ids   map[string]*Member[M]
-	rooms map[string]*room[M]
-	all   []*Member[M]
-	news  [audiences]news
-	few   limits
-	trail trail[M]
+	mu      sync.RWMutex
+	ids     map[string]*Member[M]
+	rooms   map[string]*room[M]
+	members []*Member[M]
+	pending [listeners]pendingEvents
+	limits  limits
+	tracker positionTracker[M]
 
-	// The collections that are under way. It is changed with mu held for reading
-	// and collecting held, and read with mu held for writing.
+	// The running collections. The list is changed with mu held for reading and
+	// collecting held. It is read with mu held for writing.
 	collecting  sync.Mutex
 	collections []*collection[M]
 }
 
-// A Member is embedded in what joins rooms. Its fields belong to the index. It is
-// added to one index, once.
+// A Member is embedded in a value that joins rooms. Its fields belong to the index. It
+// is added to one index, once.
 type Member[M any] struct {
-	value M
-	id    string
-	pos   int // in Index.all; -1 when it is leaving, and cannot join any more
-	seats []*seat[M]
-	byKey map[*room[M]]*seat[M] // the same as seats, once they are many
+	value       M
+	id          string
+	pos         int // in Index.members; -1 while it is being removed, when it cannot join any more
+	memberships []*membership[M]
+	byRoom      map[*room[M]]*membership[M] // the same memberships, beyond manyRooms of them
 }
 
-// manySeats is the number of rooms beyond which a member looks its seats up in
-// a map.
-const manySeats = 8
+// manyRooms is the number of rooms beyond which a member finds its memberships by a
+// map.
+const manyRooms = 8
 
 type room[M any] struct {
-	name  string
-	seats []*seat[M]
+	name        string
+	memberships []*membership[M]
 }
 
-// A seat is the place of one member in one room.
-type seat[M any] struct {
-	room    *room[M]
-	member  *Member[M]
-	inRoom  int // index in room.seats
-	inOwner int // index in member.seats
-	pinned  bool
-	since   *string // the position of joining; see trail
+// A membership is one member in one room. It is in the list of both.
+type membership[M any] struct {
+	room        *room[M]
+	member      *Member[M]
+	roomIndex   int // in room.memberships
+	memberIndex int // in member.memberships
+	pinned      bool
+	since       *string // the position of joining; see positionTracker
 }
 
 // NewIndex returns an empty index.
 func NewIndex[M any]() *Index[M] {
 	return &Index[M]{
-		ids:   make(map[string]*Member[M]),
-		rooms: make(map[string]*room[M]),
-		few:   limits{fewNames, fewMembers},
+		ids:    make(map[string]*Member[M]),
+		rooms:  make(map[string]*room[M]),
+		limits: limits{fewNames, fewMembers},
 	}
 }
 
-// Add makes m, with a value and an id of its own, a member, if ready returns
-// true. Nobody sees the member before ready has returned; ready must not call
-// the index.
+// Add makes m a member, with a value and an id of its own, if ready returns true.
+// Before ready has returned, no call finds the member. ready must not call the index.
 func (x *Index[M]) Add(m *Member[M], value M, id string, ready func() bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.add(m, value, id, ready)
+	x.addLocked(m, value, id, ready)
 }
 
-// add is Add with mu held. It reports whether m is a member now.
-func (x *Index[M]) add(m *Member[M], value M, id string, ready func() bool) bool {
+// addLocked is Add with mu held. It reports whether m is a member now.
+func (x *Index[M]) addLocked(m *Member[M], value M, id string, ready func() bool) bool {
 	if !ready() {
 		return false
 	}
-	m.value, m.id, m.pos = value, id, len(x.all)
+	m.value, m.id, m.pos = value, id, len(x.members)
 	x.ids[id] = m
-	x.all = append(x.all, m)
-	x.joined(id, id, x.rooms[id] == nil)
+	x.members = append(x.members, m)
+	x.noteJoinedLocked(id, id, x.rooms[id] == nil)
 	return true
 }
 
 // Remove takes m out of all rooms and of the index.
 func (x *Index[M]) Remove(m *Member[M]) {
-	p := begin(&x.mu)
-	defer p.end()
-	if x.here(m) {
-		x.remove(m, &p, func(*seat[M]) {})
+	p := lockPiece(&x.mu)
+	defer p.unlock()
+	if x.isMemberLocked(m) {
+		x.removeLocked(m, &p, func(*membership[M]) {})
 	}
 }
 
-// here reports whether m is a member that may join rooms.
-func (x *Index[M]) here(m *Member[M]) bool { return x.ids[m.id] == m && m.pos >= 0 }
+// isMemberLocked reports whether m is a member that may join rooms.
+func (x *Index[M]) isMemberLocked(m *Member[M]) bool { return x.ids[m.id] == m && m.pos >= 0 }
 
-// remove takes a member out of its rooms and of the index. It calls f for each of its
-// seats before that is given up, and returns which rooms it was in before.
-func (x *Index[M]) remove(m *Member[M], p *piece, f func(*seat[M])) *past {
-	last := x.all[len(x.all)-1]
-	x.all[m.pos], last.pos = last, m.pos
-	x.all[len(x.all)-1] = nil
-	x.all = x.all[:len(x.all)-1]
+// removeLocked takes a member out of its rooms and of the index. It calls f for each
+// membership before it removes it. It returns the stays that had ended before.
+func (x *Index[M]) removeLocked(m *Member[M], p *piece, f func(*membership[M])) *pastStays {
+	last := x.members[len(x.members)-1]
+	x.members[m.pos], last.pos = last, m.pos
+	x.members[len(x.members)-1] = nil
+	x.members = x.members[:len(x.members)-1]
 	m.pos = -1
-	for ; len(m.seats) > 0; p.step() {
-		s := m.seats[len(m.seats)-1]
+	for ; len(m.memberships) > 0; p.step() {
+		s := m.memberships[len(m.memberships)-1]
 		f(s)
-		x.leave(s)
+		x.leaveRoomLocked(s)
 	}
-	m.seats, m.byKey = nil, nil
+	m.memberships, m.byRoom = nil, nil
 	delete(x.ids, m.id)
-	x.left(m.id, m.id, x.rooms[m.id] == nil)
-	was := x.trail.past[m]
-	delete(x.trail.past, m)
+	x.noteLeftLocked(m.id, m.id, x.rooms[m.id] == nil)
+	was := x.tracker.past[m]
+	delete(x.tracker.past, m)
 	return was
 }
 
-// Join puts m into the rooms; it does nothing if m is not a member. Others may see
-// it in some of many rooms before it is in all.
+// Join puts m into the rooms. It does nothing if m is not a member. If there are many
+// rooms, other calls may find m in some of them before it is in all.
 func (x *Index[M]) Join(m *Member[M], names ...string) { x.join(m, names, false) }
 
-// Pin is Join for rooms that Leave does not take m out of, only Unpin.
+// Pin is Join with pinned memberships: only Unpin takes m out of such a room, not
+// Leave.
 func (x *Index[M]) Pin(m *Member[M], names ...string) { x.join(m, names, true) }
 
 func (x *Index[M]) join(m *Member[M], names []string, pin bool) {
-	p := begin(&x.mu)
-	defer p.end()
+	p := lockPiece(&x.mu)
+	defer p.unlock()
 	for _, name := range names {
 		p.step()
-		if !x.here(m) {
+		if !x.isMemberLocked(m) {
 			return
 		}
-		if s := x.take(m, name, pin); s != nil {
-			s.since = x.trail.joined(m, s.room.name)
+		if s := x.joinRoomLocked(m, name, pin); s != nil {
+			s.since = x.tracker.joined(m, s.room.name)
 		}
 	}
 }
 
-// take gives m a seat in a room, and returns it if it is new.
-func (x *Index[M]) take(m *Member[M], name string, pin bool) *seat[M] {
+// joinRoomLocked puts m into a room. It returns the membership if it is new.
+func (x *Index[M]) joinRoomLocked(m *Member[M], name string, pin bool) *membership[M] {
 	if name == m.id {
 		return nil
 	}
@@ -149,57 +152,57 @@ func (x *Index[M]) take(m *Member[M], name string, pin bool) *seat[M] {
 		r = &room[M]{name: strings.Clone(name)} // a framework may use its memory again
 		x.rooms[r.name] = r
 	}
-	if s := m.seat(r); s != nil {
+	if s := m.membership(r); s != nil {
 		s.pinned = s.pinned || pin
 		return nil
 	}
-	s := m.sit(r)
+	s := m.addMembership(r)
 	s.pinned = pin
-	x.joined(r.name, m.id, len(r.seats) == 1 && x.ids[name] == nil)
+	x.noteJoinedLocked(r.name, m.id, len(r.memberships) == 1 && x.ids[name] == nil)
 	return s
 }
 
-// Leave takes m out of the rooms it is in, except where it is pinned.
+// Leave takes m out of the rooms, except out of those where it is pinned.
 func (x *Index[M]) Leave(m *Member[M], names ...string) { x.leaveRooms(m, names, false) }
 
-// Unpin takes m out of the rooms it is in.
+// Unpin takes m out of the rooms, pinned or not.
 func (x *Index[M]) Unpin(m *Member[M], names ...string) { x.leaveRooms(m, names, true) }
 
 func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
-	p := begin(&x.mu)
-	defer p.end()
+	p := lockPiece(&x.mu)
+	defer p.unlock()
 	for _, name := range names {
 		p.step()
 		if r := x.rooms[name]; r != nil {
-			if s := m.seat(r); s != nil && (pinned || !s.pinned) {
-				x.trail.left(s)
-				x.leave(s)
+			if s := m.membership(r); s != nil && (pinned || !s.pinned) {
+				x.tracker.left(s)
+				x.leaveRoomLocked(s)
 			}
 		}
 	}
 }
 
-// Rooms returns the names of the rooms that m is in, its id first; nil if it
-// is not a member.
+// Rooms returns the names of m's rooms, its id first. It returns nil if m is not a
+// member.
 func (x *Index[M]) Rooms(m *Member[M]) []string {
-	seats, ok := x.seatsOf(m)
+	memberships, ok := x.membershipsOf(m)
 	if !ok {
 		return nil
 	}
-	names := append(make([]string, 0, 1+len(seats)), m.id)
-	for _, s := range seats { // a seat's room and that room's name never change
+	names := append(make([]string, 0, 1+len(memberships)), m.id)
+	for _, s := range memberships { // the room of a membership and the name of a room never change
 		names = append(names, s.room.name)
 	}
 	return names
 }
 
-func (x *Index[M]) seatsOf(m *Member[M]) (seats []*seat[M], ok bool) {
+func (x *Index[M]) membershipsOf(m *Member[M]) (memberships []*membership[M], ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return slices.Clone(m.seats), x.ids[m.id] == m
+	return slices.Clone(m.memberships), x.ids[m.id] == m
 }
 
-// Member returns the member of that id.
+// Member returns the value of the member with that id.
 func (x *Index[M]) Member(id string) (value M, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -210,13 +213,13 @@ func (x *Index[M]) Member(id string) (value M, ok bool) {
 	return value, ok
 }
 
-// EachRoom calls f for every room that has members, but not for those that ids
-// are. Rooms that come or go meanwhile may be missing. f must neither block nor
+// EachRoom calls f for every room that has members. The rooms of ids are left out.
+// Rooms that are created or deleted meanwhile may be missing. f must neither block nor
 // call the index.
 func (x *Index[M]) EachRoom(f func(name string)) {
-	p := begin(x.mu.RLocker())
-	defer p.end()
-	for name := range x.rooms { // which may change between two pieces
+	p := lockPiece(x.mu.RLocker())
+	defer p.unlock()
+	for name := range x.rooms { // the map may change between two pieces
 		f(name)
 		p.step()
 	}
@@ -226,14 +229,14 @@ func (x *Index[M]) EachRoom(f func(name string)) {
 func (x *Index[M]) Len() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return len(x.all)
+	return len(x.members)
 }
 
-func (m *Member[M]) seat(r *room[M]) *seat[M] {
-	if m.byKey != nil {
-		return m.byKey[r]
+func (m *Member[M]) membership(r *room[M]) *membership[M] {
+	if m.byRoom != nil {
+		return m.byRoom[r]
 	}
-	for _, s := range m.seats {
+	for _, s := range m.memberships {
 		if s.room == r {
 			return s
 		}
@@ -241,39 +244,39 @@ func (m *Member[M]) seat(r *room[M]) *seat[M] {
 	return nil
 }
 
-func (m *Member[M]) sit(r *room[M]) *seat[M] {
-	s := &seat[M]{room: r, member: m, inRoom: len(r.seats), inOwner: len(m.seats)}
-	r.seats = append(r.seats, s)
-	m.seats = append(m.seats, s)
+func (m *Member[M]) addMembership(r *room[M]) *membership[M] {
+	s := &membership[M]{room: r, member: m, roomIndex: len(r.memberships), memberIndex: len(m.memberships)}
+	r.memberships = append(r.memberships, s)
+	m.memberships = append(m.memberships, s)
 	switch {
-	case m.byKey != nil:
-		m.byKey[r] = s
-	case len(m.seats) > manySeats:
-		m.byKey = make(map[*room[M]]*seat[M], 2*manySeats)
-		for _, s := range m.seats {
-			m.byKey[s.room] = s
+	case m.byRoom != nil:
+		m.byRoom[r] = s
+	case len(m.memberships) > manyRooms:
+		m.byRoom = make(map[*room[M]]*membership[M], 2*manyRooms)
+		for _, s := range m.memberships {
+			m.byRoom[s.room] = s
 		}
 	}
 	return s
 }
 
-// leave gives up a seat; the last one in each list moves into the gap.
-func (x *Index[M]) leave(s *seat[M]) {
+// leaveRoomLocked removes a membership. In each list, the last one moves into the gap.
+func (x *Index[M]) leaveRoomLocked(s *membership[M]) {
 	r, m := s.room, s.member
 	for _, c := range x.collections {
 		c.left(r, m)
 	}
-	last := r.seats[len(r.seats)-1]
-	r.seats[s.inRoom], last.inRoom = last, s.inRoom
-	r.seats[len(r.seats)-1] = nil
-	r.seats = r.seats[:len(r.seats)-1]
-	if len(r.seats) == 0 {
+	last := r.memberships[len(r.memberships)-1]
+	r.memberships[s.roomIndex], last.roomIndex = last, s.roomIndex
+	r.memberships[len(r.memberships)-1] = nil
+	r.memberships = r.memberships[:len(r.memberships)-1]
+	if len(r.memberships) == 0 {
 		delete(x.rooms, r.name)
 	}
-	x.left(r.name, m.id, len(r.seats) == 0 && x.ids[r.name] == nil)
-	last = m.seats[len(m.seats)-1]
-	m.seats[s.inOwner], last.inOwner = last, s.inOwner
-	m.seats[len(m.seats)-1] = nil
-	m.seats = m.seats[:len(m.seats)-1]
-	delete(m.byKey, r)
+	x.noteLeftLocked(r.name, m.id, len(r.memberships) == 0 && x.ids[r.name] == nil)
+	last = m.memberships[len(m.memberships)-1]
+	m.memberships[s.memberIndex], last.memberIndex = last, s.memberIndex
+	m.memberships[len(m.memberships)-1] = nil
+	m.memberships = m.memberships[:len(m.memberships)-1]
+	delete(m.byRoom, r)
 }

@@ -260,12 +260,12 @@ func TestTellSurvivesItsFunction(t *testing.T) {
 		go func() {
 			defer close(over)
 			defer func() { _ = recover() }()
-			x.Tell(rooms.Handlers, func(rooms.Event) { fail() })
+			x.Deliver(rooms.Handlers, func(rooms.Event) { fail() })
 		}()
 		<-over
 		x.Leave(m, "red")
 		var got []rooms.Kind
-		x.Tell(rooms.Handlers, func(e rooms.Event) { got = append(got, e.Kind) })
+		x.Deliver(rooms.Handlers, func(e rooms.Event) { got = append(got, e.Kind) })
 		want := []rooms.Kind{rooms.Joined, rooms.Created, rooms.Joined, rooms.Left, rooms.Deleted}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: told %v, want %v", name, got, want)

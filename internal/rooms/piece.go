@@ -2,23 +2,23 @@ package rooms
 
 import "sync"
 
-// pieceSize is how many steps are made while a lock is held: some 0.1 ms.
+// pieceSize is how many steps are made before the lock is released: some 0.1 ms.
 const pieceSize = 512
 
-// A piece is a part of something that takes many steps, done while a lock is held.
-// Between two pieces, others that wait for the lock get it.
+// A piece is a part of a long operation, done while a lock is held. Between two pieces,
+// other goroutines that wait for the lock get it.
 type piece struct {
 	lock sync.Locker
 	left int // steps
 }
 
-// begin takes the lock.
-func begin(l sync.Locker) piece {
+// lockPiece takes the lock for the first piece.
+func lockPiece(l sync.Locker) piece {
 	l.Lock()
 	return piece{l, pieceSize}
 }
 
-// step is called once for each step. It may give the lock up and take it again.
+// step is called once for each step. It may release the lock and take it again.
 func (p *piece) step() {
 	if p.left--; p.left > 0 {
 		return
@@ -28,5 +28,5 @@ func (p *piece) step() {
 	p.lock.Lock()
 }
 
-// end gives the lock up.
-func (p *piece) end() { p.lock.Unlock() }
+// unlock releases the lock after the last piece.
+func (p *piece) unlock() { p.lock.Unlock() }

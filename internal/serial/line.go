@@ -7,19 +7,21 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// grace is how long a task may keep those of other queues waiting that came after
-// it. It is far above what the scheduler of a busy machine makes of a task that
-// does not wait, or load would change the order.
-const grace = 100 * time.Millisecond
+// slowAfter is how long a task may delay the later tasks of other queues. It is far
+// above the time for which the scheduler of a busy machine can delay a quick task, so
+// load does not change the order.
+const slowAfter = 100 * time.Millisecond
 
-// A Line runs the tasks of several queues in the order in which they came. The
-// tasks of one queue run one at a time and in order, in any case. A task of another
-// queue begins when those that came before have returned; unless one of them takes
-// longer than a tenth of a second, or says that it waits ([Line.Pass]). Then the
-// line goes on without it, and the next tasks of its queue run when it has returned.
+// A Line runs the tasks of several queues in the order in which they were added. The
+// tasks of one queue always run one at a time and in order. A task begins when the
+// earlier tasks of all queues have returned, with one exception: a task that takes
+// longer than a tenth of a second, or that calls [Line.Pass] before it waits, does not
+// delay other queues. The line goes on without it, and the next tasks of its own queue
+// run when it has returned.
 //
-// A goroutine that runs tasks in their turn leads the line. There is one leader at
-// most. One that is left behind finishes its queue's late tasks, and ends.
+// The goroutine that runs the tasks in their order is the leader of the line. There is
+// at most one leader. A leader whose task is slow is left behind: another goroutine
+// becomes the leader, and the old one finishes the late tasks of its queue and ends.
 //
 // The zero Line is ready for use, has no goroutine and no timer while nothing waits,
 // and is safe for concurrent use.
@@ -27,31 +29,31 @@ type Line[T interface {
 	comparable
 	Task
 }] struct {
-	mu      sync.Mutex
-	turns   []turns[T] // from head on
-	head    int
-	led     bool
-	watched bool      // the timer runs
-	leader  uint32    // number of the leader; it is raised to leave one behind
-	mark    uint32    // what the leader's caller gave to Work
-	begun   uint32    // tasks that leaders have begun
-	seen    uint32    // begun when the timer was set
-	current *Queue[T] // whose task the leader runs
-	task    T         // that one
-	timer   *time.Timer
+	mu            sync.Mutex
+	turns         []turns[T] // from head on
+	head          int
+	hasLeader     bool
+	timerSet      bool      // the timer runs
+	leader        uint32    // number of the leader; raising it leaves the leader behind
+	mark          uint32    // the argument of the leader's call of Work
+	started       uint32    // number of tasks that leaders have started
+	startedBefore uint32    // started when the timer was set
+	current       *Queue[T] // the queue whose task the leader runs
+	task          T         // the task that the leader runs
+	timer         *time.Timer
 }
 
-// Turns are tasks of one queue that came one after the other.
+// A turns has n consecutive tasks of one queue.
 type turns[T Task] struct {
 	queue *Queue[T]
 	n     int
 }
 
-// keepTurns is the longest list whose memory an empty line holds on to.
-const keepTurns = 4
+// maxIdleTurns is the capacity of the largest list that an empty line keeps.
+const maxIdleTurns = 4
 
-// Add gives a task its turn that was pushed to q, behind all others. A call of
-// [Line.Work] or [Line.Start] has to follow.
+// Add appends the turn of a task that was pushed to q. A call of [Line.Work] or
+// [Line.Start] has to follow.
 func (l *Line[T]) Add(q *Queue[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,50 +69,50 @@ func (l *Line[T]) Add(q *Queue[T]) {
 	l.turns = append(l.turns, turns[T]{q, 1})
 }
 
-// Work runs tasks until there are none, unless another goroutine does. mark is what
-// a call of [Line.Pass] returns meanwhile.
+// Work runs tasks until there are none. It returns at once if another goroutine runs
+// them. Meanwhile, [Line.Pass] returns mark.
 func (l *Line[T]) Work(mark uint32) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.led {
-		l.watch()
+	if l.hasLeader {
+		l.setTimerLocked()
 		return
 	}
-	l.led, l.mark = true, mark
+	l.hasLeader, l.mark = true, mark
 	l.leader++
-	l.run(l.leader, nil)
+	l.runLocked(l.leader, nil)
 }
 
-// Start has another goroutine do what [Line.Work] would do, unless one does.
+// Start is [Line.Work] on a new goroutine, unless another goroutine runs the tasks.
 func (l *Line[T]) Start() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.led {
-		l.watch()
+	if l.hasLeader {
+		l.setTimerLocked()
 		return
 	}
-	l.start()
+	l.startLocked()
 }
 
-// Pass has the line go on without the task t, which is about to wait, if it is the
-// leader that runs it. It returns the leader's mark.
+// Pass leaves the leader behind if it runs the task t, which is about to wait. It
+// returns the leader's mark.
 func (l *Line[T]) Pass(t T) (mark uint32, passed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.led || l.task != t {
+	if !l.hasLeader || l.task != t {
 		return 0, false
 	}
 	mark = l.mark
-	l.pass()
+	l.passLocked()
 	return mark, true
 }
 
-// start makes a new goroutine the leader, if there is something to run.
-func (l *Line[T]) start() {
+// startLocked makes a new goroutine the leader, if there is a task to run.
+func (l *Line[T]) startLocked() {
 	if len(l.turns) == l.head {
 		return
 	}
-	l.led, l.mark = true, 0
+	l.hasLeader, l.mark = true, 0
 	l.leader++
 	go l.resume(l.leader, nil) // ends with the tasks
 }
@@ -118,26 +120,26 @@ func (l *Line[T]) start() {
 func (l *Line[T]) resume(me uint32, q *Queue[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.run(me, q)
+	l.runLocked(me, q)
 }
 
-// pass leaves the leader behind.
-func (l *Line[T]) pass() {
+// passLocked leaves the leader behind.
+func (l *Line[T]) passLocked() {
 	l.leader++
-	l.stop()
-	l.start()
+	l.stopLocked()
+	l.startLocked()
 }
 
-// stop notes that nobody leads.
-func (l *Line[T]) stop() {
+// stopLocked notes that there is no leader.
+func (l *Line[T]) stopLocked() {
 	var none T
-	l.led, l.current, l.task = false, nil, none
+	l.hasLeader, l.current, l.task = false, nil, none
 }
 
-// run runs the late tasks of q, if it is not nil, and then others in their turn,
-// while the leader is me. It is called with mu held, which it gives up for each
-// task.
-func (l *Line[T]) run(me uint32, q *Queue[T]) {
+// runLocked runs the late tasks of q, if it is not nil. Then it runs other tasks in
+// their order, while the leader is me. It is called with mu held and releases it for
+// each task.
+func (l *Line[T]) runLocked(me uint32, q *Queue[T]) {
 	for {
 		switch {
 		case q != nil && q.late > 0:
@@ -149,8 +151,8 @@ func (l *Line[T]) run(me uint32, q *Queue[T]) {
 		case me != l.leader:
 			return
 		default:
-			if q = l.next(); q == nil {
-				l.stop()
+			if q = l.nextLocked(); q == nil {
+				l.stopLocked()
 				return
 			}
 			if q.busy {
@@ -162,18 +164,19 @@ func (l *Line[T]) run(me uint32, q *Queue[T]) {
 		}
 		if t, ok := q.next(); ok {
 			if me == l.leader {
-				l.begun++
+				l.started++
 				l.current, l.task = q, t
-				l.watch()
+				l.setTimerLocked()
 			}
-			l.call(me, q, t)
+			l.callUnlocked(me, q, t)
 		}
 	}
 }
 
-// call runs and completes one task, without mu. If that ends the goroutine, another
-// one completes it and takes over what is left.
-func (l *Line[T]) call(me uint32, q *Queue[T], t T) {
+// callUnlocked runs and completes one task. The caller holds mu; it is released
+// meanwhile. If the task ends the goroutine, a new goroutine completes it and runs the
+// remaining tasks.
+func (l *Line[T]) callUnlocked(me uint32, q *Queue[T], t T) {
 	exited, done := true, false
 	l.mu.Unlock()
 	defer func() {
@@ -183,8 +186,8 @@ func (l *Line[T]) call(me uint32, q *Queue[T], t T) {
 				t.Done(rescue.ErrExited)
 				l.resume(me, q)
 			}()
-		case !done: // which is our own fault, but not that of the tasks behind it
-			go l.resume(me, q) // likewise
+		case !done: // Done has panicked, which is our own mistake: run the other tasks
+			go l.resume(me, q) // ends with the tasks
 		}
 		l.mu.Lock()
 	}()
@@ -194,8 +197,8 @@ func (l *Line[T]) call(me uint32, q *Queue[T], t T) {
 	done = true
 }
 
-// next takes the queue out whose turn it is; nil if nothing waits.
-func (l *Line[T]) next() *Queue[T] {
+// nextLocked takes the next turn and returns its queue, nil if there is none.
+func (l *Line[T]) nextLocked() *Queue[T] {
 	if len(l.turns) == l.head {
 		return nil
 	}
@@ -205,7 +208,7 @@ func (l *Line[T]) next() *Queue[T] {
 		first.queue = nil
 		if l.head++; l.head == len(l.turns) {
 			l.turns, l.head = l.turns[:0], 0
-			if cap(l.turns) > keepTurns {
+			if cap(l.turns) > maxIdleTurns {
 				l.turns = nil
 			}
 		}
@@ -213,32 +216,32 @@ func (l *Line[T]) next() *Queue[T] {
 	return q
 }
 
-// watch sets the timer that leaves the leader behind if its task takes too long,
-// and tasks of other queues wait for it. Who has one queue needs none.
-func (l *Line[T]) watch() {
-	if l.watched || !l.led || !l.othersWait() {
+// setTimerLocked sets the timer that leaves a slow leader behind. It does so only if
+// tasks of other queues wait for the leader.
+func (l *Line[T]) setTimerLocked() {
+	if l.timerSet || !l.hasLeader || !l.othersWaitLocked() {
 		return
 	}
-	l.watched, l.seen = true, l.begun
+	l.timerSet, l.startedBefore = true, l.started
 	if l.timer == nil {
-		l.timer = time.AfterFunc(grace, l.look)
+		l.timer = time.AfterFunc(slowAfter, l.checkLeader)
 	} else {
-		l.timer.Reset(grace)
+		l.timer.Reset(slowAfter)
 	}
 }
 
-func (l *Line[T]) othersWait() bool {
+func (l *Line[T]) othersWaitLocked() bool {
 	waiting := l.turns[l.head:]
 	return len(waiting) > 1 || len(waiting) == 1 && waiting[0].queue != l.current
 }
 
-// look is called a while after watch.
-func (l *Line[T]) look() {
+// checkLeader is called by the timer.
+func (l *Line[T]) checkLeader() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.watched = false
-	if l.led && l.begun == l.seen && l.othersWait() {
-		l.pass()
+	l.timerSet = false
+	if l.hasLeader && l.started == l.startedBefore && l.othersWaitLocked() {
+		l.passLocked()
 	}
-	l.watch()
+	l.setTimerLocked()
 }

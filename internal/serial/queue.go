@@ -1,5 +1,5 @@
-// Package serial runs the tasks of one owner in order and one at a time, and those
-// of several owners in the order in which they came.
+// Package serial runs tasks in order: a [Queue] the tasks of one owner, one at a time,
+// and a [Line] the tasks of several queues, in the order in which they were added.
 package serial
 
 import (
@@ -17,20 +17,20 @@ var (
 
 // A Task is something to run.
 type Task interface {
-	// Run may call code of the application: a panic or the end of its goroutine
-	// harms neither the queue nor the tasks behind this one.
+	// Run may call code of the application. It may panic or end its goroutine: the
+	// queue and the later tasks go on.
 	Run() error
 
-	// Done completes the task. It is called once, when Run has ended in whatever
-	// way, with the error that [rescue.Do] gives. The next task waits for it. It
-	// must not end the goroutine.
+	// Done completes the task. It is called once when Run has returned, panicked or
+	// ended its goroutine, with the error that [rescue.Do] gives. The next task waits
+	// for it. It must not end the goroutine.
 	Done(err error)
 
 	Size() int // bytes, for the limit
 }
 
-// Limits bound what may wait in a queue. The task that exceeds a limit still
-// gets in; the next one waits.
+// Limits bound the tasks that wait in a queue. The task that exceeds a limit is still
+// added; the next one waits.
 type Limits struct {
 	Tasks int
 	Bytes int
@@ -38,15 +38,15 @@ type Limits struct {
 
 func (l Limits) full(tasks, bytes int) bool { return tasks >= l.Tasks || bytes >= l.Bytes }
 
-// keep is the largest list whose memory an idle queue holds on to.
-const keep = 4
+// maxIdleTasks is the capacity of the largest list that an idle queue keeps.
+const maxIdleTasks = 4
 
-// A Source is where the tasks of a queue come from, as far as it can be slowed
-// down: see [Queue.PushWait]. Its methods are called without a lock held.
+// A Source adds tasks to a queue and can be slowed down: see [Queue.PushWait]. Its
+// methods are called without a lock held.
 type Source interface {
-	// ReadAhead reports whether a task of that size is to be let in beyond the
-	// limits, because the source waits for something that may come behind it.
-	// Handled gives the bytes back; it must not block.
+	// ReadAhead reports whether a task of that size is to be added beyond the limits.
+	// The source asks for that when it waits for a packet that may follow. Handled
+	// gives the bytes back. It must not block.
 	ReadAhead(bytes int) bool
 	Handled(bytes int)
 
@@ -55,10 +55,10 @@ type Source interface {
 	Release()
 }
 
-// A Queue holds tasks for whoever runs them. It has no goroutine: one that adds
-// a task to an idle queue is told so, and runs the tasks itself or has it done.
-// An idle Queue costs nothing but its few words. The zero Queue is ready for
-// use. It is safe for concurrent use.
+// A Queue holds tasks. It has no goroutine: a call that adds a task to an idle queue
+// says so, and its caller runs the tasks or starts a goroutine that does. An idle Queue
+// has no memory but its own. The zero Queue is ready for use. It is safe for concurrent
+// use.
 type Queue[T Task] struct {
 	mu      sync.Mutex
 	tasks   []T // from head on
@@ -67,19 +67,18 @@ type Queue[T Task] struct {
 	running bool
 	closed  bool
 	busy    bool          // guarded by its Line: one of its tasks runs
-	late    int           // likewise: so many tasks had their turn meanwhile
-	ahead   int           // bytes beyond the limits, which source wants to have back
+	late    int           // guarded by its Line: number of tasks whose turn came meanwhile
+	ahead   int           // bytes beyond the limits, to be given back to source
 	source  Source        // set with ahead
-	space   chan struct{} // closed when a waiting Push should look again; nil if none waits
+	changed chan struct{} // closed when a waiting PushWait has to check again; nil if none waits
 }
 
-// Push adds a task, whatever waits already. It reports whether nobody runs the
-// tasks; then the caller has to see to it that [Queue.Run] is called, unless the
-// queue's tasks are run by a [Line].
+// Push adds a task without a limit. It reports whether the queue was idle: then the
+// caller has to make sure that [Queue.Run] is called, unless a [Line] runs the tasks.
 func (q *Queue[T]) Push(t T) (idle bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.push(t)
+	return q.pushLocked(t)
 }
 
 // Offer is like [Queue.Push], but adds nothing, and returns [ErrFull], while the
@@ -90,28 +89,28 @@ func (q *Queue[T]) Offer(t T, l Limits) (idle bool, err error) {
 	switch {
 	case q.closed:
 		return false, ErrClosed
-	case q.full(l):
+	case q.fullLocked(l):
 		return false, ErrFull
 	default:
-		return q.add(t), nil
+		return q.addLocked(t), nil
 	}
 }
 
-// PushWait is like [Queue.Push], but waits while the queue is full and from does
-// not want to be ahead of it. It asks that again after each task that has been
-// taken out, and after [Queue.Wake].
+// PushWait is like [Queue.Push], but waits while the queue is full. It does not wait if
+// from.ReadAhead returns true. It calls that again after each task that was taken out,
+// and after [Queue.Wake].
 func (q *Queue[T]) PushWait(t T, l Limits, from Source) (idle bool, err error) {
 	q.mu.Lock()
-	if !q.full(l) || q.closed { // almost always
+	if !q.fullLocked(l) || q.closed { // almost always
 		defer q.mu.Unlock()
-		return q.push(t)
+		return q.pushLocked(t)
 	}
 	var held, admitted bool
-	for !admitted && q.full(l) && !q.closed {
-		if q.space == nil {
-			q.space = make(chan struct{})
+	for !admitted && q.fullLocked(l) && !q.closed {
+		if q.changed == nil {
+			q.changed = make(chan struct{})
 		}
-		space := q.space
+		space := q.changed
 		q.mu.Unlock()
 		if admitted = from.ReadAhead(t.Size()); !admitted {
 			if !held {
@@ -122,7 +121,7 @@ func (q *Queue[T]) PushWait(t T, l Limits, from Source) (idle bool, err error) {
 		}
 		q.mu.Lock()
 	}
-	idle, err = q.push(t)
+	idle, err = q.pushLocked(t)
 	if err == nil && admitted {
 		q.ahead, q.source = q.ahead+t.Size(), from
 	}
@@ -136,26 +135,25 @@ func (q *Queue[T]) PushWait(t T, l Limits, from Source) (idle bool, err error) {
 	return idle, err
 }
 
-// push is Push with mu held.
-func (q *Queue[T]) push(t T) (idle bool, err error) {
+// pushLocked is Push with mu held.
+func (q *Queue[T]) pushLocked(t T) (idle bool, err error) {
 	if q.closed {
 		return false, ErrClosed
 	}
-	return q.add(t), nil
+	return q.addLocked(t), nil
 }
 
-func (q *Queue[T]) full(l Limits) bool { return l.full(len(q.tasks)-q.head, q.bytes) }
+func (q *Queue[T]) fullLocked(l Limits) bool { return l.full(len(q.tasks)-q.head, q.bytes) }
 
-// Wake has a [Queue.PushWait] that waits ask its source again.
+// Wake makes a waiting [Queue.PushWait] ask its source again.
 func (q *Queue[T]) Wake() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.signal()
+	q.signalLocked()
 }
 
-// Close adds the last task; with drop, those that have not begun are dropped.
-// It reports, as Push does, whether nobody runs the tasks. Later calls do
-// nothing.
+// Close adds the last task. With drop, the tasks that have not begun are dropped. Close
+// reports, as Push does, whether the queue was idle. Later calls do nothing.
 func (q *Queue[T]) Close(last T, drop bool) (idle bool) {
 	q.mu.Lock()
 	if q.closed {
@@ -168,9 +166,9 @@ func (q *Queue[T]) Close(last T, drop bool) (idle bool) {
 		clear(q.tasks)
 		q.tasks, q.head, q.bytes = q.tasks[:0], 0, 0
 	}
-	idle = q.add(last)
+	idle = q.addLocked(last)
 	q.closed = true
-	q.signal()
+	q.signalLocked()
 	q.mu.Unlock()
 	if ahead > 0 {
 		to.Handled(ahead)
@@ -178,8 +176,8 @@ func (q *Queue[T]) Close(last T, drop bool) (idle bool) {
 	return idle
 }
 
-// add reports whether it makes the queue run.
-func (q *Queue[T]) add(t T) bool {
+// addLocked adds a task and reports whether the queue was idle.
+func (q *Queue[T]) addLocked(t T) bool {
 	if q.head > 0 && len(q.tasks) == cap(q.tasks) {
 		n := copy(q.tasks, q.tasks[q.head:])
 		clear(q.tasks[n:])
@@ -192,15 +190,15 @@ func (q *Queue[T]) add(t T) bool {
 	return idle
 }
 
-func (q *Queue[T]) signal() {
-	if q.space != nil {
-		close(q.space)
-		q.space = nil
+func (q *Queue[T]) signalLocked() {
+	if q.changed != nil {
+		close(q.changed)
+		q.changed = nil
 	}
 }
 
-// Run runs tasks until there are none. It must be called once for every time
-// that adding a task found the queue idle, by any goroutine.
+// Run runs tasks until there are none. It must be called once, on any goroutine, each
+// time that adding a task has found the queue idle.
 //
 // If a task ends the goroutine, Run does not return, and another goroutine runs
 // the rest.
@@ -223,8 +221,8 @@ func (q *Queue[T]) run(t T) {
 				t.Done(rescue.ErrExited)
 				q.Run()
 			}()
-		case !done: // which is our own fault, but not that of the tasks behind it
-			go q.Run() // likewise
+		case !done: // Done has panicked, which is our own mistake: run the other tasks
+			go q.Run() // ends with the tasks
 		}
 	}()
 	err := rescue.Call(func() error { return t.Run() })
@@ -233,13 +231,13 @@ func (q *Queue[T]) run(t T) {
 	done = true
 }
 
-// next takes the next task out, or notes that nobody runs them any more.
+// next takes the next task out. If there is none, the queue is idle.
 func (q *Queue[T]) next() (t T, ok bool) {
 	q.mu.Lock()
 	if len(q.tasks) == q.head {
 		q.running = false
 		q.tasks, q.head = q.tasks[:0], 0
-		if cap(q.tasks) > keep {
+		if cap(q.tasks) > maxIdleTasks {
 			q.tasks = nil
 		}
 		q.mu.Unlock()
@@ -250,7 +248,7 @@ func (q *Queue[T]) next() (t T, ok bool) {
 	q.bytes -= t.Size()
 	back, to := min(q.ahead, t.Size()), q.source
 	q.ahead -= back
-	q.signal()
+	q.signalLocked()
 	q.mu.Unlock()
 	if back > 0 {
 		to.Handled(back)

@@ -5,7 +5,7 @@ import "encoding/base64"
 // values has the value of each character of base64's two alphabets, and skip for others.
 var values = func() (t [256]byte) { //nolint:gochecknoglobals // a table
 	for i := range t {
-		t[i] = skip
+		t[i] = notBase64
 	}
 	for i, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
 		t[c] = byte(i)
@@ -14,12 +14,11 @@ var values = func() (t [256]byte) { //nolint:gochecknoglobals // a table
 	return t
 }()
 
-const skip = 0xff
+const notBase64 = 0xff
 
-// Base64 decodes what Node.js does: both alphabets, with and without padding, and
-// whatever else is between the characters is not looked at. Java's encoder, as the
-// official client for it calls it, ends lines; others leave out the padding. The first
-// equals sign is the end. It is never an error.
+// Base64 decodes base64 as Node.js does: both alphabets, with and without padding. Other
+// characters are skipped, because the official Java client breaks lines. The first equals
+// sign is the end. There are no errors.
 func Base64(p []byte) []byte {
 	out := make([]byte, base64.RawStdEncoding.DecodedLen(len(p)))
 	if n, err := base64.StdEncoding.Decode(out, p); err == nil {
@@ -32,7 +31,7 @@ func Base64(p []byte) []byte {
 			break
 		}
 		v := values[c]
-		if v == skip {
+		if v == notBase64 {
 			continue
 		}
 		if bits, have = bits<<6|uint32(v), have+6; have >= 8 {

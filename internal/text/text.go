@@ -1,4 +1,4 @@
-// Package text makes valid UTF-8 of what is none, as browsers and Node.js do.
+// Package text replaces invalid UTF-8 and decodes base64, as browsers and Node.js do.
 package text
 
 import (
@@ -7,8 +7,8 @@ import (
 
 const replacement = "\ufffd"
 
-// Valid returns p with U+FFFD in place of everything in it that is not UTF-8. If
-// there is no such thing, that is p itself; otherwise p is left as it was.
+// Valid returns p with U+FFFD in place of invalid UTF-8. If all of p is valid, the result
+// is p itself. p is not changed.
 //
 // A character that is cut short becomes one U+FFFD, and any other byte one of its own,
 // as the WHATWG Encoding Standard has it ("UTF-8 decoder").
@@ -22,15 +22,15 @@ func Valid(p []byte) []byte {
 			out, p = append(out, p[:size]...), p[size:]
 			continue
 		}
-		out, p = append(out, replacement...), p[cut(p):]
+		out, p = append(out, replacement...), p[invalidLen(p):]
 	}
 	return out
 }
 
-// cut returns how many bytes at the start of p, which is not UTF-8, could have become
+// invalidLen returns how many bytes at the start of p, which is not UTF-8, could have become
 // a character: at least one.
-func cut(p []byte) int {
-	size, low, high := shape(p[0])
+func invalidLen(p []byte) int {
+	size, low, high := sequence(p[0])
 	n := 1
 	for n < min(size, len(p)) && low <= p[n] && p[n] <= high {
 		low, high = 0x80, 0xbf
@@ -39,9 +39,9 @@ func cut(p []byte) int {
 	return n
 }
 
-// shape returns how long a character is that begins with this byte, and what its second
+// sequence returns how long a character is that begins with this byte, and what its second
 // byte may be (RFC 3629, section 4).
-func shape(first byte) (size int, low, high byte) {
+func sequence(first byte) (size int, low, high byte) {
 	switch {
 	case first < 0xc2 || first > 0xf4:
 		return 1, 0, 0

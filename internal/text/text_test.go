@@ -10,8 +10,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/sioplug/sioplug/internal/text"
 	"github.com/sioplug/sioplug/internal/require"
+	"github.com/sioplug/sioplug/internal/text"
 )
 
 func TestValid(t *testing.T) {

@@ -19,7 +19,7 @@ type signaller struct{ flushed chan struct{} }
 
 func (signaller) Message(bool, []byte)      {}
 func (signaller) Control(*frame.Frame)      {}
-func (s signaller) Flush() bool             { s.flushed <- struct{}{}; return true }
+func (s signaller) ReadDone() bool          { s.flushed <- struct{}{}; return true }
 func (s signaller) serve(c *websocket.Conn) { _ = c.Serve(s) }
 
 func TestReadAllocations(t *testing.T) {

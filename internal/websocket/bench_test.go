@@ -22,7 +22,7 @@ type echoer struct {
 func (e *echoer) Message(bool, []byte)   { e.queued = append(e.queued, e.reply) }
 func (e *echoer) Control(f *frame.Frame) { e.queued = append(e.queued, f) }
 
-func (e *echoer) Flush() bool {
+func (e *echoer) ReadDone() bool {
 	if send(e.c, e.queued...) != nil {
 		_ = e.c.Close()
 	}

@@ -2,31 +2,29 @@ package websocket
 
 import "sync"
 
-// bufferSize is what one system call reads or writes at most, except for
-// frames that are longer and need no gathering.
+// bufferSize is the most that one system call reads or writes. A single longer frame is
+// written without a buffer.
 const bufferSize = 16 << 10
 
-// smallSize is the same for a connection that is not known to receive more at a
-// time. Most never do, and a goroutine may have to wait while it holds a buffer:
-// what is done with the input allocates, and whoever allocates during a garbage
-// collection may be told to wait for it, with hundreds of others.
+// smallSize is the size of the first read. Most connections never receive more at a
+// time, and a goroutine may have to wait while it holds a buffer: parsing allocates, and
+// during a garbage collection the runtime may stop goroutines that allocate, hundreds of
+// them at a time.
 const smallSize = 2 << 10
 
-// A buffer is scratch memory for one step of reading or writing. It has either
-// of the two sizes.
+// A buffer is scratch memory for one read or write. It has one of the two sizes.
 type buffer []byte
 
-// Buffers are shared by all connections: that is what lets thousands of them
-// wait without holding one.
+// Buffers are shared by all connections, so a connection that waits holds none.
 //
 //nolint:gochecknoglobals // scratch memory only; nothing is ever found in it again
 var buffers, smallBuffers sync.Pool
 
-func getBuffer() *buffer { return borrow(&buffers, bufferSize) }
+func getBuffer() *buffer { return getFrom(&buffers, bufferSize) }
 
-func getSmallBuffer() *buffer { return borrow(&smallBuffers, smallSize) }
+func getSmallBuffer() *buffer { return getFrom(&smallBuffers, smallSize) }
 
-func borrow(pool *sync.Pool, size int) *buffer {
+func getFrom(pool *sync.Pool, size int) *buffer {
 	if b, ok := pool.Get().(*buffer); ok {
 		return b
 	}
@@ -34,7 +32,7 @@ func borrow(pool *sync.Pool, size int) *buffer {
 	return &b
 }
 
-// putBuffer gives b back. Nobody may use it any longer; nil is ignored.
+// putBuffer gives b back. The caller must not use it afterwards. nil is ignored.
 func putBuffer(b *buffer) {
 	switch {
 	case b == nil:

@@ -19,7 +19,7 @@ func (h slowHandler) Message(bool, []byte) {
 
 func (slowHandler) Control(*frame.Frame) {}
 
-func (slowHandler) Flush() bool { return true }
+func (slowHandler) ReadDone() bool { return true }
 
 // A connection holds the memory that its message came in for as long as that
 // takes, and hundreds of them may have to wait for one garbage collection. For

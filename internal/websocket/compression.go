@@ -18,8 +18,8 @@ type DeflateOptions struct {
 
 	// With a context takeover, messages are compressed with the knowledge of
 	// earlier ones. It costs memory for every connection: up to a window.
-	ServerContextTakeover bool // for what we send
-	ClientContextTakeover bool // for what we receive
+	ServerContextTakeover bool // for messages to the client
+	ClientContextTakeover bool // for messages from the client
 
 	// The largest windows to be used, as powers of two from 8 to 15.
 	ServerMaxWindowBits int
@@ -29,11 +29,11 @@ type DeflateOptions struct {
 // A Deflate compresses messages for any number of connections
 // (permessage-deflate, RFC 7692).
 //
-// What compressing needs, nearly a megabyte, and decompressing, 50 KiB, is
-// borrowed from pools for one message. With a context takeover too: a
-// connection then keeps no state of the algorithm, but the last bytes that went
-// over it, of which the state is made again. That takes more time for each
-// message, in proportion to the window, and a thirtieth of the memory.
+// The memory of the algorithm comes from pools, for one message at a time: nearly 1 MB
+// for compressing and 50 KiB for decompressing. With a context takeover, a connection
+// keeps the last bytes that went over it, and the state of the algorithm is made from
+// them for each message. That takes more time, in proportion to the window, and 1/30 of
+// the memory of keeping the state.
 type Deflate struct {
 	opts      DeflateOptions
 	deflaters [maxWindowBits + 1]sync.Pool // by the size of the window
@@ -42,9 +42,9 @@ type Deflate struct {
 // NewDeflate returns a Deflate; the options must be complete and valid.
 func NewDeflate(opts DeflateOptions) *Deflate { return &Deflate{opts: opts} }
 
-// Accept returns what comes of the client's offers to compress, nil if nothing
-// does, be it for syntax: declining is no error. The first acceptable offer
-// counts. A nil Deflate does not look at them.
+// Accept returns the agreement that answers the client's offers to compress. It accepts
+// the first offer that it can. It returns nil if there is none, or if an offer has bad
+// syntax. A nil Deflate accepts none.
 func (d *Deflate) Accept(h http.Header) *Agreement {
 	if d == nil {
 		return nil
@@ -63,13 +63,13 @@ func (d *Deflate) Accept(h http.Header) *Agreement {
 	return a
 }
 
-// answer returns what to answer to an offer (RFC 7692 section 7.1); ok is
-// false if that is nothing.
+// answer returns the parameters that answer an offer (RFC 7692 section 7.1). ok is false
+// if the offer is declined.
 func (d *Deflate) answer(p parameters) (_ parameters, ok bool) {
 	p.serverNoTakeover = p.serverNoTakeover || !d.opts.ServerContextTakeover
 	p.clientNoTakeover = p.clientNoTakeover || !d.opts.ClientContextTakeover
-	p.serverBits = narrower(p.serverBits, d.opts.ServerMaxWindowBits)
-	clientBits := narrower(p.clientBits, d.opts.ClientMaxWindowBits)
+	p.serverBits = smallerWindow(p.serverBits, d.opts.ServerMaxWindowBits)
+	clientBits := smallerWindow(p.clientBits, d.opts.ClientMaxWindowBits)
 	if clientBits != p.clientBits && !p.clientBitsKnown {
 		return p, false // the client would not understand the limit
 	}
@@ -77,9 +77,9 @@ func (d *Deflate) answer(p parameters) (_ parameters, ok bool) {
 	return p, true
 }
 
-// narrower returns the smaller window of an offer, which may have none, and of
-// the options; 0 if that is the largest there is, and goes without saying.
-func narrower(offered, bits int) int {
+// smallerWindow returns the smaller one of two windows: that of an offer, 0 for none, and
+// that of the options. It returns 0 if the answer need not name one.
+func smallerWindow(offered, bits int) int {
 	if offered != 0 && offered < bits {
 		bits = offered
 	}
@@ -89,25 +89,26 @@ func narrower(offered, bits int) int {
 	return bits
 }
 
-// An Agreement is what client and server have agreed upon in the handshake.
+// An Agreement has the parameters that client and server have agreed on in the
+// handshake.
 type Agreement struct {
 	deflate *Deflate
 	params  parameters
 }
 
-// A compression is what a connection needs to know of it: a few bytes, unless
-// there is a context takeover.
+// A compression is a connection's part: a few bytes, unless there is a context
+// takeover.
 type compression struct {
 	deflate *Deflate
 	in, out *window // nil without context takeover
 	outBits uint8
 
-	// shared: what we send does not depend on the connection.
+	// shared: compressed messages to the client are the same on all connections.
 	shared bool
 }
 
-// Compress makes the connection do what was agreed upon, if anything. It must
-// be called before anything is read or written.
+// Compress turns compression on, unless a is nil. It must be called before the first
+// read and write.
 func (c *Conn) Compress(a *Agreement) {
 	if a == nil {
 		return
@@ -135,11 +136,11 @@ func clientWindow(bits int) int {
 	return max(bits, minWindowBits+1)
 }
 
-// frames returns frames in the form to send, leaving the slice as it is.
-func (z *compression) frames(frames []*frame.Frame) []*frame.Frame {
+// compressAll returns frames in the form to send, leaving the slice as it is.
+func (z *compression) compressAll(frames []*frame.Frame) []*frame.Frame {
 	var out []*frame.Frame
 	for i, f := range frames {
-		g := z.frame(f)
+		g := z.compressOne(f)
 		if g != f && out == nil {
 			out = slices.Clone(frames)
 		}
@@ -153,9 +154,9 @@ func (z *compression) frames(frames []*frame.Frame) []*frame.Frame {
 	return out
 }
 
-// frame returns f compressed, or f itself if that is not worthwhile.
-func (z *compression) frame(f *frame.Frame) *frame.Frame {
-	if f.Control() || f.Plain() || len(f.Payload()) < z.deflate.opts.Threshold {
+// compressOne returns f compressed, or f itself if that is not worthwhile.
+func (z *compression) compressOne(f *frame.Frame) *frame.Frame {
+	if f.Control() || f.Uncompressed() || len(f.Payload()) < z.deflate.opts.Threshold {
 		return f
 	}
 	if !z.shared {
@@ -180,7 +181,7 @@ func (z *compression) compress(f *frame.Frame) *frame.Frame {
 	defer pool.Put(d)
 	p, ok := d.deflate(f.Payload(), z.out.bytes())
 	if !ok {
-		return f // not in the window either: the peer does not see it with its inflater
+		return f // it is not added to the window either: the peer does not decompress it
 	}
 	z.out.add(f.Payload())
 	return f.Deflated(p)

@@ -14,14 +14,14 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// waitSize is the memory that a connection holds while it waits, if it cannot
-// wait without: enough for many small packets at once, and little beside what
-// crypto/tls holds itself.
+// waitSize is the size of the buffer that a connection holds while it waits, if it cannot
+// wait without one. It has room for many small packets, and crypto/tls itself holds much
+// more.
 const waitSize = 2 << 10
 
-// A Handler receives what a connection reads. [Conn.Serve] makes all the calls,
-// one at a time, on its own goroutine. A call that waits stops the reading, and
-// so the peer; all methods of the Conn may be called from it except Serve.
+// A Handler receives messages and control frames. [Conn.Serve] makes all the calls, one
+// at a time, on its own goroutine. A call that waits stops the reading, and so the peer.
+// The handler may call all methods of the Conn except Serve.
 type Handler interface {
 	// Message receives a whole message. A text message is valid UTF-8. p is
 	// valid only during the call, and may be changed.
@@ -31,22 +31,22 @@ type Handler interface {
 	// ping, the echo of a close frame. It has to be queued for [Conn.Write].
 	Control(f *frame.Frame)
 
-	// Flush says that everything one read brought has been handed over: the
-	// moment to work on it, and to write all the replies at once. It reports
-	// whether this goroutine is to go on reading. If not, Serve returns
-	// [ErrHandedOver] and touches the Conn no more: while Flush runs, but not
-	// at other times, another goroutine may call Serve to take over.
-	Flush() (goOn bool)
+	// ReadDone is called when everything from one read has been handed over. It is
+	// the moment to handle the messages, and to write all the answers at once. It
+	// reports whether this goroutine goes on reading. If not, Serve returns
+	// [ErrHandedOff] and does not use the Conn any more. While ReadDone runs, and
+	// only then, another goroutine may call Serve to take over.
+	ReadDone() (goOn bool)
 }
 
-// ErrHandedOver is returned by [Conn.Serve] when another goroutine reads.
-var ErrHandedOver = errors.New("websocket: another goroutine reads this connection")
+// ErrHandedOff is returned by [Conn.Serve] when another goroutine reads.
+var ErrHandedOff = errors.New("websocket: another goroutine reads this connection")
 
 // The states of a Conn. It never goes back to an earlier one.
 const (
-	stateOpen   = iota
-	stateEnding // input is discarded
-	stateParted // so it is, but there will be none: the peer has sent its close frame
+	stateOpen       = iota
+	stateDiscarding // input is discarded
+	statePeerClosed // the peer has sent its close frame, so there is no more input
 	stateClosed
 )
 
@@ -61,26 +61,26 @@ const (
 type Conn struct {
 	nc net.Conn
 
-	// What writing needs is together: of thousands of connections, none is in a
-	// processor's cache when a broadcast comes to it.
+	// The fields for writing stand together. Of thousands of connections, none is in
+	// a processor's cache when a broadcast comes to it.
 	raw         syscall.RawConn // nil if nc has to be read and written by its own methods
 	compression *compression    // nil if none was agreed upon
-	out         batch           // waiting for Drain; before the first Write, what Prepend gave
+	out         pendingWrite    // waits for Drain; before the first Write, the bytes given to Prepend
 	state       atomic.Uint32
 
-	// The rest of what Serve knows is here and not on its stack, so that any
-	// goroutine could parse the next read.
+	// The state of Serve is here and not on its stack, so that another goroutine can
+	// parse the next read.
 	op         ws.OpCode // of the message that has begun; ws.OpContinuation if none has
 	fin        bool      // the current frame ends the message
 	compressed bool      // the message is
-	pos        uint8     // position in mask of the next payload byte
+	maskPos    uint8     // position in mask of the next payload byte
 	mask       [4]byte   // of the current frame
-	left       int       // payload bytes of the current frame yet to come
-	valid      int       // bytes at the beginning of msg that are known to be UTF-8
-	max        int       // bytes that a message may have
-	msg        []byte    // what has come of a message whose frames are not complete
-	tail       []byte    // received and not parsed: sent ahead, or the beginning of a frame
-	ended      error     // what Serve has to return, whichever goroutine calls it
+	remaining  int       // payload bytes of the current frame yet to come
+	validLen   int       // bytes at the beginning of msg that are known to be UTF-8
+	maxMessage int       // bytes that a message may have
+	msg        []byte    // the part that has come of an incomplete message
+	unparsed   []byte    // received and not parsed: sent ahead, or the beginning of a frame
+	readErr    error     // the result of Serve, for whichever goroutine calls it next
 }
 
 // New returns a connection over nc, on which the opening handshake has been
@@ -90,21 +90,17 @@ type Conn struct {
 // which nothing else may read, write or close from now on, and on which no
 // deadline may be set.
 func New(nc net.Conn, maxMessage int, ahead []byte) *Conn {
-	return &Conn{nc: nc, raw: rawConn(nc), max: maxMessage, tail: ahead}
+	return &Conn{nc: nc, raw: rawConn(nc), maxMessage: maxMessage, unparsed: ahead}
 }
 
-// RemoteAddr returns the peer's address as the network connection knows it.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
-
-// Serve reads and gives h what it reads until the connection ends, and returns
-// why; the error is never nil. It does not close the connection, which is for
-// the caller to do.
+// Serve reads until the connection ends, and calls h. It returns why the connection
+// ended; the error is never nil. The caller has to close the connection.
 //
 //   - A *[CloseError]: the peer sent a close frame. Its echo has been given to h.
 //   - A *[ProtocolError]: the peer broke the protocol. The caller should send
 //     a close frame with the error's code.
 //   - [net.ErrClosed]: Close was called.
-//   - [ErrHandedOver]: Flush said so.
+//   - [ErrHandedOff]: ReadDone returned false.
 //   - Anything else is the error of the network connection; io.EOF if the peer
 //     went away without a close frame.
 //
@@ -114,11 +110,11 @@ func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
 // Close: a socket that is closed with unread input is reset, which may take the
 // close frame with it.
 func (c *Conn) Serve(h Handler) error {
-	if c.ended != nil {
-		return c.ended
+	if c.readErr != nil {
+		return c.readErr
 	}
-	if ahead := c.tail; len(ahead) > 0 {
-		c.tail = nil
+	if ahead := c.unparsed; len(ahead) > 0 {
+		c.unparsed = nil
 		if err := c.receive(h, ahead, nil); err != nil {
 			return err
 		}
@@ -137,7 +133,7 @@ func (c *Conn) serveBuffered(h Handler) error {
 	for {
 		p := small
 		var large *buffer
-		if min(len(c.msg), c.left) > len(small) {
+		if min(len(c.msg), c.remaining) > len(small) {
 			large = getBuffer()
 			p = *large
 		}
@@ -146,13 +142,13 @@ func (c *Conn) serveBuffered(h Handler) error {
 			return perr
 		}
 		if err != nil {
-			return c.failure(err)
+			return c.connError(err)
 		}
 	}
 }
 
-// receive hands over what one read brought. borrowed is the memory it came in,
-// given back before Flush so that a Flush that waits holds none.
+// receive parses the bytes of one read and calls h. borrowed is the buffer that they are
+// in. It is given back before ReadDone, so that a ReadDone that waits holds no buffer.
 func (c *Conn) receive(h Handler, p []byte, borrowed *buffer) error {
 	if len(p) == 0 || c.state.Load() != stateOpen {
 		putBuffer(borrowed)
@@ -160,9 +156,9 @@ func (c *Conn) receive(h Handler, p []byte, borrowed *buffer) error {
 	}
 	err := c.parse(h, p)
 	putBuffer(borrowed)
-	c.ended = err
-	if goOn := h.Flush(); !goOn {
-		return ErrHandedOver
+	c.readErr = err
+	if goOn := h.ReadDone(); !goOn {
+		return ErrHandedOff
 	}
 	return err
 }
@@ -179,12 +175,12 @@ func (c *Conn) Close() error {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
 	}
-	return c.guard(nc.Close)
+	return c.callConn(nc.Close)
 }
 
-// guard calls methods of the network connection on whatever goroutine this is. One
-// that we cannot read and write by ourselves may be the application's.
-func (c *Conn) guard(f func() error) error {
+// callConn calls a method of the network connection. If the connection is not one of
+// package net, it may be the application's, and is called through the edge.
+func (c *Conn) callConn(f func() error) error {
 	if c.raw != nil {
 		return f()
 	}
@@ -203,28 +199,28 @@ func (c *Conn) guard(f func() error) error {
 // does not wait, except on a TLS connection whose peer has stopped reading, for
 // the five seconds that crypto/tls gives its closing alert.
 func (c *Conn) CloseWithin(d time.Duration) {
-	if !c.state.CompareAndSwap(stateOpen, stateEnding) {
+	if !c.state.CompareAndSwap(stateOpen, stateDiscarding) {
 		switch c.state.Load() {
 		case stateClosed:
 			return
-		case stateParted:
+		case statePeerClosed:
 			_ = c.Close()
 			return
 		}
 	}
-	err := c.guard(func() error { return c.nc.SetDeadline(time.Now().Add(d)) })
+	err := c.callConn(func() error { return c.nc.SetDeadline(time.Now().Add(d)) })
 	if err != nil {
 		_ = c.Close() // nothing else would ever end it
 		return
 	}
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		_ = c.guard(half.CloseWrite) // it fails if the peer is gone, which Serve will see
+		_ = c.callConn(half.CloseWrite) // it fails if the peer is gone, which Serve will see
 	}
 }
 
-// failure returns the error to report for err, which the network connection
-// gave: one and the same for all kinds of connections if Close was the reason.
-func (c *Conn) failure(err error) error {
+// connError returns the error to report for an error of the network connection. After
+// Close it is [net.ErrClosed] for all kinds of connections.
+func (c *Conn) connError(err error) error {
 	if c.state.Load() == stateClosed {
 		return net.ErrClosed
 	}

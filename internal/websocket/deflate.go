@@ -36,9 +36,9 @@ func newDeflater(level, bits int) *deflater {
 	return d
 }
 
-// deflate compresses p; what it returns is valid until the next call. ok is
-// false if the result would not be shorter. window is what the peer has
-// decompressed before.
+// deflate compresses p. The result is valid until the next call. ok is false if the
+// result would not be shorter. window has the bytes that the peer has decompressed
+// before.
 func (d *deflater) deflate(p, window []byte) (_ []byte, ok bool) {
 	if cap(d.out.buf) > maxScratch {
 		d.out.buf = nil
@@ -55,7 +55,7 @@ func (d *deflater) deflate(p, window []byte) (_ []byte, ok bool) {
 	return d.out.buf[:len(d.out.buf)-flushSize], true
 }
 
-// An output takes what a deflater writes, up to a limit.
+// An output collects the output of a deflater, up to a limit.
 type output struct {
 	buf   []byte
 	limit int

@@ -49,7 +49,7 @@ func (r *relay) Message(binary bool, p []byte) {
 
 func (r *relay) Control(f *frame.Frame) { r.frames = append(r.frames, f) }
 
-func (r *relay) Flush() bool {
+func (r *relay) ReadDone() bool {
 	if send(r.c, r.frames...) != nil {
 		_ = r.c.Close()
 	}

@@ -1,9 +1,8 @@
 package websocket
 
-// Discard reads and ignores what the peer still sends, until it closes or
-// [Conn.CloseWithin]'s time is up. After a violation made Serve return, this
-// keeps the kernel from resetting the connection for unread input before the
-// peer has seen the close frame. It must not overlap Serve.
+// Discard reads and ignores input until the peer closes or the time of
+// [Conn.CloseWithin] is over. Without it, the kernel would reset a connection with unread
+// input, before the peer has seen the close frame. It must not overlap Serve.
 func (c *Conn) Discard() {
 	var buf [512]byte
 	for {

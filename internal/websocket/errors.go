@@ -45,7 +45,7 @@ func (e *CloseError) echo() *frame.Frame {
 // section 7.1.7).
 type ProtocolError struct {
 	Code uint16 // 1002, 1007 or 1009
-	Text string // static: never contains what the peer sent
+	Text string // static: contains no input of the peer
 }
 
 // Error implements error.
@@ -59,9 +59,9 @@ func errTooBig() error {
 	return &ProtocolError{codeTooBig, "Max payload size exceeded"}
 }
 
-// closing checks the payload of a close frame and returns what the peer said
-// with it: a *CloseError, or the *ProtocolError it is (RFC 6455 section 5.5.1).
-func closing(payload []byte) error {
+// parseClose decodes the payload of a close frame. It returns a *CloseError, or a
+// *ProtocolError if the payload is invalid (RFC 6455 section 5.5.1).
+func parseClose(payload []byte) error {
 	if len(payload) == 0 {
 		return &CloseError{Code: codeNone}
 	}

@@ -12,7 +12,7 @@ const BufferSize = bufferSize
 func (c *Conn) Parse(h Handler, p []byte) error { return c.parse(h, p) }
 
 // Held is the memory that a Conn keeps for what is not complete.
-func (c *Conn) Held() int { return cap(c.msg) + cap(c.tail) }
+func (c *Conn) Held() int { return cap(c.msg) + cap(c.unparsed) }
 
 // CompressionSize is what a Conn takes more on the heap if it compresses.
 const CompressionSize = unsafe.Sizeof(compression{})

@@ -29,8 +29,8 @@ type Handshake struct {
 	Key      string // the client's Sec-WebSocket-Key
 	Protocol string // the first subprotocol that the client offered, if any
 
-	// Deflate is not Check's business: set it to what [Deflate.Accept] returns,
-	// and give the same to [Conn.Compress].
+	// Deflate is not set by Check. Set it to the result of [Deflate.Accept], and
+	// pass the same to [Conn.Compress].
 	Deflate *Agreement
 }
 
@@ -56,8 +56,8 @@ func IsUpgrade(h http.Header) bool {
 // either the handshake to accept or, not nil, the answer that refuses it.
 // Statuses and messages are those of the JavaScript server.
 //
-// Check does not look at Host, Origin or Sec-WebSocket-Extensions: whose
-// connections are welcome and what they may cost is the caller's decision.
+// Check does not look at Host, Origin or Sec-WebSocket-Extensions: they are for the
+// caller to check.
 func Check(method string, h http.Header) (Handshake, *HandshakeError) {
 	if method != http.MethodGet {
 		return Handshake{}, &HandshakeError{

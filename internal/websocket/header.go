@@ -22,13 +22,12 @@ const (
 	len64 = 127
 )
 
-// maxJoint is how much of a frame in several parts has to be seen in one piece:
-// the longest control frame, which is longer than the longest header.
-const maxJoint = headSize + maskSize + ws.MaxControlFramePayloadSize
+// maxSplitFrame is the length of the longest control frame. A header and a control frame
+// are parsed in one piece, and a header is shorter.
+const maxSplitFrame = headSize + maskSize + ws.MaxControlFramePayloadSize
 
-// header reads the frame header at the beginning of p. size is the number of
-// bytes it has, 0 if p ends before the header does; what is wrong with the first
-// two bytes is reported anyway.
+// header parses the frame header at the beginning of p. size is its length, or 0 if p
+// ends before the header does. Errors in the first two bytes are reported in any case.
 //
 // A data frame whose length would have fitted a shorter form is accepted. RFC
 // 6455 section 5.2 asks for the shortest, but nothing depends on it, and the

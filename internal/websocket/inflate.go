@@ -15,17 +15,17 @@ import (
 // the last, for the reader to end.
 const inflateTail = "\x00\x00\xff\xff" + "\x01\x00\x00\xff\xff"
 
-// maxFinal is how many blocks marked as the last a message may have. It is for
-// senders that cannot flush in another way, who have one (RFC 7692 section
-// 7.2.3.4); what is behind it costs the reader a new start.
+// maxFinal is how many blocks of a message may be marked as the last one. Senders that
+// cannot flush in another way mark one (RFC 7692 section 7.2.3.4). Behind such a block
+// the reader has to start again, which costs time.
 const maxFinal = 16
 
 // inflateInput is the size of the pieces in which a message is decompressed.
 const inflateInput = 4 << 10
 
 // maxCompressed is the number of bytes that a compressed message may have if it
-// may have limit bytes decompressed. What cannot be compressed gets a little
-// longer, with small blocks and small windows by less than this.
+// may have limit bytes decompressed. Incompressible data gets a little longer; with small
+// blocks and windows by less than this.
 func maxCompressed(limit int) int { return limit + limit>>6 + 64 }
 
 // deliverCompressed hands a compressed message over. Memory is borrowed for the
@@ -33,7 +33,7 @@ func maxCompressed(limit int) int { return limit + limit>>6 + 64 }
 func (c *Conn) deliverCompressed(h Handler, binary bool, p []byte) error {
 	buf := getBuffer()
 	defer putBuffer(buf)
-	msg, err := inflate((*buf)[:0], p, c.compression.in.bytes(), c.max)
+	msg, err := inflate((*buf)[:0], p, c.compression.in.bytes(), c.maxMessage)
 	if err != nil {
 		return err
 	}
@@ -46,9 +46,9 @@ func (c *Conn) deliverCompressed(h Handler, binary bool, p []byte) error {
 }
 
 // inflate appends to dst, which is empty, the message that was compressed to p.
-// The result has at most limit bytes, and no more are allocated. What cannot be
-// decompressed is answered like text that is not UTF-8, as the JavaScript server
-// does: RFC 7692 names no code.
+// The result has at most limit bytes, and no more are allocated. Invalid data gets the
+// same code as text that is not UTF-8, as in the JavaScript server: RFC 7692 names no
+// code.
 func inflate(dst, p, window []byte, limit int) ([]byte, error) {
 	i := getInflater()
 	dst, err := i.message(dst, p, window, limit)

@@ -65,10 +65,10 @@ func closing(code uint16, reason string) []byte {
 	return masked(fin|closeF, string(binary.BigEndian.AppendUint16(nil, code))+reason)
 }
 
-// A recorder writes down what a Handler is told, except Flush, which it counts.
+// A recorder writes down what a Handler is told, except ReadDone, which it counts.
 type recorder struct {
 	events  []string
-	flushes int
+	reads   int
 	message func(binary bool, p []byte) // called as well, if not nil
 }
 
@@ -87,7 +87,7 @@ func (r *recorder) Control(f *frame.Frame) {
 	r.events = append(r.events, fmt.Sprintf("control:%x:%s", f.Wire()[0], f.Payload()))
 }
 
-func (r *recorder) Flush() bool { r.flushes++; return true }
+func (r *recorder) ReadDone() bool { r.reads++; return true }
 
 // outcome puts what Serve returned into words.
 func outcome(err error) string {

@@ -14,4 +14,6 @@ func rawConn(net.Conn) syscall.RawConn { return nil }
 
 func (c *Conn) serveRaw(h Handler) error { return c.serveBuffered(h) }
 
-func (c *Conn) writeRaw(b batch, _ bool) (batch, error) { return b, errors.ErrUnsupported }
+func (c *Conn) writeRaw(b pendingWrite, _ bool) (pendingWrite, error) {
+	return b, errors.ErrUnsupported
+}

@@ -37,10 +37,10 @@ func (c *Conn) serveRaw(h Handler) error {
 	readable := r.read // made once: a method value costs an allocation
 	for {
 		if err := c.raw.Read(readable); err != nil {
-			return c.failure(err)
+			return c.connError(err)
 		}
 		if r.err != nil {
-			return c.failure(r.err)
+			return c.connError(r.err)
 		}
 		// Not inside the callback: it holds the descriptor, and a handler that
 		// closes the connection would wait for itself.
@@ -57,17 +57,17 @@ type rawReader struct {
 	buf *buffer // not nil if n bytes were read into it
 	n   int
 	err error
-	// It is likely that a small buffer does not do: the last one was filled.
-	much bool
+	// The last read filled a small buffer, so the next one gets a large buffer.
+	expectMore bool
 }
 
 // read is called by [syscall.RawConn.Read]. It reads once and reports whether it
 // was able to; if not, the runtime calls it again when there is input.
 func (r *rawReader) read(fd uintptr) bool {
-	buf := r.borrow()
+	buf := r.takeBuffer()
 	n, err := retry(syscall.Read, fd, *buf)
 	if err == nil && n > 0 {
-		r.buf, r.n, r.much = buf, n, n >= smallSize
+		r.buf, r.n, r.expectMore = buf, n, n >= smallSize
 		return true
 	}
 	putBuffer(buf)
@@ -82,16 +82,16 @@ func (r *rawReader) read(fd uintptr) bool {
 	return true
 }
 
-func (r *rawReader) borrow() *buffer {
-	if r.much {
+func (r *rawReader) takeBuffer() *buffer {
+	if r.expectMore {
 		return getBuffer()
 	}
 	return getSmallBuffer()
 }
 
-// writeRaw writes b and returns what remains of it. With wait, nothing remains
-// unless there is an error; without, it is what the kernel did not take.
-func (c *Conn) writeRaw(b batch, wait bool) (rest batch, err error) {
+// writeRaw writes b and returns the rest that the kernel did not take. With wait, it
+// waits until there is no rest, or an error.
+func (c *Conn) writeRaw(b pendingWrite, wait bool) (rest pendingWrite, err error) {
 	w := getRawWriter()
 	w.batch, w.wait = b, wait
 	err = c.raw.Write(w.writable)
@@ -99,7 +99,7 @@ func (c *Conn) writeRaw(b batch, wait bool) (rest batch, err error) {
 		err = w.err
 	}
 	rest = w.batch
-	w.batch, w.err = batch{}, nil
+	w.batch, w.err = pendingWrite{}, nil
 	rawWriters.Put(w)
 	return rest, err
 }
@@ -108,7 +108,7 @@ func (c *Conn) writeRaw(b batch, wait bool) (rest batch, err error) {
 // a function, and one that is made for the call is allocated.
 type rawWriter struct {
 	writable func(fd uintptr) bool // write, as RawConn wants it
-	batch    batch
+	batch    pendingWrite
 	wait     bool
 	err      error
 }
@@ -132,7 +132,7 @@ func (w *rawWriter) write(fd uintptr) bool {
 	var buf *buffer
 	defer func() { putBuffer(buf) }()
 	for !w.batch.empty() {
-		if buf == nil && w.batch.many() {
+		if buf == nil && w.batch.multiple() {
 			buf = getBuffer()
 		}
 		p := w.batch.next(buf)

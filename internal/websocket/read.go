@@ -12,20 +12,20 @@ import (
 // known to stay smaller.
 const minGrow = 512
 
-// parse hands over everything that is complete with p and keeps the rest. p is
-// unmasked in place. It stops early when the connection is closed meanwhile,
-// perhaps by the handler.
+// parse hands over all messages and frames that are complete with p, and keeps the rest.
+// p is unmasked in place. It stops early when the connection is closed meanwhile, for
+// example by the handler.
 func (c *Conn) parse(h Handler, p []byte) error {
 	for len(p) > 0 && c.state.Load() == stateOpen {
 		var n int
 		var err error
-		if c.left > 0 {
-			n, err = c.payload(h, p)
+		if c.remaining > 0 {
+			n, err = c.addPayload(h, p)
 		} else {
-			n, err = c.frame(h, p)
+			n, err = c.splitFrame(h, p)
 		}
 		if err != nil {
-			c.state.CompareAndSwap(stateOpen, stateEnding)
+			c.state.CompareAndSwap(stateOpen, stateDiscarding)
 			return err
 		}
 		p = p[n:]
@@ -33,23 +33,23 @@ func (c *Conn) parse(h Handler, p []byte) error {
 	return nil
 }
 
-// frame parses the frame that begins with c.tail and goes on with p. It returns
-// the number of bytes of p that are done with.
-func (c *Conn) frame(h Handler, p []byte) (int, error) {
-	if len(c.tail) == 0 {
-		return c.frameIn(h, p, p)
+// splitFrame parses the frame that begins with c.unparsed and goes on with p. It returns
+// how many bytes of p it has used.
+func (c *Conn) splitFrame(h Handler, p []byte) (int, error) {
+	if len(c.unparsed) == 0 {
+		return c.parseFrame(h, p, p)
 	}
-	// A header in two parts is put together on the stack, with as much behind it
+	// The parts are put together on the stack: a header, and as many bytes behind it
 	// as a control frame may have.
-	var joint [maxJoint]byte
-	n := copy(joint[:], c.tail)
+	var joint [maxSplitFrame]byte
+	n := copy(joint[:], c.unparsed)
 	n += copy(joint[n:], p)
-	return c.frameIn(h, p, joint[:n])
+	return c.parseFrame(h, p, joint[:n])
 }
 
-// frameIn is frame with c.tail and p in one piece, of which all that matters is
-// the header and the payload of a control frame.
-func (c *Conn) frameIn(h Handler, p, view []byte) (int, error) {
+// parseFrame parses a frame. view has c.unparsed and p in one piece: as much of them as a
+// header and the payload of a control frame can need.
+func (c *Conn) parseFrame(h Handler, p, view []byte) (int, error) {
 	hd, size, err := header(view, c.op != ws.OpContinuation, c.compression != nil)
 	if err != nil {
 		return 0, err
@@ -59,15 +59,15 @@ func (c *Conn) frameIn(h Handler, p, view []byte) (int, error) {
 		size += int(hd.Length)
 	}
 	if start == 0 || len(view) < size {
-		c.tail = append(c.tail, p...)
+		c.unparsed = append(c.unparsed, p...)
 		return len(p), nil
 	}
-	used := size - len(c.tail)
-	c.tail = nil
+	used := size - len(c.unparsed)
+	c.unparsed = nil
 	if hd.OpCode.IsControl() {
 		return used, c.control(h, hd, view[start:size])
 	}
-	n, err := c.data(h, hd, p[used:])
+	n, err := c.beginData(h, hd, p[used:])
 	return used + n, err
 }
 
@@ -79,11 +79,11 @@ func (c *Conn) control(h Handler, hd ws.Header, payload []byte) error {
 	case ws.OpPing:
 		h.Control(frame.Pong(payload))
 	case ws.OpClose:
-		err := closing(payload)
+		err := parseClose(payload)
 		if e, ok := err.(*CloseError); ok { //nolint:errorlint // made by closing, never wrapped
 			h.Control(e.echo())
 			if c.raw != nil { // TLS has an alert to exchange, and ends as after our own close frame
-				c.state.CompareAndSwap(stateOpen, stateParted)
+				c.state.CompareAndSwap(stateOpen, statePeerClosed)
 			}
 		}
 		return err
@@ -92,9 +92,9 @@ func (c *Conn) control(h Handler, hd ws.Header, payload []byte) error {
 	return nil
 }
 
-// data begins a data frame whose payload begins with p. A message that is
+// beginData begins a data frame whose payload begins with p. A message that is
 // complete in p is handed over without being copied.
-func (c *Conn) data(h Handler, hd ws.Header, p []byte) (int, error) {
+func (c *Conn) beginData(h Handler, hd ws.Header, p []byte) (int, error) {
 	if hd.OpCode != ws.OpContinuation {
 		c.op, c.compressed = hd.OpCode, hd.Rsv != 0
 	}
@@ -103,8 +103,8 @@ func (c *Conn) data(h Handler, hd ws.Header, p []byte) (int, error) {
 	}
 	size := int(hd.Length)
 	if !hd.Fin || len(c.msg) > 0 || size > len(p) {
-		c.fin, c.left, c.mask, c.pos = hd.Fin, size, hd.Mask, 0
-		return c.payload(h, p)
+		c.fin, c.remaining, c.mask, c.maskPos = hd.Fin, size, hd.Mask, 0
+		return c.addPayload(h, p)
 	}
 	whole := p[:size]
 	ws.Cipher(whole, hd.Mask, 0)
@@ -114,16 +114,16 @@ func (c *Conn) data(h Handler, hd ws.Header, p []byte) (int, error) {
 	return size, c.deliver(h, whole)
 }
 
-// payload adds to a message what has come of its current frame, and hands the
-// message over if that was the last of it.
-func (c *Conn) payload(h Handler, p []byte) (int, error) {
-	p = p[:min(len(p), c.left)]
-	ws.Cipher(p, c.mask, int(c.pos))
-	c.pos = uint8((int(c.pos) + len(p)) % maskSize) //nolint:gosec // below 4
+// addPayload adds payload of the current frame to the message. If the message is complete
+// then, it is handed over.
+func (c *Conn) addPayload(h Handler, p []byte) (int, error) {
+	p = p[:min(len(p), c.remaining)]
+	ws.Cipher(p, c.mask, int(c.maskPos))
+	c.maskPos = uint8((int(c.maskPos) + len(p)) % maskSize) //nolint:gosec // below 4
 	c.grow(len(p))
 	c.msg = append(c.msg, p...)
-	c.left -= len(p)
-	last := c.fin && c.left == 0
+	c.remaining -= len(p)
+	last := c.fin && c.remaining == 0
 	if c.op == ws.OpText && !c.compressed && !c.validText(last) {
 		return 0, errNotUTF8()
 	}
@@ -131,7 +131,7 @@ func (c *Conn) payload(h Handler, p []byte) (int, error) {
 		return len(p), nil
 	}
 	whole := c.msg
-	c.msg, c.valid = nil, 0
+	c.msg, c.validLen = nil, 0
 	return len(p), c.deliver(h, whole)
 }
 
@@ -149,14 +149,14 @@ func (c *Conn) deliver(h Handler, p []byte) error {
 // limit is how many bytes the current message may have as it comes.
 func (c *Conn) limit() int {
 	if c.compressed {
-		return maxCompressed(c.max)
+		return maxCompressed(c.maxMessage)
 	}
-	return c.max
+	return c.maxMessage
 }
 
-// grow makes room for n bytes more of the message. It doubles the memory, so
-// that a message in many parts is not copied for each of them, but never takes
-// more than twice what has come, nor more than the message can still need.
+// grow makes room for n bytes more of the message. It doubles the memory, so that a
+// message in many parts is not copied for each of them. It never takes more than twice
+// the bytes that have come, nor more than the message can still need.
 func (c *Conn) grow(n int) {
 	have := len(c.msg)
 	if have+n <= cap(c.msg) {
@@ -164,7 +164,7 @@ func (c *Conn) grow(n int) {
 	}
 	limit := c.limit()
 	if c.fin {
-		limit = have + c.left
+		limit = have + c.remaining
 	}
 	size := min(max(2*(have+n), minGrow), limit)
 	c.msg = append(make([]byte, 0, size), c.msg...)
@@ -174,11 +174,11 @@ func (c *Conn) grow(n int) {
 // (RFC 6455 section 8.1). It looks at every byte once, so that bad text is
 // refused as soon as it comes and not only after a long message.
 func (c *Conn) validText(complete bool) bool {
-	p := c.msg[c.valid:]
+	p := c.msg[c.validLen:]
 	if !complete {
 		p = p[:len(p)-unfinished(p)]
 	}
-	c.valid += len(p)
+	c.validLen += len(p)
 	return utf8.Valid(p)
 }
 

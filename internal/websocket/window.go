@@ -3,9 +3,9 @@ package websocket
 // minWindow is the smallest buffer of a window.
 const minWindow = 512
 
-// A window is the end of all that was compressed in one direction: what later
-// messages may refer to with a context takeover. It takes only as much memory as
-// there is to remember. A nil window remembers nothing.
+// A window has the last bytes that were compressed in one direction. With a context
+// takeover, later messages may refer to them. Its memory grows with its content. A nil
+// window is always empty.
 type window struct {
 	buf  []byte
 	size int
@@ -21,7 +21,7 @@ func (w *window) bytes() []byte {
 	return w.buf
 }
 
-// add puts p behind the content, which loses what is too old.
+// add appends p to the content, and drops the oldest bytes.
 func (w *window) add(p []byte) {
 	if w == nil {
 		return

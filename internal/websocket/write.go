@@ -11,10 +11,10 @@ import (
 // be called before the first Write. The Conn keeps p, which must not change.
 func (c *Conn) Prepend(p []byte) { c.out.head = p }
 
-// Write sends frames in order without waiting. What the peer does not take now
-// is kept, and blocked is true: the caller then has to call [Conn.Drain], on a
-// goroutine that may wait, before it writes again. Connections that can only be
-// written to by waiting, like TLS, keep everything.
+// Write sends frames in order without waiting. If the peer does not take all of them now,
+// the rest is kept and blocked is true. Then the caller has to call [Conn.Drain], on a
+// goroutine that may wait, before it writes again. Connections that cannot be written to
+// without waiting, like TLS, keep everything.
 //
 // The slice may be reused when Write returns; the frames must never change.
 // After an error nothing is kept and the connection is of no more use. It is
@@ -24,18 +24,18 @@ func (c *Conn) Write(frames []*frame.Frame) (blocked bool, err error) {
 		return false, net.ErrClosed
 	}
 	if c.compression != nil {
-		frames = c.compression.frames(frames)
+		frames = c.compression.compressAll(frames)
 	}
 	if c.raw == nil || len(c.out.frames) > 0 {
 		c.out.frames = append(c.out.frames, frames...)
 		return !c.out.empty(), nil
 	}
-	rest, err := c.writeRaw(batch{head: c.out.head, frames: frames}, false)
+	rest, err := c.writeRaw(pendingWrite{head: c.out.head, frames: frames}, false)
 	if c.out.head != nil { // else it is empty, and better left alone: this is on the way of every delivery
-		c.out = batch{}
+		c.out = pendingWrite{}
 	}
 	if err != nil {
-		return false, c.failure(err)
+		return false, c.connError(err)
 	}
 	if rest.empty() {
 		return false, nil
@@ -52,7 +52,7 @@ func (c *Conn) Drain() error {
 		return nil
 	}
 	if c.state.Load() == stateClosed {
-		c.out = batch{}
+		c.out = pendingWrite{}
 		return net.ErrClosed
 	}
 	var err error
@@ -61,9 +61,9 @@ func (c *Conn) Drain() error {
 	} else {
 		err = c.drainBuffered()
 	}
-	c.out = batch{}
+	c.out = pendingWrite{}
 	if err != nil {
-		return c.failure(err)
+		return c.connError(err)
 	}
 	return nil
 }
@@ -82,22 +82,24 @@ func (c *Conn) drainBuffered() error {
 	return nil
 }
 
-// A batch is what remains to be written.
-type batch struct {
+// A pendingWrite has the bytes that remain to be written.
+type pendingWrite struct {
 	head   []byte         // in front of the frames
-	frames []*frame.Frame // none of them is completely written
+	frames []*frame.Frame // the first one may be partly written
 	off    int            // bytes of the first frame that are
 }
 
-func (b *batch) empty() bool { return len(b.head) == 0 && len(b.frames) == 0 }
+func (b *pendingWrite) empty() bool { return len(b.head) == 0 && len(b.frames) == 0 }
 
-// many reports whether there is more than one piece.
-func (b *batch) many() bool { return len(b.frames) > 1 || len(b.frames) == 1 && len(b.head) > 0 }
+// multiple reports whether there is more than one piece.
+func (b *pendingWrite) multiple() bool {
+	return len(b.frames) > 1 || len(b.frames) == 1 && len(b.head) > 0
+}
 
-// next returns bytes to write, from the beginning of what remains; it must not
-// be empty. Small pieces are gathered in buf, which is not needed for a single
-// one; one that fills buf alone, or is the last, is returned where it stands.
-func (b *batch) next(buf *buffer) []byte {
+// next returns the bytes to write next; b must not be empty. Small pieces are gathered in
+// buf, which may be nil for a single piece. A piece that fills buf, and the last one, are
+// returned without a copy.
+func (b *pendingWrite) next(buf *buffer) []byte {
 	first, others := b.head, b.frames
 	if len(first) == 0 {
 		first, others = b.frames[0].Wire()[b.off:], b.frames[1:]
@@ -116,8 +118,8 @@ func (b *batch) next(buf *buffer) []byte {
 	return p[:n]
 }
 
-// skip takes away n bytes, which are written.
-func (b *batch) skip(n int) {
+// skip removes n bytes that are written.
+func (b *pendingWrite) skip(n int) {
 	k := min(n, len(b.head))
 	if b.head = b.head[k:]; len(b.head) == 0 {
 		b.head = nil

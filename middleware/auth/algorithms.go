@@ -12,17 +12,20 @@ import (
 	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // minRSA is the size in bits of the smallest RSA key (RFC 7518 section 3.3).
 const minRSA = 2048
 
-// HS256 returns a verifier for tokens that are signed by HMAC with SHA-256. The
-// secret has 32 bytes or more (RFC 7518 section 3.2); HS256 panics if it is
-// shorter, as it is where an environment variable was forgotten, or if it is one
-// that others know: zeros, or a public key. For an application that has a shorter
-// one, see [InsecureShortSecret]. Whoever can
-// verify such tokens can also make them: for tokens of others, prefer [JWKS].
+// HS256 returns a verifier for tokens that are signed by HMAC with SHA-256. The secret
+// needs 32 bytes or more (RFC 7518 section 3.2). HS256 panics if it is shorter: perhaps
+// an environment variable is not set. It also panics if the secret is not secret: equal
+// bytes, or a public key. If your secret is shorter, see [InsecureShortSecret].
+//
+// A server that can verify such tokens can also make them. For tokens of another issuer,
+// prefer [JWKS].
 func HS256[C any, P claimsOf[C]](secret []byte, opts ...VerifyOption) Verifier[C] {
 	return hmac[C, P]("HS256", 32, secret, opts)
 }
@@ -90,12 +93,12 @@ func ES512[C any, P claimsOf[C]](key *ecdsa.PublicKey, opts ...VerifyOption) Ver
 // EdDSA returns a verifier for tokens that are signed with an Ed25519 key.
 func EdDSA[C any, P claimsOf[C]](key ed25519.PublicKey, opts ...VerifyOption) Verifier[C] {
 	if len(key) != ed25519.PublicKeySize {
-		misuse(fmt.Sprintf("EdDSA got a key of %d bytes: it has to have %d", len(key), ed25519.PublicKeySize))
+		misuse.Panic(fmt.Sprintf("auth: EdDSA got a key of %d bytes: it has to have %d", len(key), ed25519.PublicKeySize))
 	}
-	if uniform(key) {
-		misuse("EdDSA got a key whose bytes are all the same: nobody has filled it in")
+	if allBytesEqual(key) {
+		misuse.Panic("auth: EdDSA got a key whose bytes are all the same: it was never filled in")
 	}
-	return pinned[C, P]("EdDSA", slices.Clone(key), opts)
+	return fixedKey[C, P]("EdDSA", slices.Clone(key), opts)
 }
 
 func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []VerifyOption) Verifier[C] {
@@ -106,26 +109,26 @@ func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []V
 	}
 	switch {
 	case len(secret) == 0:
-		misuse(fmt.Sprintf("%s got an empty secret: find out why it is empty, or %s", alg, advice))
+		misuse.Panic(fmt.Sprintf("auth: %s got an empty secret: find out why it is empty, or %s", alg, advice))
 	case len(secret) < minimum && !o.short:
-		misuse(fmt.Sprintf("%s got a secret of %d bytes: it has to have %d or more: %s; to accept tokens of the old secret "+
+		misuse.Panic(fmt.Sprintf("auth: %s got a secret of %d bytes: it has to have %d or more: %s; to accept tokens of the old secret "+
 			"meanwhile, use auth.AnyOf and auth.InsecureShortSecret", alg, len(secret), minimum, advice))
-	case uniform(secret):
-		misuse(fmt.Sprintf("%s got a secret whose bytes are all the same: %s", alg, advice))
-	case public(secret):
-		misuse(fmt.Sprintf("%s got a key as its secret, which others have, too: use RS256 or the like with it, or %s", alg, advice))
+	case allBytesEqual(secret):
+		misuse.Panic(fmt.Sprintf("auth: %s got a secret whose bytes are all the same: %s", alg, advice))
+	case isPublicKey(secret):
+		misuse.Panic(fmt.Sprintf("auth: %s got a key as its secret, which others have, too: use RS256 or the like with it, or %s", alg, advice))
 	}
-	return pinned[C, P](alg, bytes.Clone(secret), opts)
+	return fixedKey[C, P](alg, bytes.Clone(secret), opts)
 }
 
-// uniform reports whether all bytes are the same.
-func uniform(secret []byte) bool {
+// allBytesEqual reports whether all bytes are the same.
+func allBytesEqual(secret []byte) bool {
 	return !slices.ContainsFunc(secret, func(b byte) bool { return b != secret[0] })
 }
 
-// public reports whether the secret is a key in one of the formats in which those
-// are published: whoever has it could make tokens.
-func public(secret []byte) bool {
+// isPublicKey reports whether the secret has the format of a public key. Clients that
+// know that key could make tokens.
+func isPublicKey(secret []byte) bool {
 	if bytes.Contains(secret, []byte("-----BEGIN ")) || bytes.HasPrefix(secret, []byte("ssh-")) {
 		return true
 	}
@@ -138,13 +141,13 @@ func public(secret []byte) bool {
 
 func rsaKey[C any, P claimsOf[C]](alg string, key *rsa.PublicKey, opts []VerifyOption) Verifier[C] {
 	if !strongRSA(key) {
-		misuse(fmt.Sprintf("%s needs an RSA key of %d bits or more", alg, minRSA))
+		misuse.Panic(fmt.Sprintf("auth: %s needs an RSA key of %d bits or more", alg, minRSA))
 	}
-	return pinned[C, P](alg, key, opts)
+	return fixedKey[C, P](alg, key, opts)
 }
 
-// strongRSA reports whether signatures by the key mean anything: with the exponent
-// 1, everything is its own signature.
+// strongRSA reports whether the key is safe. With the exponent 1, each message would be
+// its own signature.
 func strongRSA(key *rsa.PublicKey) bool {
 	return key != nil && key.N != nil && key.N.BitLen() >= minRSA && key.E > 1 && key.E%2 == 1
 }
@@ -153,12 +156,12 @@ func ecdsaKey[C any, P claimsOf[C]](
 	alg string, curve elliptic.Curve, key *ecdsa.PublicKey, opts []VerifyOption,
 ) Verifier[C] {
 	if key == nil || key.Curve != curve {
-		misuse(fmt.Sprintf("%s needs a key of the curve %s", alg, curve.Params().Name))
+		misuse.Panic(fmt.Sprintf("auth: %s needs a key of the curve %s", alg, curve.Params().Name))
 	}
-	return pinned[C, P](alg, key, opts)
+	return fixedKey[C, P](alg, key, opts)
 }
 
-// pinned returns a verifier for one algorithm and one key.
-func pinned[C any, P claimsOf[C]](alg string, key any, opts []VerifyOption) Verifier[C] {
+// fixedKey returns a verifier for one algorithm and one key.
+func fixedKey[C any, P claimsOf[C]](alg string, key any, opts []VerifyOption) Verifier[C] {
 	return newVerifier[C, P]([]string{alg}, func(context.Context, *jwt.Token) (any, error) { return key, nil }, opts)
 }

@@ -9,21 +9,22 @@ import (
 	"strings"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
-// SignedIn returns middleware that lets the events of sockets with claims pass.
-// It is of use with [AllowAnonymous].
+// SignedIn returns middleware that refuses the events of anonymous sockets. Use it with
+// [AllowAnonymous].
 func SignedIn() sio.Middleware {
-	return guarded(func(any, *sio.Ctx) error { return nil })
+	return requireMiddleware(func(any, *sio.Ctx) error { return nil })
 }
 
-// Scope returns middleware that lets the events of sockets pass whose token has
-// all of these scopes. The type of the claims has to have a method HasScope, as
-// [Identity] has. Like all middleware here it is for an event, on its line, or for
-// all by [sio.Namespace.UseEvents]; others are refused with [CodeForbidden].
+// Scope returns middleware that refuses the events of a socket, with [CodeForbidden],
+// unless its token has all of these scopes. The type of the claims needs a method
+// HasScope, as [Identity] has. Use it for one event in [sio.Namespace.On], or for all
+// events in [sio.Namespace.UseEvents].
 func Scope(scopes ...string) sio.Middleware {
-	mustSay("Scope", scopes...)
-	return guarded(func(claims any, _ *sio.Ctx) error {
+	requireValues("Scope", scopes...)
+	return requireMiddleware(func(claims any, _ *sio.Ctx) error {
 		has, ok := claims.(interface{ HasScope(scope string) bool })
 		if !ok {
 			return fmt.Errorf("auth: %T has no method HasScope: embed auth.Identity, or use Check", claims)
@@ -37,11 +38,11 @@ func Scope(scopes ...string) sio.Middleware {
 	})
 }
 
-// Role is like [Scope] for sockets whose token has any of these roles, by a method
-// HasRole.
+// Role is like [Scope] for roles: the token needs at least one of them. The type of the
+// claims needs a method HasRole.
 func Role(roles ...string) sio.Middleware {
-	mustSay("Role", roles...)
-	return guarded(func(claims any, _ *sio.Ctx) error {
+	requireValues("Role", roles...)
+	return requireMiddleware(func(claims any, _ *sio.Ctx) error {
 		has, ok := claims.(interface{ HasRole(role string) bool })
 		if !ok {
 			return fmt.Errorf("auth: %T has no method HasRole: embed auth.Identity, or use Check", claims)
@@ -53,14 +54,15 @@ func Role(roles ...string) sio.Middleware {
 	})
 }
 
-// Check returns middleware that lets an event pass if f returns nil. [ErrForbidden]
-// refuses it; so does an [*sio.Error], with what that says. Any other error is one
-// of the server's.
+// Check returns middleware that lets an event pass if f returns nil. If f returns
+// [ErrForbidden], the event is refused with [CodeForbidden]. If it returns an
+// [*sio.Error], the client gets that error. Any other error is an internal error of the
+// server.
 func Check[C any](f func(claims *C, c *sio.Ctx) error) sio.Middleware {
 	if f == nil {
-		misuse("Check needs a function")
+		misuse.Panic("auth: Check needs a function")
 	}
-	return guarded(func(claims any, c *sio.Ctx) error {
+	return requireMiddleware(func(claims any, c *sio.Ctx) error {
 		own, ok := claims.(*C)
 		if !ok {
 			return fmt.Errorf("auth: Check is for %T, but the socket has %T", own, claims)
@@ -69,13 +71,13 @@ func Check[C any](f func(claims *C, c *sio.Ctx) error) sio.Middleware {
 	})
 }
 
-// Join is like [Check] for events by which a client asks to be put into a room.
-// The room is the event's first argument: a string, or the field "room" of an
-// object; or several as an array of strings, for each of which f is asked. The
-// handler has to take it from there, too.
+// Join is like [Check] for events with which a client asks to join a room. The room is
+// the first argument of the event: a string, or the field "room" of an object. For
+// several rooms, it is an array of strings, and f is called for each of them. The
+// handler has to read the rooms from the same place.
 func Join[C any](f func(claims *C, room string) error) sio.Middleware {
 	if f == nil {
-		misuse("Join needs a function")
+		misuse.Panic("auth: Join needs a function")
 	}
 	return Check(func(claims *C, c *sio.Ctx) error {
 		rooms, err := roomArgument(c)
@@ -102,10 +104,11 @@ func roomArgument(c *sio.Ctx) ([]string, error) {
 	return nil, &sio.Error{Message: "invalid payload", Err: errors.New("auth: the first argument names no room")}
 }
 
-// roomsIn returns the rooms that an argument names, none if there is any doubt.
+// roomsIn returns the rooms that an argument names. It returns none if the argument is
+// ambiguous.
 func roomsIn(raw []byte) []string {
 	var room string
-	if json.Unmarshal(raw, &room) == nil && raw[0] == '"' { // null is nothing to a decoder
+	if json.Unmarshal(raw, &room) == nil && raw[0] == '"' { // the decoder also accepts null
 		return []string{room}
 	}
 	if room, ok := roomField(raw); ok {
@@ -125,8 +128,8 @@ func roomsIn(raw []byte) []string {
 	return rooms
 }
 
-// roomField returns the field "room" of an object. There must be no other one
-// that a decoder could take for it: {"room": "mine", "Room": "yours"}.
+// roomField returns the field "room" of an object. It refuses an object with a second
+// field that a decoder could use instead: {"room": "mine", "Room": "yours"}.
 func roomField(raw []byte) (room string, ok bool) {
 	const field = "room"
 	fields := json.NewDecoder(bytes.NewReader(raw))
@@ -151,16 +154,16 @@ func roomField(raw []byte) (room string, ok bool) {
 	return room, ok
 }
 
-// guarded returns middleware that asks demand about sockets with claims that are
-// still good. In the connect chain it is asked again whenever somebody else may be
-// behind the socket, or other claims.
-func guarded(d demand) sio.Middleware {
+// requireMiddleware returns middleware that checks a requirement. In the connect chain,
+// the requirement is checked again when a session is recovered and when a token is
+// refreshed.
+func requireMiddleware(d requirement) sio.Middleware {
 	return func(next sio.Handler) sio.Handler {
 		return func(c *sio.Ctx) error {
 			if c.Event() == connectEvent {
-				c.OnRecover(d.ask)
+				c.OnRecover(d.check)
 			}
-			if err := d.ask(c); err != nil {
+			if err := d.check(c); err != nil {
 				return err
 			}
 			return next(c)
@@ -168,21 +171,21 @@ func guarded(d demand) sio.Middleware {
 	}
 }
 
-func (d demand) ask(c *sio.Ctx) error {
+func (d requirement) check(c *sio.Ctx) error {
 	s := sessionOf(c.Socket)
 	if s == nil {
-		return refuse(ErrMissing) // whoever forgot Require lets nobody in
+		return refuse(ErrMissing) // without Require, all clients are refused
 	}
 	claims, err := s.current()
 	if err == nil {
 		err = d(claims, c)
 	}
 	if err = refuse(err); err != nil {
-		s.opts.tellDenied(c, s.subject(), err)
+		s.opts.notifyDenied(c, s.subject(), err)
 		return err
 	}
 	if c.Event() == connectEvent {
-		s.demand(d)
+		s.addRequirement(d)
 	}
 	return nil
 }

@@ -1,47 +1,48 @@
-// Package auth lets nobody into a namespace without a token, and sees to it that
-// nobody stays longer than the token lasts. One line:
+// Package auth authenticates clients with JSON Web Tokens. A client without a valid
+// token cannot connect to the namespace, and it is disconnected when its token expires:
 //
 //	chat.UseConnect(auth.Require(auth.HS256[Claims](secret)))
 //
-// where Claims is a struct that embeds [jwt.RegisteredClaims], or [Identity],
-// which has scopes and roles. In handlers, [Claims] returns what the token said:
+// Here, Claims is a struct that embeds [jwt.RegisteredClaims], or [Identity], which also
+// has scopes and roles. In handlers, [Claims] returns the claims of the token:
 //
 //	user := auth.Claims[Claims](c.Socket).Subject
 //
 // # Tokens
 //
-// The official client sends its token with io(url, {auth: {token}}). Without one
-// there, [Require] takes that of an Authorization header, "Bearer ..."; and if
-// asked to, that of a cookie ([FromCookie]), of another header ([FromHeader]), or of
-// the URL ([FromQuery]).
+// The official client sends its token with io(url, {auth: {token}}). If there is none,
+// [Require] takes the token of an Authorization header, "Bearer ...". Options add more
+// places: a cookie ([FromCookie]), another header ([FromHeader]), or the URL
+// ([FromQuery]).
 //
-// The claim sub says whose a token is. For issuers that put that elsewhere there is
-// [SubjectOf]. A token without a subject lets its client in, but nobody can tell later
-// that it is the same user: [Refresh] refuses it, and a session is not recovered.
+// The claim sub identifies the user. If your issuer puts the user elsewhere, use
+// [SubjectOf]. A client whose token has no subject can connect, but the server cannot
+// recognize the same user later: [Refresh] refuses the token, and the session is not
+// recovered.
 //
-// Verifiers accept one algorithm with one type of key: what a token's header says
-// has no influence on how it is verified. [JWKS] takes keys from a key set of the
-// same kind, which it keeps, and fetches again as keys are rotated.
+// A verifier accepts one algorithm with one type of key. The header of a token has no
+// influence on how the token is verified. [JWKS] takes the keys from a key set. It keeps
+// them, and fetches them again when they are rotated.
 //
 // # The end of a token
 //
-// A minute before its token expires, a socket is sent the event [EventExpiring],
-// {expiresIn: seconds}. The client can answer with a new token, without losing
-// its connection, if there is a handler for that:
+// A minute before the token of a socket expires, the server sends the event
+// [EventExpiring], {expiresIn: seconds}. The client can answer with a new token and stay
+// connected, if there is a handler for that:
 //
 //	chat.On("authenticate", auth.Refresh(auth.HS256[Claims](secret)))
 //
-// Otherwise it is sent [EventExpired] and disconnected. [RevokeSubject] and
-// [RevokeToken] disconnect at once, on all servers of a cluster.
+// Otherwise, the server sends [EventExpired] and disconnects the socket. [RevokeSubject]
+// and [RevokeToken] disconnect sockets at once, on all servers of a cluster.
 //
 // # Permissions
 //
-// [Scope], [Role], [Check] and [Join] are middleware for one event, or for all:
+// [Scope], [Role], [Check] and [Join] are middleware for one event or for all events:
 //
 //	chat.On("post", post, auth.Scope("chat:write"))
 //
-// # What clients are told
+// # Errors
 //
-// A client that is refused gets an error with a code: see [Code]. Why a token is
-// no good is only in the log, at Debug; tokens themselves are in no log.
+// A client that is refused gets an error with a code: see [Code]. The reason why a token
+// is not valid is only in the log, at Debug. Tokens are never logged.
 package auth

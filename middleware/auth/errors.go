@@ -11,8 +11,8 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// A Code tells a client what to do about a refusal. It is the field "code" of
-// the data of an error: err.data.code in connect_error, error.data.code in an ack.
+// A Code tells a client why it was refused. It is the field "code" of the data of an
+// error: err.data.code in connect_error, error.data.code in an ack.
 type Code string
 
 // The codes. They do not change.
@@ -25,9 +25,9 @@ const (
 	CodeUnavailable Code = "auth_unavailable" // try again later
 )
 
-// Errors for verifiers and checks of your own: return one of them, or wrap it, to
-// have the client told its code. Any other error is one of the server: the client
-// is told "internal error", and it is logged at Error.
+// Errors for your own verifiers and checks. If you return or wrap one of them, the client
+// gets its code. Any other error is an internal error: the client gets "internal error",
+// and the server logs the error at Error.
 var (
 	ErrMissing     = errors.New("auth: token is missing")
 	ErrExpired     = errors.New("auth: token has expired")
@@ -37,12 +37,12 @@ var (
 	ErrUnavailable = errors.New("auth: tokens cannot be verified at present")
 )
 
-// A refusal is the data of an error, and of the events that tell of the end.
+// A refusal is the data of an error, and of [EventExpired] and [EventRevoked].
 type refusal struct {
 	Code Code `json:"code"`
 }
 
-// refuse returns err as the client may know it. The cause is for the log.
+// refuse returns the error for the client. It wraps the cause, which is for the log.
 func refuse(err error) error {
 	if _, meant := errors.AsType[*sio.Error](err); meant || err == nil {
 		return err
@@ -76,8 +76,8 @@ func codeOf(err error) Code {
 	return r.Code
 }
 
-// A tokenError is one of our errors with a reason, which goes to the log. It wraps
-// nothing: what decoders say can quote from a token.
+// A tokenError is one of our errors with a reason for the log. It wraps no other error,
+// because the errors of decoders can quote from a token.
 type tokenError struct {
 	is     error
 	reason string
@@ -86,14 +86,17 @@ type tokenError struct {
 func (e *tokenError) Error() string        { return e.is.Error() + ": " + e.reason }
 func (e *tokenError) Is(target error) bool { return target == e.is }
 
-// classify tells an expired token from those that are wrong in any other way.
-// Only the issuer's own tokens can be expired: their signature was good.
+// classify makes errors of the JWT library ours. A token is expired only if nothing else
+// is wrong with it: its signature is that of the issuer.
 func classify(err error) error {
+	if err == nil {
+		return nil
+	}
 	if e, ok := errors.AsType[*tokenError](err); ok {
-		return e // of our own, on its way through the JWT library
+		return e // one of ours that the JWT library has passed on
 	}
 	if e, ok := errors.AsType[*sio.Error](err); ok {
-		return e // likewise, of the Validate method of the user's claims
+		return e // from the Validate method of the application's claims
 	}
 	for _, ours := range []error{ErrForbidden, ErrRevoked, ErrUnavailable, ErrInvalid, ErrExpired, ErrMissing} { // likewise
 		if errors.Is(err, ours) {
@@ -114,8 +117,8 @@ func classify(err error) error {
 	return &tokenError{ErrInvalid, explain(err)}
 }
 
-// explain returns what the JWT library says, without what it quotes of tokens.
-// That is only of those that it cannot decode.
+// explain returns the text of an error of the JWT library. The errors for tokens that it
+// cannot decode quote from the token: for these it returns another text.
 func explain(err error) string {
 	if !errors.Is(err, jwt.ErrTokenMalformed) {
 		return err.Error()

@@ -14,8 +14,8 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
-	"github.com/sioplug/sioplug/middleware/auth"
 	"github.com/sioplug/sioplug/internal/exampletb"
+	"github.com/sioplug/sioplug/middleware/auth"
 )
 
 // signed is what an issuer does: usually, another program.

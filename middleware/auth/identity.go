@@ -12,9 +12,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// An Identity has the claims that many issuers use: embed it in your own, or use
-// it as it is. [Scope] and [Role] ask claims for their methods HasScope and
-// HasRole.
+// An Identity has the claims that many issuers use. Embed it in your own claims, or use
+// it alone. It has the methods that [Scope] and [Role] need.
 type Identity struct {
 	jwt.RegisteredClaims
 
@@ -42,14 +41,17 @@ func (l *List) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(l))
 }
 
-// As returns what a framework's middleware has left as claims, for [From]. v is a *C
-// or a C, or the JWT library's token as the JWT middleware of Echo and Fiber leaves
-// it. The claims of such a token are a *C or a C, or the [jwt.MapClaims] that these
-// make by default: As decodes those into a C. Maps are decoded without a token, too.
+// As makes claims of a value that a framework's middleware has stored, for [From]. v can
+// be
 //
-// Nil is nobody, and so is a zero value, such as User{}, "", a pointer to one, or an
-// empty map: many applications have their middleware set one for visitors. Anything
-// else is an error of the server.
+//   - a *C or a C,
+//   - a map, which As decodes into a C,
+//   - a [jwt.Token] whose claims are one of these. The JWT middleware of Echo and Fiber
+//     stores such a token, by default with [jwt.MapClaims].
+//
+// For nil and for zero values, such as User{}, "", a pointer to one, or an empty map, As
+// returns nil: the client is anonymous. Many applications store such a value for
+// visitors. Any other type is an internal error of the server.
 func As[C any](v any) (*C, error) {
 	if t, ok := v.(*jwt.Token); ok && t != nil {
 		if !t.Valid {
@@ -58,7 +60,7 @@ func As[C any](v any) (*C, error) {
 		v = t.Claims
 	}
 	if empty(reflect.ValueOf(v)) {
-		return nil, nil //nolint:nilnil // there is nobody, and nothing wrong
+		return nil, nil //nolint:nilnil // the client is anonymous, which is no error
 	}
 	switch c := v.(type) {
 	case *C:
@@ -73,7 +75,8 @@ func As[C any](v any) (*C, error) {
 	return nil, fmt.Errorf("auth: As is for %T, but the middleware has left %T", new(C), v)
 }
 
-// empty reports whether nothing is in a value, or in what it points to.
+// empty reports whether a value, or the value that it points to, is zero or has no
+// elements.
 func empty(v reflect.Value) bool {
 	switch {
 	case !v.IsValid():
@@ -87,16 +90,16 @@ func empty(v reflect.Value) bool {
 	}
 }
 
-// somebody returns claims, or nil if nothing is in them. A type without any fields
-// cannot say more than that there is somebody, which a function of [From] says by it.
-func somebody[C any](claims *C) *C {
+// nilIfEmpty returns claims, or nil if they are empty. Claims of a type without fields
+// are never empty: they only say that the client is signed in.
+func nilIfEmpty[C any](claims *C) *C {
 	if claims == nil || reflect.TypeFor[C]().Size() > 0 && empty(reflect.ValueOf(claims)) {
 		return nil
 	}
 	return claims
 }
 
-// decodeClaims makes typed claims of those that a JWT middleware has left.
+// decodeClaims decodes the claims that a JWT middleware has stored.
 func decodeClaims[C any](m map[string]any) (*C, error) {
 	data, err := json.Marshal(m)
 	if err != nil {
@@ -106,22 +109,22 @@ func decodeClaims[C any](m map[string]any) (*C, error) {
 	if err := json.Unmarshal(data, claims); err != nil {
 		return nil, &tokenError{ErrInvalid, fmt.Sprintf("its claims do not fit %T: %v", claims, err)}
 	}
-	return somebody(claims), nil
+	return nilIfEmpty(claims), nil
 }
 
-// An identity tells whose a socket is. The zero value is nobody's.
+// An identity identifies the user of a socket. The zero value is an anonymous client.
 type identity struct {
-	Known   bool   `json:"known"` // there is somebody, even if the other fields are empty
+	Known   bool   `json:"known"` // the client is signed in, even if the other fields are empty
 	Issuer  string `json:"iss,omitempty"`
 	Subject string `json:"sub,omitempty"`
 }
 
-// is reports whether two identities are the same user's. Somebody without a subject is
-// nobody's equal: not even another one's without a subject.
-func (i identity) is(other identity) bool { return i.Subject != "" && i == other }
+// sameUser reports whether two identities are of the same user. Without a subject, that
+// is unknown, so it returns false.
+func (i identity) sameUser(other identity) bool { return i.Subject != "" && i == other }
 
-// A Token is what the claims of a token say about it, as far as they do. Others
-// than those of the JWT library say it by the same methods.
+// A Token describes a token by its claims. A field is zero if the claims do not have it.
+// Claims that are not of the JWT library need the same methods.
 type Token struct {
 	Issuer   string
 	Subject  string
@@ -130,8 +133,8 @@ type Token struct {
 	Expires  time.Time // without any leeway
 }
 
-// describe returns what claims say about their token. The subject is what
-// [SubjectOf] says, if it was given. Blanks name nobody.
+// describe returns the description of a token by its claims. The subject is that of
+// [SubjectOf], if that was given. A blank subject is none.
 func (o *options) describe(claims any) Token {
 	t := describe(claims)
 	if o != nil && o.subject != nil { // nil for what another server has saved
@@ -143,12 +146,12 @@ func (o *options) describe(claims any) Token {
 	return t
 }
 
-// describeBearer is describe for somebody who connects. An operator has to know that
-// the issuer names no subject, since that shows in nothing but what does not work.
-func (o *options) describeBearer(claims any) Token {
+// describePrincipal is describe for a client that connects. If there is no subject, it
+// logs that once, because the operator would not notice it otherwise.
+func (o *options) describePrincipal(claims any) Token {
 	t := o.describe(claims)
 	if t.Subject == "" {
-		o.said.Do(func() {
+		o.subjectWarning.Do(func() {
 			o.log.Warn("somebody without a subject is signed in: such sockets cannot be refreshed, recovered or revoked, and limits "+
 				"by user go by address: say by auth.SubjectOf where the issuer puts it", slog.String("claims", fmt.Sprintf("%T", claims)))
 		})
@@ -164,10 +167,10 @@ func describe(claims any) Token {
 	}
 	type date = *jwt.NumericDate
 	if c, ok := claims.(interface{ GetIssuedAt() (date, error) }); ok {
-		t.IssuedAt = moment(c.GetIssuedAt())
+		t.IssuedAt = timeOf(c.GetIssuedAt())
 	}
 	if c, ok := claims.(interface{ GetExpirationTime() (date, error) }); ok {
-		t.Expires = moment(c.GetExpirationTime())
+		t.Expires = timeOf(c.GetExpirationTime())
 	}
 	return t
 }
@@ -181,7 +184,7 @@ func issuer(claims any) string {
 	return iss
 }
 
-func moment(d *jwt.NumericDate, err error) time.Time {
+func timeOf(d *jwt.NumericDate, err error) time.Time {
 	if err != nil || d == nil {
 		return time.Time{}
 	}
@@ -203,33 +206,33 @@ func tokenID(claims any) string {
 	return t.ID
 }
 
-// A bearer is whom a socket speaks for. The zero value is nobody.
-type bearer struct {
+// A principal is the user of a socket. The zero value is an anonymous client.
+type principal struct {
 	claims  any // a *C
 	subject string
 	tokenID string
 	expires time.Time // zero for never
 }
 
-func newBearer(claims any, t Token, grace time.Duration) bearer {
-	b := bearer{claims: claims, subject: t.Subject, tokenID: t.ID}
+func newPrincipal(claims any, t Token, leeway time.Duration) principal {
+	b := principal{claims: claims, subject: t.Subject, tokenID: t.ID}
 	if !t.Expires.IsZero() {
-		b.expires = t.Expires.Add(grace)
+		b.expires = t.Expires.Add(leeway)
 	}
 	return b
 }
 
-func (b *bearer) identity() identity {
+func (b *principal) identity() identity {
 	if b.claims == nil {
 		return identity{}
 	}
 	return identity{true, issuer(b.claims), b.subject}
 }
 
-func (b *bearer) expired() bool { return !b.expires.IsZero() && !time.Now().Before(b.expires) }
+func (b *principal) expired() bool { return !b.expires.IsZero() && !time.Now().Before(b.expires) }
 
-// rooms returns the rooms by which the bearer can be found.
-func (b *bearer) rooms() []string {
+// rooms returns the rooms by which RevokeSubject and RevokeToken find the principal.
+func (b *principal) rooms() []string {
 	var rooms []string
 	if b.subject != "" {
 		rooms = append(rooms, subjectRoom(b.subject))
@@ -248,6 +251,6 @@ const (
 func subjectRoom(subject string) string { return roomOfSubject + subject }
 func tokenRoom(id string) string        { return roomOfJTI + id }
 
-func ours(room string) bool {
+func isAuthRoom(room string) bool {
 	return strings.HasPrefix(room, roomOfSubject) || strings.HasPrefix(room, roomOfJTI)
 }

@@ -2,64 +2,66 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// JWKS returns a verifier for tokens that are signed with one of the keys in a
-// set. Which one, the token's kid says; how, the key says: its algorithm if it
-// names one, otherwise those of its type. Secrets in a set are not used, so that
-// nobody can pass a public key for one.
+// JWKS returns a verifier for tokens that are signed with one of the keys in a set. The
+// kid of the token selects the key. The key selects the algorithm: the one that it names,
+// or those of its type. Secrets in a set are not used, so a client cannot use a public
+// key as a secret.
 func JWKS[C any, P claimsOf[C]](keys *KeySet, opts ...VerifyOption) Verifier[C] {
 	if keys == nil {
-		misuse("JWKS needs a key set: see KeysFromURL")
+		misuse.Panic("auth: JWKS needs a key set: see KeysFromURL")
 	}
 	return newVerifier[C, P](keys.opts.Algorithms, func(ctx context.Context, t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
-		return keys.find(ctx, kid, t.Method.Alg())
+		return keys.keysFor(ctx, kid, t.Method.Alg())
 	}, opts)
 }
 
 // KeySetOptions are the settings of a [KeySet]. A zero value means the default.
 type KeySetOptions struct {
-	// Algorithms are those that tokens may be signed by: all but those with
-	// secrets by default.
+	// Algorithms are the allowed algorithms. By default, these are all algorithms that
+	// use public keys.
 	Algorithms []string
 
 	// Refresh is the age at which keys are fetched again in the background, 15
-	// minutes by default. If no token came for another as long, the first one
-	// waits for that, since its key may have been withdrawn meanwhile.
+	// minutes by default. If keys are twice as old when a token comes, the token waits
+	// for the fetch, because its key may have been withdrawn.
 	Refresh time.Duration
 
-	// MinInterval is the time between two attempts to fetch, 10 seconds by
-	// default, however many tokens have a kid that is not in the set. For that
-	// long a key that is new to the set may not be known yet.
+	// MinInterval is the shortest time between two fetches, 10 seconds by default. It
+	// also holds for tokens whose kid is not in the set. So a new key may be unknown
+	// for that time.
 	MinInterval time.Duration
 
-	// MaxStale is the age at which keys are no longer used because fetching
-	// them failed all the time, 24 hours by default. From then on, tokens are
-	// refused with [CodeUnavailable].
+	// MaxStale is the age from which on keys are not used any more, 24 hours by
+	// default. Keys get that old if all fetches fail. Then tokens are refused with
+	// [CodeUnavailable].
 	MaxStale time.Duration
 
 	// Client fetches from a URL. The default one gives up after 10 seconds and
 	// does not follow redirects to plain HTTP.
 	Client HTTPClient
 
-	// InsecureHTTP allows a URL of plain HTTP that is not this machine's. Who
-	// can change what is fetched can make tokens.
+	// InsecureHTTP allows a URL with plain HTTP. An attacker who can change the
+	// fetched keys can make tokens. URLs of this machine are always allowed.
 	InsecureHTTP bool
 
 	// Logger is told at Error when fetching fails. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
-// A KeySet has the keys of an issuer, a JSON Web Key Set (RFC 7517), from
-// wherever that is. It fetches them when they are needed, and keeps them. Several
-// verifiers can share one. It is safe for concurrent use, and needs no closing.
+// A KeySet has the keys of an issuer: a JSON Web Key Set (RFC 7517). It fetches them when
+// they are needed, and keeps them. Several verifiers can share one. It is safe for
+// concurrent use, and does not have to be closed.
 type KeySet struct {
 	opts  KeySetOptions
 	fetch func(ctx context.Context) ([]byte, error)
@@ -67,9 +69,9 @@ type KeySet struct {
 	mu      sync.Mutex
 	keys    []key
 	loaded  time.Time     // when keys were fetched; zero for never
-	tried   time.Time     // when that was tried last
-	failed  bool          // so did that
-	pending chan struct{} // closed when the attempt under way has ended; nil if there is none
+	tried   time.Time     // when the last fetch began
+	failed  bool          // the last fetch has failed
+	pending chan struct{} // closed when the running fetch has ended; nil if none runs
 }
 
 const (
@@ -77,15 +79,15 @@ const (
 	defaultMinInterval = 10 * time.Second
 	defaultMaxStale    = 24 * time.Hour
 
-	// fetchTimeout bounds one attempt, and so the goroutine that makes it.
+	// fetchTimeout bounds one fetch, and so its goroutine.
 	fetchTimeout = 10 * time.Second
 )
 
-// find returns the keys that a token may be signed with. If there is none it
-// waits for the set to be fetched, unless that was tried a moment ago.
-func (k *KeySet) find(ctx context.Context, kid, alg string) (jwt.VerificationKeySet, error) {
+// keysFor returns the keys that a token may be signed with. If there is none, it waits
+// for a fetch, unless the last one began less than MinInterval ago.
+func (k *KeySet) keysFor(ctx context.Context, kid, alg string) (jwt.VerificationKeySet, error) {
 	for waited := false; ; waited = true {
-		found, fetching, err := k.look(kid, alg, waited) //nolint:contextcheck // an attempt to fetch is for all who wait for it
+		found, fetching, err := k.lookup(kid, alg, waited) //nolint:contextcheck // an attempt to fetch is for all who wait for it
 		if fetching == nil {
 			return found, err
 		}
@@ -97,9 +99,9 @@ func (k *KeySet) find(ctx context.Context, kid, alg string) (jwt.VerificationKey
 	}
 }
 
-// look is find without the wait: fetching is closed when it is worth looking
-// again, and nil if there is nothing to wait for, or the caller has waited.
-func (k *KeySet) look(kid, alg string, waited bool) (found jwt.VerificationKeySet, fetching <-chan struct{}, err error) {
+// lookup is keysFor without the wait. If the caller should wait, fetching is not nil: it
+// is closed when the fetch has ended.
+func (k *KeySet) lookup(kid, alg string, waited bool) (found jwt.VerificationKeySet, fetching <-chan struct{}, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
@@ -116,11 +118,11 @@ func (k *KeySet) look(kid, alg string, waited bool) (found jwt.VerificationKeySe
 		return found, nil, nil
 	}
 	if !waited {
-		fetching = k.refresh(now)
+		fetching = k.startFetchLocked(now)
 	}
 	switch {
 	case len(found.Keys) > 0 && (age < 2*k.opts.Refresh || k.failed):
-		return found, nil, nil // nobody waits for what is to be expected, or for an issuer that is down
+		return found, nil, nil // a regular fetch runs in the background, and an issuer that is down is not waited for
 	case fetching != nil || len(found.Keys) > 0:
 		return found, fetching, nil
 	case !usable:
@@ -132,9 +134,9 @@ func (k *KeySet) look(kid, alg string, waited bool) (found jwt.VerificationKeySe
 	}
 }
 
-// refresh has the keys fetched, unless it is too soon. It returns what ends with
-// the attempt under way, nil if there is none. The caller holds the lock.
-func (k *KeySet) refresh(now time.Time) <-chan struct{} {
+// startFetchLocked starts a fetch, unless one runs or the last one began less than
+// MinInterval ago. It returns the channel of the running fetch, nil if there is none.
+func (k *KeySet) startFetchLocked(now time.Time) <-chan struct{} {
 	if k.pending != nil {
 		return k.pending
 	}
@@ -143,7 +145,7 @@ func (k *KeySet) refresh(now time.Time) <-chan struct{} {
 	}
 	k.tried = now
 	k.pending = make(chan struct{})
-	go k.load() // ends with the attempt
+	go k.load() // ends with the fetch
 	return k.pending
 }
 
@@ -151,12 +153,12 @@ func (k *KeySet) load() {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	var keys []key
-	var err error
-	if failed := apart(func() { keys, err = k.attempt(ctx) }); failed != nil { // the client may be the user's
-		keys, err = nil, errors.New(failed.text)
-	}
+	err := rescue.Apart(func() (err error) { // the client may be the application's
+		keys, err = k.attempt(ctx)
+		return err
+	})
 	if err != nil {
-		apart(func() { k.opts.Logger.Error("fetching a key set failed", slog.Any("err", err)) })
+		k.opts.Logger.Error("fetching a key set failed", slog.Any("err", err))
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

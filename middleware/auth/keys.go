@@ -19,9 +19,12 @@ import (
 	"strings"
 
 	"github.com/MicahParks/jwkset"
+
+	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// An HTTPClient is what a [KeySet] needs of an [http.Client].
+// An HTTPClient sends the requests of a [KeySet]. An [*http.Client] is one.
 type HTTPClient interface {
 	Do(r *http.Request) (*http.Response, error)
 }
@@ -29,16 +32,16 @@ type HTTPClient interface {
 // maxKeySet is the size in bytes of the largest key set that is read.
 const maxKeySet = 1 << 20
 
-// KeysFromURL returns the key set at a URL, which has to be one of HTTPS or of
-// this machine; it panics otherwise. opts may be nil.
+// KeysFromURL returns the key set at a URL. It panics unless the URL uses HTTPS or is of
+// this machine. opts may be nil.
 func KeysFromURL(address string, opts *KeySetOptions) *KeySet {
 	o := opts.withDefaults()
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		misuse(fmt.Sprintf("KeysFromURL(%q): this is no URL", address))
+		misuse.Panic(fmt.Sprintf("auth: KeysFromURL(%q): this is no URL", address))
 	}
 	if u.Scheme != "https" && !o.InsecureHTTP && !loopback(u.Hostname()) {
-		misuse(fmt.Sprintf("KeysFromURL(%q): use https, or KeySetOptions.InsecureHTTP", address))
+		misuse.Panic(fmt.Sprintf("auth: KeysFromURL(%q): use https, or KeySetOptions.InsecureHTTP", address))
 	}
 	client := o.Client
 	if client == nil {
@@ -49,8 +52,8 @@ func KeysFromURL(address string, opts *KeySetOptions) *KeySet {
 	}}
 }
 
-// KeysFromFile returns the key set in a file, which is read again as it would be
-// fetched again. opts may be nil.
+// KeysFromFile returns the key set in a file. The file is read again when keys from a URL
+// would be fetched again. opts may be nil.
 func KeysFromFile(name string, opts *KeySetOptions) *KeySet {
 	return &KeySet{opts: opts.withDefaults(), fetch: func(context.Context) ([]byte, error) {
 		f, err := os.Open(name) //nolint:gosec // it is the operator's choice
@@ -68,18 +71,18 @@ func (opts *KeySetOptions) withDefaults() KeySetOptions {
 		o = *opts
 	}
 	if o.Refresh < 0 || o.MinInterval < 0 || o.MaxStale < 0 {
-		misuse("KeySetOptions has a negative time: leave it 0 for the default")
+		misuse.Panic("auth: KeySetOptions has a negative time: leave it 0 for the default")
 	}
 	o.Refresh = cmp.Or(o.Refresh, defaultRefresh)
 	o.MinInterval = cmp.Or(o.MinInterval, defaultMinInterval)
 	o.MaxStale = cmp.Or(o.MaxStale, defaultMaxStale)
-	o.Logger = cmp.Or(o.Logger, slog.Default())
+	o.Logger = rescue.Logger(cmp.Or(o.Logger, slog.Default()))
 	if len(o.Algorithms) == 0 {
 		o.Algorithms = asymmetric()
 	}
 	for _, alg := range o.Algorithms {
 		if !slices.Contains(asymmetric(), alg) {
-			misuse(fmt.Sprintf("KeySetOptions.Algorithms has %q: use some of %q", alg, asymmetric()))
+			misuse.Panic(fmt.Sprintf("auth: KeySetOptions.Algorithms has %q: use some of %q", alg, asymmetric()))
 		}
 	}
 	return o
@@ -131,15 +134,15 @@ func readKeySet(r io.Reader) ([]byte, error) {
 	return data, err
 }
 
-// A key is one of a set that signatures can be verified with.
+// A key is a public key of a set.
 type key struct {
 	id     string
 	alg    string // "" for any of its type
 	public any
 }
 
-// parseKeys returns what keys a set has for signatures. Those that it cannot use,
-// or does not understand, are left out (RFC 7517 section 5).
+// parseKeys returns the keys of a set that can verify signatures. It ignores other keys
+// (RFC 7517 section 5).
 func parseKeys(data []byte) ([]key, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -159,7 +162,7 @@ func parseKeys(data []byte) ([]key, error) {
 			continue
 		}
 		k := key{id: m.KID, alg: m.ALG.String(), public: jwk.Key()}
-		if k.family() != "" {
+		if k.algorithmPrefixes() != "" {
 			keys = append(keys, k)
 		}
 	}
@@ -169,9 +172,9 @@ func parseKeys(data []byte) ([]key, error) {
 	return keys, nil
 }
 
-// family returns the beginning of the names of the algorithms that the type of
-// the key is for, "" if it is for none.
-func (k *key) family() string {
+// algorithmPrefixes returns the prefixes of the algorithms for the type of the key, with
+// spaces between them. It returns "" for an unusable key.
+func (k *key) algorithmPrefixes() string {
 	switch p := k.public.(type) {
 	case *rsa.PublicKey:
 		if strongRSA(p) {
@@ -180,18 +183,18 @@ func (k *key) family() string {
 	case *ecdsa.PublicKey:
 		return fmt.Sprintf("ES%d", map[int]int{256: 256, 384: 384, 521: 512}[p.Curve.Params().BitSize])
 	case ed25519.PublicKey:
-		if !uniform(p) {
+		if !allBytesEqual(p) {
 			return "EdDSA"
 		}
 	}
 	return ""
 }
 
-// fits reports whether a token with this header may be signed with the key. A
-// token without a kid may be with any.
+// fits reports whether a token with this header may be signed with the key. A token
+// without a kid fits every key.
 func (k *key) fits(kid, alg string) bool {
 	if kid != "" && kid != k.id || k.alg != "" && k.alg != alg {
 		return false
 	}
-	return slices.ContainsFunc(strings.Fields(k.family()), func(f string) bool { return strings.HasPrefix(alg, f) })
+	return slices.ContainsFunc(strings.Fields(k.algorithmPrefixes()), func(f string) bool { return strings.HasPrefix(alg, f) })
 }

@@ -8,24 +8,24 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
-// Refresh returns the handler of an event with which a client sends a new token,
-// as its first argument: the token, or an object {token}. If verify accepts it,
-// it replaces the claims of the socket, which stays connected, until that token
-// expires. The ack is {expiresIn: seconds}, or {} for a token without end.
+// Refresh returns the handler of an event with which a client sends a new token. The
+// first argument is the token, or an object {token}. If verify accepts it, the socket
+// gets the new claims and stays connected until the new token expires. The ack is
+// {expiresIn: seconds}, or {} for a token that does not expire.
 //
 //	chat.On("authenticate", auth.Refresh(verify))
 //
-// The namespace has to have [Require] or [From], whose options apply. The new token
-// has to be for the same subject, so that the rooms of one user never become
-// another's: if one of the tokens has no subject, it is refused (see [SubjectOf]). It
-// also has to meet what [Scope] and its like demanded at connect time. An anonymous
-// socket ([AllowAnonymous]) signs in. If the new token is refused, the old one stays good
-// as long as it is.
+// The namespace needs [Require] or [From], whose options apply. The new token has to be
+// for the same subject, so that the socket's rooms stay with the same user. It is refused
+// if one of the two tokens has no subject: see [SubjectOf]. It also has to pass [Scope],
+// [Role] and the like in the connect chain. An anonymous socket ([AllowAnonymous]) signs
+// in. If the new token is refused, the old one stays valid.
 func Refresh[C any](verify Verifier[C]) sio.Handler {
 	if verify == nil {
-		misuse("Refresh needs a verifier, such as HS256")
+		misuse.Panic("auth: Refresh needs a verifier, such as HS256")
 	}
 	return func(c *sio.Ctx) error {
 		s := sessionOf(c.Socket)
@@ -33,10 +33,10 @@ func Refresh[C any](verify Verifier[C]) sio.Handler {
 			return errNoGuard
 		}
 		if err := refuse(refresh(c, s, verify)); err != nil {
-			s.opts.tellRefused(c.Socket, err)
+			s.opts.notifyRefused(c.Socket, err)
 			return err
 		}
-		s.opts.tell(Event{Kind: Refreshed, Socket: c.Socket, Subject: s.subject()})
+		s.opts.notify(Event{Kind: Refreshed, Socket: c.Socket, Subject: s.subject()})
 		if !c.WantsAck() {
 			return nil
 		}
@@ -70,9 +70,9 @@ func tokenArgument(c *sio.Ctx) (string, error) {
 	return tokenIn(raw)
 }
 
-// tokenIn returns the token that an argument is, or that an object has: that of an
-// event, or of the auth payload. Clients that have an Authorization header at hand
-// send it as it is, so the word Bearer may stand before the token.
+// tokenIn returns the token in the argument of an event, or in the auth payload: a string,
+// or an object {token}. Some clients send the value of an Authorization header, so the
+// word Bearer may stand before the token.
 func tokenIn(raw []byte) (token string, err error) {
 	if json.Unmarshal(raw, &token) != nil {
 		var object struct {
@@ -89,12 +89,12 @@ func tokenIn(raw []byte) (token string, err error) {
 	return token, nil
 }
 
-// validity is what a client is told about its new token.
+// validity returns the ack of a refresh.
 func (s *session) validity() any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.bearer.expires.IsZero() {
+	if s.principal.expires.IsZero() {
 		return struct{}{}
 	}
-	return expiring{seconds(time.Until(s.bearer.expires))}
+	return expiring{seconds(time.Until(s.principal.expires))}
 }

@@ -11,24 +11,26 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // An Option changes what [Require] and [From] do, and [Refresh] behind them.
 type Option func(o *options)
 
 type options struct {
-	sources   []source
-	subject   func(claims any) string // nil for the claims' own method
-	said      sync.Once               // that there is none
-	claims    reflect.Type            // that subject is for
-	anonymous bool
-	warn      time.Duration
-	revoked   func(context.Context, Token) (bool, error)
-	observe   func(Event)
-	log       *slog.Logger
+	sources        []source
+	subject        func(claims any) string // nil for the claims' own method
+	subjectWarning sync.Once               // that there is none
+	claims         reflect.Type            // that subject is for
+	anonymous      bool
+	warn           time.Duration
+	revoked        func(context.Context, Token) (bool, error)
+	observe        func(Event)
+	log            *slog.Logger
 }
 
-// defaultWarn is ample for a client to get a new token.
+// defaultWarn gives a client enough time to get a new token.
 const defaultWarn = time.Minute
 
 func newOptions(opts []Option) *options {
@@ -36,36 +38,38 @@ func newOptions(opts []Option) *options {
 	for _, set := range opts {
 		set(o)
 	}
+	o.log = rescue.Logger(o.log)
 	return o
 }
 
-// WarnBefore is how long before the end of its token a socket is sent
-// [EventExpiring], a minute by default; 0 means never. A socket whose token is
-// good for less is warned at half of that.
+// WarnBefore sets how long before the end of a token the server sends [EventExpiring],
+// a minute by default. 0 means never. If a token is valid for less than that, the event
+// is sent after half of the time.
 func WarnBefore(d time.Duration) Option {
 	if d < 0 {
-		misuse("WarnBefore is negative: use 0 for no warning")
+		misuse.Panic("auth: WarnBefore is negative: use 0 for no warning")
 	}
 	return func(o *options) { o.warn = d }
 }
 
-// AllowAnonymous also lets clients in that send no token. A token that is no good
-// is refused nevertheless. See [SignedIn].
+// AllowAnonymous lets clients connect without a token. A token that is not valid is still
+// refused. See [SignedIn].
 func AllowAnonymous() Option { return func(o *options) { o.anonymous = true } }
 
-// SubjectOf has f tell the subject of claims: the name or id of the user. It is for
-// issuers that do not put it into the claim sub:
+// SubjectOf sets a function that returns the subject of claims: the name or id of the
+// user. Use it if your issuer does not put that into the claim sub:
 //
 //	auth.Require(verify, auth.SubjectOf(func(c *Claims) int { return c.UserID }))
 //
-// By the subject, [Refresh] and the recovery of sessions know that it is still the same
-// user, [RevokeSubject] finds the user's sockets, and ratelimit.PerUser counts. These
-// compare text: 7 is "7". The zero value, "" or 0, is no subject: see [Subject].
+// The subject has three uses. [Refresh] and the recovery of sessions check that it is
+// still the same user, [RevokeSubject] finds the user's sockets, and ratelimit.PerUser
+// limits by it. Subjects are compared as text: 7 is "7". The zero value, "" or 0, is no
+// subject: see [Subject].
 //
-// If there are several issuers, whose subjects may be equal, have f put both together.
+// If several issuers may use the same subjects, f has to add the issuer.
 func SubjectOf[C any, S id](f func(claims *C) S) Option {
 	if f == nil {
-		misuse("SubjectOf needs a function that returns the subject")
+		misuse.Panic("auth: SubjectOf needs a function that returns the subject")
 	}
 	return func(o *options) {
 		o.claims = reflect.TypeFor[C]()
@@ -79,13 +83,13 @@ func SubjectOf[C any, S id](f func(claims *C) S) Option {
 	}
 }
 
-// An id is what users are told apart by.
+// An id identifies a user.
 type id interface {
 	~string | ~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64
 }
 
-// text returns an id as text, "" for the zero value. An id may have a method String that
-// is for people.
+// text returns an id as text, "" for the zero value. It does not use a method String of
+// the type.
 func text(id reflect.Value) string {
 	switch {
 	case id.IsZero():
@@ -99,36 +103,36 @@ func text(id reflect.Value) string {
 	}
 }
 
-// checkSubject panics if [SubjectOf] is for other claims than those of a guard. It says
-// whether claims of that type can tell a subject at all.
+// checkSubject panics if [SubjectOf] is for other claims than those of a guard. It
+// reports whether claims of that type have a subject.
 func checkSubject[C any](o *options, guard string) bool {
 	if o.claims != nil && o.claims != reflect.TypeFor[C]() {
-		misuse(fmt.Sprintf("SubjectOf is for *%v, but %s is for %T", o.claims, guard, new(C)))
+		misuse.Panic(fmt.Sprintf("auth: SubjectOf is for *%v, but %s is for %T", o.claims, guard, new(C)))
 	}
 	_, ok := any(new(C)).(interface{ GetSubject() (string, error) })
 	return ok || o.subject != nil
 }
 
-// Observe has f told of every decision, for metrics or an audit log. It is called
-// where the decision is made, so it must not wait.
+// Observe calls f for every decision, for metrics or an audit log. f is called on the
+// goroutine that decides, so it must not block.
 func Observe(f func(Event)) Option {
 	if f == nil {
-		misuse("Observe got a nil function")
+		misuse.Panic("auth: Observe got a nil function")
 	}
 	return func(o *options) { o.observe = f }
 }
 
-// Logger has what is not an answer to a packet logged to l: that sockets are
-// disconnected because their token has expired, at Debug. The default is
+// Logger sets the logger for messages that do not belong to a packet, such as that a
+// socket is disconnected because its token has expired, at Debug. The default is
 // slog.Default(). Refusals are in the log of the server, also at Debug.
 func Logger(l *slog.Logger) Option {
 	if l == nil {
-		misuse("Logger got nil: leave it out for slog.Default()")
+		misuse.Panic("auth: Logger got nil: leave it out for slog.Default()")
 	}
 	return func(o *options) { o.log = l }
 }
 
-// An Event is what [Observe] is told.
+// An Event is a decision, for [Observe].
 type Event struct {
 	Kind    Kind
 	Socket  *sio.Socket
@@ -138,7 +142,7 @@ type Event struct {
 	Err     error  // the cause of a refusal
 }
 
-// A Kind tells what an [Event] is about.
+// A Kind is the kind of an [Event].
 type Kind string
 
 // The kinds of events.
@@ -150,109 +154,111 @@ const (
 	Expired   Kind = "expired"   // disconnected at the end of the token
 )
 
-func (o *options) tell(e Event) {
+func (o *options) notify(e Event) {
 	if o == nil || o.observe == nil { // nil for what another server has saved
 		return
 	}
-	if failed := apart(func() { o.observe(e) }); failed != nil { // some events have a goroutine of their own
-		apart(func() {
-			o.log.Error("function of auth.Observe failed", slog.String("panic", failed.text), slog.String("stack", string(failed.stack)))
-		})
+	err := rescue.Apart(func() error { // some events have a goroutine of their own
+		o.observe(e)
+		return nil
+	})
+	if err != nil {
+		o.log.Error("function of auth.Observe failed", slog.String("panic", err.Error()), slog.String("stack", string(rescue.StackOf(err))))
 	}
 }
 
-func (o *options) tellRefused(s *sio.Socket, err error) {
-	o.tell(Event{Kind: Refused, Socket: s, Subject: Subject(s), Code: codeOf(err), Err: err})
+func (o *options) notifyRefused(s *sio.Socket, err error) {
+	o.notify(Event{Kind: Refused, Socket: s, Subject: Subject(s), Code: codeOf(err), Err: err})
 }
 
-// tellDenied is for an event, or for a connect that was refused by a demand.
-func (o *options) tellDenied(c *sio.Ctx, subject string, err error) {
+// notifyDenied is for an event, or for a connect, that was refused by a requirement.
+func (o *options) notifyDenied(c *sio.Ctx, subject string, err error) {
 	e := Event{Kind: Denied, Socket: c.Socket, Subject: subject, Name: c.Event(), Code: codeOf(err), Err: err}
 	if e.Name == connectEvent {
 		e.Kind, e.Name = Refused, ""
 	}
-	o.tell(e)
+	o.notify(e)
 }
 
 // connectEvent is the name of the event in the connect chain.
 const connectEvent = "connect"
 
-// Require returns middleware for [sio.Namespace.UseConnect] that accepts only
-// clients with a token that verify accepts. Afterwards [Claims] has its claims,
-// and the socket is disconnected when the token expires.
+// Require returns middleware for [sio.Namespace.UseConnect] that refuses a client unless
+// verify accepts its token. In handlers, [Claims] returns the claims. The socket is
+// disconnected when the token expires.
 //
-// A namespace has one Require or From; [AnyOf] is for tokens of different kinds.
-// A client that recovers its session ([sio.Recovery]) is asked for its token
-// again, before it gets what it missed. That has to be a token for the same
-// subject, of the same issuer. Without a subject the client gets a fresh socket.
+// A namespace has one Require or From. Use [AnyOf] for tokens of different kinds. If a
+// client recovers its session ([sio.Recovery]), its token is verified again before it
+// gets the missed events. The token has to be of the same subject and issuer. Without a
+// subject, the client gets a fresh socket.
 func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 	if verify == nil {
-		misuse("Require needs a verifier, such as HS256")
+		misuse.Panic("auth: Require needs a verifier, such as HS256")
 	}
 	o := newOptions(opts)
 	checkSubject[C](o, "Require")
-	g := &guard{opts: o, find: func(c *sio.Ctx) (bearer, error) {
+	g := &guard{opts: o, authenticate: func(c *sio.Ctx) (principal, error) {
 		token, err := o.token(c)
 		if err != nil || token == "" {
-			return bearer{}, err
+			return principal{}, err
 		}
 		return verified(c, o, verify, token)
 	}}
 	return g.middleware
 }
 
-// From is like [Require] for clients that somebody else has authenticated: f
-// returns what the framework's own middleware left about the request that opened
-// the connection. [As] makes claims of it. It may be called more than once for a
-// socket. Nil without an error means that there is nobody.
+// From is like [Require] for clients that the middleware of your framework has
+// authenticated. f returns the claims that the middleware has stored for the request that
+// opened the connection: use [As] to make them. f may be called more than once for a
+// socket. If it returns nil and no error, the client is anonymous.
 //
 //	chat.UseConnect(auth.From(func(s *sio.Socket) (*User, error) {
 //		return auth.As[User](siogin.Context(s).Value("user"))
 //	}))
 //
-// If a *C has the methods GetSubject and GetExpirationTime of the JWT library's
-// Claims, the socket can be revoked by its subject, and ends when that says; and
-// whoever recovers its session has to have the same subject. For a *C without
-// GetSubject, use [SubjectOf]. Without a subject, sessions are not recovered and
-// cannot be revoked, which From logs when it is called.
+// A *C may have the methods GetSubject and GetExpirationTime of the JWT library's
+// Claims. Then the socket can be revoked by its subject and is disconnected at that time,
+// and only the same subject can recover its session. If a *C has no GetSubject, use
+// [SubjectOf]. Without a subject, sessions cannot be recovered or revoked. From logs that
+// when it is called.
 //
-// A *C to a zero value is nobody, as in [As].
+// A pointer to a zero value means an anonymous client, as in [As].
 func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middleware {
 	if f == nil {
-		misuse("From needs a function")
+		misuse.Panic("auth: From needs a function")
 	}
 	o := newOptions(opts)
 	if !checkSubject[C](o, "From") {
 		o.log.Warn("users of auth.From have no subject: sessions cannot be recovered or revoked, and limits by user go by "+
 			"address: add auth.SubjectOf", slog.String("type", fmt.Sprintf("%T", new(C))))
 	}
-	g := &guard{opts: o, find: func(c *sio.Ctx) (bearer, error) {
+	g := &guard{opts: o, authenticate: func(c *sio.Ctx) (principal, error) {
 		claims, err := f(c.Socket)
-		if err != nil || somebody(claims) == nil {
-			return bearer{}, err
+		if err != nil || nilIfEmpty(claims) == nil {
+			return principal{}, err
 		}
-		return newBearer(claims, o.describeBearer(claims), 0), nil
+		return newPrincipal(claims, o.describePrincipal(claims), 0), nil
 	}}
 	return g.middleware
 }
 
-// verified returns the bearer of a token.
-func verified[C any](c *sio.Ctx, o *options, verify Verifier[C], token string) (bearer, error) {
-	ctx, grace := withGrace(c.Context())
+// verified verifies a token and returns its principal.
+func verified[C any](c *sio.Ctx, o *options, verify Verifier[C], token string) (principal, error) {
+	ctx, leeway := withLeeway(c.Context())
 	claims, err := verify(ctx, token)
 	switch {
 	case err != nil:
-		return bearer{}, err
+		return principal{}, err
 	case claims == nil:
-		return bearer{}, errors.New("auth: verifier returned neither claims nor an error")
+		return principal{}, errors.New("auth: verifier returned neither claims nor an error")
 	}
-	return newBearer(claims, o.describeBearer(claims), *grace), nil
+	return newPrincipal(claims, o.describePrincipal(claims), *leeway), nil
 }
 
-// A guard decides who may enter.
+// A guard is the middleware of Require and From.
 type guard struct {
-	opts *options
-	find func(c *sio.Ctx) (bearer, error) // nobody if the client says nothing about itself
+	opts         *options
+	authenticate func(c *sio.Ctx) (principal, error) // the zero principal for an anonymous client
 }
 
 var errNotConnect = errors.New("auth: Require and From are for UseConnect: see SignedIn for events")
@@ -262,42 +268,42 @@ func (g *guard) middleware(next sio.Handler) sio.Handler {
 		if c.Event() != connectEvent {
 			return errNotConnect
 		}
-		c.OnRecover(g.admit) // or who has recovered a session would not be asked
+		c.OnRecover(g.admit) // recovered sessions skip the connect chain
 		if err := g.admit(c); err != nil {
 			return err
 		}
-		c.OnAccept(g.enter)
+		c.OnAccept(g.accept)
 		return next(c)
 	}
 }
 
-// admit finds out who connects and keeps that on the socket.
+// admit authenticates a client and stores its session on the socket.
 func (g *guard) admit(c *sio.Ctx) error {
 	b, err := g.identify(c)
 	if errors.Is(err, sio.ErrNotRecovered) {
 		return err
 	}
 	if err = refuse(err); err != nil {
-		g.opts.tellRefused(c.Socket, err)
+		g.opts.notifyRefused(c.Socket, err)
 		return err
 	}
 	sessionKey.Set(c.Socket, newSession(c.Socket, b, g.opts))
 	return nil
 }
 
-// identify returns who connects, nobody if that is allowed.
-func (g *guard) identify(c *sio.Ctx) (bearer, error) {
-	b, err := g.find(c)
+// identify returns the principal of a client that may connect.
+func (g *guard) identify(c *sio.Ctx) (principal, error) {
+	b, err := g.authenticate(c)
 	switch {
 	case err != nil:
 		return b, err
 	case b.claims == nil && !g.opts.anonymous:
 		return b, ErrMissing
-	case b.expired(): // it is not our verifier that let it pass
+	case b.expired(): // the verifier is not one of ours
 		return b, ErrExpired
 	}
 	if old := sessionOf(c.Socket); c.Recovered() && old != nil && !old.mayBecome(&b) {
-		if old.identity().Subject == "" || b.subject == "" { // nobody can tell whether they are the same
+		if old.identity().Subject == "" || b.subject == "" { // the two cannot be compared
 			return b, fmt.Errorf("%w: there is no subject to know its user by", sio.ErrNotRecovered)
 		}
 		return b, errOtherSubject
@@ -308,13 +314,13 @@ func (g *guard) identify(c *sio.Ctx) (bearer, error) {
 	return b, g.opts.checkRevoked(c.Context(), b.claims)
 }
 
-// enter runs when the client has been accepted.
-func (g *guard) enter(c *sio.Ctx) error {
+// accept runs when the connect chain has accepted the client.
+func (g *guard) accept(c *sio.Ctx) error {
 	s := sessionOf(c.Socket)
-	if err := refuse(s.begin(c)); err != nil {
-		g.opts.tellRefused(c.Socket, err)
+	if err := refuse(s.start(c)); err != nil {
+		g.opts.notifyRefused(c.Socket, err)
 		return err
 	}
-	g.opts.tell(Event{Kind: Accepted, Socket: c.Socket, Subject: s.subject()})
+	g.opts.notify(Event{Kind: Accepted, Socket: c.Socket, Subject: s.subject()})
 	return nil
 }

@@ -6,19 +6,20 @@ import (
 	"strings"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
-// Revoked has f say whether a token has been revoked: usually, whether its id or
-// its subject is in a list that all servers share. It is asked before a client is
-// let in, before its token is refreshed, and once more when the socket can be
-// found by [RevokeSubject] and [RevokeToken], so that a token that is revoked in
-// the same moment is not missed. Add to the list first, then call these.
+// Revoked sets a function that reports whether a token has been revoked. Usually f looks
+// for its id or its subject in a list that all servers share. f is called before a client
+// connects and before its token is refreshed. It is called once more when
+// [RevokeSubject] and [RevokeToken] can find the socket. So a token that is revoked at
+// the same moment is not missed: add it to the list first, then call these.
 //
-// An error of f refuses the token; unless it is one of this package, it is one of
-// the server.
+// If f returns an error, the token is refused. If that is not an error of this package,
+// it is an internal error of the server.
 func Revoked(f func(ctx context.Context, t Token) (bool, error)) Option {
 	if f == nil {
-		misuse("Revoked got a nil function")
+		misuse.Panic("auth: Revoked got a nil function")
 	}
 	return func(o *options) { o.revoked = f }
 }
@@ -35,15 +36,14 @@ func (o *options) checkRevoked(ctx context.Context, claims any) error {
 	return err
 }
 
-// RevokeSubject disconnects all sockets of a namespace, on all servers of its
-// cluster, that connected as this subject (the claim sub), after telling them by
-// [EventRevoked]. It does not keep them from coming back: see [Revoked]. They are
-// found by rooms that they cannot leave ([sio.Socket.Pin]), whatever handlers let
-// clients do. Clients that have lost their connection do not recover their session.
-// With the subject "", which is nobody's, it does nothing.
+// RevokeSubject disconnects all sockets of a namespace with this subject (the claim sub),
+// on all servers of the cluster. Before that, it sends them [EventRevoked]. They can
+// connect again unless [Revoked] refuses their tokens. RevokeSubject finds the sockets by
+// rooms that they cannot leave: see [sio.Socket.Pin]. Clients that have lost their
+// connection do not recover their session. For the subject "", it does nothing.
 //
-// An error means that not all servers could be told. This one's sockets are
-// disconnected nevertheless; try again for those of the others.
+// If it returns an error, not all servers could be reached. The sockets of this server
+// are disconnected nevertheless. Call it again for the other servers.
 func RevokeSubject(ns *sio.Namespace, subject string) error {
 	if strings.TrimSpace(subject) == "" {
 		return nil
@@ -51,9 +51,8 @@ func RevokeSubject(ns *sio.Namespace, subject string) error {
 	return revoke(ns, subjectRoom(subject))
 }
 
-// RevokeToken is like [RevokeSubject] for the sockets that connected with the
-// token of this id (the claim jti), or were refreshed by it. With the id "" it does
-// nothing.
+// RevokeToken is like [RevokeSubject] for sockets whose token has this id (the claim
+// jti). For the id "", it does nothing.
 func RevokeToken(ns *sio.Namespace, id string) error {
 	if id == "" {
 		return nil
@@ -61,8 +60,8 @@ func RevokeToken(ns *sio.Namespace, id string) error {
 	return revoke(ns, tokenRoom(id))
 }
 
-// revoke disconnects this server's sockets first, so that nothing which keeps the other
-// servers from being told keeps these connected.
+// revoke disconnects this server's sockets first, so that an error of the cluster does not
+// keep them connected.
 func revoke(ns *sio.Namespace, room string) error {
 	all := ns.To(room)
 	here := all.Local()

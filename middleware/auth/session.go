@@ -11,45 +11,46 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// What sockets are sent about their tokens.
+// Events that the server sends to sockets about their tokens.
 const (
 	// EventExpiring warns: {expiresIn: seconds}.
 	EventExpiring = "token_expiring"
 
-	// EventExpired and EventRevoked say why the server disconnects: {code}.
+	// EventExpired and EventRevoked come before the server disconnects: {code}.
 	EventExpired = "token_expired"
 	EventRevoked = "token_revoked"
 )
 
 var errOtherSubject = fmt.Errorf("%w: the token is for another subject, or has none: see auth.SubjectOf", ErrForbidden)
 
-// sessionKey keeps the session of a socket. Its identity survives a recovery of
-// the socket on another server.
+// sessionKey keeps the session of a socket. Its identity is saved with the socket, so
+// another server has it when it recovers the socket.
 var sessionKey = sio.NewDataKey[*session]("auth.session") //nolint:gochecknoglobals // a name, which nothing changes
 
-// A session is the time that a socket spends behind a guard. It has one timer, if
-// its token has an end.
+// A session is the state of a socket behind a guard. It has one timer if its token
+// expires.
 type session struct {
 	opts *options
 
-	mu      sync.Mutex
-	socket  *sio.Socket // nil when it has ended
-	bearer  bearer
-	was     *identity // when it has ended, perhaps on another server
-	demands []demand  // what was asked of the bearer at connect time
-	timer   *time.Timer
-	warned  bool
-	begun   bool
-	over    bool
+	mu           sync.Mutex
+	socket       *sio.Socket // nil when it has ended
+	principal    principal
+	lastIdentity *identity     // when it has ended, perhaps on another server
+	requirements []requirement // what was asked of the bearer at connect time
+	timer        *time.Timer
+	warned       bool
+	started      bool
+	ended        bool
 }
 
-// A demand is what [Scope] and its like ask.
-type demand func(claims any, c *sio.Ctx) error
+// A requirement is the check of [Scope] and the like.
+type requirement func(claims any, c *sio.Ctx) error
 
-func newSession(socket *sio.Socket, b bearer, opts *options) *session {
-	return &session{opts: opts, socket: socket, bearer: b}
+func newSession(socket *sio.Socket, b principal, opts *options) *session {
+	return &session{opts: opts, socket: socket, principal: b}
 }
 
 func sessionOf(s *sio.Socket) *session {
@@ -57,9 +58,9 @@ func sessionOf(s *sio.Socket) *session {
 	return session
 }
 
-// Claims returns the claims of the token that the socket connected with, or of
-// the last one that refreshed it, to be read only. It is nil for an anonymous
-// socket, and if nothing was required; and if C is not the type that was.
+// Claims returns the claims of the socket's token: that of the connect, or of the last
+// refresh. Do not change them. Claims returns nil if the socket is anonymous, if the
+// namespace has no [Require] or [From], and if these have another type than C.
 func Claims[C any](s *sio.Socket) *C {
 	session := sessionOf(s)
 	if session == nil {
@@ -67,12 +68,12 @@ func Claims[C any](s *sio.Socket) *C {
 	}
 	session.mu.Lock()
 	defer session.mu.Unlock()
-	claims, _ := session.bearer.claims.(*C)
+	claims, _ := session.principal.claims.(*C)
 	return claims
 }
 
-// Subject returns the subject of the socket's token, which identifies its user,
-// or "" if there is none. It fits the limits by user of package ratelimit.
+// Subject returns the subject of the socket's token, which identifies its user, or "" if
+// there is none. Use it with the limits by user of package ratelimit.
 func Subject(s *sio.Socket) string {
 	if session := sessionOf(s); session != nil {
 		return session.subject()
@@ -83,63 +84,63 @@ func Subject(s *sio.Socket) string {
 func (s *session) subject() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.bearer.subject
+	return s.principal.subject
 }
 
 func (s *session) identity() identity {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.was != nil {
-		return *s.was
+	if s.lastIdentity != nil {
+		return *s.lastIdentity
 	}
-	return s.bearer.identity()
+	return s.principal.identity()
 }
 
-// mayBecome reports whether b may take over what the socket has: its rooms, and
-// what it missed. Nobody's socket may become somebody's. Somebody's socket stays with
-// the same user, and so it stays with nobody else if there is no subject.
-func (s *session) mayBecome(b *bearer) bool {
+// mayBecome reports whether b may take over the socket: its rooms, and the events that it
+// missed. An anonymous socket may get a user. The socket of a user stays with that user,
+// so without a subject, it cannot be taken over.
+func (s *session) mayBecome(b *principal) bool {
 	was := s.identity()
-	return !was.Known || was.is(b.identity())
+	return !was.Known || was.sameUser(b.identity())
 }
 
 // MarshalJSON implements [json.Marshaler].
 func (s *session) MarshalJSON() ([]byte, error) { return json.Marshal(s.identity()) }
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (s *session) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &s.was) }
+func (s *session) UnmarshalJSON(data []byte) error { return json.Unmarshal(data, &s.lastIdentity) }
 
-// current returns the claims, and an error if there are none or they are good no
-// longer.
+// current returns the claims. It returns an error if there are none, or if they have
+// expired.
 func (s *session) current() (claims any, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.bearer.claims == nil:
+	case s.principal.claims == nil:
 		return nil, ErrMissing
-	case s.over || s.bearer.expired():
+	case s.ended || s.principal.expired():
 		return nil, ErrExpired
 	}
-	return s.bearer.claims, nil
+	return s.principal.claims, nil
 }
 
-// demand has d asked about new claims, too.
-func (s *session) demand(d demand) {
+// addRequirement makes d a requirement for the claims of later tokens, too.
+func (s *session) addRequirement(d requirement) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.demands = append(s.demands, d)
+	s.requirements = append(s.requirements, d)
 }
 
-// begin has the bearer be found by its rooms and watches the end of its token.
-func (s *session) begin(c *sio.Ctx) error {
+// start joins the rooms of the principal and sets the timer for the end of its token.
+func (s *session) start(c *sio.Ctx) error {
 	s.mu.Lock()
-	b, begun := s.bearer, s.begun
-	s.begun = true
+	b, begun := s.principal, s.started
+	s.started = true
 	s.mu.Unlock()
 	if begun {
 		return nil
 	}
-	if err := settle(c.Socket, b.rooms()); err != nil {
+	if err := setRooms(c.Socket, b.rooms()); err != nil {
 		return err
 	}
 	c.OnEnd(s.end)
@@ -148,117 +149,117 @@ func (s *session) begin(c *sio.Ctx) error {
 	}
 	if err := s.opts.checkRevoked(c.Context(), b.claims); err != nil {
 		if errors.Is(err, ErrRevoked) {
-			_ = c.Emit(EventRevoked, refusal{CodeRevoked}) // its last words
+			_ = c.Emit(EventRevoked, refusal{CodeRevoked}) // the socket may have gone
 		}
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.watch()
+	s.resetTimerLocked()
 	return nil
 }
 
-// settle pins a socket to rooms of ours, and takes it out of others: those of an
-// earlier token.
-func settle(socket *sio.Socket, rooms []string) error {
+// setRooms pins a socket to rooms of ours, and takes it out of the rooms of an earlier
+// token.
+func setRooms(socket *sio.Socket, rooms []string) error {
 	if err := socket.Pin(rooms...); err != nil {
 		return err
 	}
-	stale := slices.DeleteFunc(socket.Rooms(), func(r string) bool { return !ours(r) || slices.Contains(rooms, r) })
+	stale := slices.DeleteFunc(socket.Rooms(), func(r string) bool { return !isAuthRoom(r) || slices.Contains(rooms, r) })
 	return socket.Unpin(stale...)
 }
 
-// replace makes b the bearer of a socket that is connected. It is called by its
-// handlers only.
-func (s *session) replace(c *sio.Ctx, b bearer) error {
+// replace makes b the principal of a connected socket. Only handlers of the socket call
+// it.
+func (s *session) replace(c *sio.Ctx, b principal) error {
 	if !s.mayBecome(&b) {
 		return errOtherSubject
 	}
 	s.mu.Lock()
-	old, demands := s.bearer, s.demands
+	old, demands := s.principal, s.requirements
 	s.mu.Unlock()
 	for _, d := range demands {
 		if err := d(b.claims, c); err != nil {
 			return err
 		}
 	}
-	// First the socket has to be where a revocation finds it.
+	// First join the rooms, so that a revocation finds the socket.
 	if err := c.Pin(b.rooms()...); err != nil {
 		return err
 	}
 	err := s.opts.checkRevoked(c.Context(), b.claims)
-	if err == nil && !s.swap(b) {
-		err = ErrExpired // the new token came too late
+	if err == nil && !s.setPrincipal(b) {
+		err = ErrExpired // the old token has expired meanwhile
 	}
 	if err != nil {
 		b = old
 	}
-	return errors.Join(err, settle(c.Socket, b.rooms()))
+	return errors.Join(err, setRooms(c.Socket, b.rooms()))
 }
 
-func (s *session) swap(b bearer) bool {
+func (s *session) setPrincipal(b principal) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.over {
+	if s.ended {
 		return false
 	}
-	s.bearer, s.warned = b, false
-	s.watch()
+	s.principal, s.warned = b, false
+	s.resetTimerLocked()
 	return true
 }
 
-// watch sets the timer to whatever comes next. The caller holds the lock.
-func (s *session) watch() {
+// resetTimerLocked sets the timer for the warning, or for the end of the token.
+func (s *session) resetTimerLocked() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	if s.bearer.expires.IsZero() || s.over {
+	if s.principal.expires.IsZero() || s.ended {
 		return
 	}
-	left := time.Until(s.bearer.expires)
+	left := time.Until(s.principal.expires)
 	wait := left
 	if s.opts.warn > 0 && !s.warned {
 		wait = max(left-s.opts.warn, left/2)
 	}
-	s.timer = time.AfterFunc(wait, s.ring)
+	s.timer = time.AfterFunc(wait, s.onTimer)
 }
 
-// ring warns the client, or ends its session.
-func (s *session) ring() {
+// onTimer warns the client, or ends its session.
+func (s *session) onTimer() {
 	s.mu.Lock()
 	socket := s.socket
-	if s.over || !socket.Connected() {
+	if s.ended || !socket.Connected() {
 		s.mu.Unlock()
 		return
 	}
-	if !s.bearer.expired() {
-		left := time.Until(s.bearer.expires)
+	if !s.principal.expired() {
+		left := time.Until(s.principal.expires)
 		warn := !s.warned && s.opts.warn > 0
 		s.warned = true
-		s.watch()
+		s.resetTimerLocked()
 		s.mu.Unlock()
 		if warn {
-			apart(func() {
-				_ = socket.Emit(EventExpiring, expiring{seconds(left)}) // who has gone needs no warning
-			})
+			emitApart(socket, EventExpiring, expiring{seconds(left)})
 		}
 		return
 	}
-	s.over = true
-	subject := s.bearer.subject
+	s.ended = true
+	subject := s.principal.subject
 	s.mu.Unlock()
-	apart(func() {
-		s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
-	})
-	s.opts.tell(Event{Kind: Expired, Socket: socket, Subject: subject, Code: CodeExpired})
-	apart(func() {
-		_ = socket.Emit(EventExpired, refusal{CodeExpired}) // likewise
-	})
-	apart(func() { _ = socket.Disconnect() })
+	s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
+	s.opts.notify(Event{Kind: Expired, Socket: socket, Subject: subject, Code: CodeExpired})
+	emitApart(socket, EventExpired, refusal{CodeExpired})
+	_ = rescue.Apart(socket.Disconnect) // as in emitApart
 }
 
-// end runs when the socket has ended. Whoever recovers it wants to know whose it
-// was, and nothing else.
+// emitApart emits an event on the goroutine of a timer, where a panic would end the
+// process.
+func emitApart(socket *sio.Socket, event string, arg any) {
+	_ = rescue.Apart(func() error { return socket.Emit(event, arg) }) // the socket may have gone
+}
+
+// end runs when the socket has ended. It keeps the identity for a recovery, and nothing
+// else.
 func (s *session) end() {
 	was := s.identity()
 	s.mu.Lock()
@@ -266,7 +267,7 @@ func (s *session) end() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	s.over, s.was, s.socket, s.timer = true, &was, nil, nil
+	s.ended, s.lastIdentity, s.socket, s.timer = true, &was, nil, nil
 }
 
 // expiring is the argument of EventExpiring, and the ack of a refresh.
@@ -274,5 +275,5 @@ type expiring struct {
 	ExpiresIn int `json:"expiresIn"` // seconds
 }
 
-// seconds rounds up: a client that counts down does not come to 0 too early.
+// seconds rounds up, so that the countdown of a client does not end too early.
 func seconds(d time.Duration) int { return int(math.Ceil(max(d, 0).Seconds())) }

@@ -9,16 +9,15 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// A source returns the token that a client sent in some place, "" if there is
-// none.
+// A source returns the token from one place in the request, "" if there is none.
 type source func(c *sio.Ctx) (string, error)
 
-// FromCookie also takes the token from the cookie of this name, after the auth
-// payload, the Authorization header, and what options before this one name.
-// Browsers send cookies with the requests of any page, so leave
-// [sio.Options.CORS] closed to pages that you do not trust.
+// FromCookie also takes the token from the cookie of this name. The auth payload, the
+// Authorization header and earlier options come first. Browsers send cookies with the
+// requests of any page, so do not allow pages in [sio.Options.CORS] that you do not
+// trust.
 func FromCookie(name string) Option {
-	mustSay("FromCookie", name)
+	requireValues("FromCookie", name)
 	return func(o *options) {
 		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
 			r := http.Request{Header: c.Handshake().Header}
@@ -31,12 +30,12 @@ func FromCookie(name string) Option {
 	}
 }
 
-// FromQuery also takes the token from the URL, where it has this name, after the
-// auth payload, the Authorization header, and what options before this one name.
-// URLs end up in logs of servers and proxies, so it is for clients that can send
-// nothing else, and for tokens that are good for a short time.
+// FromQuery also takes the token from the parameter of this name in the URL. The auth
+// payload, the Authorization header and earlier options come first. URLs end up in logs
+// of servers and proxies. So use it only for clients that cannot send the token in
+// another way, and for tokens that expire soon.
 func FromQuery(name string) Option {
-	mustSay("FromQuery", name)
+	requireValues("FromQuery", name)
 	return func(o *options) {
 		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
 			return c.Handshake().Query.Get(name), nil
@@ -45,12 +44,12 @@ func FromQuery(name string) Option {
 }
 
 // FromHeader also takes the token from a header of the request that opened the
-// connection, after the auth payload, the Authorization header, and what options before
-// this one name. scheme is the word before the token, "Token" for example, in upper or
-// lower case; with "" the header is the token. Web pages cannot set headers for a
-// WebSocket, so it is for other clients, and for proxies that sign users in.
+// connection. The auth payload, the Authorization header and earlier options come first.
+// scheme is the word before the token, such as "Token", in upper or lower case. If it is
+// "", the value of the header is the token. Web pages cannot set headers for a WebSocket,
+// so use it for other clients, and for proxies that sign users in.
 func FromHeader(name, scheme string) Option {
-	mustSay("FromHeader", name)
+	requireValues("FromHeader", name)
 	return func(o *options) {
 		o.sources = append(o.sources, func(c *sio.Ctx) (string, error) {
 			value := c.Handshake().Header.Get(name)
@@ -65,8 +64,8 @@ func FromHeader(name, scheme string) Option {
 	}
 }
 
-// afterScheme returns what stands behind the scheme of a header's value, or the value
-// itself if it has another one, or none.
+// afterScheme returns the rest of a header's value after the scheme. If the value has
+// another scheme or none, it returns the value.
 func afterScheme(value, scheme string) (rest string, ok bool) {
 	word, rest, _ := strings.Cut(strings.TrimSpace(value), " ")
 	if !strings.EqualFold(word, scheme) {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,22 +11,24 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A Verifier returns the claims of a token, or an error if the token is no good:
-// see [ErrInvalid]. It must be safe for concurrent use. Those of this package
-// verify JSON Web Tokens; write your own for other tokens, with comparisons by
-// [crypto/subtle] where it looks up secrets. Claims that know when they end have
-// a method GetExpirationTime, as [jwt.Claims] do.
+// A Verifier returns the claims of a token, or an error if the token is not valid: see
+// [ErrInvalid]. It must be safe for concurrent use. The verifiers of this package are for
+// JSON Web Tokens. You can write your own for other tokens: compare secrets with
+// [crypto/subtle]. Claims that expire need a method GetExpirationTime, as [jwt.Claims]
+// have.
 type Verifier[C any] func(ctx context.Context, token string) (*C, error)
 
-// AnyOf returns a verifier that takes what any of the verifiers takes: those of
-// an old and a new secret, for example. If none does, the error is the one that
-// tells most: that of a verifier which knows the token, but that it has expired,
-// rather than that of one which does not.
+// AnyOf returns a verifier that accepts a token if any of the verifiers does. Use it for
+// an old and a new secret, for example. If no verifier accepts the token, the error is
+// the most specific one: that the token has expired, rather than that it is not valid.
 func AnyOf[C any](verifiers ...Verifier[C]) Verifier[C] {
 	if len(verifiers) == 0 || slices.ContainsFunc(verifiers, func(v Verifier[C]) bool { return v == nil }) {
-		misuse("AnyOf needs verifiers")
+		misuse.Panic("auth: AnyOf needs verifiers")
 	}
 	return func(ctx context.Context, token string) (*C, error) {
 		var worst error
@@ -42,11 +45,12 @@ func AnyOf[C any](verifiers ...Verifier[C]) Verifier[C] {
 	}
 }
 
-// With returns a verifier that also asks check about claims that verify accepts:
-// whether the token has been revoked, for example. An error refuses the token.
+// With returns a verifier that also calls check for the claims that verify returns. For
+// example, check can look whether the user still exists. If it returns an error, the
+// token is refused.
 func With[C any](verify Verifier[C], check func(ctx context.Context, claims *C) error) Verifier[C] {
 	if verify == nil || check == nil {
-		misuse("With needs a verifier and a function")
+		misuse.Panic("auth: With needs a verifier and a function")
 	}
 	return func(ctx context.Context, token string) (*C, error) {
 		claims, err := verify(ctx, token)
@@ -60,10 +64,9 @@ func With[C any](verify Verifier[C], check func(ctx context.Context, claims *C) 
 	}
 }
 
-// A VerifyOption is a condition on the tokens that a verifier accepts, or lifts
-// one. Without any, a token has to have a good signature, an exp claim in the future,
-// and an nbf claim, if it has one, in the past. The iat claim is for information (RFC
-// 7519 section 4.1.6): see [CheckIssuedAt].
+// A VerifyOption adds or removes a condition for tokens. Without options, a token needs a
+// valid signature and an exp claim in the future. If it has an nbf claim, that must be in
+// the past. The iat claim is not checked (RFC 7519 section 4.1.6): see [CheckIssuedAt].
 type VerifyOption func(o *verifyOptions)
 
 type verifyOptions struct {
@@ -77,72 +80,72 @@ type verifyOptions struct {
 	short    bool
 }
 
-// Issuer has the iss claim be this one. It panics if that is empty, as it is where
-// an environment variable was forgotten; so do the options below.
+// Issuer requires this iss claim. It panics if iss is empty, because perhaps an
+// environment variable is not set. So do the options below.
 func Issuer(iss string) VerifyOption {
-	mustSay("Issuer", iss)
+	requireValues("Issuer", iss)
 	return func(o *verifyOptions) { o.issuer = iss }
 }
 
-// Audience has the aud claim contain one of these.
+// Audience requires that the aud claim contains one of these.
 func Audience(aud ...string) VerifyOption {
-	mustSay("Audience", aud...)
+	requireValues("Audience", aud...)
 	return func(o *verifyOptions) { o.audience = append(o.audience, aud...) }
 }
 
-// Type has the token's header say that it is of this type, "at+jwt" for example,
-// so that tokens which the same issuer made for something else are refused.
+// Type requires this type in the header of the token, "at+jwt" for example. It refuses
+// tokens that the same issuer made for another purpose.
 func Type(typ string) VerifyOption {
-	mustSay("Type", typ)
+	requireValues("Type", typ)
 	return func(o *verifyOptions) { o.typ = mediaType(typ) }
 }
 
-// Leeway is how far the issuer's clock may be from ours, 0 by default. Sockets
-// may stay that much longer than their tokens.
+// Leeway is the accepted difference between the clocks of issuer and server, 0 by
+// default. Sockets may stay connected that much longer than their token is valid.
 func Leeway(d time.Duration) VerifyOption {
 	if d < 0 {
-		misuse("Leeway is negative")
+		misuse.Panic("auth: Leeway is negative")
 	}
 	return func(o *verifyOptions) { o.leeway = d }
 }
 
-// RequireClaims has these claims be there, whatever their values.
+// RequireClaims requires that the token has these claims, with any value.
 func RequireClaims(names ...string) VerifyOption {
-	mustSay("RequireClaims", names...)
+	requireValues("RequireClaims", names...)
 	return func(o *verifyOptions) { o.claims = append(o.claims, names...) }
 }
 
-func mustSay(option string, values ...string) {
+func requireValues(option string, values ...string) {
 	if len(values) == 0 || slices.Contains(values, "") {
-		misuse(option + " says nothing: find out why its value is empty, or leave it out")
+		misuse.Panic("auth: " + option + " says nothing: find out why its value is empty, or leave it out")
 	}
 }
 
-// InsecureNoExpiry accepts tokens without an exp claim, which are good for ever.
+// InsecureNoExpiry accepts tokens without an exp claim. They never expire.
 func InsecureNoExpiry() VerifyOption { return func(o *verifyOptions) { o.endless = true } }
 
-// CheckIssuedAt refuses a token whose iat claim is in the future. An issuer whose clock
-// is ahead of ours makes such tokens, so use [Leeway] with it.
+// CheckIssuedAt refuses a token whose iat claim is in the future. If the clock of the
+// issuer is ahead, all of its tokens are refused at first, so use [Leeway] as well.
 func CheckIssuedAt() VerifyOption { return func(o *verifyOptions) { o.issued = true } }
 
-// InsecureShortSecret accepts a secret that is shorter than its algorithm asks for. Whoever
-// has seen a token can try to guess such a secret, and then
-// make tokens. It is for the time of a change to a longer one:
+// InsecureShortSecret accepts a secret that is shorter than its algorithm requires. An
+// attacker who has a token can try to guess such a secret, and then make tokens. Use it
+// only while you change to a longer secret:
 //
 //	verify := auth.AnyOf(auth.HS256[Claims](secret), auth.HS256[Claims](old, auth.InsecureShortSecret()))
 func InsecureShortSecret() VerifyOption { return func(o *verifyOptions) { o.short = true } }
 
-// maxToken is the length of the largest token that is looked at. Servers and
-// proxies commonly take no larger header.
+// maxToken is the length of the longest token that is verified. Servers and proxies
+// commonly accept no longer header.
 const maxToken = 16 << 10
 
-// claimsOf is satisfied by the pointer to a type of claims.
+// claimsOf is the constraint for a pointer to a type of claims.
 type claimsOf[C any] interface {
 	*C
 	jwt.Claims
 }
 
-// A verification is what a verifier has besides the type of its claims.
+// A verification is a verifier without the type of its claims.
 type verification struct {
 	opts   verifyOptions
 	parser *jwt.Parser
@@ -154,7 +157,7 @@ func newVerifier[C any, P claimsOf[C]](
 	algorithms []string, key func(context.Context, *jwt.Token) (any, error), opts []VerifyOption,
 ) Verifier[C] {
 	if !readable(P(new(C))) {
-		misuse(fmt.Sprintf("%T cannot be read before it has been decoded: embed jwt.RegisteredClaims itself, not a pointer", new(C)))
+		misuse.Panic(fmt.Sprintf("auth: %T cannot be read before it has been decoded: embed jwt.RegisteredClaims itself, not a pointer", new(C)))
 	}
 	v := &verification{key: key}
 	for _, o := range opts {
@@ -166,16 +169,18 @@ func newVerifier[C any, P claimsOf[C]](
 		if err := v.verify(ctx, token, claims); err != nil {
 			return nil, err
 		}
-		grant(ctx, v.opts.leeway)
+		reportLeeway(ctx, v.opts.leeway)
 		return claims, nil
 	}
 }
 
-// readable reports whether claims without any value can be asked for one.
-func readable(claims jwt.Claims) (ok bool) {
-	defer func() { ok = recover() == nil }()
-	_, _ = claims.GetExpirationTime() // there is none
-	return true
+// readable reports whether the methods of zero claims can be called.
+func readable(claims jwt.Claims) bool {
+	err := rescue.Call(func() error {
+		_, _ = claims.GetExpirationTime() // there is none
+		return nil
+	})
+	return err == nil
 }
 
 func (o *verifyOptions) parser(algorithms []string) []jwt.ParserOption {
@@ -204,17 +209,18 @@ func (v *verification) verify(ctx context.Context, token string, claims jwt.Clai
 		}
 		return v.key(ctx, t)
 	})
-	if err != nil {
-		return classify(err)
+	err = classify(err)
+	if err == nil || errors.Is(err, ErrExpired) { // an expired token for another audience is not valid
+		err = cmp.Or(v.checkAudience(claims), err)
 	}
-	if err := v.checkAudience(claims); err != nil {
+	if err != nil {
 		return err
 	}
 	return v.checkClaims(token)
 }
 
-// checkAudience wants one of the audiences that the token may be for. It is not
-// left to the library because before 5.3 that knows only one.
+// checkAudience checks that the token is for one of the audiences. The JWT library before
+// 5.3 can check for one audience only.
 func (v *verification) checkAudience(claims jwt.Claims) error {
 	if len(v.opts.audience) == 0 {
 		return nil
@@ -226,8 +232,8 @@ func (v *verification) checkAudience(claims jwt.Claims) error {
 	return nil
 }
 
-// checkHeader refuses extensions, which those who do not know them must (RFC
-// 7515 section 4.1.11), and tokens of another type.
+// checkHeader refuses tokens of another type, and tokens with extensions: a verifier must
+// refuse extensions that it does not know (RFC 7515 section 4.1.11).
 func (v *verification) checkHeader(header map[string]any) error {
 	if _, ok := header["crit"]; ok {
 		return &tokenError{ErrInvalid, "header has crit"}
@@ -242,7 +248,7 @@ func (v *verification) checkHeader(header map[string]any) error {
 // mediaType returns a type as it can be compared (RFC 7515 section 4.1.9).
 func mediaType(typ string) string { return strings.TrimPrefix(strings.ToLower(typ), "application/") }
 
-// checkClaims looks for claims that have to be there. The token is a good one.
+// checkClaims checks that a valid token has the required claims.
 func (v *verification) checkClaims(token string) error {
 	if len(v.opts.claims) == 0 {
 		return nil
@@ -261,23 +267,18 @@ func (v *verification) checkClaims(token string) error {
 	return nil
 }
 
-// graceKey is for a *time.Duration in the context of a verifier, which it sets to
-// how long after its end it accepts a token. So whoever watches over the end
-// knows, and the type of verifiers stays simple.
-type graceKey struct{}
+// leewayKey is the key of a *time.Duration in the context of a verifier. The verifier
+// sets it to its leeway, so that the session knows how long the token is accepted. The
+// type Verifier needs no result for it.
+type leewayKey struct{}
 
-func withGrace(ctx context.Context) (context.Context, *time.Duration) {
-	grace := new(time.Duration)
-	return context.WithValue(ctx, graceKey{}, grace), grace
+func withLeeway(ctx context.Context) (context.Context, *time.Duration) {
+	leeway := new(time.Duration)
+	return context.WithValue(ctx, leewayKey{}, leeway), leeway
 }
 
-func grant(ctx context.Context, leeway time.Duration) {
-	if grace, ok := ctx.Value(graceKey{}).(*time.Duration); ok {
-		*grace = leeway
+func reportLeeway(ctx context.Context, leeway time.Duration) {
+	if target, ok := ctx.Value(leewayKey{}).(*time.Duration); ok {
+		*target = leeway
 	}
-}
-
-// misuse ends the program at startup, when what it asks for can only be wrong.
-func misuse(msg string) {
-	panic("auth: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
 }

@@ -10,8 +10,8 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
-	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/internal/exampletb"
+	"github.com/sioplug/sioplug/middleware/ratelimit"
 )
 
 // told is what a client is told of an event.

@@ -8,15 +8,15 @@ const (
 	atStart    = "it runs when something is registered, on the goroutine that does so, where a panic has to be seen"
 	byRequest  = "it runs within Server.Serve, whose completion ends the session"
 	ourOwn     = "the function is ours"
-	ofReply    = "the function is that of whoever called Node.Answer, on the same goroutine; of our own questions it is ours"
+	ofReply    = "the function is that of the caller of Node.Answer, on the same goroutine; for our own requests it is ours"
 	ofLog      = "the function is the server's: Log says what it may do"
 	ofStandard = "the error or the value has a type of ours, or of the standard library"
 	inServer   = "an integration implements it, and only sets a deadline"
 	ofCreation = "it runs while a namespace comes about, which dynamic.go is responsible for"
 )
 
-// allowed are the calls outside of the edge, with the reason. Where and why is for
-// whoever changes the function, too: a call that is gone has to go from here.
+// allowed are the calls outside of the edge, with the reason. A call that does not exist
+// any more has to be removed here.
 var allowed = map[string]string{
 	"core.Bind: f":                                     byHandler,
 	"core.Reply: f":                                    byHandler,
@@ -52,7 +52,7 @@ var allowed = map[string]string{
 	"core.Namespace.askClients: reply":                                          ofReply,
 	"core.Namespace.askHandler: reply":                                          ofReply,
 	"core.tally.failed: errors.Is":                                              ofStandard,
-	"core.client.cutOff: errors.Is":                                             inEdge, // link.read, Session.receivePayload
+	"core.client.cutOff: errors.Is":                                             inEdge, // wsTransport.read, Session.receivePayload
 	"core.client.connect: errors.Is":                                            ofStandard,
 	"core.client.connect: err.Error":                                            ofStandard,
 	"core.encodingError: errors.Is":                                             byCaller,
@@ -79,35 +79,34 @@ var allowed = map[string]string{
 	"core.Server.staticParent: p.family.match":                                  ofCreation,
 	"core.Server.admit: p.family.match":                                         ofCreation,
 
-	"core/adapter.member.run: e.done":             ourOwn,
-	"core/adapter.member.Publish: o.node.Receive": inEdge, // member.run
+	"core/adapter.member.runUnlocked: e.done":     ourOwn,
+	"core/adapter.member.Publish: o.node.Receive": inEdge, // member.runUnlocked
 	"core/adapter.MemoryLog.Append: deliver":      ofLog,
 	"core/adapter.MemoryLog.Replay: f":            ofLog,
 	"core/adapter.MemoryLog.Replay: last":         ofLog,
 
-	"core/engine.HTTPError.Error: e.Err.Error":       byCaller, // as that of core.Error
-	"core/engine.Session.start: s.server.open":       byRequest,
-	"core/engine.Session.opened: o.Opened":           byRequest,
-	"core/engine.Session.receive: s.handler.Message": inEdge, // link.read, Session.receivePayload
-	"core/engine.Session.callWorker: w.Work":         inEdge, // Session.work, link.ended
-	"core/engine.Session.wait: stop":                 ourOwn,
-	"core/engine.Session.wait: errors.Is":            ofStandard,
-	"core/engine.Session.servePost: errors.Is":       byRequest,
-	"core/engine.readBody: errors.As":                byRequest,
-	"core/engine.respond: x.Respond":                 byRequest,
-	"core/engine.Session.answerPoll: sender.OnSent":  byRequest,
-	"core/engine.visit.deliver: v.Exchange.Respond":  byRequest,
-	"core/engine.visit.sendWithin: s.SendWithin":     inServer,
-	"core/engine.visit.Upgrade: v.Exchange.Upgrade":  byRequest,
-	"core/engine.visit.hangUp: a.HangUp":             inEdge, // visit.done; and byRequest
+	"core/engine.HTTPError.Error: e.Err.Error":             byCaller, // as that of core.Error
+	"core/engine.Session.start: s.server.newHandler":       byRequest,
+	"core/engine.Session.callOpened: o.Opened":             byRequest,
+	"core/engine.Session.receiveLocked: s.handler.Message": inEdge, // wsTransport.read, Session.receivePayload
+	"core/engine.Session.callWorker: w.Work":               inEdge, // Session.runWorker, wsTransport.readEnded
+	"core/engine.Session.waitForAnswer: stop":              ourOwn,
+	"core/engine.Session.waitForAnswer: errors.Is":         ofStandard,
+	"core/engine.Session.servePost: errors.Is":             byRequest,
+	"core/engine.readBody: errors.As":                      byRequest,
+	"core/engine.respond: x.Respond":                       byRequest,
+	"core/engine.Session.respondPoll: sender.OnSent":       byRequest,
+	"core/engine.httpExchange.deliver: x.Exchange.Respond": byRequest,
+	"core/engine.httpExchange.sendWithin: s.SendWithin":    inServer,
+	"core/engine.httpExchange.Upgrade: x.Exchange.Upgrade": byRequest,
+	"core/engine.httpExchange.hangUp: a.HangUp":            inEdge, // httpExchange.finish; and byRequest
 }
 
 // goroutines are those that middleware and integrations start: their functions are not
 // called through the edge, and have to survive what they call.
 var goroutines = map[string]string{
-	"middleware/auth.apart":                    "it is the edge of package auth",
-	"middleware/auth.refresh":                  "KeySet.load calls the client and the logger by apart",
-	"middleware/auth.watch":                    "session.ring calls everything by apart",
+	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
+	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
 	"integrations/internal/fasthttpx.look":     "nothing of the application's is called",
 	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }

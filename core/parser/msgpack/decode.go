@@ -7,10 +7,10 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rawjson"
 	"github.com/sioplug/sioplug/internal/text"
-	"github.com/sioplug/sioplug/core/parser"
 )
 
 // A decoder decodes the messages of one connection. Every message is a packet, so

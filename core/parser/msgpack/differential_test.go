@@ -8,9 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/parsertest"
-	"github.com/sioplug/sioplug/core/parser"
 )
 
 // Generated packets are the same for the official parser: it reads what we write,
@@ -60,14 +60,14 @@ func TestECO_MP_2_ECO_MP_4_ECO_MP_5_OdditiesOfJavaScript(t *testing.T) {
 // pack returns the form that a server hands to a parser.
 func pack(t *testing.T, p parsertest.Packet) *parser.Packet {
 	t.Helper()
-	k := &parser.Packet{Type: p.Type, Namespace: p.Namespace, ID: p.ID, HasID: p.HasID}
+	k := &parser.Packet{Type: parser.Type(p.Type), Namespace: p.Namespace, ID: p.ID, HasID: p.HasID}
 	var err error
 	switch {
 	case p.Data == nil:
-	case p.Type == parser.Event:
+	case p.Type == packet.Event:
 		name, args := p.Event()
 		k.Data, k.Attachments, err = packet.AppendEventData(nil, nil, name, args)
-	case p.Type == parser.Ack:
+	case p.Type == packet.Ack:
 		list, _ := p.Data.([]any)
 		k.Data, k.Attachments, err = packet.AppendAckData(nil, nil, list)
 	default:
@@ -89,7 +89,7 @@ func unpack(t *testing.T, frames []parsertest.Frame) parsertest.Packet {
 	if err != nil {
 		t.Fatalf("decoding %s: %v", describe(k), err)
 	}
-	p := parsertest.Packet{Type: k.Type, Namespace: k.Namespace, ID: k.ID, HasID: k.HasID}
+	p := parsertest.Packet{Type: packet.Type(k.Type), Namespace: k.Namespace, ID: k.ID, HasID: k.HasID}
 	switch {
 	case k.Type == parser.Event:
 		p.Data = append([]any{string(built.Name)}, values(t, built)...)

@@ -10,9 +10,9 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rawjson"
-	"github.com/sioplug/sioplug/core/parser"
 )
 
 // An encoder appends MessagePack in its shortest form, which is what the package

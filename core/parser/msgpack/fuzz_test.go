@@ -10,9 +10,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/core/parser/msgpack"
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // Whatever is accepted is a packet that the server takes or finds wrong by its own

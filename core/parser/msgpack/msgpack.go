@@ -72,7 +72,8 @@ func hasShape(t parser.Type, data []byte) bool {
 		return first == 0
 	case parser.ConnectError:
 		return first == '{' || first == '"'
-	default:
+	case parser.Event, parser.Ack:
 		return first == '['
 	}
+	return false
 }

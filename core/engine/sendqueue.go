@@ -1,0 +1,293 @@
+package engine
+
+import (
+	"errors"
+
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/payload"
+	"github.com/sioplug/sioplug/internal/rescue"
+)
+
+// compactFrom is the length of a queue from which on frames that join it will
+// have to wait. They are made to take no more memory than they need.
+const compactFrom = 8
+
+// maxSpareQueue is the longest queue whose memory an idle session keeps.
+const maxSpareQueue = 4
+
+// A sendQueue holds the frames of a session that are not sent yet. It is guarded by
+// the session's mu. It belongs to the session and not to a transport, so an upgrade
+// neither loses nor reorders frames.
+type sendQueue struct {
+	frames  []*frame.Frame
+	spare   []*frame.Frame // the emptied slice of the last write
+	bytes   int            // memory of all frames that are queued or being written
+	sending int            // the part of bytes that is being written to the WebSocket
+	state   queueState
+	held    bool          // the read loop is working on messages, and flushes when it has finished
+	waiters *flushWaiters // calls of Flush and WaitForRoom; nil if there are none
+
+	first [1]*frame.Frame // memory for the first frames; most queues are not longer
+}
+
+// A queueState says who sends the frames of a queue next. At any time at most one
+// goroutine writes to the WebSocket.
+//
+//	state           who sends what is queued          left by
+//	queueIdle       nobody; if held, the read loop    enqueueLocked, to queueScheduled, unless
+//	                                                  the queue is held or no transport is ready
+//	                                                  flushAndUnlock, to queueWriting
+//	queueScheduled  a flush worker                    flush, to queueIdle and on to queueWriting
+//	queueWriting    the goroutine in writeAndUnlock,  writeAndUnlock: to queueIdle if the queue
+//	                until the queue is empty          is empty, to queueBlocked if the peer's
+//	                                                  socket is full
+//	queueBlocked    the goroutine in drain, as soon   drained, to queueWriting
+//	                as the peer reads
+//
+// If a write fails, the session ends and the state is queueIdle again. A polling
+// session uses only queueIdle and queueScheduled: a parked poll is answered at once.
+//
+// held is apart from the state. It only keeps enqueueLocked from scheduling. A flush
+// worker that is scheduled before does not look at it.
+type queueState uint8
+
+const (
+	queueIdle queueState = iota
+	queueScheduled
+	queueWriting
+	queueBlocked
+)
+
+// init makes q ready for use. It must not be copied afterwards.
+func (q *sendQueue) init() { q.spare = q.first[:0] }
+
+func (q *sendQueue) push(frames ...*frame.Frame) {
+	if q.frames == nil {
+		q.frames, q.spare = q.spare, nil
+	}
+	if len(q.frames) >= compactFrom {
+		for _, f := range frames {
+			f.Compact()
+		}
+	}
+	q.frames = append(q.frames, frames...)
+	q.bytes += memory(frames)
+}
+
+// memory is what frames take while they wait.
+func memory(frames []*frame.Frame) int {
+	n := 0
+	for _, f := range frames {
+		n += f.Memory()
+	}
+	return n
+}
+
+// takeAll empties the queue, for the answer to a poll. The frames count in bytes
+// until the answer has left.
+func (q *sendQueue) takeAll() pollAnswer {
+	a := pollAnswer{frames: q.frames, size: memory(q.frames)}
+	q.frames = nil
+	return a
+}
+
+// discard drops what is queued.
+func (q *sendQueue) discard() {
+	a := q.takeAll()
+	q.bytes -= a.size
+	q.signalWaiters()
+	clear(a.frames)
+}
+
+var errNotReady = errors.New("client is not ready to receive")
+
+// Send queues the frames of one message, in order and without anything in
+// between. It does not wait for the client: one that does not read fast enough
+// is disconnected when a message is sent to it while Options.MaxSendBuffer bytes
+// wait already, and Send returns [ErrSlowClient]. A message of any size can be
+// sent while less is waiting. On a closed session Send returns [ErrClosed].
+func (s *Session) Send(frames ...*frame.Frame) error { return s.send(frames, false) }
+
+// SendVolatile is like [Session.Send], but drops the message if the client is
+// not ready to receive: its connection is congested, it has no poll open, or its
+// send buffer is full. It reports whether the message was queued.
+func (s *Session) SendVolatile(frames ...*frame.Frame) bool { return s.send(frames, true) == nil }
+
+// SendMessage sends one message that needs no more than its bytes, which are
+// copied. See [Session.Send].
+func (s *Session) SendMessage(binary bool, p []byte) error {
+	if binary {
+		return s.Send(frame.Binary(append(frame.Buffer(len(p)), p...)))
+	}
+	return s.Send(frame.Text(append(append(frame.Buffer(1+len(p)), byte(payload.Message)), p...)))
+}
+
+func (s *Session) send(frames []*frame.Frame, volatile bool) error {
+	if s.dialect != 0 {
+		frames = s.dialect.translate(frames)
+	}
+	s.mu.Lock()
+	switch full := s.queue.bytes >= s.server.opts.MaxSendBuffer; {
+	case s.state != stateOpen:
+		s.mu.Unlock()
+		return ErrClosed
+	case volatile && (full || s.queue.state == queueBlocked || !s.transportReadyLocked()):
+		s.mu.Unlock()
+		return errNotReady
+	case full:
+		s.mu.Unlock()
+		s.end(TransportError, ErrSlowClient, endByError)
+		return ErrSlowClient
+	}
+	wake := s.enqueueLocked(frames...)
+	s.mu.Unlock()
+	if wake {
+		s.server.flushers.Add(s.shard, s)
+	}
+	return nil
+}
+
+// transportReadyLocked reports whether frames can be sent now: on the WebSocket, or
+// as the answer to a parked poll.
+func (s *Session) transportReadyLocked() bool { return s.ws != nil || s.poll != nil }
+
+// Buffered returns how many bytes of memory the frames take that are not sent yet:
+// see Options.MaxSendBuffer.
+func (s *Session) Buffered() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queue.bytes
+}
+
+// enqueueLocked queues frames. It reports whether the caller has to add the session
+// to the server's flushers, after it has unlocked mu.
+func (s *Session) enqueueLocked(frames ...*frame.Frame) (wake bool) {
+	s.queue.push(frames...)
+	if s.queue.state != queueIdle || s.queue.held || !s.transportReadyLocked() {
+		return false
+	}
+	s.queue.state = queueScheduled
+	return true
+}
+
+// flush sends what is queued, and does not wait for the peer. Flush workers call it,
+// and the goroutines that open, upgrade or end a session.
+func (s *Session) flush() {
+	s.mu.Lock()
+	if s.queue.state == queueScheduled {
+		s.queue.state = queueIdle
+	}
+	s.flushAndUnlock()
+}
+
+// flushHeldAndUnlock sends what was queued while the queue was held, unless a flush
+// worker is going to.
+func (s *Session) flushHeldAndUnlock() {
+	if len(s.queue.frames) == 0 || s.queue.state == queueScheduled || s.queue.held {
+		s.mu.Unlock()
+		return
+	}
+	s.flushAndUnlock()
+}
+
+// flushAndUnlock sends what is queued, unless another goroutine is writing.
+func (s *Session) flushAndUnlock() {
+	switch {
+	case s.ws == nil:
+		s.answerQueuedLocked()
+		s.mu.Unlock()
+	case s.queue.state == queueWriting || s.queue.state == queueBlocked:
+		s.mu.Unlock()
+	default:
+		s.writeAndUnlock(s.ws)
+	}
+}
+
+// answerQueuedLocked answers the parked poll with what is queued. It is a function of
+// its own because of the stack that it takes. The stack of a new flush worker is
+// 2 KiB, and writeAndUnlock needs nearly all of it.
+//
+//go:noinline
+func (s *Session) answerQueuedLocked() {
+	if s.poll != nil && !s.poll.delayed && len(s.queue.frames) > 0 {
+		s.answerLocked(s.queue.takeAll())
+	}
+}
+
+// writeAndUnlock writes to the WebSocket until the queue is empty or the peer's
+// socket is full. In the second case a goroutine that may wait goes on.
+func (s *Session) writeAndUnlock(t *wsTransport) {
+	s.queue.state = queueWriting
+	for len(s.queue.frames) > 0 {
+		batch := s.queue.frames
+		s.queue.frames, s.queue.spare = s.queue.spare, nil
+		s.queue.sending = s.queue.bytes
+		if s.unsentAnswers != nil { // polls from before the upgrade that nobody has read
+			s.queue.sending = memory(batch)
+		}
+		s.mu.Unlock()
+
+		blocked, err := t.conn.Write(batch)
+		if !blocked && err == nil {
+			for _, f := range batch {
+				f.Release()
+			}
+		}
+		clear(batch)
+
+		s.mu.Lock()
+		if cap(batch) <= maxSpareQueue {
+			s.queue.spare = batch[:0]
+		}
+		if blocked && err == nil {
+			s.queue.state = queueBlocked
+			s.mu.Unlock()
+			go s.drain(t) // ends when the peer reads or the connection is closed
+			return
+		}
+		if err != nil {
+			s.writeFailedAndUnlock(t, err)
+			return
+		}
+		s.writtenLocked()
+	}
+	s.queue.state = queueIdle
+	closed := s.state == stateClosed
+	s.mu.Unlock()
+	if closed {
+		t.conn.CloseWithin(closeTimeout)
+	}
+}
+
+// drain waits until a slow peer has read what it was sent, and goes on writing.
+func (s *Session) drain(t *wsTransport) {
+	rescue.Do(t.conn.Drain, func(err error) { s.drained(t, err) })
+}
+
+func (s *Session) drained(t *wsTransport, err error) {
+	s.mu.Lock()
+	if err != nil {
+		s.writeFailedAndUnlock(t, err)
+		return
+	}
+	s.writtenLocked()
+	s.writeAndUnlock(t)
+}
+
+func (s *Session) writtenLocked() {
+	s.queue.sent(s.queue.sending)
+	s.queue.sending = 0
+}
+
+// writeFailedAndUnlock ends a session whose WebSocket cannot be written to.
+func (s *Session) writeFailedAndUnlock(t *wsTransport, err error) {
+	s.queue.state = queueIdle
+	s.queue.bytes -= s.queue.sending // these were not sent, so no Flush may count them
+	s.queue.sending = 0
+	s.queue.discard()
+	s.mu.Unlock()
+	// In this order: when the connection is closed, the read loop ends the session as
+	// well, and knows less about the cause.
+	s.end(TransportError, err, endByConnLoss)
+	_ = t.conn.Close()
+}
