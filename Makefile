@@ -25,7 +25,7 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo test lint linter bench microbench fuzz fmt tidy footprint
+.PHONY: help java python demo test lint linter bench microbench fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ lint: $(LINT) ## check the code with golangci-lint, which is built into .bin
 
 footprint: ## print what sioplug adds to the modules of an application
 	./scripts/footprint.sh
+
+firsthour: test/interop/node_modules/.package-lock.json ## add sioplug to new applications as README says, with all modules downloaded anew
+	SIOPLUG_FRESH=1 go test -C test -count=1 -v ./firsthour
 
 bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript server, for 26 minutes, and write docs/benchmarks.md
 	cd bench && go run ./run $(ARGS)

@@ -10,7 +10,7 @@ require (
 	github.com/gobwas/ws v1.4.0
 	github.com/gofiber/fiber/v2 v2.52.9
 	github.com/golang-jwt/jwt/v5 v5.2.2
-	github.com/google/go-cmp v0.6.0
+	github.com/google/go-cmp v0.5.5
 	github.com/klauspost/compress v1.17.9
 	github.com/labstack/echo/v4 v4.9.0
 	github.com/tinylib/msgp v1.2.5

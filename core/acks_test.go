@@ -41,6 +41,59 @@ func TestSIO_EM_8_Ack(t *testing.T) {
 	})
 }
 
+func TestBindAcknowledgesSuccess(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		late := make(chan *sio.Ctx, 2)
+		srv.On("done", sio.Bind(func(*sio.Ctx, string) error { return nil }))
+		srv.On("nothing", sio.Bind(func(*sio.Ctx, struct{}) error { return nil }))
+		srv.On("own", sio.Bind(func(c *sio.Ctx, s string) error { return c.Ack(s, 2) }))
+		srv.On("own and fails", sio.Bind(func(c *sio.Ctx, s string) error {
+			_ = c.Ack(s) // without an ack wanted, it fails
+			return &sio.Error{Message: "no"}
+		}))
+		srv.On("fails", sio.Bind(func(*sio.Ctx, string) error { return &sio.Error{Message: "no"} }))
+		srv.On("later", sio.Bind(func(c *sio.Ctx, _ struct{}) error { late <- c; return nil }))
+		echo(srv.Namespace)
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		for event, want := range map[string]string{
+			`["done","a"]`: `[]`, `["nothing"]`: `[]`, `["own","a"]`: `["a",2]`, `["own and fails","a"]`: `["a"]`,
+			`["fails","a"]`: `[{"error":{"message":"no"}}]`, `["done"]`: `[{"error":{"message":"invalid payload"}}]`,
+			`["later"]`: `[]`,
+		} {
+			c.Send("42"+event, "421"+event)
+			c.Want("431" + want)
+			if event == `["later"]` {
+				if err := (<-late).Ack(); !errors.Is(err, sio.ErrNoAck) {
+					t.Errorf("no ack was asked for: %v", err)
+				}
+				if err := (<-late).Ack("late"); !errors.Is(err, sio.ErrAckSent) {
+					t.Errorf("an ack after Bind's: %v", err)
+				}
+			}
+			mustEcho(t, c)
+		}
+	})
+}
+
+// An ack from a goroutine may come before Bind's or afterwards, but one is sent, and it
+// is no error of the handler.
+func TestBindAndAGoroutineAcknowledge(t *testing.T) {
+	srv, d := loopback(t, nil)
+	srv.On("race", sio.Bind(func(c *sio.Ctx, _ struct{}) error {
+		go func() { _ = c.Ack() }() // it may be too late
+		return nil
+	}))
+	echo(srv.Namespace)
+	c := d.WebSocket(t)
+	c.Connect("/", "")
+	for range 200 {
+		c.Send(`421["race"]`)
+		c.Want("431[]")
+	}
+	mustEcho(t, c)
+}
+
 func TestSIO_EM_8_NoAckWanted(t *testing.T) {
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		replied := false

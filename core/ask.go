@@ -19,7 +19,7 @@ import (
 type Ack[T any] struct {
 	Server string // that the answer comes from; "" if it is this one, or unknown
 	Socket string // of the client that answered or should have; "" if unknown, or if a server answers
-	Value  T      // the first value of the answer; the zero T if there was none
+	Value  T      // the first value of the answer; the zero T if there was none; all if T is [Args]
 
 	// Err is nil for an answer. It matches [ErrDisconnected] if the client has
 	// gone instead, [ErrNotReady] if it was not sent a volatile event,
@@ -49,8 +49,8 @@ func decodeAcks[T any](answers iter.Seq[Ack[Args]]) iter.Seq[Ack[T]] {
 	return func(yield func(Ack[T]) bool) {
 		for a := range answers {
 			b := Ack[T]{Server: a.Server, Socket: a.Socket, Err: a.Err}
-			if a.Err == nil && a.Value.Len() > 0 {
-				b.Err = a.Value.Bind(&b.Value)
+			if a.Err == nil {
+				b.Err = a.Value.first(&b.Value)
 			}
 			if !yield(b) {
 				return
@@ -229,7 +229,7 @@ func (q *question) settle(server string, a *adapter.Ack) Ack[Args] {
 		got.Err = &Error{Message: a.Error}
 	default:
 		list, err := packet.NewArgs(packet.Ack, a.Data, a.Attachments)
-		got.Value, got.Err = Args{list, q.codec}, err
+		got.Value, got.Err = Args{args: list, codec: q.codec}, err
 	}
 	return got
 }
@@ -240,6 +240,8 @@ type tally struct{ acks chan *adapter.Ack } // has room for all
 func (t tally) answered(s *Socket, a Args) {
 	t.acks <- &adapter.Ack{Socket: s.id, Data: a.args.AppendData(nil), Attachments: a.args.Attachments()}
 }
+
+func (tally) awaited() bool { return true }
 
 func (t tally) failed(s *Socket, err error) {
 	blocked := errors.Is(err, ErrAckBlocked)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/internal/packet"
-	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // Names of what is no event of a client's.
@@ -166,7 +165,8 @@ func (c *Ctx) Len() int {
 // size of the auth payload.
 func (c *Ctx) Size() int {
 	if c.in.task == taskConnect {
-		return len(c.authPayload())
+		auth, _ := c.authPayload()
+		return len(auth)
 	}
 	return len(c.in.event) + c.args.Size()
 }
@@ -175,29 +175,26 @@ func (c *Ctx) Size() int {
 // [encoding/json.Unmarshal], or nil for an argument that is of no interest.
 // Binary data arrives in a []byte, at any depth. Surplus arguments are
 // ignored. While the client connects there is one argument, its auth payload,
-// which is an empty object if it sent none.
+// which is an empty object if it sent none. For arguments that clients may leave out,
+// see [Optional].
 //
 // An argument that is missing or does not fit makes Bind return an [*Error],
 // "invalid payload", for the handler to return.
 func (c *Ctx) Bind(dst ...any) error {
 	var err error
 	if c.in.task == taskConnect {
-		err = bindAuth(c.wire().codec, c.authPayload(), dst)
+		auth, dropped := c.authPayload()
+		if dropped { // after the handlers of OnConnect
+			return ErrAuthDropped
+		}
+		err = bindAuth(c.wire().codec, auth, dst)
 	} else {
-		err = c.args.Decode(c.wire().codec, dst...)
+		err = Args{args: c.args, codec: c.wire().codec}.decode(dst)
 	}
 	if err == nil {
 		return nil
 	}
-	cause := err
-	if a, ok := err.(*packet.ArgumentError); ok { //nolint:errorlint // it is not wrapped
-		cause = a.Err
-	}
-	err = fmt.Errorf("decoding %q: %w", c.in.event, err)
-	if rescue.Panicked(cause) {
-		return err // it is not the client's fault
-	}
-	return &Error{Message: "invalid payload", Err: err}
+	return c.in.invalid(err)
 }
 
 // bindSimple is Bind for one value that is simple enough, and reports whether it
@@ -206,12 +203,29 @@ func (c *Ctx) bindSimple(dst any) bool {
 	return c.in.task == taskEvent && c.args.DecodeSimple(dst)
 }
 
+// bindAuth is Bind for an auth payload, nil if there is none.
 func bindAuth(codec packet.Codec, auth []byte, dst []any) error {
-	switch {
-	case len(dst) == 0 || dst[0] == nil:
+	for i, d := range dst[min(1, len(dst)):] {
+		if o, is := d.(optional); is {
+			o.reset()
+		} else {
+			return &packet.ArgumentError{Index: 1 + i, Err: packet.ErrMissingArgument}
+		}
+	}
+	if len(dst) == 0 || dst[0] == nil {
 		return nil
-	case len(dst) > 1:
-		return &packet.ArgumentError{Index: 1, Err: packet.ErrMissingArgument}
+	}
+	o, is := dst[0].(optional)
+	switch {
+	case is && auth == nil:
+		o.reset()
+		return nil
+	case is:
+		err := packet.Unmarshal(codec, auth, o.reset())
+		if err == nil {
+			o.found()
+		}
+		return err
 	case auth == nil:
 		auth = []byte("{}")
 	}

@@ -6,7 +6,15 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 )
 
-// PerMessageDeflate are the settings of [Options.PerMessageDeflate].
+// PerMessageDeflate are the settings of [Options.PerMessageDeflate]. What it costs
+// is told at [engine.PerMessageDeflate]. Its fields:
+//
+//	Threshold             int  // in bytes, from which on a message is compressed; default: 1024
+//	Level                 int  // 1, the default, is the fastest, 9 the smallest
+//	ServerContextTakeover bool // messages to clients refer to earlier ones
+//	ClientContextTakeover bool // messages of clients may do so
+//	ServerMaxWindowBits   int  // 9 to 15, the default
+//	ClientMaxWindowBits   int  // likewise
 type PerMessageDeflate = engine.PerMessageDeflate
 
 // The windows that can be asked for. RFC 7692 has one of 8 bits, too, which

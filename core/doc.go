@@ -33,6 +33,10 @@
 //		return c.Emit("sum", a+b)
 //	})
 //
+// Arguments at the end that clients may leave out are bound to an [Optional].
+// [Ctx.Args] has the arguments of any event, and [Args.Values] decodes them without
+// knowing what they are: to hand events on, for example.
+//
 // Handlers are registered once for a namespace, before or while clients are
 // connected. A registration that cannot be right, such as a second handler for
 // an event, panics.
@@ -59,10 +63,14 @@
 // # Acknowledgements
 //
 // A client that wants an event to be acknowledged gets what Reply's function
-// returned or what was given to [Ctx.Ack], once, then or later. To ask the
+// returned or what was given to [Ctx.Ack], once. When Bind's function has returned
+// without an error and without an Ack, the client gets an acknowledgement without
+// values. A Handler that is not made by Bind or Reply may also call Ack later, from
+// another goroutine. To ask the
 // client, use [EmitWithAck] or [Socket.EmitWithAck], with a context that says
-// how long to wait. A handler may ask its own client. [BroadcastWithAck] asks
-// many and yields their answers as they come.
+// how long to wait. [Ask] sends the event at once, and its answer is waited for
+// later. A handler may ask its own client. [BroadcastWithAck] asks many and yields
+// their answers as they come.
 //
 // # Rooms
 //
@@ -85,7 +93,8 @@
 // [Server.OfFunc] and [Server.OfRegexp] let clients bring namespaces about: what
 // is registered on the parent that they return applies to each of its children,
 // and a broadcast to the parent reaches the clients of all. In a handler,
-// [Socket.Namespace] is the child.
+// [Socket.Namespace] is the child. [Server.Namespaces] lists them;
+// [Server.OnNewNamespace] and [Server.OnNamespaceEnd] tell of those that come and go.
 //
 // # Recovery
 //
@@ -157,7 +166,8 @@
 //
 // Emitting never waits. What a client does not read fast enough is queued, up to
 // [Options.MaxSendBuffer], and then the client is disconnected. Volatile events,
-// by [Socket.EmitVolatile] and [Broadcast.Volatile], are dropped before that.
+// by [Socket.EmitVolatile] and [Broadcast.Volatile], are dropped before that. To send
+// one client more than that, such as a file in chunks, wait by [Socket.Flush].
 //
 // [Ctx.Context] ends when the socket is disconnected, and its cause is a
 // [*DisconnectError].

@@ -26,6 +26,11 @@ var (
 	// continue its session, but may begin a new one.
 	ErrNotRecovered = errors.New("sio: the client may not continue its session")
 
+	// ErrAuthDropped is for the auth payload of a client that was larger than what is
+	// kept: see [Handshake].
+	ErrAuthDropped = errors.New("sio: the auth payload is not kept: it is larger than Options.MaxHandshakeBytes: " +
+		"raise that, or keep what you need of it in UseConnect, by a Key")
+
 	// ErrTooManyAttachments is for a packet with more binary values than
 	// [Options.MaxSendAttachments].
 	ErrTooManyAttachments = errors.New("sio: too many binary values")
@@ -143,8 +148,9 @@ func (s *Socket) logFailure(msg, event string, err error) {
 }
 
 // causedByClient reports whether a client may be behind err: it is meant for the
-// client, or the client has gone, does not read, does not answer, did not ask for
-// the ack that a handler gave, or sent values that cannot be sent on.
+// client, or the client has gone, does not read, does not answer or not with what was
+// expected, did not ask for the ack that a handler gave, or sent values that cannot be
+// sent on.
 func (s *Socket) causedByClient(err error) bool {
 	if _, meant := toWire(err); meant {
 		return true
@@ -155,7 +161,7 @@ func (s *Socket) causedByClient(err error) bool {
 	gone := s.state.Load() == stateDisconnected
 	caused := false
 	_ = rescue.Apart(func() error { // if its methods fail, it is the application's
-		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer,
+		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer, errNotRead, errValues, ErrAuthDropped,
 			ErrTooManyAttachments, ErrPlaceholder) || gone && isAny(err, context.Canceled)
 		return nil
 	})

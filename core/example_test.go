@@ -2,7 +2,9 @@ package sio_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -68,6 +70,47 @@ func ExampleCtx_Bind() {
 	// Output:
 	// > 421["add",40,2]
 	// < 431[42]
+}
+
+// What has no handler of its own is handed on, whatever its arguments are.
+func ExampleArgs_Values() {
+	srv := sio.New(nil)
+	srv.OnUnknown(func(c *sio.Ctx) error {
+		values, err := c.Args().Values()
+		if err != nil {
+			return err
+		}
+		return srv.Emit(c.Event(), values...)
+	})
+
+	talk(srv, `42["move",{"x":1},[2,"three"],null]`)
+	// Output:
+	// > 42["move",{"x":1},[2,"three"],null]
+	// < 42["move",{"x":1},[2,"three"],null]
+}
+
+// The limit may be left out.
+func ExampleOptional() {
+	srv := sio.New(nil)
+	srv.On("history", func(c *sio.Ctx) error {
+		var room string
+		var limit sio.Optional[int]
+		if err := c.Bind(&room, &limit); err != nil {
+			return err
+		}
+		return c.Ack(fmt.Sprintf("%d messages of %s", limit.Or(50), room))
+	})
+
+	talk(srv, `421["history","lobby",3]`, `422["history","lobby"]`, `423["history","lobby",null]`, `424["history","lobby","all"]`)
+	// Output:
+	// > 421["history","lobby",3]
+	// < 431["3 messages of lobby"]
+	// > 422["history","lobby"]
+	// < 432["50 messages of lobby"]
+	// > 423["history","lobby",null]
+	// < 433["50 messages of lobby"]
+	// > 424["history","lobby","all"]
+	// < 434[{"error":{"message":"invalid payload"}}]
 }
 
 func ExampleReply() {
@@ -149,6 +192,89 @@ func ExampleEmitWithAck() {
 	// < 421["are you sure?"]
 	// > 431[true]
 	// < 431[true]
+}
+
+// Several questions are under way at the same time, and no event overtakes another.
+func ExampleAsk() {
+	srv := sio.New(nil)
+	srv.On("check in", func(c *sio.Ctx) error {
+		ctx, cancel := context.WithTimeout(c.Context(), 30*time.Second)
+		defer cancel()
+		name, err := sio.Ask[string](c.Socket, "name?")
+		if err != nil {
+			return err
+		}
+		age, err := sio.Ask[int](c.Socket, "age?")
+		if err != nil {
+			return err
+		}
+		n, err := name.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		a, err := age.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		return c.Ack(fmt.Sprintf("%s is %d", n, a))
+	})
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	client := siotest.Pipes(tb, srv).WebSocket(tb)
+	client.Connect("/", "")
+	client.Send(`42123["check in"]`)
+	fmt.Println(client.Next())
+	fmt.Println(client.Next())
+	client.Send(`431["Ann"]`, `432[42]`)
+	fmt.Println(client.Next())
+	// Output:
+	// 421["name?"]
+	// 422["age?"]
+	// 43123["Ann is 42"]
+}
+
+// A file is sent in chunks, no faster than its client reads. One chunk at a time is in
+// memory, and the client is not disconnected for what waits.
+func ExampleSocket_Flush() {
+	srv := sio.New(nil)
+	srv.On("download", func(c *sio.Ctx) error {
+		file := strings.NewReader("a large file") // os.Open, in an application
+		ctx, cancel := context.WithTimeout(c.Context(), 10*time.Minute)
+		defer cancel()
+		chunk := make([]byte, 8) // 64 KiB, in an application
+		for {
+			n, err := file.Read(chunk)
+			if errors.Is(err, io.EOF) {
+				return c.Ack()
+			}
+			if err != nil {
+				return err
+			}
+			if err := c.Emit("chunk", chunk[:n]); err != nil {
+				return err
+			}
+			if err := c.Flush(ctx); err != nil {
+				return err
+			}
+		}
+	})
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	client := siotest.Pipes(tb, srv).Connect(tb, "/", nil)
+	download := client.Ask("download")
+	for range 2 {
+		var chunk []byte
+		client.Expect("chunk", &chunk)
+		fmt.Printf("%q\n", chunk)
+	}
+	download.Bind()
+	fmt.Println("done")
+	// Output:
+	// "a large "
+	// "file"
+	// done
 }
 
 func ExampleBroadcast() {

@@ -49,7 +49,14 @@ func Guard(check func(c *Ctx) error) Middleware {
 
 // Bind returns a Handler that decodes the first argument into an In and calls f
 // with it. An argument that is missing or does not fit is answered with an
-// [Error], "invalid payload". For an event without arguments, In is struct{}.
+// [Error], "invalid payload". For an event without arguments, In is struct{}; for
+// an argument that clients may leave out, it is an [Optional].
+//
+// If f returns nil and the client asked for an acknowledgement that f has not sent,
+// Bind sends one without values. So whoever awaits it in the client goes on. To send
+// values, use [Reply] or [Ctx.Ack]. If the acknowledgement has to come later, when f
+// has returned, do not use Bind: a later Ack would get [ErrAckSent]. Write a Handler
+// that decodes by [Ctx.Bind].
 func Bind[In any](f func(c *Ctx, in In) error) Handler {
 	if f == nil {
 		misuse("Bind got a nil function")
@@ -60,12 +67,18 @@ func Bind[In any](f func(c *Ctx, in In) error) Handler {
 		if err != nil {
 			return err
 		}
-		return f(c, in)
+		if err := f(c, in); err != nil || !c.WantsAck() {
+			return err
+		}
+		if err := c.Ack(); err != ErrAckSent { //nolint:errorlint // it is not wrapped
+			return err
+		}
+		return nil // a goroutine of f's has been faster
 	}
 }
 
 // Reply is like [Bind] and acknowledges the event with what f returns, if the
-// client asked for that.
+// client asked for that and f has not done it.
 func Reply[In, Out any](f func(c *Ctx, in In) (Out, error)) Handler {
 	if f == nil {
 		misuse("Reply got a nil function")
@@ -115,15 +128,25 @@ func chain(h Handler, mw ...Middleware) Handler {
 // mustDecode panics if no argument of a client's could ever be a T.
 func mustDecode[T any](what string) {
 	t := reflect.TypeFor[T]()
+	if o, is := any((*T)(nil)).(optional); is {
+		t = o.valueType()
+	}
 	if t.Kind() == reflect.Interface && t.NumMethod() > 0 {
 		misuse(fmt.Sprintf("%s: nothing can be decoded into a %v: take a type that implements it, or any", what, t))
 	}
-	mustEncode[T](what)
+	mustHaveJSON(what, t)
 }
 
 // mustEncode panics if a T could never be sent.
 func mustEncode[T any](what string) {
-	switch t := reflect.TypeFor[T](); t.Kind() {
+	if t := reflect.TypeFor[T](); isOptional((*T)(nil)) {
+		misuse(fmt.Sprintf("%s: a %v cannot be sent: return a pointer instead", what, t))
+	}
+	mustHaveJSON(what, reflect.TypeFor[T]())
+}
+
+func mustHaveJSON(what string, t reflect.Type) {
+	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
 		misuse(fmt.Sprintf("%s: a %v cannot be sent or received: take a type that encoding/json knows", what, t))
 	default:

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/sioplug/sioplug/internal/packet"
 )
 
 // A Handshake tells about the request that opened a client's connection, and
@@ -22,19 +24,44 @@ type Handshake struct {
 	Secure  bool        // over TLS, as far as this server sees
 	Time    time.Time   // when the connection was opened, in milliseconds
 
-	// Auth is the payload of CONNECT, nil if there was none. Beyond
-	// [Options.MaxHandshakeBytes] in all the namespaces of a client, where equal
-	// payloads count once, it is there until the OnConnect handlers have returned,
-	// and nil afterwards: keep what you need of a larger one.
+	// Auth is the payload of CONNECT, nil if there was none; [Handshake.Bind] decodes
+	// it. Beyond [Options.MaxHandshakeBytes] in all the namespaces of a client, where
+	// equal payloads count once, it is there until the OnConnect handlers have
+	// returned, and nil afterwards: keep what you need of a larger one.
 	Auth json.RawMessage
 
 	// Context has the values that the HTTP side left: a framework's keys, a
 	// middleware's request values. It does not end.
 	Context context.Context //nolint:containedctx // it is data here
+
+	codec   packet.Codec
+	dropped bool // there was a payload, which is not kept
+}
+
+// Bind decodes the auth payload into dst, a pointer as for [Ctx.Bind], anywhere: in
+// the function of [Server.OfFunc], in handlers of events, in [Namespace.OnDisconnect].
+// A client that sent no payload has sent an empty object.
+//
+// A payload that does not fit makes Bind return an [*Error], "invalid payload", for
+// the handler to return. If the payload is not kept any more (see Auth), the error is
+// [ErrAuthDropped]. The Handshake of a [RemoteSocket] does not know that, and has an
+// empty object.
+func (h *Handshake) Bind(dst any) error {
+	if h.dropped {
+		return ErrAuthDropped
+	}
+	if err := bindAuth(h.codec, h.Auth, []any{dst}); err != nil {
+		return invalidPayload(err, "the auth payload")
+	}
+	return nil
 }
 
 // Handshake returns how the client came.
-func (s *Socket) Handshake() *Handshake { return s.client.handshake(s.authPayload()) }
+func (s *Socket) Handshake() *Handshake {
+	h := s.client.handshake()
+	h.Auth, h.dropped = s.authPayload()
+	return h
+}
 
 // Transport returns how the client is connected at the moment: "polling" or
 // "websocket". A client that upgrades changes from one to the other.
@@ -44,11 +71,12 @@ func (s *Socket) Transport() string { return s.client.session.Transport() }
 // nothing, so it is for what has to know the address for every event.
 func (s *Socket) Address() string { return s.client.session.ClientIP() }
 
-// authPayload returns the payload of the CONNECT packet, as far as it is kept.
-func (s *Socket) authPayload() []byte {
+// authPayload returns the payload of the CONNECT packet, nil if there was none, or if
+// it was dropped.
+func (s *Socket) authPayload() (auth []byte, dropped bool) {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
-	return s.auth
+	return s.auth, s.dropped
 }
 
 // keepAuth decides about the auth payload of a socket whose connect chain has
@@ -70,6 +98,7 @@ func (c *client) keepAuth(s *Socket) {
 		}
 	}
 	if total > c.server.opts.MaxHandshakeBytes {
+		s.dropped = len(s.auth) > 0
 		s.auth = nil
 	}
 }
@@ -86,7 +115,7 @@ func (c *client) undecided() (size int) {
 	return size
 }
 
-func (c *client) handshake(auth []byte) *Handshake {
+func (c *client) handshake() *Handshake {
 	r := c.session.Request()
 	return &Handshake{
 		Header:  r.Header,
@@ -96,7 +125,7 @@ func (c *client) handshake(auth []byte) *Handshake {
 		Address: r.ClientIP,
 		Secure:  r.TLS,
 		Time:    time.UnixMilli(c.opened),
-		Auth:    auth,
 		Context: c.session.Values(),
+		codec:   c.server.wire.codec,
 	}
 }

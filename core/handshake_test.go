@@ -1,6 +1,8 @@
 package sio_test
 
 import (
+	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,8 +47,13 @@ func TestAuthPayloadsThatAreKeptAreBounded(t *testing.T) {
 		}
 		synctest.Wait()
 		for name, kept := range map[string]bool{"/": true, "/a": true, "/b": true, "/c": true, "/d": false, "/large": false} {
-			if got := string(sockets[name].Handshake().Auth); (got == auth[name]) != kept || (got == "") == kept {
+			h := sockets[name].Handshake()
+			if got := string(h.Auth); (got == auth[name]) != kept || (got == "") == kept {
 				t.Errorf("%s: %d bytes are kept of %d, want all: %t", name, len(got), len(auth[name]), kept)
+			}
+			var auth struct{ T string }
+			if err := h.Bind(&auth); kept && (err != nil || auth.T == "") || !kept && !errors.Is(err, sio.ErrAuthDropped) {
+				t.Errorf("%s: Bind gives %q, %v", name, auth.T, err)
 			}
 		}
 		c.Send("41/b,", "41/c,") // makes room
@@ -84,5 +91,71 @@ func TestAuthPayloadsThatWaitAreBounded(t *testing.T) {
 		synctest.Wait()
 		c.Connect("/c", large)
 		c.Connect("/d", `{"t":"`+strings.Repeat("x", 2*limit)+`"}`) // alone, one may be larger
+	})
+}
+
+func TestTheAuthPayloadIsDecodedAnywhere(t *testing.T) {
+	type auth struct{ Token string }
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		s := new(story)
+		look := func(where string, h *sio.Handshake) {
+			var a auth
+			err := h.Bind(&a)
+			s.add("%s %v %q", where, err, a.Token)
+		}
+		ns := srv.OfFunc(func(_ string, h *sio.Handshake) bool { look("match", h); return true })
+		ns.UseConnect(sio.Guard(func(c *sio.Ctx) error { look("middleware", c.Handshake()); return nil }))
+		ns.OnConnect(func(c *sio.Ctx) error { look("connect", c.Handshake()); return nil })
+		ns.On("event", func(c *sio.Ctx) error { look("event", c.Handshake()); return nil })
+		ns.OnDisconnect(func(s *sio.Socket, _ sio.Reason) { look("disconnect", s.Handshake()) })
+		for _, tt := range []struct{ payload, want string }{
+			{`{"token":"x","more":1}`, `<nil> "x"`}, {"", `<nil> ""`}, {"{}", `<nil> ""`}, {`{"token":null}`, `<nil> ""`},
+		} {
+			s = new(story)
+			c := d.WebSocket(t)
+			c.Connect("/a", tt.payload)
+			c.Send(`42/a,["event"]`, "41/a,")
+			synctest.Wait()
+			if tt.payload == `{"token":"x","more":1}` {
+				s.want(t, "match "+tt.want, "middleware "+tt.want, "connect "+tt.want, "event "+tt.want, "disconnect "+tt.want)
+			} else { // the namespace is there
+				s.want(t, "middleware "+tt.want, "connect "+tt.want, "event "+tt.want, "disconnect "+tt.want)
+			}
+		}
+	})
+}
+
+// The client is told, and not the log.
+func TestAnAuthPayloadThatDoesNotFit(t *testing.T) {
+	l := new(logbook)
+	bubble(t, &sio.Options{Logger: slog.New(l), MaxHandshakeBytes: 1000}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		srv.On("token", func(c *sio.Ctx) error {
+			var auth struct{ Token string }
+			if err := c.Handshake().Bind(&auth); err != nil {
+				return err
+			}
+			return c.Ack(auth.Token)
+		})
+		var kept *sio.Ctx
+		srv.OnConnect(func(c *sio.Ctx) error { kept = c; return nil })
+		for payload, want := range map[string]string{
+			`{"token":"x"}`: `431["x"]`, `{"token":1}`: `431[{"error":{"message":"invalid payload"}}]`,
+			`{"token":"` + strings.Repeat("x", 2000) + `"}`: `431[{"error":{"message":"internal error"}}]`,
+		} {
+			c := d.WebSocket(t)
+			c.Connect("/", payload)
+			c.Send(`421["token"]`)
+			c.Want(want)
+			if len(payload) < 1000 {
+				continue
+			}
+			if err := kept.Bind(new(struct{})); !errors.Is(err, sio.ErrAuthDropped) {
+				t.Errorf("Ctx.Bind afterwards: %v", err)
+			}
+			if n := kept.Args().Len(); n != 0 {
+				t.Errorf("Ctx.Args afterwards: %d values", n)
+			}
+		}
+		l.mustBeQuiet(t)
 	})
 }

@@ -20,8 +20,9 @@ import (
 //	start       it joins the cluster, gets its log, and OnNewNamespace is told of it
 //	enter       clients come
 //	leave       and go
-//	end         for children only, when they are empty: nobody may enter any more
-//	forget      it has left the cluster and the table; its name is free
+//	end         for children only, when they are empty: nobody may enter any more;
+//	            it leaves the cluster, and OnNamespaceEnd is told of it
+//	forget      it has left the table; its name is free
 //
 // The table is changed in O(1). None of the application's code is called while a
 // lock is held.
@@ -34,6 +35,7 @@ type lifetime struct {
 	ended   bool          // nobody may enter any more
 	closed  bool          // it does not join the cluster any more
 	gone    chan struct{} // made when it ends, closed when its name is free
+	told    bool          // OnNewNamespace has been told of it, so OnNamespaceEnd is to be, too
 
 	until  time.Time     // when nobody may come back any more
 	expiry *time.Timer   // ends it then
@@ -118,6 +120,9 @@ func (n *Namespace) start(tell []func(*Namespace)) error {
 	if err := n.join(); err != nil {
 		return err
 	}
+	n.mu.Lock()
+	n.life.told = true
+	n.mu.Unlock()
 	for _, f := range tell {
 		if err := rescue.Call(func() error { f(n); return nil }); err != nil {
 			n.server.log().Error("OnNewNamespace failed", slog.String("ns", n.name), errAttr(err))
@@ -211,6 +216,13 @@ func (n *Namespace) open() bool {
 	}
 }
 
+// ended reports whether nobody may enter any more.
+func (n *Namespace) ended() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.life.ended
+}
+
 // enter counts a client in, when the namespace is ready for that. It returns false
 // if the namespace has just ended, or ctx.
 func (n *Namespace) enter(ctx context.Context) bool {
@@ -268,8 +280,13 @@ func (n *Namespace) leave(mayReturn bool) {
 	}
 }
 
-// expire ends an empty namespace whose last client does not come back.
+// expire ends an empty namespace whose last client does not come back. Shutdown waits
+// for it; afterwards it closes all namespaces itself.
 func (n *Namespace) expire() {
+	if !n.server.sockets.Enter() {
+		return
+	}
+	defer n.server.sockets.Leave()
 	n.end(func() bool { return n.empty() && !time.Now().Before(n.life.until) })
 }
 
@@ -289,11 +306,29 @@ func (n *Namespace) end(isTime func() bool) {
 		n.life.ended, n.life.gone = true, make(chan struct{})
 		n.server.empty.remove(n)
 	}
+	told := n.life.told
 	n.mu.Unlock()
 	if over {
 		defer n.forget()
 		n.close()
+		if told {
+			n.tellEnd()
+		}
 	}
+}
+
+// tellEnd tells the functions of OnNamespaceEnd.
+func (n *Namespace) tellEnd() {
+	s := n.server
+	s.mu.Lock()
+	fs := s.onNamespaceEnd
+	s.mu.Unlock()
+	rescue.Each(len(fs), func(i int) error {
+		fs[i](n)
+		return nil
+	}, func(_ int, err error) {
+		s.log().Error("OnNamespaceEnd failed", slog.String("ns", n.name), errAttr(err))
+	})
 }
 
 // forget frees the name.

@@ -57,7 +57,7 @@ func (n *Namespace) show(c content, sockets ...*Socket) {
 	if err != nil {
 		return // it comes from another server, and will not be sent either
 	}
-	args := Args{p.Args, n.server.wire.codec}
+	args := Args{args: p.Args, codec: n.server.wire.codec}
 	fs := n.routes.Load().onOutgoing
 	rescue.Each(len(sockets)*len(fs), func(i int) error {
 		if s := sockets[i/len(fs)]; s.Connected() {

@@ -51,7 +51,8 @@ type Options struct {
 	// MaxSendBuffer is how many bytes of memory may be taken by what waits for one
 	// client that does not read as fast as it is sent to, 16 MiB by default. If
 	// there is more to send to it then, it is disconnected. The message that reaches
-	// the limit still gets in, so one of any size can be sent when little waits. A
+	// the limit still gets in, so one of any size can be sent when little waits. Send
+	// more than that by waiting in between: [Socket.Flush]. A
 	// small packet takes some 300 bytes; a broadcast's count for each of its
 	// receivers, although they exist once.
 	MaxSendBuffer int
@@ -202,7 +203,7 @@ type Options struct {
 	// Logger takes what operators have to know: errors and panics of handlers
 	// at Error. What any client can cause is logged at Debug, with neither
 	// payloads nor auth objects; except that the first time a page of another
-	// origin is refused a WebSocket is logged at Warn, because nothing else
+	// origin polls, or is refused a WebSocket, is logged at Warn, because nothing else
 	// would tell that CORS is the option to set. Nil means slog.Default().
 	Logger *slog.Logger
 }

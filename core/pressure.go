@@ -92,17 +92,22 @@ func (c *client) failAcks() {
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()
 	for _, s := range sockets {
-		for _, w := range s.takeAcks() {
+		for _, w := range s.takeAwaited() {
 			w.failed(s, ErrAckBlocked)
 		}
 	}
 }
 
-// takeAcks returns those who wait for acks of the socket's client, and forgets them.
-func (s *Socket) takeAcks() map[uint64]waiter {
+// takeAwaited returns those who wait for acks of the socket's client, and forgets
+// them. An ack that nobody waits for may still be read when handlers have returned.
+func (s *Socket) takeAwaited() (waiting []waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	acks := s.acks
-	s.acks = nil
-	return acks
+	for id, w := range s.acks {
+		if w.awaited() {
+			waiting = append(waiting, w)
+			delete(s.acks, id)
+		}
+	}
+	return waiting
 }

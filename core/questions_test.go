@@ -326,6 +326,14 @@ func askers(srv *sio.Server) map[string]func(c *sio.Ctx) error {
 			_, err := c.EmitWithAck(context.Background(), "question", 1)
 			return err
 		},
+		"before": func(c *sio.Ctx) error {
+			a, err := c.Ask("question", 1)
+			if err != nil {
+				return err
+			}
+			_, err = a.Wait(c.Context())
+			return err
+		},
 		"goroutine": func(c *sio.Ctx) error {
 			err := make(chan error)
 			go func() {

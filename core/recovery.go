@@ -140,7 +140,8 @@ func (s *Socket) claim() bool {
 		PID    string `json:"pid"`
 		Offset string `json:"offset"`
 	}
-	if json.Unmarshal(s.authPayload(), &want) != nil || want.PID == "" || want.Offset == "" {
+	auth, _ := s.authPayload()
+	if json.Unmarshal(auth, &want) != nil || want.PID == "" || want.Offset == "" {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), claimTimeout)

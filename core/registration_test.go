@@ -33,8 +33,13 @@ func mustPanic(t *testing.T, f func(), words ...string) {
 
 func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 	h := func(*sio.Ctx) error { return nil }
-	for _, name := range []string{"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"} {
-		mustPanic(t, func() { newServer(t, nil).On(name, h) }, `"`+name+`"`, "reserved", "OnConnect", "OnDisconnect")
+	for name, instead := range map[string]string{
+		"connection": "use OnConnect", "connect": "use OnConnect",
+		"disconnect": "use OnDisconnect", "disconnecting": "use OnDisconnect",
+		"new_namespace": "use Server.OnNewNamespace", "connect_error": "UseConnect",
+		"newListener": "use another name", "removeListener": "use another name",
+	} {
+		mustPanic(t, func() { newServer(t, nil).On(name, h) }, `On("`+name+`")`, instead)
 	}
 	for name, tt := range map[string]struct {
 		f     func(srv *sio.Server)
@@ -65,6 +70,7 @@ func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 		"nil OnAnyOutgoing":  {func(srv *sio.Server) { srv.OnAnyOutgoing(nil) }, []string{"OnAnyOutgoing", "nil function"}},
 		"nil OnRoom":         {func(srv *sio.Server) { srv.OnRoom(nil) }, []string{"OnRoom", "nil function"}},
 		"nil OnNewNamespace": {func(srv *sio.Server) { srv.OnNewNamespace(nil) }, []string{"OnNewNamespace", "nil function"}},
+		"nil OnNamespaceEnd": {func(srv *sio.Server) { srv.OnNamespaceEnd(nil) }, []string{"OnNamespaceEnd", "nil function"}},
 		"nil OfFunc":         {func(srv *sio.Server) { srv.OfFunc(nil) }, []string{"OfFunc", "nil function"}},
 		"nil OfRegexp":       {func(srv *sio.Server) { srv.OfRegexp(nil) }, []string{"OfRegexp", "nil pattern"}},
 		"nil OnServerEvent":  {func(srv *sio.Server) { srv.OnServerEvent("e", nil) }, []string{`OnServerEvent("e")`, "nil handler"}},
@@ -81,6 +87,15 @@ func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 		"function as answer": {func(srv *sio.Server) {
 			srv.On("post", sio.Reply(func(*sio.Ctx, int) (func(), error) { return nil, nil }))
 		}, []string{"Reply", "func()", "encoding/json"}},
+		"optional channel": {func(srv *sio.Server) {
+			srv.On("post", sio.Bind(func(*sio.Ctx, sio.Optional[chan int]) error { return nil }))
+		}, []string{"Bind", "chan int", "encoding/json"}},
+		"optional interface": {func(srv *sio.Server) {
+			srv.On("post", sio.Reply(func(*sio.Ctx, sio.Optional[fmt.Stringer]) (int, error) { return 0, nil }))
+		}, []string{"Reply", "fmt.Stringer", "or any"}},
+		"optional answer": {func(srv *sio.Server) {
+			srv.On("post", sio.Reply(func(*sio.Ctx, int) (sio.Optional[int], error) { return sio.Optional[int]{}, nil }))
+		}, []string{"Reply", "Optional", "pointer"}},
 		"interface as argument": {func(srv *sio.Server) {
 			srv.On("post", sio.Bind(func(*sio.Ctx, fmt.Stringer) error { return nil }))
 		}, []string{"Bind", "fmt.Stringer", "or any"}},

@@ -88,6 +88,38 @@ func TestForeignOrigin(t *testing.T) {
 	d.WebSocket(t).Connect("/", "") // no browser
 }
 
+// Its browser does not show it the answer to a poll. The log says so, once.
+func TestForeignOriginThatPolls(t *testing.T) {
+	const page = "https://app.example.com"
+	poll := func(t *testing.T, d siotest.Dialer, method, origin string) {
+		t.Helper()
+		fetch(t, d, method, d.Endpoint("EIO", "4", "transport", "polling"), http.Header{"Origin": {origin}})
+	}
+	for name, opts := range map[string]sio.Options{
+		"without CORS": {},
+		"not listed":   {CORS: &sio.CORS{Origins: []string{"https://other.example.com"}}},
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodOptions} {
+			t.Run(name+" "+method, func(t *testing.T) {
+				l := new(logbook)
+				opts.Logger = slog.New(l)
+				_, d := loopback(t, &opts)
+				for range 3 {
+					poll(t, d, method, page)
+				}
+				if got := l.above(); len(got) != 1 || !strings.HasPrefix(got[0], "WARN") ||
+					!strings.Contains(got[0], "Options.CORS") || !strings.Contains(got[0], page) {
+					t.Errorf("logged %q, want one warning that names the option and the origin", got)
+				}
+			})
+		}
+	}
+	_, d := loopback(t, &sio.Options{CORS: &sio.CORS{Origins: []string{page}}}) // whose log is quiet
+	poll(t, d, http.MethodGet, page)
+	poll(t, d, http.MethodGet, strings.TrimSuffix(d.URL, "/socket.io/"))
+	d.Polling(t).Connect("/", "") // no browser
+}
+
 func TestCORSOfClientFiles(t *testing.T) {
 	_, d := loopback(t, &sio.Options{
 		CORS:     &sio.CORS{InsecureAllowAllOrigins: true},

@@ -139,12 +139,20 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 }
 
 // On sets the handler of an event, with middleware of its own, outermost first.
-// It panics if the name is reserved or has a handler already.
+// It panics if the event has a handler already.
+//
+// It also panics for the names of the JavaScript server's own events, and says which
+// method has their place: [Namespace.OnConnect] for "connection" and "connect",
+// [Namespace.OnDisconnect] for "disconnect" and "disconnecting",
+// [Server.OnNewNamespace] for "new_namespace". Clients cannot send an event of most of
+// these names. They can send "connection" and "new_namespace", which then goes to
+// [Namespace.OnUnknown]. The name "error" is as any other one: only what clients send
+// goes to its handler. For errors of handlers there is [Options.OnError].
 func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 	mustHandler(fmt.Sprintf("On(%q)", event), h)
 	mustMiddleware(fmt.Sprintf("On(%q)", event), mw)
-	if packet.Reserved(event) {
-		misuse(fmt.Sprintf("On(%q): the name is reserved: use OnConnect, OnDisconnect, or another name", event))
+	if instead := insteadOf(event); instead != "" {
+		misuse(fmt.Sprintf("On(%q): %s", event, instead))
 	}
 	e := newEndpoint(event, chain(h, mw...))
 	n.register(func(r *routes) {
@@ -154,6 +162,24 @@ func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 		}
 		r.events[event] = r.around(e, r.eventMW).seenBy(r.onAny)
 	})
+}
+
+// insteadOf says what to use instead of a handler for one of the JavaScript server's
+// own events; "" for other names.
+func insteadOf(event string) string {
+	switch {
+	case event == "connection" || event == "connect":
+		return "it is an event of the JavaScript server itself: use OnConnect"
+	case event == "disconnect" || event == "disconnecting":
+		return "it is an event of the JavaScript server itself: use OnDisconnect"
+	case event == "new_namespace":
+		return "it is an event of the JavaScript server itself: use Server.OnNewNamespace"
+	case event == "connect_error":
+		return "the name is reserved: it is an event of clients, which get it when UseConnect refuses them"
+	case packet.Reserved(event):
+		return "the name is reserved, and clients cannot send it: use another name"
+	}
+	return ""
 }
 
 // OnUnknown sets the handler of events that have none. Without it they are

@@ -38,7 +38,9 @@ type Server struct {
 	namespaces  sync.Map     // names to *Namespace; read without mu
 	parents     []*Namespace // in the order in which they are asked
 	onNamespace []func(*Namespace)
-	empty       emptyChildren
+
+	onNamespaceEnd []func(*Namespace)
+	empty          emptyChildren
 }
 
 // New returns a server; opts may be nil. It panics if an option makes no
@@ -90,6 +92,21 @@ func (s *Server) namespace(name string) *Namespace {
 	v, _ := s.namespaces.Load(name)
 	n, _ := v.(*Namespace)
 	return n
+}
+
+// Namespaces returns the namespaces that clients can connect to, sorted by name: "/",
+// those of [Server.Of], and the children that [Server.OfFunc] and [Server.OfRegexp] have
+// brought about. Their parents are not among them.
+func (s *Server) Namespaces() []*Namespace {
+	var all []*Namespace
+	s.namespaces.Range(func(_, v any) bool {
+		if n, ok := v.(*Namespace); ok && n.open() && !n.ended() {
+			all = append(all, n)
+		}
+		return true
+	})
+	slices.SortFunc(all, func(a, b *Namespace) int { return strings.Compare(a.name, b.name) })
+	return all
 }
 
 // ClientsCount returns the number of connected clients, each of which may have

@@ -182,7 +182,7 @@ func (n *Namespace) handleServerEvent(ctx context.Context, m *adapter.Message) (
 		return nil, &Error{Message: fmt.Sprintf("no handler for server-side event %q", p.Name)}
 	}
 	err = rescue.Apart(func() (err error) {
-		answer, err = h(ctx, Args{p.Args, n.server.wire.codec})
+		answer, err = h(ctx, Args{args: p.Args, codec: n.server.wire.codec})
 		return err
 	})
 	return answer, err

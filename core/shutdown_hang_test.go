@@ -140,6 +140,10 @@ func (s *snag) options() *sio.Options {
 			return snagLog{adapter.NewMemoryLog(adapter.MemoryLogOptions{}), s}
 		}},
 	}
+	if s.place == "OnNamespaceEnd" {
+		o.CleanupEmptyChildNamespaces = true
+		o.ConnectionStateRecovery = nil // or the client may come back
+	}
 	if s.place == "Parser.Encode" || s.place == "Decoder.Decode" {
 		o.Parser = snagParser{s}
 	}
@@ -150,6 +154,7 @@ func (s *snag) register(srv *sio.Server) {
 	hanging := func(place string) sio.Handler { return func(*sio.Ctx) error { s.at(place); return nil } }
 	srv.OfFunc(func(string, *sio.Handshake) bool { s.at("OfFunc"); return true })
 	srv.OnNewNamespace(func(*sio.Namespace) { s.at("OnNewNamespace") })
+	srv.OnNamespaceEnd(func(*sio.Namespace) { s.at("OnNamespaceEnd") })
 	srv.UseConnect(sio.Guard(func(c *sio.Ctx) error {
 		c.OnAccept(hanging("OnAccept"))
 		c.OnEnd(func() { s.at("OnEnd") })
@@ -171,7 +176,7 @@ func (s *snag) register(srv *sio.Server) {
 // when its context has ended. When the code returns, everything else ends, too.
 func TestShutdownHungWithTheApplicationsCode(t *testing.T) {
 	for _, place := range []string{
-		"OfFunc", "OnNewNamespace", "UseConnect", "OnAccept", "OnConnect", "OnDisconnect", "OnEnd", "OnRoom",
+		"OfFunc", "OnNewNamespace", "OnNamespaceEnd", "UseConnect", "OnAccept", "OnConnect", "OnDisconnect", "OnEnd", "OnRoom",
 		"OnAnyOutgoing", "UseEvents", "On", "Cluster.Join", "Adapter.Publish", "Adapter.Close", "RoomWatcher",
 		"Recovery.Log", "Log.Append", "Log.Save", "Log.Close", "Logger", "Parser.Encode", "Decoder.Decode",
 		"Conn.Write", "Conn.Close",

@@ -29,6 +29,7 @@ type Socket struct {
 	state  atomic.Uint32
 
 	decided  bool      // guarded by the client's mu: the connect chain has run
+	dropped  bool      // likewise: there was an auth payload, which is not kept
 	accepted bool      // only for tasks of the queue: the connect chain accepted the client
 	ended    bool      // guarded by mu: the hooks for the end have run
 	recovery *recovery // set by the first task; nil if the namespace has no log
@@ -90,7 +91,7 @@ func (s *Socket) Context() context.Context {
 
 // Emit sends an event to the client. It queues and does not wait, for the
 // client neither: one that reads too slowly is disconnected (see
-// [Options.MaxSendBuffer]). Arguments are encoded as by encoding/json, except
+// [Options.MaxSendBuffer]). To send much to one client, see [Socket.Flush]. Arguments are encoded as by encoding/json, except
 // that any []byte travels as binary data; they are not used after Emit
 // returned. Before the client is accepted Emit returns [ErrNotConnected], later
 // an error that matches [ErrDisconnected]; with
@@ -125,8 +126,8 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 
 // Buffered returns how many bytes of memory are taken by what waits to be sent to
 // the client, for all of its namespaces: because it reads slowly, or between two
-// polls. Who sends to it at [Options.MaxSendBuffer] has it disconnected; who has more to send than a client
-// may be able to take can wait before that, or send less.
+// polls. When it is at [Options.MaxSendBuffer], the next event disconnects the client.
+// To send more than that, wait now and then: see [Socket.Flush].
 func (s *Socket) Buffered() int { return s.client.session.Buffered() }
 
 func (s *Socket) wire() *wire { return &s.ns.server.wire }

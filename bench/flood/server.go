@@ -66,7 +66,7 @@ func serve(policy string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println(l.Addr()) //nolint:forbidigo // for whoever started this
+	fmt.Println(l.Addr()) //nolint:forbidigo // for the process that started this
 	failed := make(chan error, 1)
 	go func() { failed <- http.Serve(l, mux) }() //nolint:gosec // it is there for a few seconds
 	ended := make(chan struct{})

@@ -35,8 +35,8 @@ type options struct {
 	patience            time.Duration
 }
 
-// A scenario keeps the clients busy and measures. A failure, of whatever part of
-// it, ends the run, and then nobody asks for what it measured.
+// A scenario keeps the clients busy and measures. Any failure ends the run without a
+// result.
 type scenario func(ctx context.Context, r *run)
 
 func scenarios() map[string]scenario {

@@ -54,8 +54,8 @@ func moduleRoot(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// measure runs the scenarios against the servers, one at a time and by turns, so
-// that whatever makes the machine slower for a while does so to all of them.
+// measure runs the scenarios against the servers, one at a time and by turns. If the
+// machine is slower for a while, all servers are affected.
 func (p plan) measure(ctx context.Context, progress io.Writer) (results []result) {
 	for round := 1; round <= p.rounds; round++ {
 		for _, sc := range p.scenarios {
@@ -150,7 +150,7 @@ func start(ctx context.Context, srv server) (addr string, pid int, stop func(), 
 	return "", 0, nil, fmt.Errorf("%s does not accept connections", srv.name)
 }
 
-// freeAddr returns an address on loopback that nobody listens on.
+// freeAddr returns a free address on loopback.
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

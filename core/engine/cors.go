@@ -112,6 +112,9 @@ func (e *Server) applyCORS(x *httpExchange) *refusal {
 	if c.PreflightContinue { // EIO-CO-7
 		return nil
 	}
+	if x.foreignOrigin() { // no request will follow
+		e.warnBlockedPoll(x.origin, req.Host)
+	}
 	return customResponse(Response{Status: cmp.Or(c.OptionsSuccessStatus, http.StatusNoContent)})
 }
 

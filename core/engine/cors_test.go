@@ -94,6 +94,7 @@ func TestCORSRequests(t *testing.T) {
 			a = k.Do(enginetest.Request{Query: "transport=x", Header: http.Header{"Origin": {"http://a.com"}}})
 			same(t, "EIO-ER-2 status of an error", a.String(), unknownTransport)
 			same(t, "EIO-ER-2 headers of an error", corsOf(a.Header), c.want)
+			blocked(t, k, c.want, "http://a.com")
 		})
 	}
 	inBubble(t, "EIO-CO-3 function fails", engine.Options{
@@ -118,6 +119,16 @@ func TestCORSRequests(t *testing.T) {
 		same(t, "answer", a.String(), badRequest)
 		same(t, "origin", a.Header.Get("Access-Control-Allow-Origin"), "")
 	})
+}
+
+// blocked fails unless the server logged that a browser keeps answers from the page of
+// that origin, if they have such headers.
+func blocked(t *testing.T, k *enginetest.Kit, headers, page string) {
+	t.Helper()
+	if strings.Contains(headers, "Allow-Origin: "+page) || strings.Contains(headers, "Allow-Origin: *") {
+		return // otherwise the end of the test looks that nothing was logged
+	}
+	loud(t, k, "its browser keeps the answers from it")
 }
 
 // loud fails unless the server logged one line, which has the text.
@@ -180,6 +191,7 @@ func TestCORSPreflight(t *testing.T) {
 			same(t, "answer", a.String(), c.answer)
 			same(t, "headers", corsOf(a.Header), c.want)
 			same(t, "sessions", k.Remembered(), 0)
+			blocked(t, k, c.want, "http://a.com")
 		})
 	}
 	inBubble(t, "EIO-MT-3 comes before verification", engine.Options{CORS: &engine.CORS{}}, func(t *testing.T, k *enginetest.Kit) {

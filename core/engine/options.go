@@ -83,8 +83,8 @@ type Options struct {
 
 	// Logger receives problems that the operator has to fix. Events that a peer
 	// can cause are logged at Debug. There is one exception: the first page of
-	// another origin that is refused, because nothing else tells why. Nil means
-	// slog.Default().
+	// another origin that is refused a WebSocket, or polls, because nothing else tells
+	// why that fails. Nil means slog.Default().
 	Logger *slog.Logger
 }
 

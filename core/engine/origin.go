@@ -13,24 +13,49 @@ import (
 // exception: see checkJSONPOrigin.
 
 // checkOrigin refuses WebSockets to pages of other origins, unless CORS allows
-// them. Clients that are no browsers send no Origin.
+// them. Clients that are no browsers send no Origin. A page that begins with polling
+// is only logged: its browser keeps the answer from it.
 func (e *Server) checkOrigin(x *httpExchange) *refusal {
 	req := x.Request()
-	if !x.upgrade || x.originAllowed || x.origin == "" || sameOrigin(x.origin, req) {
+	opens := x.upgrade || last(req.Query, "sid") == "" && !dialectOf(req.Query).has(jsonp)
+	if !opens || !x.foreignOrigin() {
+		return nil
+	}
+	if !x.upgrade {
+		e.warnBlockedPoll(x.origin, req.Host)
 		return nil
 	}
 	e.warnOrigin(x.origin, req.Host)
 	return originNotAllowed(x.origin)
 }
 
+// foreignOrigin reports whether the request comes from a page of another origin that
+// CORS does not allow.
+func (x *httpExchange) foreignOrigin() bool {
+	return !x.originAllowed && x.origin != "" && !sameOrigin(x.origin, x.Request())
+}
+
 // warnOrigin logs which setting refused a page, once above Debug. Browsers do not say
 // why a WebSocket failed, so nothing else tells the operator.
 func (e *Server) warnOrigin(origin, host string) {
-	const most = 200 // bytes: the client chooses both strings
 	e.logOnce(&e.originWarned, e.log.Warn)("a page of another origin was refused: to let it in, add its origin to Options.CORS; "+
 		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
-		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)",
-		slog.String("origin", origin[:min(len(origin), most)]), slog.String("host", host[:min(len(host), most)]))
+		"in nginx by proxy_set_header Host $http_host (further refusals are logged at Debug)", originAttrs(origin, host)...)
+}
+
+// warnBlockedPoll does the same for polling, where the browser refuses the page. If
+// middleware of the framework answers CORS, the browser may not: we cannot see that.
+func (e *Server) warnBlockedPoll(origin, host string) {
+	e.logOnce(&e.originWarned, e.log.Warn)("a page of another origin polls, and its browser keeps the answers from it: "+
+		"to let it in, add its origin to Options.CORS, also if middleware of yours allows polling, since WebSocket needs it; "+
+		"if it is this server's own page, have the proxy in front pass on the Host header with its port, "+
+		"in nginx by proxy_set_header Host $http_host (further ones are logged at Debug)", originAttrs(origin, host)...)
+}
+
+// originAttrs shortens both strings, which the client chooses.
+func originAttrs(origin, host string) []any {
+	const maxBytes = 200
+	return []any{slog.String("origin", origin[:min(len(origin), maxBytes)]), slog.String("host", host[:min(len(host), maxBytes)])}
 }
 
 // sameOrigin reports whether the origin is the server that the request was sent to. A

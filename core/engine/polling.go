@@ -66,8 +66,7 @@ func (x *httpExchange) answerSent() {
 	for p := &s.unsentAnswers; *p != nil; p = &(*p).nextAnswer {
 		if *p == x {
 			*p = x.nextAnswer
-			s.queue.bytes -= x.answerSize
-			s.queue.signalFreed()
+			s.queue.sent(x.answerSize)
 			return
 		}
 	}

@@ -64,6 +64,23 @@ func TestWaitForRoom(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+	inBubble(t, "Flush waits for what was sent before alone", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		if p.Session.TryFlush() != true {
+			t.Error("something waits at first")
+		}
+		same(t, "with nothing to wait for", p.Session.Flush(t.Context()), nil)
+		done := make(chan error, 1)
+		same(t, "error", p.Session.Send(f), nil)
+		same(t, "nobody polls", p.Session.TryFlush(), false)
+		go func() { done <- p.Session.Flush(t.Context()) }() // ends with the session
+		synctest.Wait()
+		p.Get()
+		same(t, "error", p.Session.Send(f), nil) // before it looks, or afterwards
+		same(t, "error of Flush", <-done, nil)
+		p.Session.Close(nil)
+		same(t, "afterwards", p.Session.Flush(t.Context()), engine.ErrClosed)
+	})
 	inBubble(t, "several at the same time", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		first, second := waits(t.Context(), p.Peer), waits(t.Context(), p.Peer)

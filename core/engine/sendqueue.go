@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 
 	"github.com/sioplug/sioplug/internal/frame"
@@ -26,7 +25,7 @@ type sendQueue struct {
 	sending int            // the part of bytes that is being written to the WebSocket
 	state   queueState
 	held    bool          // the read loop is working on messages, and flushes when it has finished
-	freed   chan struct{} // closed when bytes shrinks; nil if nobody waits for that
+	waiters *flushWaiters // calls of Flush and WaitForRoom; nil if there are none
 
 	first [1]*frame.Frame // memory for the first frames; most queues are not longer
 }
@@ -92,19 +91,11 @@ func (q *sendQueue) takeAll() pollAnswer {
 	return a
 }
 
-// signalFreed wakes the callers of WaitForRoom.
-func (q *sendQueue) signalFreed() {
-	if q.freed != nil {
-		close(q.freed)
-		q.freed = nil
-	}
-}
-
 // discard drops what is queued.
 func (q *sendQueue) discard() {
 	a := q.takeAll()
 	q.bytes -= a.size
-	q.signalFreed()
+	q.signalWaiters()
 	clear(a.frames)
 }
 
@@ -166,35 +157,6 @@ func (s *Session) Buffered() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.queue.bytes
-}
-
-// WaitForRoom waits until [Session.Buffered] is at most limit. Use it to send much
-// data to one client. It returns an error if the session or ctx ends before.
-//
-// The caller must not keep the session from being read. In [Worker.Work], call
-// [Session.Yield] before.
-func (s *Session) WaitForRoom(ctx context.Context, limit int) error {
-	for {
-		s.mu.Lock()
-		if s.state != stateOpen {
-			s.mu.Unlock()
-			return ErrClosed
-		}
-		if s.queue.bytes <= limit {
-			s.mu.Unlock()
-			return nil
-		}
-		if s.queue.freed == nil {
-			s.queue.freed = make(chan struct{})
-		}
-		freed := s.queue.freed
-		s.mu.Unlock()
-		select {
-		case <-freed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
 
 // enqueueLocked queues frames. It reports whether the caller has to add the session
@@ -283,11 +245,11 @@ func (s *Session) writeAndUnlock(t *wsTransport) {
 			go s.drain(t) // ends when the peer reads or the connection is closed
 			return
 		}
-		s.writtenLocked()
 		if err != nil {
 			s.writeFailedAndUnlock(t, err)
 			return
 		}
+		s.writtenLocked()
 	}
 	s.queue.state = queueIdle
 	closed := s.state == stateClosed
@@ -304,23 +266,24 @@ func (s *Session) drain(t *wsTransport) {
 
 func (s *Session) drained(t *wsTransport, err error) {
 	s.mu.Lock()
-	s.writtenLocked()
 	if err != nil {
 		s.writeFailedAndUnlock(t, err)
 		return
 	}
+	s.writtenLocked()
 	s.writeAndUnlock(t)
 }
 
 func (s *Session) writtenLocked() {
-	s.queue.bytes -= s.queue.sending
+	s.queue.sent(s.queue.sending)
 	s.queue.sending = 0
-	s.queue.signalFreed()
 }
 
 // writeFailedAndUnlock ends a session whose WebSocket cannot be written to.
 func (s *Session) writeFailedAndUnlock(t *wsTransport, err error) {
 	s.queue.state = queueIdle
+	s.queue.bytes -= s.queue.sending // these were not sent, so no Flush may count them
+	s.queue.sending = 0
 	s.queue.discard()
 	s.mu.Unlock()
 	// In this order: when the connection is closed, the read loop ends the session as

@@ -56,7 +56,7 @@ type Server struct {
 	compressors   *compressors
 
 	// What has been logged above Debug: see logOnce.
-	originWarned    atomic.Bool
+	originWarned    atomic.Bool // a WebSocket or a poll of a page of another origin
 	upgradeFailed   atomic.Bool
 	parkFailed      atomic.Bool
 	failedFunctions sync.Map // names of functions of the options

@@ -129,6 +129,9 @@ func TestVerificationPasses(t *testing.T) {
 		inBubble(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "status", k.Do(enginetest.Request{Query: c.query, Header: c.header}).Status, 200)
 			same(t, "sessions", k.Remembered(), 1)
+			if c.header.Get("Origin") != "" {
+				loud(t, k, "its browser keeps the answers from it")
+			}
 		})
 	}
 }

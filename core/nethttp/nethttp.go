@@ -1,5 +1,5 @@
-// Package nethttp connects net/http, and every framework built on it, to the
-// engine.
+// Package nethttp connects the engine to net/http, and to every framework that is built on
+// net/http.
 package nethttp
 
 import (
@@ -19,12 +19,12 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 )
 
-// An Exchange is one request of a net/http server. Integrations embed it to
-// answer differently where their framework knows better.
+// An Exchange is one request of a net/http server, and its answer. Integrations embed it
+// and replace methods for which their framework has better information.
 type Exchange struct {
 	w        http.ResponseWriter
 	r        *http.Request
-	req      *engine.Request // apart, because whoever is told of it may keep it, and must not keep the rest
+	req      *engine.Request // allocated separately: functions of the application may keep it, but not the Exchange
 	received time.Time
 	parked   bool
 	onSent   func() // see OnSent; may be nil
@@ -54,9 +54,9 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 	}}
 }
 
-// header returns the headers of the request, which net/http does not use again.
-// Middleware that compresses says so before it knows whether there will be
-// anything to compress: then the engine must not do it, too.
+// header returns the headers of the request. net/http does not use their memory again. If
+// middleware compresses answers, it has set Vary already: then the engine must not compress
+// as well, so Accept-Encoding is removed.
 func header(w http.ResponseWriter, r *http.Request) http.Header {
 	if !strings.Contains(strings.Join(w.Header()["Vary"], ","), "Accept-Encoding") {
 		return r.Header
@@ -77,7 +77,7 @@ func (x *Exchange) Values() context.Context { return values(x.r) }
 func (x *Exchange) Respond(res engine.Response) error {
 	h := x.w.Header()
 	mergeHeader(h, res.Header)
-	if res.Status != http.StatusNotModified { // there it would be the length of what is not sent
+	if res.Status != http.StatusNotModified { // it would be the length of a body that is not sent
 		h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
 	x.beginSending()
@@ -86,8 +86,8 @@ func (x *Exchange) Respond(res engine.Response) error {
 	return err
 }
 
-// send writes the answer, and what net/http's buffers would keep of it: until the
-// handler returns, when nothing limits how long that takes.
+// send writes the answer and flushes it. Otherwise net/http would write the last part when
+// the handler has returned, without the time limit.
 func (x *Exchange) send(res engine.Response) error {
 	x.w.WriteHeader(res.Status)
 	if x.r.Method == http.MethodHead {
@@ -116,8 +116,8 @@ func (x *Exchange) SendWithin(d time.Duration) {
 // OnSent implements [engine.Sender].
 func (x *Exchange) OnSent(f func()) { x.onSent = f }
 
-// beginSending limits how long the answer may take. The server's own limit has
-// been running since the request was read, unless it was lifted by Park.
+// beginSending limits the time for sending the answer. The server's own limit runs since
+// the request was read, unless Park has lifted it.
 func (x *Exchange) beginSending() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -137,8 +137,8 @@ func (x *Exchange) beginSending() {
 	}
 }
 
-// endSending lifts the limit again, which is not for the next answer on the
-// connection. A server with one of its own sets that anew.
+// endSending lifts the limit, so that it does not apply to the next answer on the
+// connection. A server with a limit of its own sets that anew.
 func (x *Exchange) endSending(err error) {
 	if x.onSent != nil {
 		x.onSent()
@@ -168,9 +168,9 @@ func (x *Exchange) writeTimeout() time.Duration {
 	return 0
 }
 
-// deadlines returns what sets those of the connection, or of the stream that
-// takes its place. Middleware that embeds a writer without a thought of that is
-// in use, so it is looked for below.
+// deadlines returns the controller of the connection's deadlines, or of the stream's.
+// Some middleware embeds a writer and hides its methods, so the inner writers are searched,
+// too.
 func (x *Exchange) deadlines() *http.ResponseController {
 	type deadliner interface{ SetWriteDeadline(d time.Time) error }
 	for w := x.w; w != nil; w = Unwrap(w) {
@@ -187,23 +187,21 @@ func (x *Exchange) CancelRead() {
 	_ = x.deadlines().SetReadDeadline(time.Unix(1, 0))
 }
 
-// HangUp implements [engine.Aborter]. Middleware that recovers from panics
-// would turn the usual way, [http.ErrAbortHandler], into an empty answer that
-// says all is well; so the connection is taken and closed where that is
-// possible.
+// HangUp implements [engine.Aborter]. It closes the connection if it can hijack it. It does
+// not panic with [http.ErrAbortHandler]: middleware that recovers from panics would make
+// an empty answer with status 200 of that.
 func (x *Exchange) HangUp() {
 	if notHijackable(x.w) != "" { // HTTP/2 has streams, whose failure is told in an answer
 		x.w.WriteHeader(http.StatusBadRequest)
 		return
 	}
 	if conn, _, err := hijack(x.w); err == nil {
-		_ = conn.Close() // nobody is there to be told
+		_ = conn.Close() // the client has gone
 	}
 }
 
-// merge sets the headers of an answer where middleware may have set some
-// before. What can be there once is ours then. Cookies, and what answers depend
-// on, add up.
+// mergeHeader sets the headers of an answer. Middleware may have set some before: ours
+// replace them, but Set-Cookie and Vary are added.
 func mergeHeader(dst, src http.Header) {
 	for k, vs := range src {
 		switch k {
@@ -221,9 +219,8 @@ func mergeHeader(dst, src http.Header) {
 	}
 }
 
-// Upgrade implements [engine.Exchange]. The handler returns while the
-// connection lives on, so that everything net/http keeps for a request is
-// freed.
+// Upgrade implements [engine.Exchange]. The handler returns while the connection goes on,
+// so that net/http frees the memory of the request.
 func (x *Exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()) error {
 	conn, buf, err := hijack(x.w)
 	if err != nil {
@@ -237,7 +234,7 @@ func (x *Exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	return nil
 }
 
-// buffered returns what the server read beyond the request.
+// buffered returns the bytes that the server has read after the request.
 func buffered(r *bufio.Reader) []byte {
 	n := r.Buffered()
 	if n == 0 {

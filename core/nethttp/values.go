@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// PathValue returns the parameter of the route by which the request came whose
-// context is ctx: what [http.Request.PathValue] returned for it, in routers that
-// tell net/http about their parameters. For the request that opened a socket's
-// connection it is
+// PathValue returns a parameter of the route of a request, by the request's context. It is
+// the result of [http.Request.PathValue], in routers that set it. For the request that
+// opened the connection of a socket:
 //
 //	tenant := nethttp.PathValue(socket.Handshake().Context, "tenant")
 func PathValue(ctx context.Context, name string) string {
@@ -22,7 +21,7 @@ func PathValue(ctx context.Context, name string) string {
 
 type pathKey struct{}
 
-// values returns the context that a session keeps of a request.
+// values returns the context of a request for a session to keep.
 func values(r *http.Request) context.Context {
 	ctx := context.Context(sessionContext{r.Context()})
 	if hasPathValues(r) {
@@ -31,15 +30,15 @@ func values(r *http.Request) context.Context {
 	return ctx
 }
 
-// hasPathValues reports whether the request's route can have parameters. If not,
-// its pattern is what the path begins with. A router inside of another one may
-// know only its own part of the pattern.
+// hasPathValues reports whether the request's route can have parameters. If it has none,
+// the path begins with the pattern. A router inside of another one may know only its own
+// part of the pattern.
 func hasPathValues(r *http.Request) bool {
 	return r.Pattern != "" && !strings.HasPrefix(r.URL.Path, strings.TrimSuffix(r.Pattern, "*"))
 }
 
-// route returns a request that has nothing but the path values of r, which only
-// a request can have.
+// route returns a request with the path values of r and nothing else. Only a request can
+// have path values.
 func route(r *http.Request) *http.Request {
 	kept := r.WithContext(context.Background())
 	kept.URL, kept.Header, kept.Trailer, kept.TLS, kept.Response = nil, nil, nil, nil, nil
@@ -47,8 +46,8 @@ func route(r *http.Request) *http.Request {
 	return kept
 }
 
-// lasting hides from those who keep a context what chi has in it and uses for
-// other requests later.
+// A sessionContext hides the value of chi in a context: chi uses its memory for other
+// requests later.
 type sessionContext struct {
 	context.Context //nolint:containedctx // it is one
 }

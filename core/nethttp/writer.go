@@ -8,19 +8,18 @@ import (
 	"reflect"
 )
 
-// Middleware puts writers of its own around that of net/http. Some of them have
-// an Unwrap method, as [http.ResponseController] wants it. Many do not, and were
-// not meant to keep anything from handlers: they embed a writer and forget about
-// the rest.
+// Middleware wraps the writer of net/http. Some of these writers have an Unwrap method, as
+// [http.ResponseController] needs it. Many do not: they embed a writer and hide its other
+// methods, which is rarely intended.
 
-// Unwrap returns the writer that w wraps: what its Unwrap method returns, or a
-// field named ResponseWriter, as embedding makes it. It is nil if there is none.
+// Unwrap returns the writer that w wraps, or nil. It uses the method Unwrap of w, or the
+// embedded field ResponseWriter.
 func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
 		return u.Unwrap()
 	}
 	v := reflect.Indirect(reflect.ValueOf(w))
-	if v.Kind() != reflect.Struct || v.Type().PkgPath() == "net/http" { // innermost: searching its fields takes long
+	if v.Kind() != reflect.Struct || v.Type().PkgPath() == "net/http" { // the innermost one: searching its fields would take long
 		return nil
 	}
 	f := v.FieldByName("ResponseWriter")
@@ -31,9 +30,9 @@ func Unwrap(w http.ResponseWriter) http.ResponseWriter {
 	return inner
 }
 
-// hijack takes the connection from w, or says which of the writers around it
-// does not let it go. Asking the innermost one first is necessary because others,
-// such as gin's, have the method in any case and panic.
+// hijack takes the connection from w. If it cannot, the error names the writer that
+// prevents it. The innermost writer is checked first: others, such as that of Gin, always
+// have the method Hijack, and panic if the innermost one does not.
 func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 	if t := notHijackable(w); t != "" {
 		return nil, nil, fmt.Errorf("nethttp: %s is no http.Hijacker: mount sioplug outside of the middleware "+
@@ -47,9 +46,8 @@ func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 	return h.Hijack()
 }
 
-// flush sends what w and the writers that it wraps have buffered, if all of them
-// know how. Some that do panic if one below does not; and one that does not may
-// have kept the header back.
+// flush flushes w and the writers that it wraps, if all of them can. Some writers panic in
+// Flush if an inner one cannot. A writer that cannot flush may have delayed the header.
 func flush(w http.ResponseWriter) error {
 	for inner := w; inner != nil; inner = Unwrap(inner) {
 		switch inner.(type) {
@@ -61,7 +59,8 @@ func flush(w http.ResponseWriter) error {
 	return http.NewResponseController(w).Flush()
 }
 
-// unable names the innermost writer if it cannot be hijacked.
+// notHijackable returns the type of the innermost writer if it cannot be hijacked, "" if
+// it can.
 func notHijackable(w http.ResponseWriter) string {
 	for inner := w; inner != nil; inner = Unwrap(w) {
 		w = inner

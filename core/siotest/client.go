@@ -9,13 +9,12 @@ import (
 	"time"
 )
 
-// errEnded says that the session has ended in the way its transport has.
+// errEnded is returned when the session has ended.
 var errEnded = errors.New("session has ended")
 
-// A Client is a Socket.IO client that does what it is told. Its methods fail
-// the test at once if they cannot do what they say, so they have to be called
-// on the test's goroutine, except that one goroutine may send while another
-// one receives. It is closed when the test ends.
+// A Client is a client that sends and receives single packets. Its methods fail the test
+// at once if they do not succeed, so call them on the test's goroutine. One goroutine may
+// send while another one receives. The client is closed when the test ends.
 type Client struct {
 	tb        testing.TB
 	dialer    Dialer
@@ -26,7 +25,7 @@ type Client struct {
 	ended     bool
 }
 
-// A carrier is one transport. Packets have the form of the polling payload.
+// A transport is polling or a WebSocket. Packets have the form of the polling payload.
 type transport interface {
 	send(packets []string) error
 	receive(deadline time.Time) ([]string, error) // at least one packet, or errEnded
@@ -83,8 +82,8 @@ func (c *Client) Send(packets ...string) {
 	}
 }
 
-// TrySend is Send for when the server may cut the connection, or let the client
-// wait: it returns the error, and may be called on any goroutine.
+// TrySend is [Client.Send] for a connection that the server may close or not read. It
+// returns the error, and may be called on any goroutine.
 func (c *Client) TrySend(packets ...string) error { return c.transport.send(packets) }
 
 // Next waits for the next packet and returns it.
@@ -97,8 +96,8 @@ func (c *Client) Next() string {
 	return p
 }
 
-// TryNext is Next for when the session may end, as it does with an error. It may
-// be called on any goroutine.
+// TryNext is [Client.Next] for a session that may end: then it returns an error. It may be
+// called on any goroutine.
 func (c *Client) TryNext() (string, error) { return c.next() }
 
 // Want waits for as many packets, and fails the test unless they are these.
@@ -191,15 +190,13 @@ func (c *Client) Upgrade() {
 	c.transport = w
 }
 
-// Close ends the session with a close packet. What the server makes of it can
-// be seen by [Client.UntilClosed].
+// Close sends a close packet. Use [Client.UntilClosed] to wait for the end of the session.
 func (c *Client) Close() {
 	c.tb.Helper()
 	c.Send("1")
 }
 
-// Abort drops the connections without a word: a WebSocket, or a poll that the
-// server has or is about to get.
+// Abort closes the connection without a close packet: the WebSocket, or that of a poll.
 func (c *Client) Abort() {
 	c.tb.Helper()
 	if p, ok := c.transport.(*polling); ok {
@@ -210,7 +207,7 @@ func (c *Client) Abort() {
 	c.transport.abort()
 }
 
-// next is Next without the test.
+// next is Next with an error.
 func (c *Client) next() (string, error) { return c.nextBefore(c.dialer.deadline()) }
 
 // nextBefore is next with a deadline of its own. When the session has ended it

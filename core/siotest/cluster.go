@@ -13,11 +13,11 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// TestCluster tests an [adapter.Cluster]: what its adapters promise, and then whole
-// servers with clients. It calls connect for every subtest, which returns n clusters,
-// one for each server, that are connected with each other and with nobody else; for
-// clusters of servers in one process that may be n times the same. They are used
-// until what connect gave to t.Cleanup is called.
+// TestCluster tests an [adapter.Cluster]: first its adapters, then whole servers with
+// clients. For every subtest, it calls connect, which returns n clusters, one for each
+// server. They are connected with each other and with no other cluster. For servers in one
+// process, all n may be the same. The subtest uses them until the functions that connect
+// has passed to t.Cleanup are called.
 //
 //	func TestCluster(t *testing.T) {
 //		siotest.TestCluster(t, func(t *testing.T, n int) []adapter.Cluster {
@@ -71,10 +71,10 @@ type member struct {
 	adapter.Adapter
 
 	got    chan *adapter.Message
-	probed chan string // by whom
+	probed chan string // names of the members whose probe has arrived
 	name   string
 
-	// What it does beyond taking notes; set before anybody publishes.
+	// Called for messages and requests; set before any member publishes.
 	receive func(m *adapter.Message)
 	answer  func(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply))
 }
@@ -102,7 +102,7 @@ func (m *member) Receive(msg *adapter.Message) {
 	m.got <- msg
 }
 
-// Answer implements [adapter.Node]. The question "end" is for nobody.
+// Answer implements [adapter.Node]. No member answers the request "end".
 func (m *member) Answer(ctx context.Context, msg *adapter.Message, reply func(*adapter.Reply)) {
 	if m.answer != nil && string(msg.Data) != string(event("end").Data) {
 		m.answer(ctx, msg, reply)
@@ -115,13 +115,14 @@ func (m *member) next(t *testing.T) *adapter.Message {
 	return await(t, "a message for "+m.name, m.got)
 }
 
-// members returns n members of a namespace that hear each other.
+// members returns n members of a namespace that are connected with each other.
 func (s clusterSuite) members(t *testing.T, n int, setup ...func(i int, m *member)) []*member {
 	t.Helper()
 	return join(t, s.connect(t, n), "/", setup...)
 }
 
-// join has a namespace of every cluster join, and waits until all hear each other.
+// join joins a namespace of every cluster, and waits until the members are connected with
+// each other.
 func join(t *testing.T, clusters []adapter.Cluster, namespace string, setup ...func(i int, m *member)) []*member {
 	t.Helper()
 	members := make([]*member, len(clusters))
@@ -151,7 +152,8 @@ func newMember(t *testing.T, c adapter.Cluster, namespace, name string, setup fu
 	return m
 }
 
-// settle waits until all members hear each other: joining takes a broker some time.
+// awaitConnected waits until all members are connected with each other: with a broker,
+// that takes some time.
 func awaitConnected(t *testing.T, members []*member) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -191,8 +193,8 @@ func event(name string, args ...any) *adapter.Message {
 	return &adapter.Message{Kind: adapter.ServerEvent, Data: data, Attachments: attachments}
 }
 
-// messages returns one of every kind that is published. All fields have a value
-// that gets lost easily.
+// messages returns a message of every kind that is published. The fields have values that
+// are easily lost.
 func messages() []*adapter.Message {
 	blob := []byte(`["e",{"b":{"_placeholder":true,"num":1},"n":9007199254740993},{"_placeholder":true,"num":0},"é\u0000\ud83d\ude00"]`)
 	return []*adapter.Message{
@@ -210,7 +212,7 @@ func messages() []*adapter.Message {
 	}
 }
 
-// inWords says what a message means, whatever it looks like.
+// inWords describes the meaning of a message, so that other spellings of it are equal.
 func inWords(m *adapter.Message) string {
 	s := fmt.Sprintf("kind %d to %q except %q, rooms %q, pin %t, close %t, volatile %t, uncompressed %t",
 		m.Kind, m.Target.Rooms, m.Target.Except, m.Rooms, m.Pin, m.Close, m.Volatile, m.NoCompress)
@@ -249,7 +251,7 @@ func mustPublish(t *testing.T, m *member, msg *adapter.Message) {
 	}
 }
 
-// messages: everybody else gets what one says, unchanged; it does not.
+// messages: all other members get a message, unchanged, but not the one that published it.
 func (s clusterSuite) messages(t *testing.T) {
 	m := s.members(t, 3)
 	for i, msg := range messages() {
@@ -267,7 +269,7 @@ func (s clusterSuite) messages(t *testing.T) {
 	mustMean(t, m[2], m[2].next(t), end)
 }
 
-// order: what one server publishes arrives in that order, also while others publish.
+// order: the messages of one server arrive in order, also while others publish.
 func (s clusterSuite) order(t *testing.T) {
 	const n = 300
 	m := s.members(t, 3)
@@ -294,7 +296,7 @@ func (s clusterSuite) order(t *testing.T) {
 	}
 }
 
-// namespacesApart: what is said in one namespace is not heard in others.
+// namespacesApart: a message of one namespace does not arrive in others.
 func (s clusterSuite) namespacesApart(t *testing.T) {
 	clusters := s.connect(t, 2)
 	names := []string{"/", "/a", "/a/b", "/a#", "/a b", "/ü日", "/*", `/"x"`}
@@ -339,7 +341,7 @@ func (s clusterSuite) publishingInReceive(t *testing.T) {
 	}
 }
 
-// lateMembers: who joins gets what is published from then on.
+// lateMembers: a member gets the messages that are published after it has joined.
 func (s clusterSuite) lateMembers(t *testing.T) {
 	clusters := s.connect(t, 3)
 	early := join(t, clusters[:2], "/")

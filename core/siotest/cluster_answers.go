@@ -10,7 +10,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// fetch: what one server knows of its clients, others get to know.
+// fetch: a server gets descriptions of the clients of other servers.
 func (s clusterSuite) fetch(t *testing.T) {
 	p := s.startServers(t, 3, "0a", "1ab", "2b")
 	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
@@ -46,7 +46,7 @@ func (s clusterSuite) fetch(t *testing.T) {
 	}
 }
 
-// recognize returns the name of a guest, of whom all has to be right.
+// checkSocket returns the name of a client after it has checked its description.
 func (p *serverGroup) checkSocket(t *testing.T, r sio.RemoteSocket) string {
 	t.Helper()
 	for name, socket := range p.sockets {
@@ -68,7 +68,7 @@ func (p *serverGroup) checkSocket(t *testing.T, r sio.RemoteSocket) string {
 	return ""
 }
 
-// acks: everybody's answer comes, with a name on it.
+// acks: the ack of every client comes, with its id.
 func (s clusterSuite) acks(t *testing.T) {
 	p := s.startServers(t, 3, "0a", "1a", "1b", "2a")
 	for name, guest := range p.clients {
@@ -106,8 +106,8 @@ func (s clusterSuite) acks(t *testing.T) {
 	}
 }
 
-// acksInPart: who has gone is reported at once, who says nothing when the context
-// ends.
+// acksInPart: a client that disconnects is reported at once, a client that does not answer
+// when the context ends.
 func (s clusterSuite) acksInPart(t *testing.T) {
 	p := s.startServers(t, 2, "0x", "0y", "1x", "1y", "1z")
 	p.clients["0x"].AutoAck("ask", "0x")
@@ -148,7 +148,7 @@ func (s clusterSuite) acksInPart(t *testing.T) {
 	}
 }
 
-// namesOrNothing compares ids with what a broker told, which may be empty strings.
+// namesOrNothing compares ids. Those of a broker may be empty strings.
 func namesOrNothing(got, want []string) bool {
 	if len(got) != len(want) {
 		return false
@@ -161,7 +161,7 @@ func namesOrNothing(got, want []string) bool {
 	return true
 }
 
-// serverEvents: the other servers hear them, and answer.
+// serverEvents: the other servers receive and answer them.
 func (s clusterSuite) serverEvents(t *testing.T) {
 	p := s.startServers(t, 3)
 	heard := make([]chan string, len(p.servers))
@@ -232,7 +232,7 @@ func (p *serverGroup) askServers(t *testing.T) {
 	}
 }
 
-// shutdownOfOne: a server that has gone is missed by nobody.
+// shutdownOfOne: the other servers go on after the shutdown of one.
 func (s clusterSuite) shutdownOfOne(t *testing.T) {
 	p := s.startServers(t, 3, "0a", "1a", "2a")
 	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)

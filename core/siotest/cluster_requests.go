@@ -46,7 +46,7 @@ func replyInWords(r *adapter.Reply) string {
 	}
 }
 
-// close: who has left neither hears nor is heard.
+// close: a closed member neither receives nor publishes.
 func (s clusterSuite) close(t *testing.T) {
 	m := s.members(t, 3)
 	for range 2 {
@@ -102,8 +102,8 @@ func (s clusterSuite) closeWaits(t *testing.T) {
 	}
 }
 
-// joiningAgain: a server that has left a namespace may join it again, as often as it
-// likes. What belongs to the adapter that it closed does not come in the way.
+// joiningAgain: a server that has left a namespace may join it again, any number of times.
+// The closed adapter does not disturb the new one.
 func (s clusterSuite) joiningAgain(t *testing.T) {
 	clusters := s.connect(t, 2)
 	m := join(t, clusters, "/")
@@ -219,7 +219,7 @@ func (s clusterSuite) nobodyToAnswer(t *testing.T) {
 	mustPublish(t, m[0], event("to nobody"))
 }
 
-// answersInPart: when the context ends there is what has come so far, and no more.
+// answersInPart: when the context ends, no more replies come.
 func (s clusterSuite) answersInPart(t *testing.T) {
 	release := make(chan struct{})
 	var late sync.WaitGroup
@@ -265,8 +265,7 @@ func (s clusterSuite) answersInPart(t *testing.T) {
 	}
 }
 
-// orderOfQuestions: an answer begins when what was published before the question has
-// been received.
+// orderOfRequests: Answer is called after all earlier messages have been received.
 func (s clusterSuite) orderOfRequests(t *testing.T) {
 	var received sync.Map
 	m := s.members(t, 2, func(_ int, m *member) {
@@ -318,7 +317,7 @@ func (s clusterSuite) oneReplyAtATime(t *testing.T) {
 	}
 }
 
-// membersThatLeave: who leaves is not waited for.
+// membersThatLeave: a request does not wait for members that leave.
 func (s clusterSuite) membersThatLeave(t *testing.T) {
 	asked, release := make(chan struct{}), make(chan struct{})
 	defer close(release)
@@ -345,7 +344,7 @@ func (s clusterSuite) membersThatLeave(t *testing.T) {
 	}
 }
 
-// leavingWithAQuestion: who leaves does not wait for answers.
+// leavingWithARequest: a request ends when its own member leaves.
 func (s clusterSuite) leavingWithARequest(t *testing.T) {
 	asked, release := make(chan struct{}), make(chan struct{})
 	defer close(release)

@@ -18,14 +18,14 @@ import (
 // clusterNamespace is where the clients of these tests are.
 const clusterNamespace = "/cluster"
 
-// A party is some servers with clients.
+// A serverGroup is a cluster of servers with clients.
 type serverGroup struct {
 	servers []*sio.Server
 	clients map[string]*Peer // by name: the number of the server, then the rooms
 	sockets map[string]*sio.Socket
 }
 
-// party opens n servers with a client for each name: "1ab" is on server 1, in the
+// startServers starts n servers with a client for each name: "1ab" is on server 1, in the
 // rooms a and b.
 func (s clusterSuite) startServers(t *testing.T, n int, names ...string) *serverGroup {
 	t.Helper()
@@ -62,7 +62,7 @@ func (s clusterSuite) startServers(t *testing.T, n int, names ...string) *server
 	return p
 }
 
-// settle waits until all servers hear each other.
+// awaitConnected waits until all servers are connected with each other.
 func (p *serverGroup) awaitConnected(t *testing.T, heard []chan string) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -96,8 +96,8 @@ func (p *serverGroup) awaitConnected(t *testing.T, heard []chan string) {
 // on returns the namespace of one server.
 func (p *serverGroup) on(server int) *sio.Namespace { return p.servers[server].Of(clusterNamespace) }
 
-// mustReach fails unless exactly these guests get the event that send has the server
-// emit, each once.
+// mustReachOnly fails unless exactly these clients get the event that send emits, each
+// once.
 func (p *serverGroup) mustReachOnly(t *testing.T, what string, server int, send func() error, names ...string) {
 	t.Helper()
 	must(t, send())
@@ -188,7 +188,8 @@ func (s clusterSuite) broadcastOrder(t *testing.T) {
 	}
 }
 
-// sets: what can be done to many clients reaches those of all servers, and in order.
+// sets: Join, Leave, Disconnect and Close of a Broadcast reach the clients of all servers,
+// in order.
 func (s clusterSuite) sets(t *testing.T) {
 	p := s.startServers(t, 3, "0a", "0b", "1a", "1b", "2a", "2b")
 	do := func(what string, act func(b sio.Broadcast) error, b sio.Broadcast, room string, names ...string) {
@@ -211,8 +212,8 @@ func (s clusterSuite) sets(t *testing.T) {
 	}
 }
 
-// roomsThatComeAndGo: adapters that subscribe to rooms do it in time. A broker takes
-// a moment to know of a room, so the first events to it may be lost.
+// roomsThatComeAndGo: an adapter that subscribes to rooms follows their creation and
+// deletion. A broker takes a moment, so the first events to a room may be lost.
 func (s clusterSuite) roomsThatComeAndGo(t *testing.T) {
 	p := s.startServers(t, 2, "1a")
 	guest, socket := p.clients["1a"], p.sockets["1a"]

@@ -15,17 +15,17 @@ import (
 	"time"
 )
 
-// patience is how long a client waits for a packet before it fails the test
-// instead of hanging; and where time is fake, which passes in no time when
-// everybody just waits.
+// waitLimit is how long a client waits for a packet before it fails the test. With fake
+// time, the limit is fakeWaitLimit: there, a test may sleep for hours, and waiting costs
+// no time.
 const (
 	waitLimit     = time.Minute
 	fakeWaitLimit = 24 * time.Hour
 )
 
-// A Dialer says how to get to a server. It is a value: change a copy to connect
-// in another way. A client that has to wait for more than a minute fails its
-// test; in a bubble of testing/synctest, it is a day.
+// A Dialer connects clients to a server. It is a value: to connect in another way, change
+// a copy. A client that has to wait for more than a minute fails its test. In a bubble of
+// testing/synctest, the limit is a day.
 type Dialer struct {
 	// URL is where the server is mounted, such as
 	// "http://127.0.0.1:3000/socket.io/". A query is kept.
@@ -41,13 +41,13 @@ type Dialer struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Loopback serves h on a port of this machine until the test ends, and returns
-// how to reach it at the path "/socket.io/".
+// Loopback serves h on a port of this machine until the test ends. It returns a Dialer
+// for the path "/socket.io/".
 func Loopback(tb testing.TB, h http.Handler) Dialer {
 	tb.Helper()
 	hs := httptest.NewServer(h)
 	tb.Cleanup(func() {
-		hs.CloseClientConnections() // a poll that nobody waits for must not hold up Close
+		hs.CloseClientConnections() // an open poll would delay Close
 		hs.Close()
 	})
 	return Dialer{URL: hs.URL + "/socket.io/"}
@@ -57,7 +57,7 @@ func Loopback(tb testing.TB, h http.Handler) Dialer {
 func LoopbackTLS(tb testing.TB, h http.Handler) Dialer {
 	tb.Helper()
 	hs := httptest.NewUnstartedServer(h)
-	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // of clients that just go
+	hs.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // clients may close connections at any time
 	hs.StartTLS()
 	tb.Cleanup(func() {
 		hs.CloseClientConnections()
@@ -79,10 +79,10 @@ func (d Dialer) At(path string) Dialer {
 	return d
 }
 
-// Pipes serves h in memory until the test ends, and returns how to reach it at
-// the path "/socket.io/". A pipe has no buffer: what a client does not read
-// waits in the server. Within a bubble of testing/synctest, h and all clients
-// have to belong to the bubble.
+// Pipes serves h in memory until the test ends. It returns a Dialer for the path
+// "/socket.io/". A pipe has no buffer: data that a client does not read waits in the
+// server. Within a bubble of testing/synctest, h and all clients have to belong to the
+// bubble.
 func Pipes(tb testing.TB, h http.Handler) Dialer {
 	tb.Helper()
 	return ServePipes(tb, &http.Server{Handler: h, ReadHeaderTimeout: time.Minute})
@@ -105,7 +105,7 @@ func ServePipes(tb testing.TB, hs *http.Server) Dialer {
 	return Dialer{URL: "http://pipe.test/socket.io/", Dial: l.dial}
 }
 
-// A pipeListener accepts the other ends of what its dial returns.
+// A pipeListener accepts the other ends of the pipes that its dial returns.
 type pipeListener struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -145,8 +145,8 @@ type pipeAddr struct{}
 func (pipeAddr) Network() string { return "pipe" }
 func (pipeAddr) String() string  { return "pipe" }
 
-// HTTP returns an HTTP client for requests to the server by hand. Its
-// connections are closed when the test ends.
+// HTTP returns an HTTP client for single requests to the server. Its connections are
+// closed when the test ends.
 func (d Dialer) HTTP(tb testing.TB) *http.Client {
 	tb.Helper()
 	tr := &http.Transport{DialContext: d.Dial, TLSClientConfig: d.TLS, DisableCompression: true}
@@ -154,8 +154,8 @@ func (d Dialer) HTTP(tb testing.TB) *http.Client {
 	return &http.Client{Transport: withHeader{tr, d.Header}, Timeout: d.waitLimit()}
 }
 
-// Endpoint returns the URL for a request by hand, with the parameters that are
-// given as names and values in turn beside those of the Dialer's own URL.
+// Endpoint returns the URL for a single request. params are names and values in turn,
+// which are added to the parameters of the Dialer's URL.
 func (d Dialer) Endpoint(params ...string) string {
 	u, err := url.Parse(d.URL)
 	if err != nil {
@@ -176,8 +176,9 @@ func (Dialer) waitLimit() time.Duration {
 	return waitLimit
 }
 
-// inBubble reports whether time is fake: in a bubble it begins with the year
-// 2000, says the documentation of testing/synctest.
+// inBubble reports whether time is fake. Package testing/synctest has no function for
+// that, but its documentation says that time in a bubble begins on 2000-01-01. A test
+// would have to sleep for 20 years to be mistaken.
 func inBubble() bool { return time.Now().Year() < 2020 }
 
 // deadline is when waiting becomes a failure.

@@ -12,8 +12,8 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// An inbox is what a [Peer] has received. It has a goroutine that reads, so the
-// server never waits for the test, and pings are answered.
+// An inbox has the packets that a [Peer] has received. Its goroutine reads all the time, so
+// the server never waits for the test, and pings are answered.
 type inbox struct {
 	tb        testing.TB
 	client    *Client
@@ -24,10 +24,10 @@ type inbox struct {
 	changed chan struct{}  // closed, and replaced, when something below changes
 	answer  *packet.Packet // to CONNECT
 	events  []*Event
-	asked   uint64          // acks that were asked for, which are their ids
-	acks    map[uint64]*Ack // those that are missing
+	asked   uint64          // number of events with an ack, and the id of the last one
+	acks    map[uint64]*Ack // the missing ones, by id
 	auto    map[string]content
-	ended   string // why; "" if it has not
+	ended   string // the reason of the end; "" while connected
 }
 
 // A content is the JSON and the attachments of an ack.
@@ -133,7 +133,7 @@ func (b *inbox) ack(id uint64, c content) error {
 	return b.client.TrySend(packets(text, c.attachments)...)
 }
 
-// change makes a change, and wakes those who wait for one.
+// change makes a change, and wakes all calls of wait.
 func (b *inbox) change(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,7 +162,7 @@ func (b *inbox) wait(done func() bool) bool {
 	}
 }
 
-// why says why wait has given up.
+// endReason returns the reason why wait has returned false.
 func (b *inbox) endReason() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -172,7 +172,7 @@ func (b *inbox) endReason() string {
 	return b.ended
 }
 
-// end notes why nothing more will come. The first one knows best.
+// end notes why the connection has ended. The first reason counts.
 func (b *inbox) end(why string) {
 	b.change(func() {
 		if b.ended == "" {
@@ -199,14 +199,14 @@ func (b *inbox) takeEvent() (e *Event) {
 	return e
 }
 
-// untaken returns the events that are there, and leaves them.
+// unread returns the waiting events without taking them.
 func (b *inbox) unread() []*Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.events)
 }
 
-// expectAck returns the id for an event whose ack is to end up in a.
+// expectAck returns the id for an event. Its ack goes to a.
 func (b *inbox) expectAck(a *Ack) (id uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // TestParser tests a parser for [sio.Options.Parser]: that packets of all kinds are
@@ -295,13 +296,14 @@ func flip(p []byte, at int) []byte {
 // survive gives one message to a new decoder.
 func (s parserSuite) survive(tb testing.TB, l parser.Limits, m parser.Message, i int) {
 	tb.Helper()
-	defer func() {
-		if r := recover(); r != nil {
-			tb.Errorf("message %q: panic: %v", m.Data, r)
-		}
-	}()
-	p, err := s.parser.NewDecoder(l).Decode(m)
+	var p *parser.Packet
+	err := rescue.Call(func() (err error) {
+		p, err = s.parser.NewDecoder(l).Decode(m)
+		return err
+	})
 	switch {
+	case rescue.Panicked(err):
+		tb.Errorf("message %q: %v", m.Data, err)
 	case err != nil || p == nil:
 	case i > 0:
 		tb.Errorf("an attachment is a packet: %q", m.Data)

@@ -10,21 +10,21 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// Why a [Peer] is connected no more, in the words of the JavaScript client.
+// The reasons of [Peer.Disconnected], as in the JavaScript client.
 const (
 	ServerDisconnect = "io server disconnect" // the server had it leave the namespace
 	ClientDisconnect = "io client disconnect" // it left by [Peer.Disconnect]
 	TransportClose   = "transport close"      // its connection has ended
 )
 
-// A Peer is a client in one namespace, over a WebSocket of its own. It speaks
-// in events and values, where a [Client] speaks in packets. It reads all the
-// time, and keeps what the test has not asked for yet.
+// A Peer is a client in one namespace, over a WebSocket of its own. It sends and receives
+// events, while a [Client] sends and receives packets. It reads all the time, and keeps
+// events until the test takes them.
 //
-// Its methods fail the test at once if they cannot do what they say, so they
-// have to be called on the test's goroutine; except for [Peer.Emit] and
-// [Peer.Ask] while the client is connected, which may be called on any. It is
-// closed when the test ends. The server has to use the protocol's own parser.
+// Its methods fail the test at once if they do not succeed, so call them on the test's
+// goroutine. [Peer.Emit] and [Peer.Ask] may be called on any goroutine while the client is
+// connected. The client is closed when the test ends. The server has to use the protocol's
+// own parser.
 type Peer struct {
 	tb        testing.TB
 	client    *Client
@@ -73,7 +73,7 @@ func (d Dialer) TryConnect(tb testing.TB, namespace string, auth any) (*Peer, er
 	return p, nil
 }
 
-// knock has a client ask to be connected.
+// startConnect sends CONNECT and does not wait for the answer.
 func (d Dialer) startConnect(tb testing.TB, namespace string, auth any) *Peer {
 	tb.Helper()
 	if !strings.HasPrefix(namespace, "/") {
@@ -181,9 +181,9 @@ func (p *Peer) ExpectNone() {
 	}
 }
 
-// AutoAck has the client acknowledge events of that name by itself from now on,
-// with args. [Peer.Next] and [Peer.Expect] do not see them. It is for a test whose
-// own goroutine waits for the answer: inside of [sio.EmitWithAck], for example.
+// AutoAck makes the client acknowledge events of that name from now on, with args.
+// [Peer.Next] and [Peer.Expect] do not return these events. Use it if the test's own
+// goroutine waits for the answer: in [sio.EmitWithAck], for example.
 func (p *Peer) AutoAck(event string, args ...any) {
 	p.tb.Helper()
 	data, attachments, err := packet.AppendAckData(nil, nil, args)
@@ -201,8 +201,8 @@ func (p *Peer) Disconnect() {
 	p.client.Send(string(packet.AppendDisconnect([]byte{'4'}, p.namespace)), "1")
 }
 
-// Abort drops the connection without a word, as a network does. The server's
-// reason is [sio.ReasonTransportClose].
+// Abort closes the connection without a close packet, as a network failure does. The
+// server's reason is [sio.ReasonTransportClose].
 func (p *Peer) Abort() { p.client.transport.abort() }
 
 // Disconnected waits until the client is disconnected, and returns why:

@@ -16,15 +16,14 @@ import (
 // separator stands between the packets of a payload.
 const separator = "\x1e"
 
-// polling is the carrier of that name. It polls only when it is asked for a
-// packet.
+// polling is the transport of that name. It polls only in receive.
 type polling struct {
 	dialer   Dialer
 	client   *http.Client
 	sid      string
 	ctx      context.Context //nolint:containedctx // of all its requests: abort ends it
 	cancel   context.CancelFunc
-	openConn net.Conn // with a poll that nobody reads the answer of
+	openConn net.Conn // the connection of a poll whose answer is not read
 
 	sending sync.Mutex
 }
@@ -85,8 +84,8 @@ func (p *polling) do(ctx context.Context, method, body string) (int, string, err
 	return res.StatusCode, string(answer), err
 }
 
-// park opens a poll on a connection of its own and returns when it has been
-// written, which an http.Client does not tell.
+// openPoll opens a poll on a connection of its own. It returns when the request has been
+// written, which an http.Client would not report.
 func (p *polling) openPoll() error {
 	r, err := http.NewRequestWithContext(p.ctx, http.MethodGet, p.url(), http.NoBody)
 	if err != nil {

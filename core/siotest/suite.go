@@ -14,13 +14,13 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// A Mount serves srv until the test ends, and returns how to reach it.
+// A Mount serves srv until the test ends, and returns a Dialer for it.
 type Mount func(t *testing.T, srv *sio.Server) Dialer
 
-// Serve mounts a new server on which register was called; opts may be nil. When
-// the test ends, the server is shut down before what the mount gave to t.Cleanup
-// is called. Unless opts has a Logger, the test fails if the server logs anything
-// above Debug.
+// Serve makes a server, calls register with it, and mounts it. opts may be nil. When the
+// test ends, the server is shut down before the functions that the mount has passed to
+// t.Cleanup are called. Unless opts has a Logger, the test fails if the server logs
+// anything above Debug.
 func (m Mount) Serve(t *testing.T, opts *sio.Options, register func(srv *sio.Server)) (*sio.Server, Dialer) {
 	t.Helper()
 	var o sio.Options
@@ -43,11 +43,11 @@ func (m Mount) Serve(t *testing.T, opts *sio.Options, register func(srv *sio.Ser
 	return srv, d
 }
 
-// An Opener connects a client in one of the ways that there are.
+// An Opener connects a client: by polling, by WebSocket, or with an upgrade.
 type Opener func(tb testing.TB, d Dialer) *Client
 
-// Transports runs a test three times: with clients that poll, that use
-// WebSocket, and that have upgraded from the one to the other.
+// Transports runs a test three times: with clients that use polling, with clients that use
+// WebSocket, and with clients that have upgraded.
 func Transports(t *testing.T, run func(t *testing.T, open Opener)) {
 	t.Helper()
 	for _, way := range []struct {
@@ -67,7 +67,7 @@ func Transports(t *testing.T, run func(t *testing.T, open Opener)) {
 	}
 }
 
-// An Option tells [Run] about what not every mount has.
+// An Option changes what [Run] tests.
 type Option func(*suite)
 
 // Values makes [Run] test that handlers find the values of their framework. For
@@ -89,8 +89,7 @@ func Proxied() Option {
 	return func(s *suite) { s.proxied = true }
 }
 
-// Brief makes [Run] leave out what does not depend on the middleware around a
-// mount.
+// Brief makes [Run] leave out the tests that do not depend on middleware around a mount.
 func Brief() Option {
 	return func(s *suite) { s.brief = true }
 }
@@ -159,14 +158,14 @@ func await[T any](t *testing.T, what string, ch <-chan T) (v T) {
 	return v
 }
 
-// An answer is what came back from a request by hand.
+// An answer is the response to a request of fetch.
 type answer struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// fetch sends a request by hand.
+// fetch sends a request and reads the response.
 func fetch(t *testing.T, c *http.Client, method, url string, h http.Header) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)

@@ -8,7 +8,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/core/siotest"
 	sioecho "github.com/sioplug/sioplug/integrations/echo"
 	"github.com/sioplug/sioplug/integrations/internal/connect/connecttest"
 )
@@ -37,12 +36,8 @@ func byRole(next echo.HandlerFunc) echo.HandlerFunc {
 
 func TestConnect(t *testing.T) {
 	connecttest.Run(t, connecttest.Framework{
-		Name: "sioecho",
-		Mount: func(t *testing.T, srv *sio.Server) siotest.Dialer {
-			e := echo.New()
-			sioecho.Mount(e.Group("/t/:tenant", signIn), srv)
-			return siotest.Loopback(t, e).At("/t/acme/socket.io/")
-		},
+		Name:    "sioecho",
+		Mount:   framework.InGroup,
 		Connect: sioecho.Connect(byRole),
 		Role: func(s *sio.Socket) string {
 			role, _ := sioecho.ContextGet[string](s, "role") // that it is not there is an answer, too
@@ -53,7 +48,7 @@ func TestConnect(t *testing.T) {
 
 // What middleware returns goes through Echo's error handler.
 func TestConnectRefusesByError(t *testing.T) {
-	_, d := serve(t, nil, func(e *echo.Echo, srv *sio.Server) {
+	d := serveEcho(t, nil, func(e *echo.Echo, srv *sio.Server) {
 		srv.UseConnect(sioecho.Connect(func(echo.HandlerFunc) echo.HandlerFunc {
 			return func(echo.Context) error { return echo.NewHTTPError(http.StatusTeapot, "no coffee") }
 		}))

@@ -8,7 +8,6 @@ import (
 	"github.com/labstack/echo/v5"
 
 	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/core/siotest"
 	sioechov5 "github.com/sioplug/sioplug/integrations/echov5"
 	"github.com/sioplug/sioplug/integrations/internal/connect/connecttest"
 )
@@ -40,12 +39,8 @@ func byRole(next echo.HandlerFunc) echo.HandlerFunc {
 
 func TestConnect(t *testing.T) {
 	connecttest.Run(t, connecttest.Framework{
-		Name: "sioechov5",
-		Mount: func(t *testing.T, srv *sio.Server) siotest.Dialer {
-			e := echo.New()
-			sioechov5.Mount(e.Group("/t/:tenant", signIn), srv)
-			return siotest.Loopback(t, e).At("/t/acme/socket.io/")
-		},
+		Name:    "sioechov5",
+		Mount:   framework.InGroup,
 		Connect: sioechov5.Connect(byRole),
 		Role: func(s *sio.Socket) string {
 			role, _ := sioechov5.ContextGet[string](s, "role") // that it is not there is an answer, too
@@ -56,7 +51,7 @@ func TestConnect(t *testing.T) {
 
 // What middleware returns goes through Echo's error handler.
 func TestConnectRefusesByError(t *testing.T) {
-	_, d := serve(t, nil, func(e *echo.Echo, srv *sio.Server) {
+	d := serveEcho(t, nil, func(e *echo.Echo, srv *sio.Server) {
 		srv.UseConnect(sioechov5.Connect(func(echo.HandlerFunc) echo.HandlerFunc {
 			return func(*echo.Context) error { return echo.NewHTTPError(http.StatusTeapot, "no coffee") }
 		}))

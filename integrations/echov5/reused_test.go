@@ -26,7 +26,7 @@ func TestSocketOfAliceBecameAnotherUsers(t *testing.T) {
 	t.Parallel()
 	reusedtest.Run(t, reusedtest.Framework[*echo.Context]{
 		Mount: func(t *testing.T, srv *sio.Server, middleware func(c *echo.Context)) siotest.Dialer {
-			e := newEcho(nil)
+			e := echo.New()
 			sioechov5.Mount(e.Group("/t/:tenant", around(middleware)), srv)
 			return siotest.Loopback(t, e).At("/t/alice/socket.io/")
 		},

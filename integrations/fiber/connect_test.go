@@ -10,6 +10,7 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 	siofiber "github.com/sioplug/sioplug/integrations/fiber"
 	"github.com/sioplug/sioplug/integrations/internal/connect/connecttest"
+	"github.com/sioplug/sioplug/integrations/internal/fasthttpx/fibertest"
 )
 
 func byRole(c *fiber.Ctx) error {
@@ -34,12 +35,8 @@ func byRole(c *fiber.Ctx) error {
 
 func TestConnect(t *testing.T) {
 	connecttest.Run(t, connecttest.Framework{
-		Name: "siofiber",
-		Mount: func(t *testing.T, srv *sio.Server) siotest.Dialer {
-			app := newApp()
-			siofiber.Mount(app.Group("/t/:tenant", signIn), srv)
-			return serve(t, app).At("/t/acme/socket.io/")
-		},
+		Name:    "siofiber",
+		Mount:   framework.InGroup,
 		Connect: siofiber.Connect(byRole),
 		Role:    func(s *sio.Socket) string { return siofiber.Locals[string](s, "role") },
 	})
@@ -48,11 +45,11 @@ func TestConnect(t *testing.T) {
 // What middleware returns goes through the application's error handler.
 func TestConnectRefusesByError(t *testing.T) {
 	mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp(fiber.Config{ErrorHandler: func(c *fiber.Ctx, err error) error {
+		app := fiber.New(fiber.Config{DisableStartupMessage: true, ErrorHandler: func(c *fiber.Ctx, err error) error {
 			return c.Status(fiber.StatusTeapot).SendString("no coffee: " + err.Error())
 		}})
 		siofiber.Mount(app, srv)
-		return serve(t, app)
+		return fibertest.Serve(t, app, false, listen(app))
 	})
 	_, d := mount.Serve(t, nil, func(srv *sio.Server) {
 		srv.UseConnect(siofiber.Connect(func(*fiber.Ctx) error { return errors.New("empty") }))

@@ -3,31 +3,104 @@ package siofiber_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"net"
-	"net/http/httptest"
-	"os"
 	"testing"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"go.uber.org/goleak"
+	"github.com/valyala/fasthttp"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	siofiber "github.com/sioplug/sioplug/integrations/fiber"
+	"github.com/sioplug/sioplug/integrations/internal/fasthttpx/fibertest"
+	"github.com/sioplug/sioplug/integrations/internal/mounttest"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(preforking) != "" {
-		prefork()
-	}
-	goleak.VerifyTestMain(m,
-		// fasthttp's own, which sleep for seconds before they see that they are done.
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-	)
+func TestMain(m *testing.M) { framework.Main(m) }
+
+// framework is Fiber 2.
+var framework = fibertest.Framework[*fiber.Ctx]{
+	Name: "siofiber",
+	Framework: mounttest.Framework{
+		Serve: serve,
+		Start: func(t *testing.T, srv *sio.Server) *mounttest.Running {
+			app := newApp(fibertest.Config{})
+			siofiber.Mount(app, srv)
+			return fibertest.Start(t, app, listen(app))
+		},
+		Request: func(s *sio.Socket) mounttest.Request {
+			h := s.Handshake()
+			return mounttest.Request{
+				User: siofiber.Locals[string](s, "user"), Tenant: siofiber.Params(s, "tenant"), Cookie: siofiber.Cookies(s, "session"),
+				Header: h.Header.Get("X-Test"), Query: h.Query.Get("room"), Address: h.Address,
+			}
+		},
+		Hidden: func(s *sio.Socket) []string {
+			return []string{siofiber.Params(s, "*1"), siofiber.Params(s, "other"), siofiber.Cookies(s, "other")}
+		},
+		TLS: func(s *sio.Socket) bool { return siofiber.Locals[*tls.ConnectionState](s, "tls").HandshakeComplete },
+		Unknown: func(s *sio.Socket) bool {
+			return siofiber.Locals[string](s, "user") == "" && siofiber.Params(s, "tenant") == "" &&
+				siofiber.Cookies(s, "session") == "abc" // the handshake knows of that everywhere
+		},
+		NotFound: "404 ",
+		Variants: fibertest.Variants(),
+	},
+	Ways: map[string]func(srv *sio.Server){
+		"app":     func(srv *sio.Server) { siofiber.Mount(newApp(fibertest.Config{}), srv) },
+		"group":   func(srv *sio.Server) { siofiber.Mount(newApp(fibertest.Config{}).Group("/a"), srv) },
+		"handler": func(srv *sio.Server) { siofiber.Handler(srv) },
+	},
+	Listen: func(addr string, srv *sio.Server, listening func()) error {
+		app := newApp(fibertest.Config{})
+		app.Hooks().OnListen(func(fiber.ListenData) error { listening(); return nil })
+		siofiber.Mount(app.Group("/group"), srv)
+		return app.Listen(addr)
+	},
+	Prefork: func(srv *sio.Server) error {
+		app := fiber.New(fiber.Config{Prefork: true, DisableStartupMessage: true})
+		siofiber.Mount(app.Group("/chat"), srv) // a group does not tell what its application is like
+		return app.Listen("127.0.0.1:0")
+	},
+	Use: func(t *testing.T, srv *sio.Server, middleware func(c *fiber.Ctx)) siotest.Dialer {
+		app := newApp(fibertest.Config{})
+		app.Use(func(c *fiber.Ctx) error { middleware(c); return c.Next() })
+		siofiber.Mount(app, srv)
+		return fibertest.Serve(t, app, false, listen(app))
+	},
+	RequestCtx: func(c *fiber.Ctx) *fasthttp.RequestCtx { return c.Context() },
+	SetLocal:   func(c *fiber.Ctx, key, value any) { c.Locals(key, value) },
+	SetContext: func(c *fiber.Ctx, ctx context.Context) { c.SetUserContext(ctx) },
+	Locals: fibertest.Locals{
+		Any: siofiber.Locals[any], Bytes: siofiber.Locals[[]byte], Int: siofiber.Locals[int], String: siofiber.Locals[string],
+	},
 }
+
+func TestMount(t *testing.T)                                   { framework.Mounts(t) }
+func TestPathsAndFiles(t *testing.T)                           { framework.Paths(t) }
+func TestUnfinishedPost(t *testing.T)                          { framework.UnfinishedPost(t, true) }
+func TestHandshakes(t *testing.T)                              { framework.Handshakes(t) }
+func TestHandlersKnowWhatTheRequestHad(t *testing.T)           { framework.Values(t) }
+func TestHandlersKnowItAtTheSameTime(t *testing.T)             { framework.ManyAtOnce(t) }
+func TestTLSStateIsThere(t *testing.T)                         { framework.TLSState(t) }
+func TestNothingIsKnownOfASocketFromAnotherMount(t *testing.T) { framework.OtherMount(t) }
+func TestLocals(t *testing.T)                                  { framework.LocalValues(t) }
+func TestContextOfTheApplication(t *testing.T)                 { framework.ApplicationContext(t) }
+
+func TestShutdownBeforeFibers(t *testing.T) { framework.ShutdownFirst(t) }
+
+func TestShutdownAfterFibers(t *testing.T) { framework.ShutdownLast(t) }
+
+func TestWebSocketsOutliveFiber(t *testing.T) { framework.WebSocketsStay(t) }
+
+func TestPreforkIsRefused(t *testing.T) { framework.PreforkIsRefused(t) }
+
+func TestPreforkGoesWithWebSocketOnly(t *testing.T)                     { framework.PreforkGoesWithWebSocketOnly(t) }
+func TestBodyLimitBelowMaxHTTPBufferSize(t *testing.T)                  { framework.BodyLimit(t) }
+func TestConnectionsOutliveFibersTimeouts(t *testing.T)                 { framework.Timeouts(t) }
+func TestIdleWebSockets(t *testing.T)                                   { framework.IdleWebSockets(t) }
+func TestWebSocketsDoNotCountForConcurrency(t *testing.T)               { framework.Concurrency(t) }
+func TestConnectionOverTLSEndedWhenAnotherGoroutineReadOn(t *testing.T) { framework.ReadOn(t) }
 
 // signIn keeps the header X-User in Fiber's Locals, and refuses mallory.
 func signIn(c *fiber.Ctx) error {
@@ -36,116 +109,51 @@ func signIn(c *fiber.Ctx) error {
 		return fiber.ErrUnauthorized
 	}
 	c.Locals("user", user)
+	c.Set("X-Signed-In", user)
 	return c.Next()
 }
 
-func lookup(s *sio.Socket) (tenant, user string) {
-	return siofiber.Params(s, "tenant"), siofiber.Locals[string](s, "user")
-}
-
-// listen returns a listener on a port of this machine.
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// serve runs an app on a port of this machine until the test ends, and returns
-// how to reach it at the path "/socket.io/".
-func serve(t *testing.T, app *fiber.App) siotest.Dialer {
-	t.Helper()
-	l := listen(t)
-	serveOn(t, app, l)
-	return siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
-}
-
-// serveTLS is serve over TLS.
-func serveTLS(t *testing.T, app *fiber.App) siotest.Dialer {
-	t.Helper()
-	hs := httptest.NewTLSServer(nil) // has a certificate
-	defer hs.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(hs.Certificate())
-	l := listen(t)
-	serveOn(t, app, tls.NewListener(l, &tls.Config{Certificates: hs.TLS.Certificates, MinVersion: tls.VersionTLS12}))
-	return siotest.Dialer{
-		URL: "https://" + l.Addr().String() + "/socket.io/",
-		TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-	}
-}
-
-func serveOn(t *testing.T, app *fiber.App, l net.Listener) {
-	t.Helper()
-	served := make(chan error, 1)
-	go func() { served <- app.Listener(l) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := app.ShutdownWithContext(ctx); err != nil {
-			t.Errorf("stopping Fiber: %v", err)
-		}
-		if err := <-served; err != nil {
-			t.Errorf("Fiber: %v", err)
-		}
+func newApp(c fibertest.Config) *fiber.App {
+	return fiber.New(fiber.Config{
+		ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
+		BodyLimit: c.BodyLimit, Concurrency: c.Concurrency,
+		ReduceMemoryUsage: c.ReduceMemoryUsage, Immutable: c.Immutable, StreamRequestBody: c.StreamRequestBody,
+		DisableHeaderNormalizing: c.DisableHeaderNormalizing,
+		DisableStartupMessage:    true,
 	})
 }
 
-func newApp(config ...fiber.Config) *fiber.App {
-	c := fiber.Config{}
-	if len(config) > 0 {
-		c = config[0]
-	}
-	c.DisableStartupMessage = true
-	return fiber.New(c)
+// trusting returns an application that trusts a proxy on this machine.
+func trusting() *fiber.App {
+	return fiber.New(fiber.Config{
+		EnableTrustedProxyCheck: true, TrustedProxies: []string{"127.0.0.1"}, ProxyHeader: fiber.HeaderXForwardedFor,
+		DisableStartupMessage: true,
+	})
 }
 
-func TestMount(t *testing.T) {
-	onApp := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp()
+func listen(app *fiber.App) func(l net.Listener) error { return app.Listener }
+
+func serve(t *testing.T, srv *sio.Server, a mounttest.App) siotest.Dialer {
+	t.Helper()
+	app := newApp(fibertest.ConfigOf(a))
+	if a.Proxy {
+		app = trusting()
+	}
+	app.Get("/other", func(c *fiber.Ctx) error { return c.SendString("other") })
+	var mw []fiber.Handler
+	if a.SignIn {
+		mw = append(mw, signIn)
+	}
+	if a.TLS {
+		mw = append(mw, func(c *fiber.Ctx) error { c.Locals("tls", c.Context().TLSConnectionState()); return c.Next() })
+	}
+	switch {
+	case a.Path != "":
+		app.All(a.Path, append(mw, siofiber.Handler(srv))...)
+	case a.Group == "" && len(mw) == 0:
 		siofiber.Mount(app, srv)
-		return serve(t, app)
+	default:
+		siofiber.Mount(app.Group(a.Group, mw...), srv)
 	}
-	onGroup := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp()
-		siofiber.Mount(app.Group("/t/:tenant", signIn), srv)
-		return serve(t, app).At("/t/acme/socket.io/")
-	}
-	ownPath := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp()
-		app.All("/t/:tenant/live/", signIn, siofiber.Handler(srv))
-		return serve(t, app).At("/t/acme/live/")
-	}
-	proxied := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp(fiber.Config{
-			EnableTrustedProxyCheck: true, TrustedProxies: []string{"127.0.0.1"},
-			ProxyHeader: fiber.HeaderXForwardedFor,
-		})
-		siofiber.Mount(app, srv)
-		return serve(t, app)
-	}
-	immutable := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp(fiber.Config{Immutable: true})
-		siofiber.Mount(app.Group("/t/:tenant", signIn), srv)
-		return serve(t, app).At("/t/acme/socket.io/")
-	}
-	streaming := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp(fiber.Config{StreamRequestBody: true})
-		siofiber.Mount(app.Group("/t/:tenant", signIn), srv)
-		return serve(t, app).At("/t/acme/socket.io/")
-	}
-	overTLS := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp()
-		siofiber.Mount(app.Group("/t/:tenant", signIn), srv)
-		return serveTLS(t, app).At("/t/acme/socket.io/")
-	}
-	t.Run("app", func(t *testing.T) { siotest.Run(t, onApp) })
-	t.Run("group", func(t *testing.T) { siotest.Run(t, onGroup, siotest.Values(lookup)) })
-	t.Run("own path", func(t *testing.T) { siotest.Run(t, ownPath, siotest.Values(lookup)) })
-	t.Run("behind a proxy", func(t *testing.T) { siotest.Run(t, proxied, siotest.Proxied()) })
-	t.Run("Immutable", func(t *testing.T) { siotest.Run(t, immutable, siotest.Values(lookup)) })
-	t.Run("StreamRequestBody", func(t *testing.T) { siotest.Run(t, streaming, siotest.Values(lookup)) })
-	t.Run("TLS", func(t *testing.T) { siotest.Run(t, overTLS, siotest.Values(lookup)) })
+	return fibertest.Serve(t, app, a.TLS, listen(app))
 }

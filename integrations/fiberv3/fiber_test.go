@@ -3,31 +3,104 @@ package siofiberv3_test
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"net"
-	"net/http/httptest"
-	"os"
 	"testing"
-	"time"
 
 	"github.com/gofiber/fiber/v3"
-	"go.uber.org/goleak"
+	"github.com/valyala/fasthttp"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	siofiberv3 "github.com/sioplug/sioplug/integrations/fiberv3"
+	"github.com/sioplug/sioplug/integrations/internal/fasthttpx/fibertest"
+	"github.com/sioplug/sioplug/integrations/internal/mounttest"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(preforking) != "" {
-		prefork()
-	}
-	goleak.VerifyTestMain(m,
-		// fasthttp's own, which sleep for seconds before they see that they are done.
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-	)
+func TestMain(m *testing.M) { framework.Main(m) }
+
+// framework is Fiber 3.
+var framework = fibertest.Framework[fiber.Ctx]{
+	Name: "siofiberv3",
+	Framework: mounttest.Framework{
+		Serve: serve,
+		Start: func(t *testing.T, srv *sio.Server) *mounttest.Running {
+			app := newApp(fibertest.Config{})
+			siofiberv3.Mount(app, srv)
+			return fibertest.Start(t, app, listen(app))
+		},
+		Request: func(s *sio.Socket) mounttest.Request {
+			h := s.Handshake()
+			return mounttest.Request{
+				User: siofiberv3.Locals[string](s, "user"), Tenant: siofiberv3.Params(s, "tenant"), Cookie: siofiberv3.Cookies(s, "session"),
+				Header: h.Header.Get("X-Test"), Query: h.Query.Get("room"), Address: h.Address,
+			}
+		},
+		Hidden: func(s *sio.Socket) []string {
+			return []string{siofiberv3.Params(s, "*1"), siofiberv3.Params(s, "other"), siofiberv3.Cookies(s, "other")}
+		},
+		TLS: func(s *sio.Socket) bool { return siofiberv3.Locals[*tls.ConnectionState](s, "tls").HandshakeComplete },
+		Unknown: func(s *sio.Socket) bool {
+			return siofiberv3.Locals[string](s, "user") == "" && siofiberv3.Params(s, "tenant") == "" &&
+				siofiberv3.Cookies(s, "session") == "abc" // the handshake knows of that everywhere
+		},
+		NotFound: "404 ",
+		Variants: fibertest.Variants(),
+	},
+	Ways: map[string]func(srv *sio.Server){
+		"app":     func(srv *sio.Server) { siofiberv3.Mount(newApp(fibertest.Config{}), srv) },
+		"group":   func(srv *sio.Server) { siofiberv3.Mount(newApp(fibertest.Config{}).Group("/a"), srv) },
+		"handler": func(srv *sio.Server) { siofiberv3.Handler(srv) },
+	},
+	Listen: func(addr string, srv *sio.Server, listening func()) error {
+		app := newApp(fibertest.Config{})
+		app.Hooks().OnListen(func(fiber.ListenData) error { listening(); return nil })
+		siofiberv3.Mount(app.Group("/group"), srv)
+		return app.Listen(addr, quiet)
+	},
+	Prefork: func(srv *sio.Server) error {
+		app := fiber.New()
+		siofiberv3.Mount(app, srv)
+		return app.Listen("127.0.0.1:0", fiber.ListenConfig{EnablePrefork: true, DisableStartupMessage: true})
+	},
+	Use: func(t *testing.T, srv *sio.Server, middleware func(c fiber.Ctx)) siotest.Dialer {
+		app := newApp(fibertest.Config{})
+		app.Use(func(c fiber.Ctx) error { middleware(c); return c.Next() })
+		siofiberv3.Mount(app, srv)
+		return fibertest.Serve(t, app, false, listen(app))
+	},
+	RequestCtx: func(c fiber.Ctx) *fasthttp.RequestCtx { return c.RequestCtx() },
+	SetLocal:   func(c fiber.Ctx, key, value any) { c.Locals(key, value) },
+	SetContext: func(c fiber.Ctx, ctx context.Context) { c.SetContext(ctx) },
+	Locals: fibertest.Locals{
+		Any: siofiberv3.Locals[any], Bytes: siofiberv3.Locals[[]byte], Int: siofiberv3.Locals[int], String: siofiberv3.Locals[string],
+	},
 }
+
+func TestMount(t *testing.T)                                   { framework.Mounts(t) }
+func TestPathsAndFiles(t *testing.T)                           { framework.Paths(t) }
+func TestUnfinishedPost(t *testing.T)                          { framework.UnfinishedPost(t, true) }
+func TestHandshakes(t *testing.T)                              { framework.Handshakes(t) }
+func TestHandlersKnowWhatTheRequestHad(t *testing.T)           { framework.Values(t) }
+func TestHandlersKnowItAtTheSameTime(t *testing.T)             { framework.ManyAtOnce(t) }
+func TestTLSStateIsThere(t *testing.T)                         { framework.TLSState(t) }
+func TestNothingIsKnownOfASocketFromAnotherMount(t *testing.T) { framework.OtherMount(t) }
+func TestLocals(t *testing.T)                                  { framework.LocalValues(t) }
+func TestContextOfTheApplication(t *testing.T)                 { framework.ApplicationContext(t) }
+
+func TestShutdownBeforeFibers(t *testing.T) { framework.ShutdownFirst(t) }
+
+func TestShutdownAfterFibers(t *testing.T) { framework.ShutdownLast(t) }
+
+func TestWebSocketsOutliveFiber(t *testing.T) { framework.WebSocketsStay(t) }
+
+func TestPreforkIsRefused(t *testing.T) { framework.PreforkIsRefused(t) }
+
+func TestPreforkGoesWithWebSocketOnly(t *testing.T)                     { framework.PreforkGoesWithWebSocketOnly(t) }
+func TestBodyLimitBelowMaxHTTPBufferSize(t *testing.T)                  { framework.BodyLimit(t) }
+func TestConnectionsOutliveFibersTimeouts(t *testing.T)                 { framework.Timeouts(t) }
+func TestIdleWebSockets(t *testing.T)                                   { framework.IdleWebSockets(t) }
+func TestWebSocketsDoNotCountForConcurrency(t *testing.T)               { framework.Concurrency(t) }
+func TestConnectionOverTLSEndedWhenAnotherGoroutineReadOn(t *testing.T) { framework.ReadOn(t) }
 
 // signIn keeps the header X-User in Fiber's Locals, and refuses mallory.
 func signIn(c fiber.Ctx) error {
@@ -36,109 +109,54 @@ func signIn(c fiber.Ctx) error {
 		return fiber.ErrUnauthorized
 	}
 	c.Locals("user", user)
+	c.Set("X-Signed-In", user)
 	return c.Next()
 }
 
-func lookup(s *sio.Socket) (tenant, user string) {
-	return siofiberv3.Params(s, "tenant"), siofiberv3.Locals[string](s, "user")
-}
-
-// listen returns a listener on a port of this machine.
-func listen(t *testing.T) net.Listener {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l
-}
-
-// serve runs an app on a port of this machine until the test ends, and returns
-// how to reach it at the path "/socket.io/".
-func serve(t *testing.T, app *fiber.App) siotest.Dialer {
-	t.Helper()
-	l := listen(t)
-	serveOn(t, app, l)
-	return siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
-}
-
-// serveTLS is serve over TLS.
-func serveTLS(t *testing.T, app *fiber.App) siotest.Dialer {
-	t.Helper()
-	hs := httptest.NewTLSServer(nil) // has a certificate
-	defer hs.Close()
-	pool := x509.NewCertPool()
-	pool.AddCert(hs.Certificate())
-	l := listen(t)
-	serveOn(t, app, tls.NewListener(l, &tls.Config{Certificates: hs.TLS.Certificates, MinVersion: tls.VersionTLS12}))
-	return siotest.Dialer{
-		URL: "https://" + l.Addr().String() + "/socket.io/",
-		TLS: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12},
-	}
-}
-
-func serveOn(t *testing.T, app *fiber.App, l net.Listener) {
-	t.Helper()
-	served := make(chan error, 1)
-	go func() { served <- app.Listener(l, fiber.ListenConfig{DisableStartupMessage: true}) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := app.ShutdownWithContext(ctx); err != nil {
-			t.Errorf("stopping Fiber: %v", err)
-		}
-		if err := <-served; err != nil {
-			t.Errorf("Fiber: %v", err)
-		}
+func newApp(c fibertest.Config) *fiber.App {
+	return fiber.New(fiber.Config{
+		ReadTimeout: c.ReadTimeout, WriteTimeout: c.WriteTimeout, IdleTimeout: c.IdleTimeout,
+		BodyLimit: c.BodyLimit, Concurrency: c.Concurrency,
+		ReduceMemoryUsage: c.ReduceMemoryUsage, Immutable: c.Immutable, StreamRequestBody: c.StreamRequestBody,
+		DisableHeaderNormalizing: c.DisableHeaderNormalizing,
 	})
 }
 
-func newApp(config ...fiber.Config) *fiber.App { return fiber.New(config...) }
+// trusting returns an application that trusts a proxy on this machine.
+func trusting() *fiber.App {
+	return fiber.New(fiber.Config{
+		TrustProxy: true, TrustProxyConfig: fiber.TrustProxyConfig{Proxies: []string{"127.0.0.1"}}, ProxyHeader: fiber.HeaderXForwardedFor,
+	})
+}
 
-func TestMount(t *testing.T) {
-	onApp := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp()
+var quiet = fiber.ListenConfig{DisableStartupMessage: true}
+
+func listen(app *fiber.App) func(l net.Listener) error {
+	return func(l net.Listener) error { return app.Listener(l, quiet) }
+}
+
+func serve(t *testing.T, srv *sio.Server, a mounttest.App) siotest.Dialer {
+	t.Helper()
+	app := newApp(fibertest.ConfigOf(a))
+	if a.Proxy {
+		app = trusting()
+	}
+	app.Get("/other", func(c fiber.Ctx) error { return c.SendString("other") })
+	var mw []any // functions, as Fiber takes them
+	if a.SignIn {
+		mw = append(mw, signIn)
+	}
+	if a.TLS {
+		mw = append(mw, func(c fiber.Ctx) error { c.Locals("tls", c.RequestCtx().TLSConnectionState()); return c.Next() })
+	}
+	switch {
+	case a.Path != "":
+		mw = append(mw, siofiberv3.Handler(srv))
+		app.All(a.Path, mw[0], mw[1:]...)
+	case a.Group == "" && len(mw) == 0:
 		siofiberv3.Mount(app, srv)
-		return serve(t, app)
+	default:
+		siofiberv3.Mount(app.Group(a.Group, mw...), srv)
 	}
-	onGroup := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp()
-		siofiberv3.Mount(app.Group("/t/:tenant", signIn), srv)
-		return serve(t, app).At("/t/acme/socket.io/")
-	}
-	ownPath := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp()
-		app.All("/t/:tenant/live/", signIn, siofiberv3.Handler(srv))
-		return serve(t, app).At("/t/acme/live/")
-	}
-	proxied := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp(fiber.Config{
-			TrustProxy: true, TrustProxyConfig: fiber.TrustProxyConfig{Proxies: []string{"127.0.0.1"}},
-			ProxyHeader: fiber.HeaderXForwardedFor,
-		})
-		siofiberv3.Mount(app, srv)
-		return serve(t, app)
-	}
-	immutable := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp(fiber.Config{Immutable: true})
-		siofiberv3.Mount(app.Group("/t/:tenant", signIn), srv)
-		return serve(t, app).At("/t/acme/socket.io/")
-	}
-	streaming := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp(fiber.Config{StreamRequestBody: true})
-		siofiberv3.Mount(app.Group("/t/:tenant", signIn), srv)
-		return serve(t, app).At("/t/acme/socket.io/")
-	}
-	overTLS := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp()
-		siofiberv3.Mount(app.Group("/t/:tenant", signIn), srv)
-		return serveTLS(t, app).At("/t/acme/socket.io/")
-	}
-	t.Run("app", func(t *testing.T) { siotest.Run(t, onApp) })
-	t.Run("group", func(t *testing.T) { siotest.Run(t, onGroup, siotest.Values(lookup)) })
-	t.Run("own path", func(t *testing.T) { siotest.Run(t, ownPath, siotest.Values(lookup)) })
-	t.Run("behind a proxy", func(t *testing.T) { siotest.Run(t, proxied, siotest.Proxied()) })
-	t.Run("Immutable", func(t *testing.T) { siotest.Run(t, immutable, siotest.Values(lookup)) })
-	t.Run("StreamRequestBody", func(t *testing.T) { siotest.Run(t, streaming, siotest.Values(lookup)) })
-	t.Run("TLS", func(t *testing.T) { siotest.Run(t, overTLS, siotest.Values(lookup)) })
+	return fibertest.Serve(t, app, a.TLS, listen(app))
 }

@@ -11,6 +11,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	siofiberv3 "github.com/sioplug/sioplug/integrations/fiberv3"
+	"github.com/sioplug/sioplug/integrations/internal/fasthttpx/fibertest"
 	"github.com/sioplug/sioplug/integrations/internal/reused/reusedtest"
 )
 
@@ -20,12 +21,12 @@ func TestSocketOfAliceBecameAnotherUsers(t *testing.T) {
 	t.Parallel()
 	reusedtest.Run(t, reusedtest.Framework[fiber.Ctx]{
 		Mount: func(t *testing.T, srv *sio.Server, middleware func(c fiber.Ctx)) siotest.Dialer {
-			app := newApp()
+			app := newApp(fibertest.Config{})
 			siofiberv3.Mount(app.Group("/t/:tenant", func(c fiber.Ctx) error {
 				middleware(c)
 				return c.Next()
 			}), srv)
-			return serve(t, app).At("/t/alice/socket.io/")
+			return fibertest.Serve(t, app, false, listen(app)).At("/t/alice/socket.io/")
 		},
 		Connect: func(middleware func(c fiber.Ctx)) sio.Middleware {
 			return siofiberv3.Connect(func(c fiber.Ctx) error { middleware(c); return c.Next() })

@@ -7,7 +7,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/core/siotest"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
 	"github.com/sioplug/sioplug/integrations/internal/connect/connecttest"
 )
@@ -34,12 +33,8 @@ func byRole(c *gin.Context) {
 
 func TestConnect(t *testing.T) {
 	connecttest.Run(t, connecttest.Framework{
-		Name: "siogin",
-		Mount: func(t *testing.T, srv *sio.Server) siotest.Dialer {
-			r := newEngine()
-			siogin.Mount(r.Group("/t/:tenant", signIn), srv)
-			return siotest.Loopback(t, r).At("/t/acme/socket.io/")
-		},
+		Name:    "siogin",
+		Mount:   framework.InGroup,
 		Connect: siogin.Connect(byRole),
 		Role:    func(s *sio.Socket) string { return siogin.Context(s).GetString("role") },
 	})

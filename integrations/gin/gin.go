@@ -121,7 +121,7 @@ func withoutWildcard(ps gin.Params) gin.Params {
 // parameters, query, cookies and headers, which all sockets of the client share.
 // It has no response writer, and what is set there may be gone the next time:
 // for that there is [sio.Key]. If the socket came by another mount, Context
-// returns nil.
+// returns nil. Before Gin 1.10, FullPath is empty.
 //
 // Keys whose values lead to Gin's own context are left out, since Gin uses that again
 // for other requests; so are functions, which may do so. The log says so once for each.

@@ -1,17 +1,9 @@
 package siogin_test
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
-	"testing/fstest"
-	"time"
 
 	"github.com/gin-gonic/gin"
 	"go.uber.org/goleak"
@@ -19,11 +11,68 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
+	"github.com/sioplug/sioplug/integrations/internal/mounttest"
 )
 
 func TestMain(m *testing.M) {
 	gin.SetMode(gin.TestMode)
 	goleak.VerifyTestMain(m)
+}
+
+// framework is Gin.
+var framework = mounttest.Framework{
+	Serve: serve,
+	Start: func(t *testing.T, srv *sio.Server) *mounttest.Running {
+		r := gin.New()
+		siogin.Mount(r, srv)
+		return mounttest.StartHTTP(t, r)
+	},
+	Request: func(s *sio.Socket) (r mounttest.Request) {
+		c := siogin.Context(s)
+		if c != siogin.Context(s) {
+			return r // all have the same, while somebody has it
+		}
+		r.Cookie, _ = c.Cookie("session")
+		r.User, r.Tenant, r.Header, r.Query = c.GetString("user"), c.Param("tenant"), c.GetHeader("X-Test"), c.Query("room")
+		r.Address, r.Route, r.Path = c.ClientIP(), c.FullPath(), c.Request.URL.Path
+		return r
+	},
+	Route: route(),
+	Path:  "/t/acme/socket.io/",
+	Hidden: func(s *sio.Socket) (names []string) {
+		for _, p := range siogin.Context(s).Params {
+			if p.Key != "tenant" {
+				names = append(names, p.Key)
+			}
+		}
+		return names
+	},
+	TLS: func(s *sio.Socket) bool {
+		state := siogin.Context(s).Request.TLS
+		return state != nil && state.HandshakeComplete
+	},
+	Unknown:     func(s *sio.Socket) bool { return siogin.Context(s) == nil },
+	HTTPRequest: func(s *sio.Socket) *http.Request { return siogin.Context(s).Request },
+	NotFound:    "404 404 page not found$",
+}
+
+func TestMount(t *testing.T)                                 { framework.Mounts(t) }
+func TestPathsAndFiles(t *testing.T)                         { framework.Paths(t) }
+func TestUnfinishedPost(t *testing.T)                        { framework.UnfinishedPost(t, false) }
+func TestHandshakes(t *testing.T)                            { framework.Handshakes(t) }
+func TestContextHasWhatTheRequestHad(t *testing.T)           { framework.Values(t) }
+func TestContextHoldsNothingOfTheConnection(t *testing.T)    { framework.NothingOfTheConnection(t) }
+func TestContextIsReadByManyAtOnce(t *testing.T)             { framework.ManyAtOnce(t) }
+func TestTLSStateIsThere(t *testing.T)                       { framework.TLSState(t) }
+func TestContextOfASocketFromAnotherMountIsNil(t *testing.T) { framework.OtherMount(t) }
+func TestShutdownTogetherWithTheHTTPServer(t *testing.T)     { framework.ShutdownFirst(t) }
+
+// route is what FullPath says. Copies of a context have none before Gin 1.10.
+func route() string {
+	if strings.HasPrefix(gin.Version, "v1.8.") || strings.HasPrefix(gin.Version, "v1.9.") {
+		return ""
+	}
+	return "/t/:tenant/socket.io/*sioplug"
 }
 
 // signIn keeps the header X-User as Gin's key "user", and refuses mallory.
@@ -34,11 +83,7 @@ func signIn(c *gin.Context) {
 		return
 	}
 	c.Set("user", user)
-}
-
-func lookup(s *sio.Socket) (tenant, user string) {
-	c := siogin.Context(s)
-	return c.Param("tenant"), c.GetString("user")
+	c.Header("X-Signed-In", user)
 }
 
 // newEngine returns an engine that trusts these proxies; Gin's default is all.
@@ -50,127 +95,28 @@ func newEngine(proxies ...string) *gin.Engine {
 	return r
 }
 
-func TestMount(t *testing.T) {
-	onApp := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		r := newEngine()
+func serve(t *testing.T, srv *sio.Server, app mounttest.App) siotest.Dialer {
+	t.Helper()
+	r := newEngine()
+	if app.Proxy {
+		r = newEngine("127.0.0.1")
+	}
+	r.Use(gin.RecoveryWithWriter(t.Output()))
+	r.GET("/other", func(c *gin.Context) { c.String(http.StatusOK, "other") })
+	var mw []gin.HandlerFunc
+	if app.SignIn {
+		mw = append(mw, signIn)
+	}
+	switch {
+	case app.Path != "":
+		r.Any(app.Path, append(mw, siogin.Handler(srv))...)
+	case app.Group == "" && len(mw) == 0:
 		siogin.Mount(r, srv)
-		return siotest.Loopback(t, r)
+	default:
+		siogin.Mount(r.Group(app.Group, mw...), srv)
 	}
-	onGroup := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		r := newEngine()
-		siogin.Mount(r.Group("/t/:tenant", signIn), srv)
-		return siotest.Loopback(t, r).At("/t/acme/socket.io/")
-	}
-	ownPath := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		r := newEngine()
-		r.Any("/t/:tenant/live/", signIn, siogin.Handler(srv))
-		return siotest.Loopback(t, r).At("/t/acme/live/")
-	}
-	proxied := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		r := newEngine("127.0.0.1")
-		siogin.Mount(r, srv)
-		return siotest.Loopback(t, r)
-	}
-	overTLS := func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		r := newEngine()
-		siogin.Mount(r, srv)
+	if app.TLS {
 		return siotest.LoopbackTLS(t, r)
 	}
-	t.Run("app", func(t *testing.T) { siotest.Run(t, onApp) })
-	t.Run("group", func(t *testing.T) { siotest.Run(t, onGroup, siotest.Values(lookup)) })
-	t.Run("own path", func(t *testing.T) { siotest.Run(t, ownPath, siotest.Values(lookup)) })
-	t.Run("behind a proxy", func(t *testing.T) { siotest.Run(t, proxied, siotest.Proxied()) })
-	t.Run("TLS", func(t *testing.T) { siotest.Run(t, overTLS) })
-}
-
-// serve returns a server behind Gin; build mounts it.
-func serve(t *testing.T, opts *sio.Options, build func(r *gin.Engine, srv *sio.Server)) (*sio.Server, siotest.Dialer) {
-	t.Helper()
-	mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		r := newEngine()
-		build(r, srv)
-		return siotest.Loopback(t, r)
-	})
-	return mount.Serve(t, opts, func(*sio.Server) {})
-}
-
-func TestPathsAndFiles(t *testing.T) {
-	files := fstest.MapFS{"socket.io.min.js": {Data: []byte("code")}}
-	_, d := serve(t, &sio.Options{ClientFS: files}, func(r *gin.Engine, srv *sio.Server) {
-		r.GET("/other", func(c *gin.Context) { c.String(http.StatusOK, "other") })
-		siogin.Mount(r.Group("/app"), srv)
-	})
-	root := strings.TrimSuffix(d.URL, "/socket.io/")
-	for url, want := range map[string]string{
-		"/other":                                   "200 other",
-		"/app/socket.io/socket.io.min.js?v=1":      "200 code",
-		"/app/socket.io/socket.io.js":              `400 {"code":0,"message":"Transport unknown"}`,
-		"/app/socket.io/":                          `400 {"code":0,"message":"Transport unknown"}`,
-		"/app/socket.io":                           `400 {"code":0,"message":"Transport unknown"}`,
-		"/socket.io/?EIO=4&transport=polling":      "404 404 page not found",
-		"/app/socket.iox/?EIO=4&transport=polling": "404 404 page not found",
-	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, root+url, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res, err := d.HTTP(t).Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(res.Body)
-		if got := fmt.Sprintf("%d %s", res.StatusCode, body); got != want || errors.Join(err, res.Body.Close()) != nil {
-			t.Errorf("%s: %s, want %s", url, got, want)
-		}
-	}
-	// Clients with addTrailingSlash: false.
-	d.URL = root + "/app/socket.io"
-	c := d.Polling(t)
-	c.Upgrade()
-	c.Connect("/", "")
-}
-
-func TestShutdownTogetherWithTheHTTPServer(t *testing.T) {
-	srv := sio.New(nil)
-	left := make(chan sio.Reason, 3)
-	srv.OnDisconnect(func(_ *sio.Socket, r sio.Reason) { left <- r })
-	r := gin.New()
-	siogin.Mount(r, srv)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	hs := &http.Server{Handler: r, ReadHeaderTimeout: time.Minute}
-	served := make(chan error, 1)
-	go func() { served <- hs.Serve(l) }()
-
-	d := siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
-	polls, socket, upgraded := d.Polling(t), d.WebSocket(t), d.Polling(t)
-	upgraded.Upgrade()
-	clients := []*siotest.Client{polls, socket, upgraded}
-	var reading sync.WaitGroup
-	for _, c := range clients {
-		c.Connect("/", "")
-		reading.Go(func() { // among others, with a poll that is open
-			for {
-				if _, err := c.TryNext(); err != nil {
-					return
-				}
-			}
-		})
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if err := errors.Join(srv.Shutdown(ctx), hs.Shutdown(ctx)); err != nil {
-		t.Error(err)
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		t.Error(err)
-	}
-	reading.Wait()
-	for range clients {
-		if got := <-left; got != sio.ReasonServerShuttingDown {
-			t.Errorf("reason %q", got)
-		}
-	}
+	return siotest.Loopback(t, r)
 }

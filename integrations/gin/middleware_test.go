@@ -3,10 +3,8 @@ package siogin_test
 import (
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -14,10 +12,22 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	siogin "github.com/sioplug/sioplug/integrations/gin"
+	"github.com/sioplug/sioplug/integrations/internal/mounttest"
 )
 
+// serveGin returns a server behind Gin; build mounts it.
+func serveGin(t *testing.T, build func(r *gin.Engine, srv *sio.Server)) (*sio.Server, siotest.Dialer) {
+	t.Helper()
+	mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
+		r := newEngine()
+		build(r, srv)
+		return siotest.Loopback(t, r)
+	})
+	return mount.Serve(t, nil, func(*sio.Server) {})
+}
+
 func TestMiddlewareRefusesBeforeThereIsASession(t *testing.T) {
-	srv, d := serve(t, nil, func(r *gin.Engine, srv *sio.Server) {
+	srv, d := serveGin(t, func(r *gin.Engine, srv *sio.Server) {
 		srv.UseConnect(sio.Guard(func(*sio.Ctx) error { t.Error("a socket"); return nil }))
 		siogin.Mount(r.Group("/", func(c *gin.Context) { c.AbortWithStatusJSON(http.StatusUnauthorized, gin.H{"error": "sign in"}) }), srv)
 	})
@@ -49,10 +59,8 @@ func TestMiddlewareRefusesBeforeThereIsASession(t *testing.T) {
 }
 
 func TestWriterThatCannotBeHijackedIsAnErrorThatNamesTheFix(t *testing.T) {
-	var log strings.Builder
-	var mu sync.Mutex
-	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))
-	srv := sio.New(&sio.Options{Logger: logger})
+	var log mounttest.Log
+	srv := sio.New(&sio.Options{Logger: log.Logger()})
 	r := gin.New()
 	siogin.Mount(r, srv)
 	// Outside of gin, as http.TimeoutHandler is: gin's own writer promises to be
@@ -77,8 +85,6 @@ func TestWriterThatCannotBeHijackedIsAnErrorThatNamesTheFix(t *testing.T) {
 	if res.StatusCode != http.StatusInternalServerError {
 		t.Errorf("status %d", res.StatusCode)
 	}
-	mu.Lock()
-	defer mu.Unlock()
 	for _, want := range []string{"level=ERROR", "Hijacker", "middleware"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("log has no %q: %s", want, log.String())
@@ -97,14 +103,3 @@ type hiding struct{ w http.ResponseWriter }
 func (h hiding) Header() http.Header         { return h.w.Header() }
 func (h hiding) WriteHeader(status int)      { h.w.WriteHeader(status) }
 func (h hiding) Write(p []byte) (int, error) { return h.w.Write(p) }
-
-type lockedWriter struct {
-	mu *sync.Mutex
-	w  io.Writer
-}
-
-func (l lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
-}

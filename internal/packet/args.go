@@ -29,9 +29,9 @@ func (e *ArgumentError) Error() string { return fmt.Sprintf("argument %d: %v", e
 // Unwrap returns the cause.
 func (e *ArgumentError) Unwrap() error { return e.Err }
 
-// Args are the arguments of an event or an ack: JSON values, known to be valid,
-// and the attachments that placeholders in them stand for. Args own their
-// memory and are safe for concurrent use. The zero Args are empty.
+// Args are the arguments of an event or an ack: valid JSON values, and the attachments for
+// the placeholders in them. Args own their memory and are safe for concurrent use. The zero
+// Args are empty.
 type Args struct {
 	raw         []byte // the values as on the wire, with commas between them
 	n           int
@@ -68,8 +68,8 @@ func (a Args) Size() int {
 	return n
 }
 
-// What attachments take beyond their bytes: each one its place in the list and what
-// the allocator adds, and the first one the packet that waited for it.
+// The memory of attachments beyond their bytes. Each one has a place in the list, and the
+// allocator rounds its size up. The first one also counts for the partial packet.
 const (
 	attachmentOverhead = 48
 	pendingOverhead    = 208
@@ -84,8 +84,8 @@ func (a Args) Memory() int {
 	return n
 }
 
-// takePlaceholders has placeholders spelled in one way, whatever the peer wrote, and
-// reports whether there is one for each of n attachments.
+// takePlaceholders removes escapes from the names of placeholders, and reports whether
+// there is one placeholder for each of n attachments.
 func takePlaceholders(a *Args, n int) bool {
 	if plain := rawjson.PlainNames(a.raw); len(plain) != len(a.raw) {
 		a.raw, a.lent = plain, false
@@ -142,13 +142,12 @@ func (a Args) next(c *rawjson.Cursor, i int) []byte {
 // for a value that is not wanted. Surplus values are ignored. An error is an
 // [*ArgumentError] and leaves the rest of dst untouched.
 //
-// A null leaves strings, numbers and booleans as they are, as encoding/json
-// does. A placeholder goes into a []byte, or as a []byte into an any. Whatever
-// decodes itself, an [encoding/json.RawMessage] for example, gets a string in base64
-// instead. Attachments are not copied: values decoded from the same Args share them.
-// A value with attachments is decoded by the rules of encoding/json whatever codec
-// is, and everything else that is not a simple value by codec, or by [DefaultCodec]
-// if codec is nil.
+// A null leaves strings, numbers and booleans unchanged, as in encoding/json. A placeholder
+// is decoded into a []byte, or as a []byte into an any. A type with its own UnmarshalJSON,
+// such as [encoding/json.RawMessage], gets a string in base64 instead. Attachments are not
+// copied: values decoded from the same Args share them. A value with attachments is always
+// decoded by the rules of encoding/json. Other values that are not simple are decoded by
+// codec, or by [DefaultCodec] if codec is nil.
 func (a Args) Decode(codec Codec, dst ...any) error {
 	c := rawjson.Cursor{P: a.raw}
 	for i, d := range dst {
@@ -162,8 +161,20 @@ func (a Args) Decode(codec Codec, dst ...any) error {
 	return nil
 }
 
-// DecodeSimple decodes the first value into dst, which does not escape, if it is
-// there and both are simple: strings, numbers, booleans, raw JSON, attachments.
+// Values returns all values, each decoded into an any as [Args.Decode] does.
+func (a Args) Values(codec Codec) ([]any, error) {
+	values := make([]any, a.n)
+	for i, raw := range a.All() {
+		if err := a.decode(codec, raw, &values[i]); err != nil {
+			return nil, &ArgumentError{Index: i, Err: err}
+		}
+	}
+	return values, nil
+}
+
+// DecodeSimple decodes the first value into dst, which does not escape. It reports false
+// if there is no value, or if one of the two is not simple. Simple values are strings,
+// numbers, booleans, raw JSON and attachments.
 func (a Args) DecodeSimple(dst any) bool {
 	if a.n == 0 {
 		return false
@@ -200,7 +211,7 @@ func (a Args) decodeSimple(raw []byte, dst any) bool {
 	return decodeSimple(raw, dst)
 }
 
-// appendRaw appends a value as JSON that means something without the attachments.
+// appendRaw appends a value as JSON, in which attachments are strings in base64.
 func (a Args) appendRaw(dst, raw []byte) []byte {
 	if len(a.attachments) > 0 && rawjson.HasPlaceholder(raw) {
 		return rawjson.AppendBase64(dst, raw, a.attachments)
@@ -208,9 +219,9 @@ func (a Args) appendRaw(dst, raw []byte) []byte {
 	return append(dst, raw...)
 }
 
-// text returns the text of a string among the values. One that is most of them
-// shares their memory, which never changes: so a large string is copied once on
-// its way from the connection, and a small one keeps nothing large.
+// text returns the text of a string among the values. If the string is most of the values,
+// it shares their memory, which never changes. So a large string is copied once between
+// connection and handler, and a small string does not keep large memory.
 func (a Args) text(p []byte) string {
 	if !a.lent && len(p) > len(a.raw)/2 && bytes.IndexByte(p, '\\') < 0 {
 		return unsafe.String(&p[0], len(p)) //nolint:gosec // see above

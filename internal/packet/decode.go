@@ -14,8 +14,8 @@ import (
 // [Decoder] says otherwise (SIO-BIN-7).
 const DefaultMaxAttachments = 10
 
-// maxKeptNamespace is the longest namespace that a Decoder remembers between
-// packets, in bytes, so that a peer cannot park a long one in every connection.
+// maxKeptNamespace is the longest namespace in bytes that a Decoder keeps between packets,
+// so that a peer cannot make each connection keep a long one.
 const maxKeptNamespace = 64
 
 // A Decoder turns the messages of one connection into packets. The zero
@@ -32,9 +32,9 @@ type Decoder struct {
 	// means that only the transport bounds each of them.
 	MaxBytes int
 
-	// Space, if it has room for the payload of the next text message's packet, is
-	// where that is copied to; it is the packet's from then on. Otherwise there is
-	// an allocation.
+	// Space is memory for the payload of the next text message. If the payload fits, it
+	// is copied there, and the memory belongs to the packet from then on. Otherwise
+	// the Decoder allocates memory.
 	Space []byte
 
 	namespace string   // of the last packet: usually that of the next one, too
@@ -104,8 +104,8 @@ func (d *Decoder) Binary(p []byte) (Packet, bool, error) {
 		return Packet{}, false, ErrAttachmentBytes
 	}
 	args := &w.packet.Args
-	// The count is only the peer's word: memory follows what really arrives. An
-	// empty attachment must not become a nil one, which would decode as null.
+	// The count in the text message is not trusted: memory grows with the received
+	// attachments. An empty attachment must not be nil, which would decode as null.
 	args.attachments = append(args.attachments, append([]byte{}, p...))
 	if len(args.attachments) < w.want {
 		return Packet{}, false, nil
@@ -187,13 +187,13 @@ func cutID(p []byte) (id uint64, ok bool, rest []byte, err error) {
 	return id, i > 0, p[i:], nil
 }
 
-// Build returns p, of which the header is known, with a payload that did not come
-// as a text message: JSON, or nil for none, and attachments. Both are checked as
-// those of a text message are, and the JSON is copied. Each attachment has one
-// placeholder, whose name has no escapes: see package rawjson.
+// Build returns p, which has a header, with a payload that was not a text message: JSON,
+// or nil, and attachments. Both are checked like those of a text message, and the JSON is
+// copied. Each attachment has one placeholder, whose name has no escapes: see package
+// rawjson.
 //
-// The payload of a CONNECT is read by codecs, which know nothing of attachments: there
-// they become strings in base64.
+// In the payload of a CONNECT, attachments become strings in base64, because codecs decode
+// it.
 func Build(p Packet, data []byte, attachments [][]byte) (Packet, error) {
 	if p.ID > MaxID || !utf8.Valid(data) || !p.setPayload(data, nil) {
 		return Packet{}, ErrInvalidPayload
@@ -261,9 +261,9 @@ func (k *Packet) setList(p, space []byte) bool {
 	return l.N > 0 && k.setEvent(p[l.First:l.End-1], space, l.FirstEnd-l.First, l.N-1)
 }
 
-// setEvent takes the name, which are the first size bytes of p, and n more
-// values behind it. Name and arguments share one allocation, which has nothing else
-// in it: space in front of the arguments must not be kept uncounted.
+// setEvent takes the name, the first size bytes of p, and n more values after it. Name and
+// arguments are copied into one allocation without the space between them, so that all
+// kept bytes are counted.
 func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 	name, args := p[:size], p[:0]
 	quoted := name[0] == '"'
@@ -298,8 +298,8 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 // maxWaste is how many bytes of a packet's memory may be unused.
 const maxWaste = 64
 
-// room returns an empty slice for n bytes, and whether it is space because that is
-// large enough.
+// bufferFor returns an empty slice for n bytes. It uses space if that is large enough, and
+// reports whether it did.
 func bufferFor(space []byte, n int) (buf []byte, lent bool) {
 	if space == nil || cap(space) < n {
 		return make([]byte, 0, n), false

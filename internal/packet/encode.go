@@ -187,7 +187,7 @@ type encoder struct {
 	hide        bool // spell what looks like a placeholder in another way
 }
 
-// header writes what stands before the JSON, for now without attachments.
+// header writes the header of a packet without attachments.
 func (e *encoder) header(t Type, h Header) {
 	e.start = len(e.dst)
 	e.dst = append(e.dst, '0'+byte(t))
@@ -218,8 +218,7 @@ func (e *encoder) list(name *string, args []any) error {
 	return nil
 }
 
-// mark turns the packet into its binary variant if it has attachments
-// (SIO-ENC-1).
+// setAttachmentCount makes the packet binary if it has attachments (SIO-ENC-1).
 func (e *encoder) setAttachmentCount(attachments int) {
 	if attachments == 0 {
 		return

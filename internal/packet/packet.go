@@ -15,9 +15,9 @@ import (
 	"unsafe"
 )
 
-// A Type tells what a packet is for. Events and acks with attachments have
-// type characters of their own on the wire (5 and 6, SIO-ENC-1), but not here:
-// attachments are a matter of encoding.
+// A Type is the type of a packet. Events and acks with attachments have type characters of
+// their own on the wire (5 and 6, SIO-ENC-1), but not here, because attachments are a
+// matter of encoding.
 type Type byte
 
 // The types of packets, Socket.IO protocol §Packet types. Their values are the
@@ -62,9 +62,9 @@ type Packet struct {
 	Data      []byte // of a CONNECT or CONNECT_ERROR: JSON, or nil if the packet has none
 }
 
-// EventName returns the name of an EVENT. One that is most of the packet shares its
-// memory, which never changes: so a long name exists once. A short one keeps nothing
-// large.
+// EventName returns the name of an EVENT. If the name is most of the packet, it shares the
+// packet's memory, which never changes. So a long name exists once, and a short name does
+// not keep large memory.
 func (k *Packet) EventName() string {
 	if !k.Args.lent && len(k.Name) > len(k.Args.raw) {
 		return unsafe.String(&k.Name[0], len(k.Name)) //nolint:gosec // see above
@@ -72,10 +72,9 @@ func (k *Packet) EventName() string {
 	return string(k.Name)
 }
 
-// MaxDepth is how many arrays and objects may stand inside each other in a
-// received packet, the list of arguments being the first. A peer's nesting
-// becomes our stack when a value is decoded, so it needs a bound; the number is
-// far above what people write and far below what hurts.
+// MaxDepth is how many arrays and objects may be nested in a received packet, with the list
+// of arguments. Decoding nested values needs stack, so the depth needs a bound. This one
+// is far above that of usual data, and needs little stack.
 const MaxDepth = 512
 
 // MaxID is the largest ack id: the largest integer that a JavaScript peer can
@@ -97,8 +96,8 @@ var (
 	ErrUnexpectedBinary   = errors.New("got binary data when not reconstructing a packet")
 )
 
-// Reserved reports whether an event of this name may not be sent, because both
-// ends use the name for something of their own.
+// Reserved reports whether the name is reserved: server and client use it for an event of
+// their own.
 func Reserved(name string) bool { return reserved(name) }
 
 // reserved is Reserved for a name that need not become a string for it.

@@ -12,6 +12,8 @@ import (
 	"slices"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // minRSA is the size in bits of the smallest RSA key (RFC 7518 section 3.3).
@@ -91,10 +93,10 @@ func ES512[C any, P claimsOf[C]](key *ecdsa.PublicKey, opts ...VerifyOption) Ver
 // EdDSA returns a verifier for tokens that are signed with an Ed25519 key.
 func EdDSA[C any, P claimsOf[C]](key ed25519.PublicKey, opts ...VerifyOption) Verifier[C] {
 	if len(key) != ed25519.PublicKeySize {
-		misuse(fmt.Sprintf("EdDSA got a key of %d bytes: it has to have %d", len(key), ed25519.PublicKeySize))
+		misuse.Panic(fmt.Sprintf("auth: EdDSA got a key of %d bytes: it has to have %d", len(key), ed25519.PublicKeySize))
 	}
 	if allBytesEqual(key) {
-		misuse("EdDSA got a key whose bytes are all the same: it was never filled in")
+		misuse.Panic("auth: EdDSA got a key whose bytes are all the same: it was never filled in")
 	}
 	return fixedKey[C, P]("EdDSA", slices.Clone(key), opts)
 }
@@ -107,14 +109,14 @@ func hmac[C any, P claimsOf[C]](alg string, minimum int, secret []byte, opts []V
 	}
 	switch {
 	case len(secret) == 0:
-		misuse(fmt.Sprintf("%s got an empty secret: find out why it is empty, or %s", alg, advice))
+		misuse.Panic(fmt.Sprintf("auth: %s got an empty secret: find out why it is empty, or %s", alg, advice))
 	case len(secret) < minimum && !o.short:
-		misuse(fmt.Sprintf("%s got a secret of %d bytes: it has to have %d or more: %s; to accept tokens of the old secret "+
+		misuse.Panic(fmt.Sprintf("auth: %s got a secret of %d bytes: it has to have %d or more: %s; to accept tokens of the old secret "+
 			"meanwhile, use auth.AnyOf and auth.InsecureShortSecret", alg, len(secret), minimum, advice))
 	case allBytesEqual(secret):
-		misuse(fmt.Sprintf("%s got a secret whose bytes are all the same: %s", alg, advice))
+		misuse.Panic(fmt.Sprintf("auth: %s got a secret whose bytes are all the same: %s", alg, advice))
 	case isPublicKey(secret):
-		misuse(fmt.Sprintf("%s got a key as its secret, which others have, too: use RS256 or the like with it, or %s", alg, advice))
+		misuse.Panic(fmt.Sprintf("auth: %s got a key as its secret, which others have, too: use RS256 or the like with it, or %s", alg, advice))
 	}
 	return fixedKey[C, P](alg, bytes.Clone(secret), opts)
 }
@@ -139,7 +141,7 @@ func isPublicKey(secret []byte) bool {
 
 func rsaKey[C any, P claimsOf[C]](alg string, key *rsa.PublicKey, opts []VerifyOption) Verifier[C] {
 	if !strongRSA(key) {
-		misuse(fmt.Sprintf("%s needs an RSA key of %d bits or more", alg, minRSA))
+		misuse.Panic(fmt.Sprintf("auth: %s needs an RSA key of %d bits or more", alg, minRSA))
 	}
 	return fixedKey[C, P](alg, key, opts)
 }
@@ -154,7 +156,7 @@ func ecdsaKey[C any, P claimsOf[C]](
 	alg string, curve elliptic.Curve, key *ecdsa.PublicKey, opts []VerifyOption,
 ) Verifier[C] {
 	if key == nil || key.Curve != curve {
-		misuse(fmt.Sprintf("%s needs a key of the curve %s", alg, curve.Params().Name))
+		misuse.Panic(fmt.Sprintf("auth: %s needs a key of the curve %s", alg, curve.Params().Name))
 	}
 	return fixedKey[C, P](alg, key, opts)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // SignedIn returns middleware that refuses the events of anonymous sockets. Use it with
@@ -59,7 +60,7 @@ func Role(roles ...string) sio.Middleware {
 // server.
 func Check[C any](f func(claims *C, c *sio.Ctx) error) sio.Middleware {
 	if f == nil {
-		misuse("Check needs a function")
+		misuse.Panic("auth: Check needs a function")
 	}
 	return requireMiddleware(func(claims any, c *sio.Ctx) error {
 		own, ok := claims.(*C)
@@ -76,7 +77,7 @@ func Check[C any](f func(claims *C, c *sio.Ctx) error) sio.Middleware {
 // handler has to read the rooms from the same place.
 func Join[C any](f func(claims *C, room string) error) sio.Middleware {
 	if f == nil {
-		misuse("Join needs a function")
+		misuse.Panic("auth: Join needs a function")
 	}
 	return Check(func(claims *C, c *sio.Ctx) error {
 		rooms, err := roomArgument(c)

@@ -2,12 +2,14 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // JWKS returns a verifier for tokens that are signed with one of the keys in a set. The
@@ -16,7 +18,7 @@ import (
 // key as a secret.
 func JWKS[C any, P claimsOf[C]](keys *KeySet, opts ...VerifyOption) Verifier[C] {
 	if keys == nil {
-		misuse("JWKS needs a key set: see KeysFromURL")
+		misuse.Panic("auth: JWKS needs a key set: see KeysFromURL")
 	}
 	return newVerifier[C, P](keys.opts.Algorithms, func(ctx context.Context, t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
@@ -151,12 +153,12 @@ func (k *KeySet) load() {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
 	var keys []key
-	var err error
-	if failed := apart(func() { keys, err = k.attempt(ctx) }); failed != nil { // the client may be the user's
-		keys, err = nil, errors.New(failed.text)
-	}
+	err := rescue.Apart(func() (err error) { // the client may be the application's
+		keys, err = k.attempt(ctx)
+		return err
+	})
 	if err != nil {
-		apart(func() { k.opts.Logger.Error("fetching a key set failed", slog.Any("err", err)) })
+		k.opts.Logger.Error("fetching a key set failed", slog.Any("err", err))
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

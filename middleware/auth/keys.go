@@ -19,6 +19,9 @@ import (
 	"strings"
 
 	"github.com/MicahParks/jwkset"
+
+	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // An HTTPClient sends the requests of a [KeySet]. An [*http.Client] is one.
@@ -35,10 +38,10 @@ func KeysFromURL(address string, opts *KeySetOptions) *KeySet {
 	o := opts.withDefaults()
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		misuse(fmt.Sprintf("KeysFromURL(%q): this is no URL", address))
+		misuse.Panic(fmt.Sprintf("auth: KeysFromURL(%q): this is no URL", address))
 	}
 	if u.Scheme != "https" && !o.InsecureHTTP && !loopback(u.Hostname()) {
-		misuse(fmt.Sprintf("KeysFromURL(%q): use https, or KeySetOptions.InsecureHTTP", address))
+		misuse.Panic(fmt.Sprintf("auth: KeysFromURL(%q): use https, or KeySetOptions.InsecureHTTP", address))
 	}
 	client := o.Client
 	if client == nil {
@@ -68,18 +71,18 @@ func (opts *KeySetOptions) withDefaults() KeySetOptions {
 		o = *opts
 	}
 	if o.Refresh < 0 || o.MinInterval < 0 || o.MaxStale < 0 {
-		misuse("KeySetOptions has a negative time: leave it 0 for the default")
+		misuse.Panic("auth: KeySetOptions has a negative time: leave it 0 for the default")
 	}
 	o.Refresh = cmp.Or(o.Refresh, defaultRefresh)
 	o.MinInterval = cmp.Or(o.MinInterval, defaultMinInterval)
 	o.MaxStale = cmp.Or(o.MaxStale, defaultMaxStale)
-	o.Logger = cmp.Or(o.Logger, slog.Default())
+	o.Logger = rescue.Logger(cmp.Or(o.Logger, slog.Default()))
 	if len(o.Algorithms) == 0 {
 		o.Algorithms = asymmetric()
 	}
 	for _, alg := range o.Algorithms {
 		if !slices.Contains(asymmetric(), alg) {
-			misuse(fmt.Sprintf("KeySetOptions.Algorithms has %q: use some of %q", alg, asymmetric()))
+			misuse.Panic(fmt.Sprintf("auth: KeySetOptions.Algorithms has %q: use some of %q", alg, asymmetric()))
 		}
 	}
 	return o

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // Refresh returns the handler of an event with which a client sends a new token. The
@@ -24,7 +25,7 @@ import (
 // in. If the new token is refused, the old one stays valid.
 func Refresh[C any](verify Verifier[C]) sio.Handler {
 	if verify == nil {
-		misuse("Refresh needs a verifier, such as HS256")
+		misuse.Panic("auth: Refresh needs a verifier, such as HS256")
 	}
 	return func(c *sio.Ctx) error {
 		s := sessionOf(c.Socket)

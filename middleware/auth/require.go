@@ -11,6 +11,8 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // An Option changes what [Require] and [From] do, and [Refresh] behind them.
@@ -36,6 +38,7 @@ func newOptions(opts []Option) *options {
 	for _, set := range opts {
 		set(o)
 	}
+	o.log = rescue.Logger(o.log)
 	return o
 }
 
@@ -44,7 +47,7 @@ func newOptions(opts []Option) *options {
 // is sent after half of the time.
 func WarnBefore(d time.Duration) Option {
 	if d < 0 {
-		misuse("WarnBefore is negative: use 0 for no warning")
+		misuse.Panic("auth: WarnBefore is negative: use 0 for no warning")
 	}
 	return func(o *options) { o.warn = d }
 }
@@ -66,7 +69,7 @@ func AllowAnonymous() Option { return func(o *options) { o.anonymous = true } }
 // If several issuers may use the same subjects, f has to add the issuer.
 func SubjectOf[C any, S id](f func(claims *C) S) Option {
 	if f == nil {
-		misuse("SubjectOf needs a function that returns the subject")
+		misuse.Panic("auth: SubjectOf needs a function that returns the subject")
 	}
 	return func(o *options) {
 		o.claims = reflect.TypeFor[C]()
@@ -104,7 +107,7 @@ func text(id reflect.Value) string {
 // reports whether claims of that type have a subject.
 func checkSubject[C any](o *options, guard string) bool {
 	if o.claims != nil && o.claims != reflect.TypeFor[C]() {
-		misuse(fmt.Sprintf("SubjectOf is for *%v, but %s is for %T", o.claims, guard, new(C)))
+		misuse.Panic(fmt.Sprintf("auth: SubjectOf is for *%v, but %s is for %T", o.claims, guard, new(C)))
 	}
 	_, ok := any(new(C)).(interface{ GetSubject() (string, error) })
 	return ok || o.subject != nil
@@ -114,7 +117,7 @@ func checkSubject[C any](o *options, guard string) bool {
 // goroutine that decides, so it must not block.
 func Observe(f func(Event)) Option {
 	if f == nil {
-		misuse("Observe got a nil function")
+		misuse.Panic("auth: Observe got a nil function")
 	}
 	return func(o *options) { o.observe = f }
 }
@@ -124,7 +127,7 @@ func Observe(f func(Event)) Option {
 // slog.Default(). Refusals are in the log of the server, also at Debug.
 func Logger(l *slog.Logger) Option {
 	if l == nil {
-		misuse("Logger got nil: leave it out for slog.Default()")
+		misuse.Panic("auth: Logger got nil: leave it out for slog.Default()")
 	}
 	return func(o *options) { o.log = l }
 }
@@ -155,10 +158,12 @@ func (o *options) notify(e Event) {
 	if o == nil || o.observe == nil { // nil for what another server has saved
 		return
 	}
-	if failed := apart(func() { o.observe(e) }); failed != nil { // some events have a goroutine of their own
-		apart(func() {
-			o.log.Error("function of auth.Observe failed", slog.String("panic", failed.text), slog.String("stack", string(failed.stack)))
-		})
+	err := rescue.Apart(func() error { // some events have a goroutine of their own
+		o.observe(e)
+		return nil
+	})
+	if err != nil {
+		o.log.Error("function of auth.Observe failed", slog.String("panic", err.Error()), slog.String("stack", string(rescue.StackOf(err))))
 	}
 }
 
@@ -188,7 +193,7 @@ const connectEvent = "connect"
 // subject, the client gets a fresh socket.
 func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 	if verify == nil {
-		misuse("Require needs a verifier, such as HS256")
+		misuse.Panic("auth: Require needs a verifier, such as HS256")
 	}
 	o := newOptions(opts)
 	checkSubject[C](o, "Require")
@@ -220,7 +225,7 @@ func Require[C any](verify Verifier[C], opts ...Option) sio.Middleware {
 // A pointer to a zero value means an anonymous client, as in [As].
 func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middleware {
 	if f == nil {
-		misuse("From needs a function")
+		misuse.Panic("auth: From needs a function")
 	}
 	o := newOptions(opts)
 	if !checkSubject[C](o, "From") {

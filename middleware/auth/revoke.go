@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // Revoked sets a function that reports whether a token has been revoked. Usually f looks
@@ -18,7 +19,7 @@ import (
 // it is an internal error of the server.
 func Revoked(f func(ctx context.Context, t Token) (bool, error)) Option {
 	if f == nil {
-		misuse("Revoked got a nil function")
+		misuse.Panic("auth: Revoked got a nil function")
 	}
 	return func(o *options) { o.revoked = f }
 }

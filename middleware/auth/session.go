@@ -11,6 +11,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // Events that the server sends to sockets about their tokens.
@@ -238,23 +239,23 @@ func (s *session) onTimer() {
 		s.resetTimerLocked()
 		s.mu.Unlock()
 		if warn {
-			apart(func() {
-				_ = socket.Emit(EventExpiring, expiring{seconds(left)}) // the socket may have gone
-			})
+			emitApart(socket, EventExpiring, expiring{seconds(left)})
 		}
 		return
 	}
 	s.ended = true
 	subject := s.principal.subject
 	s.mu.Unlock()
-	apart(func() {
-		s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
-	})
+	s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
 	s.opts.notify(Event{Kind: Expired, Socket: socket, Subject: subject, Code: CodeExpired})
-	apart(func() {
-		_ = socket.Emit(EventExpired, refusal{CodeExpired}) // likewise
-	})
-	apart(func() { _ = socket.Disconnect() })
+	emitApart(socket, EventExpired, refusal{CodeExpired})
+	_ = rescue.Apart(socket.Disconnect) // as in emitApart
+}
+
+// emitApart emits an event on the goroutine of a timer, where a panic would end the
+// process.
+func emitApart(socket *sio.Socket, event string, arg any) {
+	_ = rescue.Apart(func() error { return socket.Emit(event, arg) }) // the socket may have gone
 }
 
 // end runs when the socket has ended. It keeps the identity for a recovery, and nothing

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A Verifier returns the claims of a token, or an error if the token is not valid: see
@@ -25,7 +28,7 @@ type Verifier[C any] func(ctx context.Context, token string) (*C, error)
 // the most specific one: that the token has expired, rather than that it is not valid.
 func AnyOf[C any](verifiers ...Verifier[C]) Verifier[C] {
 	if len(verifiers) == 0 || slices.ContainsFunc(verifiers, func(v Verifier[C]) bool { return v == nil }) {
-		misuse("AnyOf needs verifiers")
+		misuse.Panic("auth: AnyOf needs verifiers")
 	}
 	return func(ctx context.Context, token string) (*C, error) {
 		var worst error
@@ -47,7 +50,7 @@ func AnyOf[C any](verifiers ...Verifier[C]) Verifier[C] {
 // token is refused.
 func With[C any](verify Verifier[C], check func(ctx context.Context, claims *C) error) Verifier[C] {
 	if verify == nil || check == nil {
-		misuse("With needs a verifier and a function")
+		misuse.Panic("auth: With needs a verifier and a function")
 	}
 	return func(ctx context.Context, token string) (*C, error) {
 		claims, err := verify(ctx, token)
@@ -101,7 +104,7 @@ func Type(typ string) VerifyOption {
 // default. Sockets may stay connected that much longer than their token is valid.
 func Leeway(d time.Duration) VerifyOption {
 	if d < 0 {
-		misuse("Leeway is negative")
+		misuse.Panic("auth: Leeway is negative")
 	}
 	return func(o *verifyOptions) { o.leeway = d }
 }
@@ -114,7 +117,7 @@ func RequireClaims(names ...string) VerifyOption {
 
 func requireValues(option string, values ...string) {
 	if len(values) == 0 || slices.Contains(values, "") {
-		misuse(option + " says nothing: find out why its value is empty, or leave it out")
+		misuse.Panic("auth: " + option + " says nothing: find out why its value is empty, or leave it out")
 	}
 }
 
@@ -154,7 +157,7 @@ func newVerifier[C any, P claimsOf[C]](
 	algorithms []string, key func(context.Context, *jwt.Token) (any, error), opts []VerifyOption,
 ) Verifier[C] {
 	if !readable(P(new(C))) {
-		misuse(fmt.Sprintf("%T cannot be read before it has been decoded: embed jwt.RegisteredClaims itself, not a pointer", new(C)))
+		misuse.Panic(fmt.Sprintf("auth: %T cannot be read before it has been decoded: embed jwt.RegisteredClaims itself, not a pointer", new(C)))
 	}
 	v := &verification{key: key}
 	for _, o := range opts {
@@ -172,10 +175,12 @@ func newVerifier[C any, P claimsOf[C]](
 }
 
 // readable reports whether the methods of zero claims can be called.
-func readable(claims jwt.Claims) (ok bool) {
-	defer func() { ok = recover() == nil }()
-	_, _ = claims.GetExpirationTime() // there is none
-	return true
+func readable(claims jwt.Claims) bool {
+	err := rescue.Call(func() error {
+		_, _ = claims.GetExpirationTime() // there is none
+		return nil
+	})
+	return err == nil
 }
 
 func (o *verifyOptions) parser(algorithms []string) []jwt.ParserOption {
@@ -276,9 +281,4 @@ func reportLeeway(ctx context.Context, leeway time.Duration) {
 	if target, ok := ctx.Value(leewayKey{}).(*time.Duration); ok {
 		*target = leeway
 	}
-}
-
-// misuse ends the program at startup, when what it asks for can only be wrong.
-func misuse(msg string) {
-	panic("auth: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
 }

@@ -9,12 +9,12 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// noAddress is the key of all clients whose address is not known. They are limited
-// together, as if they had one address: a limit that did not apply to them would apply
-// to nobody behind such a proxy.
+// unknownAddress is the key of all clients whose address is not known. They are limited
+// together, as if they had one address. Otherwise the limit would apply to no client
+// behind a proxy that sends no address.
 const unknownAddress = "unknown"
 
-// address returns the part of an address that counts.
+// addressKey returns the part of an address that clients are limited by.
 func (g *guard) addressKey(text string) string {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Is4() && !ip.IsUnspecified() {
 		return text // it has one form only, so most need no other
@@ -31,9 +31,9 @@ func (g *guard) addressKey(text string) string {
 	return netip.PrefixFrom(ip.WithZone(""), g.ipv6).Masked().String()
 }
 
-// parseAddress reads an address, with or without a port. What is unspecified, such as
-// 0.0.0.0, is none. Fiber gives the header of a proxy as it comes: of a list, the last
-// address counts, which the proxy has added. Clients can make up those before it.
+// parseIP parses an address, with or without a port. It refuses unspecified addresses
+// such as 0.0.0.0. Fiber passes on the header of a proxy unchanged: in a list, the last
+// address is the one that the proxy has added. Clients can make up the others.
 func parseIP(text string) (netip.Addr, bool) {
 	text = strings.TrimSpace(text[strings.LastIndexByte(text, ',')+1:])
 	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
@@ -47,7 +47,8 @@ func parseIP(text string) (netip.Addr, bool) {
 	return ip, !ip.Unmap().IsUnspecified()
 }
 
-// userOrAddress keeps the two apart: nobody can be called like an address.
+// userKey returns the user, or the address for a client without a user. The prefixes keep
+// the two apart, also if a user is named like an address.
 func (g *guard) userKey(user func(*sio.Socket) string, s *sio.Socket) string {
 	if u := user(s); u != "" {
 		return "u:" + u
@@ -55,7 +56,7 @@ func (g *guard) userKey(user func(*sio.Socket) string, s *sio.Socket) string {
 	return "a:" + g.addressKey(s.Address())
 }
 
-// sayOnce logs what the operator has to mend and any client can bring about.
+// warnOnce logs a warning for the operator that clients can cause.
 func (g *guard) warnOnce(msg string, attr slog.Attr) {
 	if g.addressWarned.CompareAndSwap(false, true) {
 		//nolint:sloglint // its callers pass constants
@@ -63,7 +64,7 @@ func (g *guard) warnOnce(msg string, attr slog.Attr) {
 	}
 }
 
-// clip shortens what a client has chosen.
+// truncate shortens a text that a client has chosen.
 func truncate(text string) string {
 	const longest = 100
 	return text[:min(len(text), longest)]

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// A Rate is how fast a bucket fills, and how much it holds. All are above 0.
+// A Rate is how fast a bucket fills and how much it holds. All fields are above 0.
 type Rate struct {
-	N     int           // tokens that come back
-	Per   time.Duration // in this time
+	N     int           // number of tokens that come back
+	Per   time.Duration // the time in which N tokens come back
 	Burst int           // tokens in a full bucket
 }
 
-// forever is the longest time that takes part in calculations, some 36 years, so
-// that sums of a few fit into a Duration.
+// forever is the longest time in calculations, some 36 years. Sums of a few such times
+// fit into a Duration.
 const forever time.Duration = 1 << 60
 
-// Time returns how long it takes for n tokens to come back, rounded down to the
-// nanosecond, and no more than some 36 years.
+// Time returns the time in which n tokens come back, rounded down to the nanosecond, and
+// at most some 36 years.
 func (r Rate) Time(n int) time.Duration {
 	if r.N <= 0 || r.Per <= 0 || n <= 0 {
 		return 0
@@ -31,45 +31,46 @@ func (r Rate) Time(n int) time.Duration {
 	return time.Duration(min(t, uint64(forever)))
 }
 
-// take takes cost tokens out of a bucket, if it has them, and returns when it is
-// full again. Times are measured from the same moment. This is the generic cell
-// rate algorithm, which allows exactly what a bucket of tokens does.
-func (r Rate) take(full, now time.Duration, cost int, patience time.Duration) (time.Duration, Verdict) {
+// take takes cost tokens out of a bucket if it has them, and returns when the bucket is
+// full again. All times are since the same moment. This is the generic cell rate
+// algorithm, which is equivalent to a bucket of tokens.
+func (r Rate) take(full, now time.Duration, cost int, maxWait time.Duration) (time.Duration, Verdict) {
 	if cost > r.Burst {
 		return full, Verdict{Wait: Never}
 	}
 	after := max(full, now) + r.Time(cost)
 	wait := after - now - r.Time(r.Burst)
-	if wait > min(patience, forever) {
+	if wait > min(maxWait, forever) {
 		return full, Verdict{Wait: wait}
 	}
 	return after, Verdict{OK: true, Wait: max(wait, 0)}
 }
 
-// A Verdict is what a [Limiter] says.
+// A Verdict is the decision of a [Limiter].
 type Verdict struct {
 	OK bool
 
-	// Wait is when OK, how long to wait before going on; otherwise when to try
-	// again, or [Never].
+	// Wait is how long to wait: if OK, before the event is handled, otherwise before
+	// another attempt, or [Never].
 	Wait time.Duration
 }
 
-// Never is the Wait of what costs more than a full bucket has.
+// Never is the Wait of an event that costs more than a full bucket holds.
 const Never time.Duration = -1
 
 // A Limiter keeps buckets. It must be safe for concurrent use.
 type Limiter interface {
-	// Take takes cost tokens, not below 0, out of the bucket of that key. If
-	// there are not enough, it either takes them before they have come back, if
-	// that is within patience, or none. An error means that the limiter does not
-	// know: whatever asked is refused. Take must not wait long, since the events
-	// of a socket wait for it.
-	Take(ctx context.Context, key string, r Rate, cost int, patience time.Duration) (Verdict, error)
+	// Take takes cost tokens, 0 or more, out of the bucket of that key. If the bucket
+	// has not enough tokens, Take looks when they will have come back. If that is
+	// within maxWait, it takes them in advance and returns how long to wait. Otherwise
+	// it takes none. If the limiter cannot decide, it returns an error, and the event
+	// is refused. Take must not block for long, because the events of the socket wait
+	// for it.
+	Take(ctx context.Context, key string, r Rate, cost int, maxWait time.Duration) (Verdict, error)
 }
 
 // Open returns a [Limiter] that allows everything, and [Closed] one that refuses
-// everything. They say what is to happen when another one cannot be asked.
+// everything. Use them for the time when another limiter is unavailable.
 func Open() Limiter { return constant{Verdict{OK: true}} }
 
 // Closed returns a [Limiter] that refuses everything, and tells clients to try

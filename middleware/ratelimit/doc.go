@@ -1,40 +1,37 @@
-// Package ratelimit keeps clients from asking for more than their share. One line:
+// Package ratelimit limits how many events, connects and connections clients may use:
 //
 //	chat.On("post", post, ratelimit.PerSocket(5, time.Second))
 //
-// That is a middleware like any other: for one event, for all events of a
-// namespace ([sio.Namespace.UseEvents]), or for its connects
-// ([sio.Namespace.UseConnect]):
+// A limit is middleware. Use it for one event, for all events of a namespace
+// ([sio.Namespace.UseEvents]), or for its connects ([sio.Namespace.UseConnect]):
 //
 //	chat.UseConnect(ratelimit.PerIP(30, time.Minute))
 //	chat.UseConnect(ratelimit.MaxPerIP(20))
 //	chat.UseEvents(ratelimit.PerUser(auth.Subject, 100, time.Second))
 //
-// A middleware is one limit with buckets of its own: give the same one to two
-// events, and what is sent of both counts together.
+// Each middleware is one limit with its own buckets. If you use the same middleware for
+// two events, they share the limit.
 //
 // # Buckets
 //
-// Each key, such as a socket or an address, has a bucket of tokens. An event takes
-// one out, or what [Cost] says, and they come back at a steady rate. A full
-// bucket, which is what may come at once, has as many as come back in the given
-// time, unless [Burst] says otherwise.
+// Each key, such as a socket or an address, has a bucket of tokens. An event takes one
+// token, or as many as [Cost] returns. Tokens come back at a steady rate. A full bucket
+// holds as many tokens as come back in the given time, or the number of [Burst]: so many
+// events may come at once.
 //
-// Buckets that are full again are forgotten, and there is a bound on the number of
-// others ([MaxKeys]), so memory is bounded whatever clients do. Servers share
-// buckets with package redislimit.
+// Full buckets are not kept, and the number of other buckets is limited ([MaxKeys]). So
+// memory is bounded. With package redislimit, servers share their buckets.
 //
-// # Too much
+// # When a limit is exceeded
 //
-// By default an event beyond the limit is refused: its ack, or CONNECT_ERROR, is an
-// error with the data {code: "rate_limited", retryAfter: seconds}. If the client
-// does not want an ack, it is sent the event [EventLimited] with the same data and
-// the event's name, once until the time is up. [Drop], [Delay] and
-// [DisconnectAfter] do something else.
+// By default, the event is refused: its ack, or CONNECT_ERROR, is an error with the data
+// {code: "rate_limited", retryAfter: seconds}. If the client does not want an ack, the
+// server sends the event [EventLimited] with the same data and the event's name. It sends
+// that once until the time is up. [Drop], [Delay] and [DisconnectAfter] change this.
 //
 // # Addresses
 //
-// The address of a client is what the framework says, by its rules for trusted
-// proxies: see [sio.Handshake]. Of an IPv6 address, only the network counts, since
-// a client has as many addresses in it as it likes: [IPv6Prefix].
+// The framework determines the address of a client, by its rules for trusted proxies: see
+// [sio.Handshake]. Of an IPv6 address, only the network is used, because a client can
+// have all addresses of its network: see [IPv6Prefix].
 package ratelimit

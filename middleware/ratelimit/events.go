@@ -6,14 +6,15 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
-// MaxRooms is for events by which clients join one room: it refuses them for a
-// socket that is in n rooms already, other than that of its id. Where an event has
-// a list of rooms, use [Join] in its handler.
+// MaxRooms is for events with which a client joins one room. It refuses the event if the
+// socket is in n rooms already, without the room of its id. If an event has a list of
+// rooms, use [Join] in its handler.
 func MaxRooms(n int, opts ...Option) sio.Middleware {
 	if n <= 0 {
-		misuse("MaxRooms has to be above 0")
+		misuse.Panic("ratelimit: MaxRooms has to be above 0")
 	}
 	g := newGuard("rooms", opts)
 	return func(next sio.Handler) sio.Handler {
@@ -26,9 +27,9 @@ func MaxRooms(n int, opts ...Option) sio.Middleware {
 	}
 }
 
-// Join has a socket join the rooms, all of them or none: none if it would be in
-// more than n then, other than that of its id. The error is for the client, as that
-// of [MaxRooms].
+// Join makes a socket join all of the rooms. If it would then be in more than n rooms,
+// without the room of its id, it joins none of them. The error is for the client, like
+// that of [MaxRooms].
 func Join(s *sio.Socket, n int, rooms ...string) error {
 	all := otherRooms(s)
 	for _, r := range rooms {
@@ -43,18 +44,18 @@ func Join(s *sio.Socket, n int, rooms ...string) error {
 	return s.Join(rooms...)
 }
 
-// others returns the rooms of a socket other than that of its id.
+// otherRooms returns the rooms of a socket without the room of its id.
 func otherRooms(s *sio.Socket) []string {
 	return slices.DeleteFunc(s.Rooms(), func(r string) bool { return r == s.ID() })
 }
 
-// InFlight allows n of the events that it is for to be handled at the same time,
-// whoever sent them: it protects what their handlers use. Others are refused, or
-// wait with [Delay]. How many events of one socket wait for their handlers is up to
-// [sio.Options.MaxPendingEvents].
+// InFlight limits how many handlers of its events run at the same time, for all sockets
+// together. It protects a resource that the handlers use. If n handlers run, further
+// events are refused, or wait with [Delay]. [sio.Options.MaxPendingEvents] limits the
+// events of one socket that wait for their handlers.
 func InFlight(n int, opts ...Option) sio.Middleware {
 	if n <= 0 {
-		misuse("InFlight has to be above 0")
+		misuse.Panic("ratelimit: InFlight has to be above 0")
 	}
 	g := newGuard("in flight", opts)
 	slots := make(chan struct{}, n)
@@ -72,18 +73,18 @@ func InFlight(n int, opts ...Option) sio.Middleware {
 	}
 }
 
-// enter takes a slot, for which it waits as long as the options say, and reports
-// whether it got one.
+// acquireSlot takes a slot and reports whether it got one. It waits for a slot as long as
+// the options say.
 func (g *guard) acquireSlot(c *sio.Ctx, slots chan<- struct{}) (bool, error) {
 	select {
 	case slots <- struct{}{}:
 		return true, nil
 	default:
 	}
-	if g.patience <= 0 {
+	if g.maxWait <= 0 {
 		return false, nil
 	}
-	timer := time.NewTimer(g.patience)
+	timer := time.NewTimer(g.maxWait)
 	defer timer.Stop()
 	select {
 	case slots <- struct{}{}:

@@ -195,7 +195,7 @@ func TestInFlightUnderConcurrency(t *testing.T) {
 		}
 		<-slots
 		return c.Ack("ok")
-	}, ratelimit.InFlight(most, ratelimit.Delay(patience)))
+	}, ratelimit.InFlight(most, ratelimit.Delay(maxWait)))
 	var wg sync.WaitGroup
 	for range 10 {
 		c := n.WebSocket(t)

@@ -9,16 +9,16 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// Handshakes returns a function for [sio.Options.UseRequest] that allows the
-// clients of each address together to open n connections in the given time. Others
-// are answered with status 429 and a Retry-After header, before anything is kept of
-// them. What comes on open connections is not counted.
+// Handshakes returns a function for [sio.Options.UseRequest] that limits new connections:
+// all clients of an address together may open n of them in the given time. Further
+// requests are answered with status 429 and a Retry-After header, before the server
+// allocates anything for them. Requests of open connections are not counted.
 //
 //	sio.New(&sio.Options{UseRequest: []func(http.Header, *sio.Request) error{
 //		ratelimit.Handshakes(60, time.Minute),
 //	}})
 //
-// Of the options, Burst, In, MaxKeys, IPv6Prefix, Name, Observe and Logger apply.
+// The options Burst, In, MaxKeys, IPv6Prefix, Name, Observe and Logger apply.
 func Handshakes(n int, per time.Duration, opts ...Option) func(h http.Header, r *sio.Request) error {
 	g := newGuard("handshakes", opts)
 	rate := g.rate(n, per)

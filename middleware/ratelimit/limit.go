@@ -5,17 +5,18 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
-// PerSocket allows each socket n events in the given time. A client that connects
-// again has a new socket, unless it recovers its session; so it is not for connects,
-// where it panics.
+// PerSocket allows each socket n events in the given time. A client that connects again
+// has a new socket, unless it recovers its session. So do not use it for connects: it
+// panics there.
 func PerSocket(n int, per time.Duration, opts ...Option) sio.Middleware {
 	return newLimit("socket", n, per, opts, func(c *sio.Ctx, _ *guard) string { return socketID(c) })
 }
 
-// PerEvent is like [PerSocket] for each name of an event by itself. As clients can
-// make up names, limit all events, too.
+// PerEvent is like [PerSocket] for each event name separately. Clients can make up names,
+// so limit all events as well.
 func PerEvent(n int, per time.Duration, opts ...Option) sio.Middleware {
 	return newLimit("event", n, per, opts, func(c *sio.Ctx, _ *guard) string { return socketID(c) + " " + c.Event() })
 }
@@ -23,30 +24,30 @@ func PerEvent(n int, per time.Duration, opts ...Option) sio.Middleware {
 // socketID returns the socket's id, which is a new one for each connect.
 func socketID(c *sio.Ctx) string {
 	if c.Event() == eventConnect {
-		misuse("a limit for each socket would let every connect through: use PerIP or PerUser in UseConnect")
+		misuse.Panic("ratelimit: a limit for each socket would let every connect through: use PerIP or PerUser in UseConnect")
 	}
 	return c.ID()
 }
 
-// PerIP allows the clients of each address together n events, or connects, in the
-// given time. Clients whose address is not known count as clients of one address, and
-// the log says so once.
+// PerIP allows all clients of an address together n events, or connects, in the given
+// time. Clients whose address is not known count as clients of one address. The server
+// logs that once.
 func PerIP(n int, per time.Duration, opts ...Option) sio.Middleware {
 	return newLimit("ip", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.addressKey(c.Address()) })
 }
 
-// PerUser allows the clients of each user together n events in the given time;
-// user tells who that is, as auth.Subject does. It needs a subject: clients for which
-// it is "" are limited by address. If tokens have no claim sub, use auth.SubjectOf.
+// PerUser allows all clients of a user together n events in the given time. The function
+// user returns the user of a socket, as auth.Subject does. If it returns "", the client
+// is limited by its address. If your tokens have no claim sub, use auth.SubjectOf.
 func PerUser(user func(s *sio.Socket) string, n int, per time.Duration, opts ...Option) sio.Middleware {
 	if user == nil {
-		misuse("PerUser needs a function that tells the user, such as auth.Subject")
+		misuse.Panic("ratelimit: PerUser needs a function that tells the user, such as auth.Subject")
 	}
 	return newLimit("user", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.userKey(user, c.Socket) })
 }
 
-// PerNamespace allows the clients of a namespace all together n events, or
-// connects, in the given time.
+// PerNamespace allows all clients of a namespace together n events, or connects, in the
+// given time.
 func PerNamespace(n int, per time.Duration, opts ...Option) sio.Middleware {
 	return newLimit("namespace", n, per, opts, func(c *sio.Ctx, _ *guard) string { return c.Namespace().Name() })
 }
@@ -55,7 +56,7 @@ func PerNamespace(n int, per time.Duration, opts ...Option) sio.Middleware {
 // the user and the event. An event whose key is "" is not limited.
 func Per(key func(c *sio.Ctx) string, n int, per time.Duration, opts ...Option) sio.Middleware {
 	if key == nil {
-		misuse("Per needs a function that tells the key")
+		misuse.Panic("ratelimit: Per needs a function that tells the key")
 	}
 	return newLimit("key", n, per, opts, func(c *sio.Ctx, _ *guard) string { return key(c) })
 }
@@ -84,7 +85,7 @@ func (l *limit) middleware(next sio.Handler) sio.Handler {
 		if l.cost != nil {
 			cost = max(0, l.cost(c))
 		}
-		v, err := l.limiter.Take(c.Context(), l.bucket(key), l.rate, cost, l.patience)
+		v, err := l.limiter.Take(c.Context(), l.bucket(key), l.rate, cost, l.maxWait)
 		switch {
 		case err != nil:
 			return l.refuse(c, Refusal{Key: key, Err: l.failed(err)}, codeUnavailable)
@@ -99,8 +100,7 @@ func (l *limit) middleware(next sio.Handler) sio.Handler {
 	}
 }
 
-// wait holds the event up, and with it all others of the socket: what comes after
-// them stays in the network.
+// delay delays the event, and with it all later events of the socket.
 func delay(c *sio.Ctx, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

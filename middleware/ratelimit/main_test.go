@@ -19,9 +19,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// patience is how long a test outside of a bubble waits for what has to happen
+// maxWait is how long a test outside of a bubble waits for what has to happen
 // before it fails instead of hanging.
-const patience = time.Minute
+const maxWait = time.Minute
 
 // A logbook keeps what is logged, at any level.
 type logbook struct {
@@ -81,7 +81,7 @@ func newNetwork(tb testing.TB, opts *sio.Options, serve func(testing.TB, http.Ha
 		n.srv.ServeHTTP(w, r)
 	}))
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 		defer cancel()
 		if err := n.srv.Shutdown(ctx); err != nil {
 			tb.Errorf("shutdown: %v", err)

@@ -7,40 +7,41 @@ import (
 	"math/bits"
 	"sync"
 	"time"
+
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 const (
 	defaultMaxKeys = 1 << 20
 
-	// manyShards is how many locks share the work, from enoughKeys on.
+	// shardCount is the number of shards, each with a lock, from shardedFrom keys on.
 	shardCount  = 64
 	shardedFrom = 1 << 12
 
-	// minLife is how long a bucket is kept at least, to have fewer generations
-	// than there are short limits.
+	// minLifetime is how long a bucket is kept at least, so that short limits do not
+	// begin a generation all the time.
 	minLifetime = 10 * time.Second
 )
 
-// Memory is a [Limiter] in this process. Of a bucket it keeps one number, the time
-// at which it is full again, under a hash of its key.
+// Memory is a [Limiter] in this process. For each bucket it keeps one number, the time at
+// which the bucket is full again, under a hash of its key.
 //
-// A bucket whose time has come is as good as a new one. So buckets are kept in two
-// generations: when the younger one is older than any bucket takes to fill, it
-// becomes the older one, and what was that is forgotten, at no cost for each key.
-// That happens while the Memory is in use; one that nobody asks any more keeps what
-// it has.
+// A full bucket does not have to be kept. So there are two generations of buckets. When
+// the young generation is older than the time that any bucket takes to fill, it becomes
+// the old one, and the old one is dropped as a whole. This happens in calls of Take: a
+// Memory that is not used any more keeps its buckets.
 //
-// If there are too many keys before it is time, half of them are forgotten, first
-// those whose buckets lack the fewest tokens. So whoever makes up keys, to have a
-// bucket forgotten that lacks many, has to take as many out of each of the others.
+// If there are too many keys before that, half of them are evicted. The buckets that lack
+// the fewest tokens go first. So a client that makes up keys, to get a nearly empty bucket
+// evicted, has to take as many tokens out of each of the others.
 type Memory struct {
 	seed         maphash.Seed
 	start        time.Time
-	maxShardKeys int // keys in a shard
+	maxShardKeys int // most keys in one shard
 	shards       []shard
 }
 
-// A shard has the buckets of some of the keys. A key is in one generation only.
+// A shard has the buckets of a part of the keys. A key is in one generation only.
 type shard struct {
 	mu       sync.Mutex
 	young    map[uint64]time.Duration // when buckets are full again, since start
@@ -49,11 +50,10 @@ type shard struct {
 	renewed  time.Duration // when young began, since start
 }
 
-// NewMemory returns a Memory of no more than maxKeys buckets, about a million if
-// it is 0.
+// NewMemory returns a Memory with at most maxKeys buckets. 0 means about a million.
 func NewMemory(maxKeys int) *Memory {
 	if maxKeys < 0 {
-		misuse("NewMemory got a negative number of keys: use 0 for the default")
+		misuse.Panic("ratelimit: NewMemory got a negative number of keys: use 0 for the default")
 	}
 	if maxKeys == 0 {
 		maxKeys = defaultMaxKeys
@@ -66,11 +66,11 @@ func NewMemory(maxKeys int) *Memory {
 }
 
 // Take implements [Limiter]. It does not fail.
-func (m *Memory) Take(_ context.Context, key string, r Rate, cost int, patience time.Duration) (Verdict, error) {
+func (m *Memory) Take(_ context.Context, key string, r Rate, cost int, maxWait time.Duration) (Verdict, error) {
 	hash := maphash.String(m.seed, key)
 	s := &m.shards[hash%uint64(len(m.shards))]
 	now := time.Since(m.start)
-	verdict, aged := s.take(hash, now, r, cost, patience, m.maxShardKeys)
+	verdict, aged := s.take(hash, now, r, cost, maxWait, m.maxShardKeys)
 	if aged {
 		m.age(now)
 	}
@@ -78,17 +78,17 @@ func (m *Memory) Take(_ context.Context, key string, r Rate, cost int, patience 
 }
 
 func (s *shard) take(
-	hash uint64, now time.Duration, r Rate, cost int, patience time.Duration, maxKeys int,
+	hash uint64, now time.Duration, r Rate, cost int, maxWait time.Duration, maxKeys int,
 ) (verdict Verdict, aged bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lifetime = max(s.lifetime, r.Time(r.Burst)+min(patience, forever), minLifetime)
+	s.lifetime = max(s.lifetime, r.Time(r.Burst)+min(maxWait, forever), minLifetime)
 	aged = s.ageLocked(now)
 	before, known := s.young[hash]
 	if !known {
 		before = s.old[hash]
 	}
-	full, verdict := r.take(before, now, cost, patience)
+	full, verdict := r.take(before, now, cost, maxWait)
 	if full == before { // nothing taken
 		return verdict, aged
 	}
@@ -103,7 +103,7 @@ func (s *shard) take(
 	return verdict, aged
 }
 
-// begin sees to it that there is a young generation.
+// beginYoungLocked makes a young generation if there is none.
 func (s *shard) beginYoungLocked(now time.Duration) {
 	if s.young != nil {
 		return
@@ -114,7 +114,7 @@ func (s *shard) beginYoungLocked(now time.Duration) {
 	}
 }
 
-// age begins a new generation if it is time, and reports whether it was.
+// ageLocked begins a new generation if it is time for that, and reports whether it did.
 func (s *shard) ageLocked(now time.Duration) bool {
 	since := now - s.renewed
 	if s.young == nil && s.old == nil || since < s.lifetime {
@@ -127,7 +127,7 @@ func (s *shard) ageLocked(now time.Duration) bool {
 	return true
 }
 
-// age has the other shards forget, too, which may not be in use any more.
+// age ages all shards. Some of them may not be in use any more.
 func (m *Memory) age(now time.Duration) {
 	for i := range m.shards {
 		s := &m.shards[i]
@@ -137,14 +137,16 @@ func (m *Memory) age(now time.Duration) {
 	}
 }
 
-// squeeze forgets all but n of the buckets, first those that are full soonest.
-// How soon counts by powers of two, so that one look at each is enough.
+// evictLocked evicts all but n of the buckets. Those that are full soonest go first. The
+// time until then is compared by its power of two, so that no list has to be sorted: in
+// a flood of made-up keys, sorting makes each call three times slower (3 instead of
+// 0.9 µs in BenchmarkMemory), and the lock of the shard is held meanwhile.
 func (s *shard) evictLocked(now time.Duration, n int) {
-	var sizes [64 + 1]int // of a magnitude
+	var sizes [64 + 1]int // number of buckets of each magnitude
 	for _, full := range s.allLocked() {
 		sizes[magnitude(full-now)]++
 	}
-	least := len(sizes) // what is above is kept as a whole, and of this, as many as fit
+	least := len(sizes) // all of a larger magnitude are kept, and as many of this one as there is room for
 	room := n
 	for least > 1 && sizes[least-1] <= room {
 		least--
@@ -164,7 +166,7 @@ func (s *shard) evictLocked(now time.Duration, n int) {
 	s.young, s.old, s.renewed = kept, nil, now
 }
 
-// magnitude is 0 for what is full already.
+// magnitude returns the power of two, and 0 for a full bucket.
 func magnitude(lacks time.Duration) int { return bits.Len64(uint64(max(lacks, 0))) }
 
 func (s *shard) allLocked() iter.Seq2[uint64, time.Duration] {

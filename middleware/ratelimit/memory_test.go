@@ -17,9 +17,9 @@ import (
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 )
 
-func take(tb testing.TB, l ratelimit.Limiter, key string, r ratelimit.Rate, cost int, patience time.Duration) ratelimit.Verdict {
+func take(tb testing.TB, l ratelimit.Limiter, key string, r ratelimit.Rate, cost int, maxWait time.Duration) ratelimit.Verdict {
 	tb.Helper()
-	v, err := l.Take(context.Background(), key, r, cost, patience)
+	v, err := l.Take(context.Background(), key, r, cost, maxWait)
 	if err != nil {
 		tb.Fatal(err)
 	}

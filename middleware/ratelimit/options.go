@@ -8,6 +8,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // An Option changes a limit.
@@ -22,7 +23,7 @@ type options struct {
 	maxKeys         int
 	ipv6            int
 	drop            bool
-	patience        time.Duration
+	maxWait         time.Duration
 	disconnectAfter int
 	observe         func(Refusal)
 	log             *slog.Logger
@@ -43,21 +44,21 @@ func newOptions(name string, opts []Option) options {
 	return o
 }
 
-// rate returns the limit's rate, and sees to it that there is a limiter.
+// rate returns the limit's rate. If there is no limiter, it makes one.
 func (o *options) rate(n int, per time.Duration) Rate {
 	if n <= 0 || per <= 0 {
-		misuse(fmt.Sprintf("a limit of %d in %v allows nothing: use numbers above 0", n, per))
+		misuse.Panic(fmt.Sprintf("ratelimit: a limit of %d in %v allows nothing: use numbers above 0", n, per))
 	}
 	if o.limiter == nil {
 		o.limiter = NewMemory(o.maxKeys)
 	} else if o.maxKeys != 0 {
-		misuse("MaxKeys has no say in the limiter of In: give the number to NewMemory")
+		misuse.Panic("ratelimit: MaxKeys has no say in the limiter of In: give the number to NewMemory")
 	}
 	return Rate{N: n, Per: per, Burst: cmp.Or(o.burst, n)}
 }
 
-// bucket returns the name of a key's bucket. As names have no colon, limits that
-// share a limiter do not meet, whatever the keys are.
+// bucket returns the name of a key's bucket. Names of limits have no colon, so limits
+// that share a limiter have different buckets for all keys.
 func (o *options) bucket(key string) string {
 	if o.shared == "" {
 		return key
@@ -65,101 +66,94 @@ func (o *options) bucket(key string) string {
 	return o.shared + ":" + key
 }
 
-// Burst is how many events may come at once after a pause: as many as in the given
-// time by default.
+// Burst sets how many events may come at once after a pause. By default, this is the
+// number of events for the given time.
 func Burst(n int) Option {
 	if n <= 0 {
-		misuse("Burst has to be above 0")
+		misuse.Panic("ratelimit: Burst has to be above 0")
 	}
 	return func(o *options) { o.burst = n }
 }
 
-// Cost has each event take as many tokens as f says. One that costs 0 or less is
-// free; one that costs more than a full bucket has is always refused, without a
-// time to try again.
+// Cost sets a function that returns how many tokens an event takes. An event that costs 0
+// or less is free. An event that costs more than a full bucket holds is always refused,
+// without a time to try again.
 func Cost(f func(c *sio.Ctx) int) Option {
 	if f == nil {
-		misuse("Cost needs a function that tells the cost")
+		misuse.Panic("ratelimit: Cost needs a function that tells the cost")
 	}
 	return func(o *options) { o.cost = f }
 }
 
-// Bytes has each event take as many tokens as its name and arguments have bytes, one
-// at least, so that PerSocket(64<<10, time.Second, Bytes()) allows 64 KiB a second.
+// Bytes makes each event take as many tokens as its name and arguments have bytes, at
+// least one. So PerSocket(64<<10, time.Second, Bytes()) allows 64 KiB per second.
 func Bytes() Option { return Cost(func(c *sio.Ctx) int { return max(1, c.Size()) }) }
 
-// Drop has events beyond the limit ignored without a word: an ack does not come.
-// Connects are refused nevertheless.
+// Drop ignores events beyond the limit: the client gets no ack and no error. Connects are
+// still refused.
 func Drop() Option { return func(o *options) { o.drop = true } }
 
-// Delay has events beyond the limit wait for their turn, if that is not more than
-// atMost away, and all other events of the socket behind them. Beyond
-// [sio.Options.MaxPendingEvents] its connection is not read, so that it is the
-// client that waits.
+// Delay delays events beyond the limit until there are enough tokens, for atMost at most.
+// All later events of the socket wait, too. If more than
+// [sio.Options.MaxPendingEvents] wait, the connection is not read, so the client has to
+// wait.
 func Delay(atMost time.Duration) Option {
 	if atMost <= 0 {
-		misuse("Delay has to be above 0")
+		misuse.Panic("ratelimit: Delay has to be above 0")
 	}
-	return func(o *options) { o.patience = atMost }
+	return func(o *options) { o.maxWait = atMost }
 }
 
-// DisconnectAfter has a connection closed at the n-th refusal of a socket's events,
-// if they come within a minute; then counting begins anew. The client is sent
-// [EventLimited] before. Nothing keeps it from connecting again, so limit connects,
-// too.
+// DisconnectAfter closes the connection when n events of a socket are refused within a
+// minute. Counting begins anew after a minute. Before the connection is closed, the
+// server sends [EventLimited]. The client can connect again, so limit connects as well.
 func DisconnectAfter(n int) Option {
 	if n <= 0 {
-		misuse("DisconnectAfter has to be above 0")
+		misuse.Panic("ratelimit: DisconnectAfter has to be above 0")
 	}
 	return func(o *options) { o.disconnectAfter = n }
 }
 
-// In has the buckets kept in a limiter that others use as well: redislimit.New
-// returns one that servers share. The name tells this limit's buckets from others';
-// limits of the same name are one, on all servers. It must not have a colon.
+// In keeps the buckets in a limiter that other limits use as well. redislimit.New returns
+// one that servers share. The name keeps the buckets of different limits apart. Limits
+// with the same name are one limit, on all servers. The name must not have a colon.
 func In(limiter Limiter, name string) Option {
 	if limiter == nil || name == "" {
-		misuse("In needs a limiter and a name for this limit in it")
+		misuse.Panic("ratelimit: In needs a limiter and a name for this limit in it")
 	}
 	if strings.Contains(name, ":") {
-		misuse(fmt.Sprintf("In got the name %q: use one without a colon, which separates names from keys", name))
+		misuse.Panic(fmt.Sprintf("ratelimit: In got the name %q: use one without a colon, which separates names from keys", name))
 	}
 	return func(o *options) { o.limiter, o.shared = limiter, name }
 }
 
-// MaxKeys is how many buckets are kept, if they are not [In] another limiter: see
-// [NewMemory].
+// MaxKeys sets how many buckets are kept: see [NewMemory]. It does not apply with [In].
 func MaxKeys(n int) Option {
 	if n <= 0 {
-		misuse("MaxKeys has to be above 0")
+		misuse.Panic("ratelimit: MaxKeys has to be above 0")
 	}
 	return func(o *options) { o.maxKeys = n }
 }
 
-// IPv6Prefix is how many bits of an IPv6 address count, 64 by default.
+// IPv6Prefix sets how many bits of an IPv6 address are used, 64 by default.
 func IPv6Prefix(bits int) Option {
 	if bits <= 0 || bits > maxIPv6Prefix {
-		misuse("IPv6Prefix is from 1 to 128")
+		misuse.Panic("ratelimit: IPv6Prefix is from 1 to 128")
 	}
 	return func(o *options) { o.ipv6 = bits }
 }
 
-// Name is what the limit is called in a [Refusal] and in the log. The default is
-// its name in the limiter of [In], or what it limits by: "socket", "event", "ip",
+// Name sets the name of the limit in a [Refusal] and in the log. The default is
+// the name of [In], or what the limit is for: "socket", "event", "ip",
 // "user", "namespace", "key", "handshakes", "sockets per ip", "sockets per user",
 // "rooms" or "in flight".
 func Name(name string) Option { return func(o *options) { o.name = name } }
 
-// Observe has f told of everything beyond the limit, for metrics. It is called
-// where that is refused, so it must not wait.
+// Observe calls f for everything that is refused, for metrics. f is called on the
+// goroutine that refuses, so it must not block.
 func Observe(f func(Refusal)) Option { return func(o *options) { o.observe = f } }
 
-// Logger has what is not an answer to a packet logged to l: at Debug, dropped
-// events and sockets that are disconnected; at Error, no more than once a minute,
-// that the limiter failed. The default is slog.Default().
+// Logger sets the logger. At Debug, it gets dropped events and disconnected sockets. At
+// Error, at most once a minute, it gets failures of the limiter. The default is
+// slog.Default().
 func Logger(l *slog.Logger) Option { return func(o *options) { o.log = l } }
-
-// misuse ends the program at startup, when what it asks for can only be wrong.
-func misuse(msg string) {
-	panic("ratelimit: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
-}

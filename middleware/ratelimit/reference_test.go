@@ -19,13 +19,13 @@ func newReference(r ratelimit.Rate) reference {
 	return reference{rate.NewLimiter(rate.Limit(float64(r.N)/r.Per.Seconds()), r.Burst)}
 }
 
-func (l reference) take(cost int, patience time.Duration) ratelimit.Verdict {
+func (l reference) take(cost int, maxWait time.Duration) ratelimit.Verdict {
 	now := time.Now()
 	res := l.ReserveN(now, cost)
 	if !res.OK() {
 		return ratelimit.Verdict{Wait: ratelimit.Never}
 	}
-	if d := res.DelayFrom(now); d > patience {
+	if d := res.DelayFrom(now); d > maxWait {
 		res.CancelAt(now)
 		return ratelimit.Verdict{Wait: d}
 	} else { //nolint:revive // d is needed in both
@@ -35,18 +35,18 @@ func (l reference) take(cost int, patience time.Duration) ratelimit.Verdict {
 
 // compare asks both limiters the same questions, and wants the same answers, save
 // for the nanoseconds that floating point and rounding down may cost.
-func compare(t *testing.T, r ratelimit.Rate, next func() (pause time.Duration, cost int, patience time.Duration), steps int) {
+func compare(t *testing.T, r ratelimit.Rate, next func() (pause time.Duration, cost int, maxWait time.Duration), steps int) {
 	t.Helper()
 	const slack = time.Microsecond
 	m, ref := ratelimit.NewMemory(0), newReference(r)
 	for i := range steps {
-		pause, cost, patience := next()
+		pause, cost, maxWait := next()
 		time.Sleep(pause)
-		got, want := take(t, m, "key", r, cost, patience), ref.take(cost, patience)
+		got, want := take(t, m, "key", r, cost, maxWait), ref.take(cost, maxWait)
 		if got.OK != want.OK || (got.Wait == ratelimit.Never) != (want.Wait == ratelimit.Never) ||
 			(got.Wait-want.Wait).Abs() > slack {
-			t.Fatalf("%+v, step %d: after %v, %d tokens with patience %v: %+v, x/time/rate says %+v",
-				r, i, pause, cost, patience, got, want)
+			t.Fatalf("%+v, step %d: after %v, %d tokens with maxWait %v: %+v, x/time/rate says %+v",
+				r, i, pause, cost, maxWait, got, want)
 		}
 	}
 }
@@ -69,7 +69,7 @@ func TestDecidesLikeXTimeRateWhereAllIsExact(t *testing.T) {
 }
 
 // At any rate, the decisions are the same, unless they hang by less than floating
-// point can tell: so patience is never a whole number of quarters of a token.
+// point can tell: so maxWait is never a whole number of quarters of a token.
 func TestDecidesLikeXTimeRateAtAnyRate(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(50) {

@@ -4,22 +4,22 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// EventLimited is what a client is sent when an event that wants no ack was
-// refused: {event, code, retryAfter}.
+// EventLimited is the event that the server sends when it has refused an event that
+// wants no ack: {event, code, retryAfter}.
 const EventLimited = "rate_limited"
 
-// eventConnect is what the event of a connect is called.
+// eventConnect is the name of the event in the connect chain.
 const eventConnect = "connect"
 
-// A Refusal is something beyond a limit. Clients can make up keys and events, so
-// count by Limit.
+// A Refusal is an event, a connect or a handshake beyond a limit. Clients can make up
+// keys and events, so label metrics by Limit.
 type Refusal struct {
 	Limit      string // its name: see [Name]
 	Key        string // whose limit
@@ -68,12 +68,12 @@ type limited struct {
 	Event string `json:"event"`
 }
 
-// seconds rounds up, so that who waits as long has waited enough.
+// seconds rounds up, so that a client which waits for that time has waited long enough.
 func seconds(d time.Duration) float64 {
 	return float64((max(d, 0)+time.Millisecond-1)/time.Millisecond) / 1e3 //nolint:mnd // milliseconds
 }
 
-// A guard says what becomes of events beyond a limit.
+// A guard handles events beyond a limit.
 type guard struct {
 	options
 
@@ -86,8 +86,8 @@ func newGuard(name string, opts []Option) guard {
 	return guard{options: newOptions(name, opts), records: sio.NewKey[*record]("ratelimit")}
 }
 
-// refuse tells those who want to know of an event beyond the limit, and returns
-// what the middleware has to return.
+// refuse notifies the observer and the client of an event beyond the limit. It returns
+// the error for the middleware to return.
 func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 	r.Limit, r.Event, r.Socket = g.name, c.Event(), c.Socket
 	g.notify(r)
@@ -96,18 +96,18 @@ func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 	if r.Event == eventConnect {
 		return refused
 	}
-	if g.disconnectAfter == 0 && (g.drop || c.WantsAck()) { // no need to remember anything
+	if g.disconnectAfter == 0 && (g.drop || c.WantsAck()) { // no record is needed
 		return g.answer(c, refused)
 	}
 	now, p := time.Now(), g.record(c.Socket)
 	if g.disconnectAfter > 0 && p.countRefusal(now) >= g.disconnectAfter {
-		defer func() { _ = c.Close() }() // whatever becomes of its last words
+		defer func() { _ = c.Close() }() // also if Emit panics
 		g.debug(c, "socket exceeded its rate limit too often")
 		_ = c.Emit(EventLimited, limited{d, r.Event})
 		return refused
 	}
 	if !g.drop && !c.WantsAck() && p.shouldNotify(now, r.RetryAfter) {
-		_ = c.Emit(EventLimited, limited{d, r.Event}) // nobody to tell if it has gone
+		_ = c.Emit(EventLimited, limited{d, r.Event}) // the socket may have gone
 	}
 	return g.answer(c, refused)
 }
@@ -133,8 +133,8 @@ func (g *guard) debug(c *sio.Ctx, msg string) {
 // event may find out that it does.
 const reportInterval = time.Minute
 
-// failed notes that the limiter could not be asked. What it was asked for is
-// refused: a limiter that is to fail open says so by its verdict.
+// failed logs an error of the limiter and returns it. The event is refused: a limiter that
+// is to fail open has to return a verdict.
 func (g *guard) failed(err error) error {
 	now, last := time.Now().UnixNano(), g.reported.Load()
 	if (last == 0 || now-last >= int64(reportInterval)) && g.reported.CompareAndSwap(last, now) {
@@ -143,29 +143,29 @@ func (g *guard) failed(err error) error {
 	return fmt.Errorf("asking the limiter: %w", err)
 }
 
-// tell calls the function of Observe. On whatever goroutine this is, a panic must
-// not end the program.
+// notify calls the function of Observe. If it panics, the event is refused nevertheless.
 func (g *guard) notify(r Refusal) {
 	if g.observe == nil {
 		return
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			g.log.Error("function of ratelimit.Observe failed", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
-		}
-	}()
-	g.observe(r)
+	err := rescue.Call(func() error {
+		g.observe(r)
+		return nil
+	})
+	if err != nil {
+		g.log.Error("function of ratelimit.Observe failed", slog.String("panic", err.Error()), slog.String("stack", string(rescue.StackOf(err))))
+	}
 }
 
-// strikeWindow is the time in which refusals are counted for DisconnectAfter.
+// refusalWindow is the time in which refusals are counted for DisconnectAfter.
 const refusalWindow = time.Minute
 
-// A record is what a limit remembers of a socket that exceeded it. Only handlers
-// of the socket use it, which run one at a time.
+// A record is the state of a limit for a socket that exceeded it. It needs no lock: only
+// handlers of the socket use it, and they run one at a time.
 type record struct {
 	since       time.Time // when counting began
 	refusals    int
-	silentUntil time.Time // until then the client needs no event
+	silentUntil time.Time // until then the client gets no other EventLimited
 }
 
 func (g *guard) record(s *sio.Socket) *record {
@@ -185,8 +185,8 @@ func (r *record) countRefusal(now time.Time) int {
 	return r.refusals
 }
 
-// mayTell reports whether the client has to be told: of the first refusal until
-// the time is up, which keeps a flood from being answered by a flood.
+// shouldNotify reports whether to send EventLimited: once until the time is up, so that
+// the server does not answer a flood with a flood.
 func (r *record) shouldNotify(now time.Time, retry time.Duration) bool {
 	if now.Before(r.silentUntil) {
 		return false

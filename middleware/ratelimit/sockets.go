@@ -4,31 +4,31 @@ import (
 	"sync"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
-// MaxPerIP is for [sio.Namespace.UseConnect]: it allows the clients of each
-// address together n sockets at the same time. A client whose connection has just
-// broken still counts until the server has noticed and its last handler returned,
-// so leave room for that. Of the options, IPv6Prefix, Name, Observe and Logger
-// apply.
+// MaxPerIP is for [sio.Namespace.UseConnect]. It allows all clients of an address together
+// n sockets at the same time. A socket whose connection has just broken counts until the
+// server has noticed that and its last handler has returned. So choose n with some room
+// for that. The options IPv6Prefix, Name, Observe and Logger apply.
 func MaxPerIP(n int, opts ...Option) sio.Middleware {
 	return newSocketLimit("sockets per ip", n, opts, func(s *sio.Socket, g *guard) string {
 		return g.addressKey(s.Address())
 	})
 }
 
-// MaxPerUser is like [MaxPerIP] for each user, as [PerUser] is like [PerIP]. It has
-// to come after the middleware that finds out who the user is.
+// MaxPerUser is like [MaxPerIP] for each user: see [PerUser]. It has to come after the
+// middleware that authenticates the user.
 func MaxPerUser(user func(s *sio.Socket) string, n int, opts ...Option) sio.Middleware {
 	if user == nil {
-		misuse("MaxPerUser needs a function that tells the user, such as auth.Subject")
+		misuse.Panic("ratelimit: MaxPerUser needs a function that tells the user, such as auth.Subject")
 	}
 	return newSocketLimit("sockets per user", n, opts, func(s *sio.Socket, g *guard) string {
 		return g.userKey(user, s)
 	})
 }
 
-// A most counts the sockets of each key.
+// A socketLimit counts the sockets of each key.
 type socketLimit struct {
 	guard
 
@@ -41,7 +41,7 @@ type socketLimit struct {
 
 func newSocketLimit(name string, n int, opts []Option, key func(*sio.Socket, *guard) string) sio.Middleware {
 	if n <= 0 {
-		misuse("a limit of no sockets lets nobody in: use a number above 0")
+		misuse.Panic("ratelimit: a limit of no sockets lets nobody in: use a number above 0")
 	}
 	m := &socketLimit{guard: newGuard(name, opts), n: n, key: key, counts: make(map[string]int)}
 	return sio.Guard(func(c *sio.Ctx) error {
@@ -50,8 +50,8 @@ func newSocketLimit(name string, n int, opts []Option, key func(*sio.Socket, *gu
 	})
 }
 
-// admit takes a place for a socket, until it has ended. One that continues a session
-// begins when the former one has ended, so it needs a place of its own.
+// admit counts a socket until it has ended. A recovered socket is counted anew, because
+// the former one has ended.
 func (m *socketLimit) admit(c *sio.Ctx) error {
 	key := m.key(c.Socket, &m.guard)
 	if !m.acquire(key) {
@@ -63,7 +63,7 @@ func (m *socketLimit) admit(c *sio.Ctx) error {
 	return nil
 }
 
-// enter reports whether there was a place.
+// acquire counts a socket and reports whether that was possible.
 func (m *socketLimit) acquire(key string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

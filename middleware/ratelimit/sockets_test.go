@@ -182,7 +182,7 @@ func TestPlacesUnderConcurrency(t *testing.T) {
 		namespace := fmt.Sprintf("/%d", round)
 		n.srv.Of(namespace).UseConnect(limit)
 		// Places become free a moment after their sockets have gone.
-		for deadline := time.Now().Add(patience); ; {
+		for deadline := time.Now().Add(maxWait); ; {
 			in := crowd(namespace)
 			if len(in) > most || time.Now().After(deadline) {
 				t.Fatalf("round %d: %d got in, want %d", round, len(in), most)

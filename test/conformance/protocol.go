@@ -51,14 +51,14 @@ func mountSocketIO(r gin.IRoutes) {
 			return c.Emit("auth", auth)
 		})
 		ns.On("message", func(c *sio.Ctx) error {
-			args, err := all(c)
+			args, err := c.Args().Values()
 			if err != nil {
 				return err
 			}
 			return c.Emit("message-back", args...)
 		})
 		ns.On("message-with-ack", func(c *sio.Ctx) error {
-			args, err := all(c)
+			args, err := c.Args().Values()
 			if err != nil {
 				return err
 			}
@@ -66,14 +66,4 @@ func mountSocketIO(r gin.IRoutes) {
 		})
 	}
 	siogin.Mount(r, srv)
-}
-
-// all decodes all arguments, whatever they are.
-func all(c *sio.Ctx) ([]any, error) {
-	args := make([]any, c.Len())
-	dst := make([]any, len(args))
-	for i := range args {
-		dst[i] = &args[i]
-	}
-	return args, c.Bind(dst...)
 }

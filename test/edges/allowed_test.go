@@ -8,15 +8,15 @@ const (
 	atStart    = "it runs when something is registered, on the goroutine that does so, where a panic has to be seen"
 	byRequest  = "it runs within Server.Serve, whose completion ends the session"
 	ourOwn     = "the function is ours"
-	ofReply    = "the function is that of whoever called Node.Answer, on the same goroutine; of our own questions it is ours"
+	ofReply    = "the function is that of the caller of Node.Answer, on the same goroutine; for our own requests it is ours"
 	ofLog      = "the function is the server's: Log says what it may do"
 	ofStandard = "the error or the value has a type of ours, or of the standard library"
 	inServer   = "an integration implements it, and only sets a deadline"
 	ofCreation = "it runs while a namespace comes about, which dynamic.go is responsible for"
 )
 
-// allowed are the calls outside of the edge, with the reason. Where and why is for
-// whoever changes the function, too: a call that is gone has to go from here.
+// allowed are the calls outside of the edge, with the reason. A call that does not exist
+// any more has to be removed here.
 var allowed = map[string]string{
 	"core.Bind: f":                                     byHandler,
 	"core.Reply: f":                                    byHandler,
@@ -105,9 +105,8 @@ var allowed = map[string]string{
 // goroutines are those that middleware and integrations start: their functions are not
 // called through the edge, and have to survive what they call.
 var goroutines = map[string]string{
-	"middleware/auth.apart":                    "it is the edge of package auth",
-	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger by apart",
-	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything by apart",
+	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
+	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
 	"integrations/internal/fasthttpx.look":     "nothing of the application's is called",
 	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }

@@ -78,6 +78,9 @@ func TestGoroutinesOfMiddleware(t *testing.T) {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
+			if strings.HasSuffix(filepath.Dir(path), "test") {
+				return nil // a package of tests
+			}
 			f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 			if err != nil {
 				return err

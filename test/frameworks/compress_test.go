@@ -19,7 +19,7 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
-// The answers to polls are compressed once, whoever does it, and the one that
+// The answers to polls are compressed once, by the engine or by middleware. The answer that
 // opens a WebSocket is not.
 func TestCompression(t *testing.T) {
 	large := `42["echo","` + strings.Repeat("x", 10_000) + `"]`

@@ -96,7 +96,7 @@ func TestLoggers(t *testing.T) {
 		logged.want(t, "GET 400")
 		c := d.WebSocket(t)
 		if strings.HasSuffix(t.Name(), "/chi") {
-			logged.want(t, "GET 0") // nobody tells chi what the answer on a connection was that it gave away
+			logged.want(t, "GET 0") // chi does not see the answer on a hijacked connection
 		} else {
 			logged.want(t, "GET 101")
 		}

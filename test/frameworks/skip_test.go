@@ -40,8 +40,8 @@ func TestStaticFilesInFrontOfTheMount(t *testing.T) {
 	})
 }
 
-// Middleware that is told to leave the mount out does not run for it, and runs for
-// everything else, whatever paths look like.
+// Middleware with a skipper for the mount does not run for the mount, and runs for all
+// other paths, however these are written.
 func TestMiddlewareLeavesTheMountOut(t *testing.T) {
 	refuse4 := echo4mw.KeyAuthWithConfig(echo4mw.KeyAuthConfig{
 		Skipper: sioecho.Skipper, Validator: func(string, echo4.Context) (bool, error) { return false, nil },

@@ -121,9 +121,9 @@ func TestTimeoutsThatHideTheConnection(t *testing.T) {
 	})
 }
 
-// Timeouts that go on without the handler, which has no way to know, would
-// give its request to somebody else while a poll waits. Nobody gets in, and the
-// log says what to do.
+// Some timeout middleware goes on without the handler, which cannot notice it. Then its
+// request would be used for another client while a poll waits. So the server refuses all
+// clients, and the log says what to do.
 func TestTimeoutsThatHandlersCannotKnowOf(t *testing.T) {
 	mounts{
 		"gin-contrib/timeout":                   onGin(gintimeout.New(gintimeout.WithTimeout(limit))),

@@ -125,7 +125,7 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 	}
 }
 
-// command returns a handler that runs f to its end, whoever waits for the answer.
+// command returns a handler that runs f to its end, also if the client disconnects.
 func command(f func() error) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { answer(w, "", f()) }
 }

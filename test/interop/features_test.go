@@ -39,8 +39,8 @@ func places(ns *sio.Namespace, n *notes) {
 	ns.OnDisconnect(func(s *sio.Socket, reason sio.Reason) { n.make("leaving of "+s.ID(), string(reason)) })
 }
 
-// recovery lets clients come back, except to "/brief visits": there, whoever comes
-// back comes too late.
+// recovery lets clients come back. In the namespace "/brief visits", sessions expire before
+// a client can.
 func recovery() *sio.Recovery {
 	return &sio.Recovery{Log: func(namespace string) adapter.Log {
 		age := time.Minute
@@ -134,8 +134,8 @@ type vote struct {
 	Ending string `json:"ending"`
 }
 
-// surveys are broadcasts that want to be acknowledged. Whoever makes one gets each
-// vote as it comes, and in the end all of them.
+// surveys are broadcasts with acks. The client that starts one gets each vote as it comes,
+// and all votes at the end.
 func surveys(ns *sio.Namespace) {
 	ns.On("sync", acknowledge)
 	ns.On("join", sio.Reply(func(c *sio.Ctx, room string) (bool, error) { return true, c.Join(room) }))

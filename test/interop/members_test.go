@@ -30,7 +30,7 @@ func names(ns *sio.Namespace) {
 // token is what a member connected with.
 var token = sio.NewKey[string]("token")
 
-// members accepts nobody without a good token.
+// members accepts only clients with a valid token.
 func members(ns *sio.Namespace) {
 	ns.UseConnect(sio.Guard(func(c *sio.Ctx) error {
 		var auth struct{ Token string }

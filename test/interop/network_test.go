@@ -58,7 +58,7 @@ func (n *network) connect(near *net.TCPConn) {
 	defer near.Close()
 	far, err := net.DialTCP("tcp", nil, n.server)
 	if err != nil {
-		return // the client sees its connection end, as if nobody listened
+		return // the client sees its connection end, as without a listener
 	}
 	defer far.Close()
 	if !n.keep(near, far) {
@@ -72,7 +72,7 @@ func (n *network) connect(near *net.TCPConn) {
 }
 
 func carry(to, from *net.TCPConn) {
-	_, _ = io.Copy(to, from) // whatever ends it, the other end has to know
+	_, _ = io.Copy(to, from) // then the other end is closed, too
 	_ = to.CloseWrite()
 }
 

@@ -131,8 +131,8 @@ func serve(t *testing.T, run func(net.Listener) error, stop func(context.Context
 	return siotest.Dialer{URL: "http://" + l.Addr().String() + "/socket.io/"}
 }
 
-// newServer limits by address whatever can be limited by address: three handshakes,
-// two connects and one event.
+// newServer returns a server with all limits by address: three handshakes, two connects and
+// one event.
 func newServer(t *testing.T) *sio.Server {
 	t.Helper()
 	srv := sio.New(&sio.Options{UseRequest: []func(http.Header, *sio.Request) error{ratelimit.Handshakes(3, time.Hour)}})
@@ -251,7 +251,7 @@ func TestWhatAClientPutsInFrontOfTheProxysAddress(t *testing.T) {
 	}
 }
 
-// Whoever says nothing about proxies gets the default of the framework.
+// Without options for proxies, the default of the framework applies.
 func TestDefaultsOfTheFrameworks(t *testing.T) {
 	t.Parallel()
 	believes := map[string]bool{"gin": true, "echo": true, "echov5": false, "fiber": false, "fiberv3": false}

@@ -36,7 +36,7 @@ var update = flag.Bool("update", false, "write down what servers say in testdata
 //
 //	-- client --    what the client sends, one frame a line, all in one write;
 //	                the first time, it opens its connection
-//	-- wait 25s --  nobody says anything
+//	-- wait 25s --  nothing is sent
 //	-- server --    what the server has said when all is quiet again
 //
 // of which the last is written by "go test ./core -run Transcripts -update". The second

@@ -81,7 +81,7 @@ func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
 // them.
 func header(src *fasthttp.RequestHeader) http.Header {
 	h := make(http.Header, src.Len())
-	src.VisitAll(func(k, v []byte) { //nolint:staticcheck // All needs fasthttp 1.60
+	src.VisitAll(func(k, v []byte) { // All needs fasthttp 1.60
 		name := textproto.CanonicalMIMEHeaderKey(string(k))
 		h[name] = append(h[name], string(v))
 	})

@@ -38,9 +38,11 @@ func Own(ctx *fasthttp.RequestCtx) {
 // types since two of them would share their memory. Here one is empty.
 func leave[T any](p *T) *T {
 	left := new(T)
-	*left, *p = *p, *left
+	swap(left, p)
 	return left
 }
+
+func swap[T any](a, b *T) { *a, *b = *b, *a }
 
 // ownBody does for the body what Own does for the rest. A stream has no memory yet, and
 // the parts of a form are nobody else's.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/fasthttp/websocket"
@@ -15,9 +16,9 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 )
 
-// upgrader takes connections over. Its connections are only used for what is below
-// them, so their buffers are as small as it allows. The engine has looked at the
-// origin, and answers itself if something is wrong.
+// upgrader takes connections over. Its connections are only used for the one below
+// them, so their buffers are as small as it allows. The engine has checked the origin, and
+// answers itself if the upgrader fails.
 //
 //nolint:gochecknoglobals // immutable
 var upgrader = websocket.FastHTTPUpgrader{
@@ -27,15 +28,12 @@ var upgrader = websocket.FastHTTPUpgrader{
 	Error:           func(*fasthttp.RequestCtx, int, error) {},
 }
 
-// Upgrade implements [engine.Exchange]. fasthttp lets the connection go when
-// all handlers have returned; the answer, with all the headers that they have
-// set, leaves then, too.
+// Upgrade implements [engine.Exchange]. fasthttp releases the connection when all
+// handlers have returned. The answer leaves then, with all the headers that they have set.
 func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()) error {
-	kept := x.values() // later there is nothing of the framework left to copy
-	x.values = func() context.Context { return kept }
-	acceptable(&x.ctx.Request.Header)
-	err := upgrader.Upgrade(x.ctx, func(c *websocket.Conn) { x.upgraded(&hijacked{c.NetConn()}, header, open) })
-	if err != nil {
+	values := x.values() // later there is nothing of the framework left to copy
+	x.values = func() context.Context { return values }
+	if err := x.hijack(func(c *hijacked) { x.upgraded(c, header, open) }); err != nil {
 		return err
 	}
 	x.ctx.HijackSetNoResponse(true)                        // it leaves together with the open packet
@@ -43,13 +41,28 @@ func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	return nil
 }
 
-// acceptable makes a handshake that the engine has accepted one that the upgrader
-// accepts, too: it looks at the first Connection header only, and does not know that
-// version 8, the last draft, is the same on the wire.
-func acceptable(h *fasthttp.RequestHeader) {
-	h.Set("Connection", "Upgrade")
-	h.Set("Sec-WebSocket-Version", "13")
+// hijack has the upgrader take the connection over. For that time the request has the
+// headers of a handshake in the form that the upgrader knows. It does not accept all that
+// the engine has accepted: it looks at the first Connection header only, does not know that
+// version 8, the last draft, is the same on the wire, and misses names in lower case if
+// fasthttp does not normalize them.
+func (x *exchange) hijack(f func(c *hijacked)) error {
+	h, _ := handshakes.Get().(*fasthttp.RequestHeader)
+	defer handshakes.Put(h)
+	h.Set("Sec-Websocket-Key", x.req.Header.Get("Sec-Websocket-Key"))
+	swap(&x.ctx.Request.Header, h)
+	defer swap(&x.ctx.Request.Header, h)
+	return upgrader.Upgrade(x.ctx, func(c *websocket.Conn) { f(&hijacked{c.NetConn()}) })
 }
+
+// handshakes has headers for the upgrader that lack the key.
+var handshakes = sync.Pool{New: func() any { //nolint:gochecknoglobals // buffers
+	h := new(fasthttp.RequestHeader)
+	h.Set("Connection", "Upgrade")
+	h.Set("Upgrade", "websocket")
+	h.Set("Sec-Websocket-Version", "13")
+	return h
+}}
 
 // upgraded has the engine run on a connection that fasthttp has let go.
 func (x *exchange) upgraded(c *hijacked, header http.Header, open func(engine.Upgraded) func()) {
@@ -73,7 +86,10 @@ func switchingProtocols(res *fasthttp.Response, header http.Header) []byte {
 	h := &res.Header
 	h.SetStatusCode(http.StatusSwitchingProtocols)
 	h.ResetConnectionClose()
-	for _, k := range []string{"Content-Type", "Content-Encoding", "Content-Length"} {
+	for _, k := range []string{
+		"Content-Type", "Content-Encoding", "Content-Length",
+		"Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", // the upgrader's: without normalizing, these are other names
+	} {
 		h.Del(k)
 	}
 	merge(h, header)

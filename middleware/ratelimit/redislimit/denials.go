@@ -12,14 +12,14 @@ const (
 	// maxDenials bounds a generation of denials.
 	maxDenials = 1 << 14
 
-	// recheck is how long a denial counts, should somebody delete keys in Redis.
+	// recheck is how long a denial is used. After that, Redis is asked again, in case
+	// its keys were deleted.
 	recheck = time.Second
 )
 
-// Denials remember what Redis has refused. Tokens come back with time only, so what
-// is refused now is refused again until then, whatever other servers do; by what
-// they take, it may become longer than known here. Times are since the limiter's
-// start.
+// A denials remembers the requests that Redis has refused. Tokens come back with time
+// only, so the same request is refused until then. If other servers take tokens, it takes
+// even longer. Times are since the start of the limiter.
 type denials struct {
 	seed maphash.Seed
 
@@ -38,8 +38,7 @@ func newDenials() denials {
 	return denials{seed: maphash.MakeSeed(), young: make(map[uint64]denial)}
 }
 
-// find returns how long what is asked for has to wait, if that is known to be too
-// long.
+// find returns how long a request would have to wait, if that is known to be too long.
 func (d *denials) find(req request, now time.Duration) (wait time.Duration, denied bool) {
 	hash := maphash.String(d.seed, req.key)
 	d.mu.Lock()
@@ -49,10 +48,10 @@ func (d *denials) find(req request, now time.Duration) (wait time.Duration, deni
 		known, ok = d.old[hash]
 	}
 	wait = known.at - now + req.rate.Time(req.cost) - req.rate.Time(known.cost)
-	return wait, ok && known.rate == req.rate && req.cost >= known.cost && wait > req.patience && now < known.counts
+	return wait, ok && known.rate == req.rate && req.cost >= known.cost && wait > req.maxWait && now < known.counts
 }
 
-// add notes that what was asked for has to wait.
+// add notes that a request was refused.
 func (d *denials) add(req request, now, wait time.Duration) {
 	hash := maphash.String(d.seed, req.key)
 	d.mu.Lock()
@@ -63,8 +62,7 @@ func (d *denials) add(req request, now, wait time.Duration) {
 	d.young[hash] = denial{rate: req.rate, cost: req.cost, at: now + wait, counts: now + recheck}
 }
 
-// forget is for a key of which something was allowed, so that what is known is not
-// true any more.
+// remove removes the denial of a key when Redis has allowed a request for it.
 func (d *denials) remove(key string) {
 	hash := maphash.String(d.seed, key)
 	d.mu.Lock()

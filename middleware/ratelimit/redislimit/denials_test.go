@@ -64,7 +64,7 @@ func TestDenialIsForWhatWasAskedOnly(t *testing.T) {
 		t.Errorf("4 of 4: %+v", v)
 	}
 	if v := take(t, l, "a", r, 5, 6*time.Hour); !v.OK || v.Wait.Round(time.Hour) != 5*time.Hour {
-		t.Errorf("with patience: %+v", v)
+		t.Errorf("with maxWait: %+v", v)
 	}
 	if v := take(t, l, "a", ratelimit.Rate{N: 24, Per: 24 * time.Hour, Burst: 100}, 5, 0); !v.OK {
 		t.Errorf("another rate: %+v", v)

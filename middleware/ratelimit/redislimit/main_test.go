@@ -25,10 +25,10 @@ type quiet struct{}
 
 func (quiet) Printf(context.Context, string, ...any) {}
 
-// patience is how long a test waits for what has to happen before it fails. A
+// maxWait is how long a test waits for what has to happen before it fails. A
 // machine may be so busy that Redis needs more than its 100 ms, so the limiters of
 // tests wait longer, too.
-const patience = time.Minute
+const maxWait = time.Minute
 
 // A logbook keeps what is logged.
 type logbook struct {
@@ -64,7 +64,7 @@ func dial(t *testing.T, s *redistest.Server) *redis.Client {
 func newLimiter(t *testing.T, s *redistest.Server, opts redislimit.Options) *redislimit.Limiter {
 	t.Helper()
 	if opts.Timeout == 0 {
-		opts.Timeout = patience
+		opts.Timeout = maxWait
 	}
 	if opts.Logger == nil { // for a test in which Redis is there all the time
 		log := new(logbook)
@@ -78,9 +78,9 @@ func newLimiter(t *testing.T, s *redistest.Server, opts redislimit.Options) *red
 	return redislimit.New(dial(t, s), &opts)
 }
 
-func take(t *testing.T, l ratelimit.Limiter, key string, r ratelimit.Rate, cost int, patience time.Duration) ratelimit.Verdict {
+func take(t *testing.T, l ratelimit.Limiter, key string, r ratelimit.Rate, cost int, maxWait time.Duration) ratelimit.Verdict {
 	t.Helper()
-	v, err := l.Take(t.Context(), key, r, cost, patience)
+	v, err := l.Take(t.Context(), key, r, cost, maxWait)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func take(t *testing.T, l ratelimit.Limiter, key string, r ratelimit.Rate, cost 
 // eventually looks again and again whether something is so.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !is(); {
+	for deadline := time.Now().Add(maxWait); !is(); {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited in vain until %s", what)
 		}

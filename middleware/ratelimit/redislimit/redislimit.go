@@ -5,13 +5,13 @@
 //	shared := redislimit.New(client, nil)
 //	chat.UseEvents(ratelimit.PerUser(auth.Subject, 100, time.Second, ratelimit.In(shared, "events")))
 //
-// A limit asks Redis once for each event, by a script that takes one key, so that
-// no two servers can take the same token, and that any kind of Redis from version 5
-// on can run. What Redis refuses is not asked again for up to a second, unless
-// tokens come back before: a flood does not get as far as Redis.
+// A limit sends one request to Redis for each event: a script with one key. So two servers
+// cannot take the same token. The script runs on Redis 5 and later, also in a cluster.
+// When Redis has refused a request, the limit does not send the same one again for up to
+// a second, unless tokens come back before. So a flood does not reach Redis.
 //
-// It is a package of its own so that nobody links a Redis client who does not use
-// one.
+// The package is a module of its own, so that only applications which use it depend on a
+// Redis client.
 package redislimit
 
 import (
@@ -27,30 +27,30 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 )
 
 // Options are the settings of a [Limiter]. A zero value means the default.
 type Options struct {
-	// Prefix is what the names of keys in Redis begin with, "ratelimit:" by
-	// default.
+	// Prefix is the prefix of all keys in Redis, "ratelimit:" by default.
 	Prefix string
 
-	// Timeout is how long Redis may take to answer, 100 ms by default. An event
-	// waits as long at most, and its socket with it.
+	// Timeout is how long a request to Redis may take, 100 ms by default. The events of
+	// a socket wait for it.
 	Timeout time.Duration
 
-	// Down decides while Redis does not answer. By default that is this
-	// server's memory, with the same rates. [ratelimit.Open] allows everything
+	// Down is the limiter that decides while Redis does not answer. By default, it is
+	// in this server's memory, with the same rates. [ratelimit.Open] allows everything
 	// meanwhile, and [ratelimit.Closed] nothing.
 	Down ratelimit.Limiter
 
-	// Retry is how long Redis is left alone after it did not answer, a second by
-	// default. Then one event tries again.
+	// Retry is the pause after a request without an answer, a second by default. Then
+	// one event tries again.
 	Retry time.Duration
 
-	// Logger is told at Error when Redis stops to answer, and at Info when it
-	// does again. Nil means slog.Default().
+	// Logger gets a line at Error when Redis stops answering, and one at Info when it
+	// answers again. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -71,9 +71,9 @@ type Limiter struct {
 	retry   atomic.Int64 // when to try again, in nanoseconds since start; 0 while Redis answers
 }
 
-// New returns a limiter on a client, which may be one of a cluster. The client has
-// to have the option ContextTimeoutEnabled, without which it would not give up when
-// the time is up. opts may be nil.
+// New returns a limiter that uses a client, which may be one for a cluster. The client
+// needs the option ContextTimeoutEnabled. Without it, Timeout would have no effect, so New
+// panics. opts may be nil.
 func New(client redis.Scripter, opts *Options) *Limiter {
 	requireTimeouts(client)
 	l := &Limiter{client: client, script: redis.NewScript(take), denials: newDenials(), start: time.Now()}
@@ -82,7 +82,7 @@ func New(client redis.Scripter, opts *Options) *Limiter {
 	}
 	o := &l.opts
 	if o.Timeout < 0 || o.Retry < 0 {
-		misuse("Options.Timeout or Options.Retry is negative: leave it 0 for the default")
+		misuse.Panic("redislimit: Options.Timeout or Options.Retry is negative: leave it 0 for the default")
 	}
 	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
@@ -94,7 +94,7 @@ func New(client redis.Scripter, opts *Options) *Limiter {
 	return l
 }
 
-// mustGiveUp panics if a client would wait longer than it is told to.
+// requireTimeouts panics if a client ignores the deadlines of contexts.
 func requireTimeouts(client redis.Scripter) {
 	ok := client != nil
 	switch c := client.(type) {
@@ -106,14 +106,9 @@ func requireTimeouts(client redis.Scripter) {
 		ok = c.Options().ContextTimeoutEnabled
 	}
 	if !ok {
-		misuse("New needs a client with the option ContextTimeoutEnabled: " +
+		misuse.Panic("redislimit: New needs a client with the option ContextTimeoutEnabled: " +
 			"without it, events would wait for as long as a Redis that hangs")
 	}
-}
-
-// misuse ends the program at startup, when what it asks for can only be wrong.
-func misuse(msg string) {
-	panic("redislimit: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
 }
 
 // take does for one key what [ratelimit.Memory] does, in one step and by the clock
@@ -121,7 +116,7 @@ func misuse(msg string) {
 // value of a key is when it was written and how long its bucket then took to fill,
 // and it ends when that is over. A clock that was set back takes no tokens away.
 const take = `
-local cost, full, patience = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local cost, full, maxWait = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local lacks = 0
@@ -131,7 +126,7 @@ if kept then
 	lacks = math.max(0, lacked - math.max(0, now - at) * 1000)
 end
 local wait = lacks + cost - full
-if wait > patience then
+if wait > maxWait then
 	return {0, wait}
 end
 if cost > 0 then
@@ -143,22 +138,22 @@ return {1, math.max(wait, 0)}
 
 // Take implements [ratelimit.Limiter]. It fails only if Options.Down does.
 func (l *Limiter) Take(
-	ctx context.Context, key string, r ratelimit.Rate, cost int, patience time.Duration,
+	ctx context.Context, key string, r ratelimit.Rate, cost int, maxWait time.Duration,
 ) (ratelimit.Verdict, error) {
 	if cost > r.Burst {
 		return ratelimit.Verdict{Wait: ratelimit.Never}, nil
 	}
-	req := request{key, r, cost, patience}
+	req := request{key, r, cost, maxWait}
 	if wait, denied := l.denials.find(req, l.now()); denied {
 		return ratelimit.Verdict{Wait: wait}, nil
 	}
 	if !l.mayAsk() {
-		return l.opts.Down.Take(ctx, key, r, cost, patience)
+		return l.opts.Down.Take(ctx, key, r, cost, maxWait)
 	}
 	v, err := l.ask(ctx, req)
 	if err != nil {
 		l.failed(err)
-		return l.opts.Down.Take(ctx, key, r, cost, patience)
+		return l.opts.Down.Take(ctx, key, r, cost, maxWait)
 	}
 	l.answered()
 	if v.OK {
@@ -169,21 +164,21 @@ func (l *Limiter) Take(
 	return v, nil
 }
 
-// A question is what a limiter is asked.
+// A request has the arguments of Take.
 type request struct {
-	key      string
-	rate     ratelimit.Rate
-	cost     int
-	patience time.Duration
+	key     string
+	rate    ratelimit.Rate
+	cost    int
+	maxWait time.Duration
 }
 
-// ask asks Redis. A client that leaves meanwhile does not end that: it would look
-// as if Redis did not answer.
+// ask sends a request to Redis. It goes on if the client of the event disconnects, because
+// an error would look as if Redis did not answer.
 func (l *Limiter) ask(ctx context.Context, req request) (ratelimit.Verdict, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.opts.Timeout)
 	defer cancel()
 	answer, err := l.script.Run(ctx, l.client, []string{l.redisKey(req.key)},
-		req.rate.Time(req.cost).Nanoseconds(), req.rate.Time(req.rate.Burst).Nanoseconds(), req.patience.Nanoseconds()).Int64Slice()
+		req.rate.Time(req.cost).Nanoseconds(), req.rate.Time(req.rate.Burst).Nanoseconds(), req.maxWait.Nanoseconds()).Int64Slice()
 	if err != nil {
 		return ratelimit.Verdict{}, err
 	}
@@ -196,8 +191,8 @@ func (l *Limiter) ask(ctx context.Context, req request) (ratelimit.Verdict, erro
 // maxKey is how long a key may be to be kept as it is.
 const maxKey = 128
 
-// redisKey returns the name of a key in Redis. Clients may choose parts of keys: one
-// that is long, or whose braces say which server of a cluster has it, is hashed.
+// redisKey returns the name of a key in Redis. Clients may choose parts of keys. So a key
+// is hashed if it is long, or if it has braces, which select a server of a cluster.
 func (l *Limiter) redisKey(key string) string {
 	if len(key) > maxKey || strings.Contains(key, "{") {
 		hash := sha256.Sum256([]byte(key))
@@ -208,8 +203,8 @@ func (l *Limiter) redisKey(key string) string {
 
 func (l *Limiter) now() time.Duration { return time.Since(l.start) }
 
-// mayAsk reports whether Redis answers, as far as is known; or whether it is time
-// to find out, which is up to the one that asks first.
+// mayAsk reports whether to send a request: if Redis has answered the last one, or if the
+// pause is over and no other event tries again.
 func (l *Limiter) mayAsk() bool {
 	at := l.retry.Load()
 	if at == 0 {

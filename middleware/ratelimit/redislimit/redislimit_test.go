@@ -30,10 +30,10 @@ func TestDecidesLikeMemory(t *testing.T) {
 	for i := range 2000 {
 		r := ratelimit.Rate{N: 1 + i%7, Per: 24 * time.Hour, Burst: 1 + i%11}
 		key := fmt.Sprint("key", i%77) // always with the same rate
-		cost, patience := rnd.IntN(r.Burst+2), time.Duration(max(0, rnd.IntN(48)-24))*time.Hour+30*time.Minute
-		got, want := take(t, l, key, r, cost, patience), take(t, m, key, r, cost, patience)
+		cost, maxWait := rnd.IntN(r.Burst+2), time.Duration(max(0, rnd.IntN(48)-24))*time.Hour+30*time.Minute
+		got, want := take(t, l, key, r, cost, maxWait), take(t, m, key, r, cost, maxWait)
 		if got.OK != want.OK || (got.Wait-want.Wait).Abs() > slack || (got.Wait == ratelimit.Never) != (want.Wait == ratelimit.Never) {
-			t.Fatalf("step %d: %+v, %d tokens with patience %v: %+v, in memory %+v", i, r, cost, patience, got, want)
+			t.Fatalf("step %d: %+v, %d tokens with maxWait %v: %+v, in memory %+v", i, r, cost, maxWait, got, want)
 		}
 	}
 }
@@ -106,7 +106,7 @@ func TestServersShareBuckets(t *testing.T) {
 		srv.UseConnect(ratelimit.PerIP(3, 24*time.Hour, ratelimit.In(l, "connects")))
 		d := siotest.Loopback(t, srv)
 		t.Cleanup(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			ctx, cancel := context.WithTimeout(context.Background(), maxWait)
 			defer cancel()
 			if err := srv.Shutdown(ctx); err != nil {
 				t.Error(err)
@@ -226,7 +226,7 @@ func TestCluster(t *testing.T) {
 	c := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{s.Addr}, ContextTimeoutEnabled: true})
 	t.Cleanup(func() { _ = c.Close() })
 	log := new(logbook)
-	l := redislimit.New(c, &redislimit.Options{Down: ratelimit.Closed(), Timeout: patience, Logger: log.logger()})
+	l := redislimit.New(c, &redislimit.Options{Down: ratelimit.Closed(), Timeout: maxWait, Logger: log.logger()})
 	for i := range 100 {
 		key := fmt.Sprint(i)
 		if !take(t, l, key, daily(1), 1, 0).OK || take(t, l, key, daily(1), 1, 0).OK {

@@ -3,16 +3,14 @@
 package connecttest
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/integrations/internal/mounttest"
 )
 
 // A Framework is what an integration has for its test.
@@ -102,8 +100,8 @@ func (f Framework) refusals(t *testing.T, open siotest.Opener) {
 func (f Framework) failures(t *testing.T) {
 	for role, want := range map[string]string{"broken": "50", "panic": "on purpose"} {
 		t.Run(role, func(t *testing.T) {
-			var log lockedBuffer
-			_, d := f.Mount.Serve(t, &sio.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, f.register)
+			var log mounttest.Log
+			_, d := f.Mount.Serve(t, &sio.Options{Logger: log.Logger()}, f.register)
 			c := as(d, "ann", role).WebSocket(t)
 			c.Send("40/admin,")
 			c.Want(`44/admin,{"message":"internal error"}`)
@@ -115,9 +113,9 @@ func (f Framework) failures(t *testing.T) {
 }
 
 func (f Framework) otherMount(t *testing.T) {
-	var log lockedBuffer
+	var log mounttest.Log
 	mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer { return siotest.Loopback(t, srv) })
-	_, d := mount.Serve(t, &sio.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, f.register)
+	_, d := mount.Serve(t, &sio.Options{Logger: log.Logger()}, f.register)
 	c := as(d, "ann", "admin").WebSocket(t)
 	c.Send("40/admin,")
 	c.Want(`44/admin,{"message":"internal error"}`)
@@ -159,22 +157,4 @@ func (f Framework) many(t *testing.T) {
 			}
 		}
 	}
-}
-
-// A lockedBuffer is written and read by different goroutines.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

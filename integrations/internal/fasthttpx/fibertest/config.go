@@ -1,7 +1,6 @@
-package siofiberv3_test
+package fibertest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,42 +13,46 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofiber/fiber/v3"
-
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
-	siofiberv3 "github.com/sioplug/sioplug/integrations/fiberv3"
+	"github.com/sioplug/sioplug/integrations/internal/mounttest"
 )
 
-// preforking has [TestMain] be a program with Prefork, and the processes that
-// Fiber starts for it.
+// preforking has Main be a program with Prefork, and the processes that Fiber starts
+// for it.
 const preforking = "SIOPLUG_TEST_PREFORK"
 
 // prefork is that program. It ends when Fiber does.
-func prefork() {
-	srv := sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler)})
-	app := newApp()
-	siofiberv3.Mount(app, srv)
-	err := app.Listen("127.0.0.1:0", fiber.ListenConfig{EnablePrefork: true, DisableStartupMessage: true})
-	fmt.Println("Listen returned:", err)
+func (f Framework[C]) prefork() {
+	exit(f.Prefork(sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler)})))
+}
+
+// exit ends a program of a test, which reads what it says.
+func exit(err error) {
+	say("Listen returned:", err)
 	os.Exit(1)
 }
 
-func TestPreforkIsRefused(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+func say(what ...any) { fmt.Println(what...) } //nolint:forbidigo // it is the output of a program
+
+// PreforkIsRefused tests that a program with Prefork ends, and says why.
+func (f Framework[C]) PreforkIsRefused(t *testing.T) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this program
 	cmd.Env = append(os.Environ(), preforking+"=1")
 	out, err := cmd.CombinedOutput()
 	if _, ok := errors.AsType[*exec.ExitError](err); !ok {
 		t.Errorf("it ended with %v", err)
 	}
-	for _, want := range []string{"siofiberv3: with Prefork", `sio.Options.Transports to []string{"websocket"}`, "Listen returned: exit status"} {
+	for _, want := range []string{f.Name + ": with Prefork", `sio.Options.Transports to []string{"websocket"}`, "Listen returned: exit status"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in: %s", want, out)
 		}
 	}
 }
 
-func refused(mount func()) (why string) {
+// Refused returns the text of the panic by which a mount refuses a server, if it does.
+func Refused(mount func()) (why string) {
 	defer func() {
 		if v := recover(); v != nil {
 			why = fmt.Sprint(v)
@@ -59,7 +62,10 @@ func refused(mount func()) (why string) {
 	return ""
 }
 
-func TestPreforkGoesWithWebSocketOnly(t *testing.T) {
+// PreforkGoesWithWebSocketOnly tests which transports are refused in the processes that
+// serve.
+func (f Framework[C]) PreforkGoesWithWebSocketOnly(t *testing.T) {
+	t.Helper()
 	for name, tt := range map[string]struct {
 		transports []string
 		refuse     bool
@@ -72,12 +78,8 @@ func TestPreforkGoesWithWebSocketOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("FIBER_PREFORK_CHILD", "1") // as Fiber has it in the processes that serve
 			srv := sio.New(&sio.Options{Transports: tt.transports})
-			for where, mount := range map[string]func(){
-				"app":     func() { siofiberv3.Mount(newApp(), srv) },
-				"group":   func() { siofiberv3.Mount(newApp().Group("/a"), srv) },
-				"handler": func() { siofiberv3.Handler(srv) },
-			} {
-				why := refused(mount)
+			for where, mount := range f.Ways {
+				why := Refused(func() { mount(srv) })
 				if (why != "") != tt.refuse || why != "" && !strings.Contains(why, "turn Prefork off") {
 					t.Errorf("%s: %q", where, why)
 				}
@@ -86,29 +88,25 @@ func TestPreforkGoesWithWebSocketOnly(t *testing.T) {
 	}
 }
 
-// BodyLimit refuses what the server would take before anybody here is asked, so
-// the log has to say it.
-func TestBodyLimitBelowMaxHTTPBufferSize(t *testing.T) {
+// BodyLimit tests that the log tells of a BodyLimit that refuses what the server would
+// take, since nobody here is asked then.
+func (f Framework[C]) BodyLimit(t *testing.T) {
+	t.Helper()
 	for name, tt := range map[string]struct {
-		fiber fiber.Config
+		fiber Config
 		sio   sio.Options
 		warn  bool
 	}{
 		"defaults":       {},
-		"lower":          {fiber: fiber.Config{BodyLimit: 999_999}, warn: true},
-		"equal":          {fiber: fiber.Config{BodyLimit: 1_000_000}},
+		"lower":          {fiber: Config{BodyLimit: 999_999}, warn: true},
+		"equal":          {fiber: Config{BodyLimit: 1_000_000}},
 		"larger bodies":  {sio: sio.Options{MaxHTTPBufferSize: 10 << 20}, warn: true},
 		"websocket only": {sio: sio.Options{MaxHTTPBufferSize: 10 << 20, Transports: []string{"websocket"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log bytes.Buffer
-			tt.sio.Logger = slog.New(slog.NewTextHandler(&log, nil))
-			mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
-				app := newApp(tt.fiber)
-				siofiberv3.Mount(app.Group("/"), srv)
-				return serve(t, app)
-			})
-			_, d := mount.Serve(t, &tt.sio, func(*sio.Server) {})
+			var log mounttest.Log
+			tt.sio.Logger = log.Logger()
+			_, d := f.serve(t, &tt.sio, mounttest.App{Group: "/", Config: tt.fiber})
 			d.WebSocket(t)
 			d.WebSocket(t)
 			if got := strings.Count(log.String(), "fiber.Config.BodyLimit: raise it"); (got == 1) != tt.warn || got > 1 {
@@ -118,20 +116,16 @@ func TestBodyLimitBelowMaxHTTPBufferSize(t *testing.T) {
 	}
 }
 
-// Fiber's timeouts are for requests.
-func TestConnectionsOutliveFibersTimeouts(t *testing.T) {
+// Timeouts tests that connections outlive Fiber's timeouts, which are for requests.
+func (f Framework[C]) Timeouts(t *testing.T) {
+	t.Helper()
 	const limit = 2 * time.Second
-	for name, config := range map[string]fiber.Config{
+	for name, config := range map[string]Config{
 		"timeouts":          {ReadTimeout: limit, WriteTimeout: limit, IdleTimeout: limit},
 		"ReduceMemoryUsage": {ReadTimeout: limit, WriteTimeout: limit, IdleTimeout: limit, ReduceMemoryUsage: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
-				app := newApp(config)
-				siofiberv3.Mount(app, srv)
-				return serve(t, app)
-			})
-			srv, d := mount.Serve(t, nil, func(*sio.Server) {})
+			srv, d := f.serve(t, nil, mounttest.App{Config: config})
 			polls, socket, upgraded := d.Polling(t), d.WebSocket(t), d.Polling(t)
 			upgraded.Upgrade()
 			clients := []*siotest.Client{polls, socket, upgraded}
@@ -151,22 +145,21 @@ func TestConnectionsOutliveFibersTimeouts(t *testing.T) {
 	}
 }
 
-// An idle WebSocket costs one goroutine, which reads, and one descriptor. Neither
-// fasthttp's goroutine nor its buffers are held; except over TLS.
-func TestIdleWebSockets(t *testing.T) {
+// IdleWebSockets tests that an idle WebSocket costs one goroutine, which reads, and one
+// descriptor. It holds neither fasthttp's goroutine nor its buffers; except over TLS.
+func (f Framework[C]) IdleWebSockets(t *testing.T) {
+	t.Helper()
 	const n = 20
 	for name, tt := range map[string]struct {
-		serve func(*testing.T, *fiber.App) siotest.Dialer
-		held  int
+		overTLS bool
+		held    int
 	}{
-		"plain": {serve, 0},
-		"TLS":   {serveTLS, n},
+		"plain": {false, 0},
+		"TLS":   {true, n},
 	} {
 		t.Run(name, func(t *testing.T) {
-			app := newApp()
 			srv := sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler)})
-			siofiberv3.Mount(app, srv)
-			d := tt.serve(t, app)
+			d := f.Serve(t, srv, mounttest.App{TLS: tt.overTLS})
 			d.WebSocket(t).Abort() // what is there once, is there now
 			waitFor(t, "the end of the first one", func() bool { return srv.ClientsCount() == 0 })
 			before := descriptors(t)
@@ -192,13 +185,10 @@ func TestIdleWebSockets(t *testing.T) {
 	}
 }
 
-func TestWebSocketsDoNotCountForConcurrency(t *testing.T) {
-	mount := siotest.Mount(func(t *testing.T, srv *sio.Server) siotest.Dialer {
-		app := newApp(fiber.Config{Concurrency: 2})
-		siofiberv3.Mount(app, srv)
-		return serve(t, app)
-	})
-	_, d := mount.Serve(t, nil, func(*sio.Server) {})
+// Concurrency tests that WebSockets do not count for Fiber's limit of requests at a time.
+func (f Framework[C]) Concurrency(t *testing.T) {
+	t.Helper()
+	_, d := f.serve(t, nil, mounttest.App{Config: Config{Concurrency: 2}})
 	for range 10 {
 		d.WebSocket(t).Connect("/", "")
 	}
@@ -234,7 +224,7 @@ func descriptors(t *testing.T) (n int) {
 // waitFor waits until something is so.
 func waitFor(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

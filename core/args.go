@@ -1,0 +1,108 @@
+package sio
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
+)
+
+// Args are values that came from somewhere else: those of a client's event or
+// acknowledgement, for example. To send them on, use [Args.Values].
+type Args struct {
+	args  packet.Args
+	codec packet.Codec
+	event *inbound // whose arguments they are; nil for other values
+}
+
+// Len returns the number of values.
+func (a Args) Len() int { return a.args.Len() }
+
+// Bind decodes the values into dst, by position, as [Ctx.Bind] does.
+func (a Args) Bind(dst ...any) error {
+	if err := a.decode(dst); err != nil {
+		return a.invalid(err)
+	}
+	return nil
+}
+
+// Values returns all values, decoded as encoding/json decodes into an any: objects are
+// maps, and numbers are float64. Binary data is a []byte, at any depth. So the values
+// can be emitted as they came:
+//
+//	values, err := c.Args().Values()
+//	if err != nil {
+//		return err
+//	}
+//	return other.Emit(c.Event(), values...)
+//
+// The error is that of [Args.Bind]: a number may be too large for a float64.
+func (a Args) Values() ([]any, error) {
+	values, err := a.args.Values(a.codec)
+	if err != nil {
+		return nil, a.invalid(err)
+	}
+	return values, nil
+}
+
+// errValues is for values that do not fit. Their sender is to blame.
+var errValues = errors.New("decoding values")
+
+func (a Args) invalid(err error) error {
+	switch {
+	case a.event != nil:
+		return a.event.invalid(err)
+	case err == errAfterOptional: //nolint:errorlint // it is not wrapped
+		return err
+	default:
+		return fmt.Errorf("%w: %w", errValues, err)
+	}
+}
+
+// invalid returns the error for an argument that does not fit.
+func (in *inbound) invalid(err error) error {
+	if err == errAfterOptional { //nolint:errorlint // it is not wrapped
+		return err
+	}
+	return invalidPayload(err, strconv.Quote(in.event))
+}
+
+// invalidPayload returns the error for what does not fit, and is named so in the log.
+func invalidPayload(err error, what string) error {
+	cause := err
+	if a, ok := err.(*packet.ArgumentError); ok { //nolint:errorlint // it is not wrapped
+		cause = a.Err
+	}
+	err = fmt.Errorf("decoding %s: %w", what, err)
+	if rescue.Panicked(cause) {
+		return err // it is not the client's fault
+	}
+	return &Error{Message: "invalid payload", Err: err}
+}
+
+// Args returns the arguments, for example to hand on all of them, whatever they are.
+// While the client connects, it is the auth payload. An argument that does not fit
+// makes the methods of Args return what [Ctx.Bind] returns.
+func (c *Ctx) Args() Args {
+	args := c.args
+	if c.in.task == taskConnect {
+		args = c.authArgs()
+	}
+	return Args{args, c.wire().codec, c.in}
+}
+
+// authArgs returns the auth payload as a list. It has nothing in it if the payload is
+// not kept any more.
+func (s *Socket) authArgs() packet.Args {
+	auth, dropped := s.authPayload()
+	switch {
+	case dropped:
+		return packet.Args{}
+	case auth == nil:
+		auth = []byte("{}")
+	}
+	args, _ := packet.NewArgs(packet.Ack, append(append([]byte{'['}, auth...), ']'), nil) // it was valid when it came
+	return args
+}

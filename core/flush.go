@@ -1,0 +1,61 @@
+package sio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sioplug/sioplug/core/engine"
+)
+
+// errNotRead says whose fault it is that a context ended.
+var errNotRead = errors.New("sio: the client did not read in time")
+
+// Flush waits until what was emitted to the client before has been written to its
+// connection, or fetched by a poll: for all namespaces of the client. Events that are
+// emitted meanwhile do not matter. It does not say that the client has handled them;
+// for that, have it acknowledge.
+//
+// Emit never waits, and disconnects the client at [Options.MaxSendBuffer]. So a handler
+// that emits more than that calls Flush in between, as the example does. One event may
+// be larger than MaxSendBuffer: it is sent if less than MaxSendBuffer waits when it is
+// emitted.
+//
+// The error matches [ErrDisconnected] if the connection ends before, and the context's
+// error if ctx does. A client that reads nothing at all is disconnected after
+// [Options.PingInterval] + [Options.PingTimeout]. Give ctx a deadline if a client that
+// reads very slowly must not keep you longer.
+//
+// A handler may wait for its own client, as with [Socket.EmitWithAck]: derive ctx from
+// [Ctx.Context]. Acknowledgements and heartbeats are read meanwhile.
+func (s *Socket) Flush(ctx context.Context) error { return s.flush(ctx, nil) }
+
+// Flush is [Socket.Flush], whatever ctx is derived from.
+func (c *Ctx) Flush(ctx context.Context) error { return c.flush(ctx, c.in) }
+
+// flush is Flush for a task that keeps its client's next ones waiting. If task is nil,
+// ctx may tell which one that is.
+func (s *Socket) flush(ctx context.Context, task *inbound) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	session := s.client.session
+	if session.TryFlush() {
+		return nil
+	}
+	if task == nil {
+		task = taskOf(ctx)
+	}
+	task.yield()
+	err := session.Flush(ctx)
+	if err == nil {
+		return nil
+	}
+	if why := s.whyEnded(); why != nil { // ctx may come from the socket's
+		return why
+	}
+	if err == engine.ErrClosed { //nolint:errorlint // it is not wrapped
+		return ErrDisconnected // the socket will be told in a moment
+	}
+	return fmt.Errorf("%w: %w", errNotRead, err)
+}
