@@ -62,65 +62,65 @@ func decodeAcks[T any](answers iter.Seq[Ack[Args]]) iter.Seq[Ack[T]] {
 // ask is BroadcastWithAck with answers as they came.
 func (b Broadcast) ask(ctx context.Context, event string, args []any) iter.Seq[Ack[Args]] {
 	return func(yield func(Ack[Args]) bool) {
-		c, err := b.ns.server.wire.eventContent(event, args)
+		c, err := b.ns.server.wire.encodeEventForClients(event, args)
 		if err != nil {
 			yield(Ack[Args]{Err: err})
 			return
 		}
-		q := newQuestion(ctx, b.ns.server.wire.codec)
-		for _, n := range b.ns.members() {
+		r := newClusterRequest(ctx, b.ns.server.wire.codec)
+		for _, n := range b.ns.selfOrChildren() {
 			m := b.message(adapter.Broadcast, c)
-			q.put(n, m)
+			r.askLocal(n, m)
 			if !b.local {
-				q.putToOthers(n, m)
+				r.askOthers(n, m)
 			}
 		}
-		q.answers(ctx, yield)
+		r.yieldAcks(ctx, yield)
 	}
 }
 
-// A question is something that was asked of clients or servers, and whose
+// A clusterRequest is something that was asked of clients or servers, and whose
 // answers are awaited.
-type question struct {
-	ctx     context.Context //nolint:containedctx // lives as long as the call that has it
-	cancel  context.CancelFunc
-	codec   packet.Codec
-	asked   sync.WaitGroup
-	replies chan *adapter.Reply
-	fails   chan error
-	left    chan struct{}      // closed when nobody wants answers any more
-	pending map[respondent]int // who has not answered, and how many of that name
-	silent  atomic.Bool        // other servers may have more to say, but time is over
+type clusterRequest struct {
+	ctx       context.Context //nolint:containedctx // lives as long as the call that has it
+	cancel    context.CancelFunc
+	codec     packet.Codec
+	running   sync.WaitGroup
+	replies   chan *adapter.Reply
+	errs      chan error
+	abandoned chan struct{}  // closed when nobody wants answers any more
+	pending   map[ackKey]int // who has not answered, and how many of that name
+	timedOut  atomic.Bool    // other servers may have more to say, but time is over
 }
 
-// A respondent is somebody who was asked.
-type respondent struct{ server, socket string }
+// An ackKey is somebody who was asked.
+type ackKey struct{ server, socket string }
 
-func newQuestion(ctx context.Context, codec packet.Codec) *question {
-	q := &question{
-		codec:   codec,
-		replies: make(chan *adapter.Reply),
-		fails:   make(chan error),
-		left:    make(chan struct{}),
-		pending: make(map[respondent]int),
+func newClusterRequest(ctx context.Context, codec packet.Codec) *clusterRequest {
+	r := &clusterRequest{
+		codec:     codec,
+		replies:   make(chan *adapter.Reply),
+		errs:      make(chan error),
+		abandoned: make(chan struct{}),
+		pending:   make(map[ackKey]int),
 	}
-	q.ctx, q.cancel = context.WithCancel(ctx)
-	return q
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r
 }
 
-// put asks a namespace on this server.
-func (q *question) put(n *Namespace, m *adapter.Message) {
-	q.asked.Go(func() { node{n}.Answer(q.ctx, m, q.reply) }) // ends with the question
+// askLocal asks a namespace on this server.
+func (r *clusterRequest) askLocal(n *Namespace, m *adapter.Message) {
+	r.running.Go(func() { node{n}.Answer(r.ctx, m, r.addReply) }) // ends with the question
 }
 
-// putToOthers asks the namespace on all other servers.
-func (q *question) putToOthers(n *Namespace, m *adapter.Message) {
-	if !n.live.Load() || n.adapter == nil {
+// askOthers asks the namespace on all other servers.
+func (r *clusterRequest) askOthers(n *Namespace, m *adapter.Message) {
+	if !n.joined.Load() || n.adapter == nil {
 		return
 	}
-	q.asked.Go(func() { // ends with the question
+	r.running.Go(func() { // ends with the question
 		err := rescue.Apart(func() error {
-			if err := n.adapter.Ask(q.ctx, m, q.reply); !n.over(err) {
+			if err := n.adapter.Ask(r.ctx, m, r.addReply); !n.endedMeanwhile(err) {
 				return err
 			}
 			return nil
@@ -128,122 +128,122 @@ func (q *question) putToOthers(n *Namespace, m *adapter.Message) {
 		if err == nil {
 			return
 		}
-		if q.ctx.Err() != nil {
-			q.silent.Store(true)
+		if r.ctx.Err() != nil {
+			r.timedOut.Store(true)
 			return
 		}
 		select {
-		case q.fails <- err:
-		case <-q.left:
+		case r.errs <- err:
+		case <-r.abandoned:
 		}
 	})
 }
 
-func (q *question) reply(r *adapter.Reply) {
+func (r *clusterRequest) addReply(reply *adapter.Reply) {
 	select {
-	case q.replies <- r:
-	case <-q.left:
+	case r.replies <- reply:
+	case <-r.abandoned:
 	}
 }
 
-// all yields the replies until everybody who was asked has done.
-func (q *question) all() iter.Seq2[*adapter.Reply, error] {
+// eachReply yields the replies until everybody who was asked has done.
+func (r *clusterRequest) eachReply() iter.Seq2[*adapter.Reply, error] {
 	return func(yield func(*adapter.Reply, error) bool) {
 		done := make(chan struct{})
 		go func() { // ends with the question
-			q.asked.Wait()
+			r.running.Wait()
 			close(done)
 		}()
 		defer func() {
-			close(q.left)
-			q.cancel()
+			close(r.abandoned)
+			r.cancel()
 			<-done
 		}()
 		for {
-			var r *adapter.Reply
+			var reply *adapter.Reply
 			var err error
 			select {
-			case r = <-q.replies:
-			case err = <-q.fails:
+			case reply = <-r.replies:
+			case err = <-r.errs:
 			case <-done:
 				return
 			}
-			if !yield(r, err) {
+			if !yield(reply, err) {
 				return
 			}
 		}
 	}
 }
 
-// answers yields what comes until there is nothing more to come, and then what
+// yieldAcks yields what comes until there is nothing more to come, and then what
 // is missing.
-func (q *question) answers(ctx context.Context, yield func(Ack[Args]) bool) {
+func (r *clusterRequest) yieldAcks(ctx context.Context, yield func(Ack[Args]) bool) {
 	taskOf(ctx).yield()
-	for r, err := range q.all() {
+	for reply, err := range r.eachReply() {
 		switch {
 		case err != nil:
 			if !yield(Ack[Args]{Err: err}) {
 				return
 			}
-		case r.Ack != nil:
-			if !yield(q.settle(r.Server, r.Ack)) {
+		case reply.Ack != nil:
+			if !yield(r.toAck(reply.Server, reply.Ack)) {
 				return
 			}
 		default:
-			for _, id := range r.Expected {
-				q.pending[respondent{r.Server, id}]++
+			for _, id := range reply.Expected {
+				r.pending[ackKey{reply.Server, id}]++
 			}
 		}
 	}
-	late := errNoAnswer
+	missing := errNoAnswer
 	if err := ctx.Err(); err != nil {
-		late = fmt.Errorf("%w: %w", errNoAnswer, err)
+		missing = fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
-	for who, n := range q.pending {
+	for key, n := range r.pending {
 		for range n {
-			if !yield(Ack[Args]{Server: who.server, Socket: who.socket, Err: late}) {
+			if !yield(Ack[Args]{Server: key.server, Socket: key.socket, Err: missing}) {
 				return
 			}
 		}
 	}
-	if len(q.pending) == 0 && q.silent.Load() { // nobody knows who it is
-		yield(Ack[Args]{Err: late})
+	if len(r.pending) == 0 && r.timedOut.Load() { // nobody knows who it is
+		yield(Ack[Args]{Err: missing})
 	}
 }
 
-// settle notes who has answered, and returns what.
-func (q *question) settle(server string, a *adapter.Ack) Ack[Args] {
-	who := respondent{server, a.Socket}
-	if q.pending[who]--; q.pending[who] <= 0 {
-		delete(q.pending, who)
+// toAck notes who has answered, and returns what.
+func (r *clusterRequest) toAck(server string, a *adapter.Ack) Ack[Args] {
+	key := ackKey{server, a.Socket}
+	if r.pending[key]--; r.pending[key] <= 0 {
+		delete(r.pending, key)
 	}
-	got := Ack[Args]{Server: server, Socket: a.Socket}
+	ack := Ack[Args]{Server: server, Socket: a.Socket}
 	switch {
 	case a.Gone:
-		got.Err = ErrDisconnected
+		ack.Err = ErrDisconnected
 	case a.Dropped:
-		got.Err = ErrNotReady
+		ack.Err = ErrNotReady
 	case a.Blocked:
-		got.Err = ErrAckBlocked
+		ack.Err = ErrAckBlocked
 	case a.Error != "":
-		got.Err = &Error{Message: a.Error}
+		ack.Err = &Error{Message: a.Error}
 	default:
 		list, err := packet.NewArgs(packet.Ack, a.Data, a.Attachments)
-		got.Value, got.Err = Args{args: list, codec: q.codec}, err
+		ack.Value, ack.Err = Args{args: list, codec: r.codec}, err
 	}
-	return got
+	return ack
 }
 
-// A tally collects the acks of several sockets to one event.
-type tally struct{ acks chan *adapter.Ack } // has room for all
+// An ackCollector collects the acks of several sockets to one event.
+type ackCollector struct{ acks chan *adapter.Ack } // has room for all
 
-func (t tally) answered(s *Socket, a Args) {
+func (t ackCollector) acked(s *Socket, a Args) {
 	t.acks <- &adapter.Ack{Socket: s.id, Data: a.args.AppendData(nil), Attachments: a.args.Attachments()}
 }
 
-func (tally) awaited() bool { return true }
+func (ackCollector) hasWaiters() bool { return true }
 
-func (t tally) failed(s *Socket, err error) {
+func (t ackCollector) failed(s *Socket, err error) {
 	blocked := errors.Is(err, ErrAckBlocked)
 	t.acks <- &adapter.Ack{Socket: s.id, Blocked: blocked, Gone: !blocked}
 }
@@ -255,7 +255,7 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	h := packet.Header{Namespace: n.name, ID: id, HasID: true}
 	var fs []*frame.Frame
 	err := rescue.Apart(func() (err error) {
-		fs, err = n.server.wire.frames(packet.Event, h, content{m.Data, m.Attachments})
+		fs, err = n.server.wire.frames(packet.Event, h, encoded{m.Data, m.Attachments})
 		return err
 	})
 	if err != nil {
@@ -263,7 +263,7 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 		return
 	}
 	sockets := n.index.List(target(m.Target))
-	t := tally{make(chan *adapter.Ack, len(sockets))}
+	t := ackCollector{make(chan *adapter.Ack, len(sockets))}
 	asked := make([]string, 0, len(sockets))
 	waited := sockets[:0]
 	for _, s := range sockets {
@@ -273,7 +273,7 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	}
 	defer func() {
 		for _, s := range waited {
-			s.unawait(id)
+			s.stopAwaiting(id)
 		}
 	}()
 	n.observeBroadcast(m)

@@ -80,8 +80,8 @@ type wireError struct {
 	Data    any    `json:"data,omitempty"`
 }
 
-// A failure is the ack of an event whose handler failed.
-type failure struct {
+// An ackError is the ack of an event whose handler failed.
+type ackError struct {
 	Error wireError `json:"error"`
 }
 
@@ -98,7 +98,7 @@ func (w wireError) appendJSON(dst []byte) []byte {
 	return append(rawjson.AppendString(append(dst, `{"message":`...), w.Message), '}')
 }
 
-func (f failure) value() any {
+func (f ackError) value() any {
 	if f.Error.Data != nil {
 		return f
 	}

@@ -14,35 +14,35 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A journal is what a namespace knows about its log.
-type journal struct {
-	pending atomic.Int64           // messages that the log has yet to deliver
-	changed atomic.Pointer[string] // the offset of the last message that changed rooms, or ended sockets
-	unkept  atomic.Pointer[string] // until here, some message of that kind may not be in the log
-	working chan struct{}          // has room for the replays that may work at the same time
-	worked  atomic.Int64           // for how long they have, in nanoseconds, since they rested
-	frames  sharedFrames
+// A logState is what a namespace knows about its log.
+type logState struct {
+	undelivered atomic.Int64           // messages that the log has yet to deliver
+	lastChange  atomic.Pointer[string] // the offset of the last message that changed rooms, or ended sockets
+	lostUntil   atomic.Pointer[string] // until here, some message of that kind may not be in the log
+	workSlots   chan struct{}          // has room for the replays that may work at the same time
+	workedNanos atomic.Int64           // for how long they have, in nanoseconds, since they rested
+	frames      sharedFrames
 }
 
-// newJournal returns that of a log that has got to a place. What was before is unknown.
-func newJournal(end string) *journal {
-	j := &journal{working: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
-	j.changed.Store(&end)
-	return j
+// newLogState returns that of a log that has got to a place. What was before is unknown.
+func newLogState(end string) *logState {
+	s := &logState{workSlots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
+	s.lastChange.Store(&end)
+	return s
 }
 
-// mostWork is for how long replays work before they rest for as long.
-const mostWork = 200 * time.Microsecond
+// maxReplayWork is for how long replays work before they rest for as long.
+const maxReplayWork = 200 * time.Microsecond
 
 // rest notes that a replay has worked. It returns when the next one may.
-func (j *journal) rest(ctx context.Context, worked time.Duration) {
-	d := j.worked.Add(int64(worked))
-	if d < int64(mostWork) {
+func (s *logState) rest(ctx context.Context, worked time.Duration) {
+	d := s.workedNanos.Add(int64(worked))
+	if d < int64(maxReplayWork) {
 		return
 	}
-	j.worked.Add(-d)
+	s.workedNanos.Add(-d)
 	select {
-	case <-time.After(min(time.Duration(d), 10*mostWork)):
+	case <-time.After(min(time.Duration(d), 10*maxReplayWork)):
 	case <-ctx.Done():
 	}
 }
@@ -52,19 +52,19 @@ func (j *journal) rest(ctx context.Context, worked time.Duration) {
 // will not learn of it.
 func (n *Namespace) perform(m *adapter.Message) error {
 	if n.log == nil || m.Volatile && m.Kind == adapter.Broadcast {
-		if then := n.apply(m, ""); then != nil {
-			then()
+		if afterLock := n.apply(m, ""); afterLock != nil {
+			afterLock()
 		}
 		return nil
 	}
-	d := &delivery{ns: n, m: m}
-	n.journal.pending.Add(1)
+	d := &loggedMessage{ns: n, m: m}
+	n.logState.undelivered.Add(1)
 	err := n.callLog(func() error { return n.log.Append(m, d.deliver) })
 	if err != nil {
 		n.logFailure("event not kept for recovery", err)
 		d.deliver("")
 	}
-	d.finish()
+	d.appendReturned()
 	if m.Kind == adapter.Broadcast {
 		return nil
 	}
@@ -80,77 +80,77 @@ func (n *Namespace) callLog(f func() error) error {
 	return rescue.Apart(f)
 }
 
-// A delivery is a message that a log has, or is about to have.
-type delivery struct {
+// A loggedMessage is a message that a log has, or is about to have.
+type loggedMessage struct {
 	ns *Namespace
 	m  *adapter.Message
 
 	mu        sync.Mutex
 	delivered bool
 	returned  bool   // from Append
-	then      func() // is to be done afterwards
+	afterLock func() // is to be done afterwards
 }
 
 // deliver is what the log calls.
-func (d *delivery) deliver(offset string) {
+func (d *loggedMessage) deliver(offset string) {
 	d.mu.Lock()
-	again := d.delivered
+	delivered := d.delivered
 	d.delivered = true
 	d.mu.Unlock()
-	if again {
+	if delivered {
 		return
 	}
-	then := d.ns.apply(d.m, offset)
-	d.ns.journal.pending.Add(-1)
-	if then == nil {
+	afterLock := d.ns.apply(d.m, offset)
+	d.ns.logState.undelivered.Add(-1)
+	if afterLock == nil {
 		return
 	}
 	d.mu.Lock()
 	late := d.returned
 	if !late {
-		d.then = then // not under the lock of the log
+		d.afterLock = afterLock // not under the lock of the log
 	}
 	d.mu.Unlock()
 	if late {
-		then()
+		afterLock()
 	}
 }
 
-// finish does what is to be done after Append has returned.
-func (d *delivery) finish() {
+// appendReturned does what is to be done after Append has returned.
+func (d *loggedMessage) appendReturned() {
 	d.mu.Lock()
 	d.returned = true
-	then := d.then
+	afterLock := d.afterLock
 	d.mu.Unlock()
-	if then != nil {
-		then()
+	if afterLock != nil {
+		afterLock()
 	}
 }
 
 // apply does what m says. What it returns, if not nil, is to be called when no lock
 // is held any more.
-func (n *Namespace) apply(m *adapter.Message, offset string) (then func()) {
+func (n *Namespace) apply(m *adapter.Message, offset string) (afterLock func()) {
 	t := target(m.Target)
-	if offset == "" && n.journal != nil && m.Kind != adapter.Broadcast {
-		n.unkept() // who comes back now may be one of those to whom it is done
-		defer n.unkept()
+	if offset == "" && n.logState != nil && m.Kind != adapter.Broadcast {
+		n.noteLostChange() // who comes back now may be one of those to whom it is done
+		defer n.noteLostChange()
 	}
 	switch m.Kind {
 	case adapter.Join:
 		n.index.JoinEach(offset, t, m.Rooms, m.Pin)
-		then = n.tell
+		afterLock = n.deliverRoomEvents
 	case adapter.Leave:
 		n.index.LeaveEach(offset, t, m.Rooms, m.Pin)
-		then = n.tell
+		afterLock = n.deliverRoomEvents
 	case adapter.Disconnect:
 		var sockets []*Socket
 		n.index.ChangeEach(offset, t, func(s *Socket) {
 			if s.recovery != nil {
-				s.recovery.kicked.Store(true) // while its place is known: it may be gone in a moment
+				s.recovery.disconnected.Store(true) // while its place is known: it may be gone in a moment
 			}
 			sockets = append(sockets, s)
 		})
-		then = func() { kickEach(sockets, m.Close) }
+		afterLock = func() { disconnectEach(sockets, m.Close) }
 	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch:
 		fallthrough
 	default:
@@ -158,23 +158,23 @@ func (n *Namespace) apply(m *adapter.Message, offset string) (then func()) {
 		return nil
 	}
 	if offset != "" {
-		n.journal.changed.Store(&offset)
+		n.logState.lastChange.Store(&offset)
 	}
-	return then
+	return afterLock
 }
 
-// unkept notes that something is done to clients that the log has not kept.
-func (n *Namespace) unkept() {
+// noteLostChange notes that something is done to clients that the log has not kept.
+func (n *Namespace) noteLostChange() {
 	at := n.index.Position()
-	n.journal.unkept.Store(&at)
+	n.logState.lostUntil.Store(&at)
 }
 
-func kickEach(sockets []*Socket, all bool) {
+func disconnectEach(sockets []*Socket, all bool) {
 	for _, s := range sockets {
 		if all {
-			s.client.kickAll()
+			s.client.disconnectAll()
 		} else {
-			s.client.kick(s)
+			s.client.disconnectSocket(s)
 		}
 	}
 }
@@ -199,7 +199,7 @@ func (n *Namespace) deliver(m *adapter.Message, offset string) {
 // eventFrames encodes a broadcast for this server's clients. An offset becomes
 // its last argument (SIO-CSR-2).
 func (n *Namespace) eventFrames(m *adapter.Message, offset string) (fs []*frame.Frame, err error) {
-	c := content{m.Data, m.Attachments}
+	c := encoded{m.Data, m.Attachments}
 	if offset != "" {
 		c.data = append(make([]byte, 0, len(m.Data)+len(offset)+3), m.Data[:len(m.Data)-1]...)
 		c.data = append(rawjson.AppendString(append(c.data, ','), offset), ']')

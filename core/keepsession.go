@@ -9,22 +9,22 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// release keeps the session of a client whose connection was lost (SIO-CSR-4),
+// releaseSession keeps the session of a client whose connection was lost (SIO-CSR-4),
 // or lets go of it. The socket is no longer in its rooms: visit is how it was.
-func (s *Socket) release(why *DisconnectError, visit rooms.History) {
+func (s *Socket) releaseSession(reason *DisconnectError, history rooms.History) {
 	r := s.recovery
 	if r == nil {
 		return
 	}
-	defer close(r.done)
+	defer close(r.saved)
 	defer s.ns.byPID.CompareAndDelete(r.pid, s)
-	if !recoverable(why.Reason) || r.kicked.Load() || !s.accepted && r.session == nil {
+	if !recoverable(reason.Reason) || r.disconnected.Load() || !s.accepted && r.session == nil {
 		return
 	}
 	session := r.session // that was claimed
 	if s.accepted {
 		err := rescue.Apart(func() (err error) {
-			session, err = s.snapshot(visit)
+			session, err = s.snapshot(history)
 			return err
 		})
 		if err != nil {
@@ -32,22 +32,22 @@ func (s *Socket) release(why *DisconnectError, visit rooms.History) {
 			return
 		}
 	}
-	if r.sent {
+	if r.missedSent {
 		session.Tried = r.session.From
 	}
-	s.save(session)
+	s.saveSession(session)
 }
 
-// save keeps a session, unless the client's connection was closed meanwhile.
-func (s *Socket) save(session *adapter.Session) {
-	if s.client.mayWait(s.ns, session) {
-		s.ns.save(session)
+// saveSession keeps a session, unless the client's connection was closed meanwhile.
+func (s *Socket) saveSession(session *adapter.Session) {
+	if s.client.noteSaved(s.ns, session) {
+		s.ns.saveToLog(session)
 	}
 }
 
-// save has the log keep a session. Whatever that does, it takes its time and no
+// saveToLog has the log keep a session. Whatever that does, it takes its time and no
 // longer.
-func (n *Namespace) save(session *adapter.Session) {
+func (n *Namespace) saveToLog(session *adapter.Session) {
 	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 	defer cancel()
 	save := func() (struct{}, error) { return struct{}{}, n.log.Save(ctx, session) }
@@ -88,27 +88,27 @@ func within[T any](ctx context.Context, f func() (T, error), late func(T, error)
 }
 
 // snapshot returns what the client would have to find again.
-func (s *Socket) snapshot(visit rooms.History) (*adapter.Session, error) {
+func (s *Socket) snapshot(history rooms.History) (*adapter.Session, error) {
 	data, err := s.dataJSON()
 	session := &adapter.Session{
 		ID: s.id, PID: s.recovery.pid, Data: data,
-		From: s.recovery.from, Complete: visit.Complete, Left: visit.Left,
+		From: s.recovery.connectedAt, Complete: history.Complete, Left: history.Left,
 	}
 	if was := s.recovery.session; was != nil {
 		session.From = was.From
 	}
-	for _, stay := range visit.Stays {
+	for _, stay := range history.Stays {
 		session.Rooms = append(session.Rooms, adapter.Stay(stay))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	session.Local = &keepsake{maps.Clone(s.values), s.lasting(), s.client.currentGroup()}
+	session.Local = &localState{maps.Clone(s.values), s.recoverableHooks(), s.client.currentGroup()}
 	return session, err
 }
 
-// A keepsake is what a log in this server's memory keeps of a socket beyond what
+// A localState is what a log in this server's memory keeps of a socket beyond what
 // others could.
-type keepsake struct {
+type localState struct {
 	values map[any]any
 	hooks  []hook
 	group  *sessionGroup

@@ -30,49 +30,49 @@ import (
 // A lifetime is what a namespace knows about its own life. It is guarded by the
 // namespace's mu.
 type lifetime struct {
-	clients int           // of a child: connected, or about to be
-	pinned  bool          // never to end: the application has a reference to it
-	ended   bool          // nobody may enter any more
-	closed  bool          // it does not join the cluster any more
-	gone    chan struct{} // made when it ends, closed when its name is free
-	told    bool          // OnNewNamespace has been told of it, so OnNamespaceEnd is to be, too
+	clients   int           // of a child: connected, or about to be
+	permanent bool          // never to end: the application has a reference to it
+	ended     bool          // nobody may enter any more
+	closed    bool          // it does not join the cluster any more
+	nameFree  chan struct{} // made when it ends, closed when its name is free
+	announced bool          // OnNewNamespace has been told of it, so OnNamespaceEnd is to be, too
 
-	until  time.Time     // when nobody may come back any more
-	expiry *time.Timer   // ends it then
-	empty  *list.Element // in the server's list of empty children
+	returnUntil time.Time     // when nobody may come back any more
+	expiry      *time.Timer   // ends it then
+	emptyEntry  *list.Element // in the server's list of empty children
 }
 
-// of returns the namespace of that name, which is made, as a child of parent if
+// findOrCreate returns the namespace of that name, which is made, as a child of parent if
 // that is not nil, if there is none. If one of that name is about to end, it waits
 // for that. The error is the panic of the application's code, or the
 // cause of ctx.
-func (s *Server) of(ctx context.Context, name string, parent *Namespace) (*Namespace, error) {
+func (s *Server) findOrCreate(ctx context.Context, name string, parent *Namespace) (*Namespace, error) {
 	for {
-		n, tell, found := s.findOrMake(name, parent)
+		n, onNew, found := s.findOrAdd(name, parent)
 		if !found {
-			return n, n.start(tell)
+			return n, n.start(onNew)
 		}
-		gone := n.keep(parent == nil)
-		if gone == nil {
+		nameFree := n.retain(parent == nil)
+		if nameFree == nil {
 			return n, nil
 		}
 		select {
-		case <-gone:
+		case <-nameFree:
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
 	}
 }
 
-// findOrMake also returns who is to be told of a new namespace, before clients
+// findOrAdd also returns who is to be told of a new namespace, before clients
 // may enter it.
-func (s *Server) findOrMake(name string, parent *Namespace) (n *Namespace, tell []func(*Namespace), found bool) {
+func (s *Server) findOrAdd(name string, parent *Namespace) (n *Namespace, onNew []func(*Namespace), found bool) {
 	if n := s.namespace(name); n != nil {
 		return n, nil, true
 	}
-	byHand := parent == nil
-	if byHand { // it may belong to a pattern all the same (SIO-DY-7)
-		parent = s.staticParent(name)
+	permanent := parent == nil
+	if permanent { // it may belong to a pattern all the same (SIO-DY-7)
+		parent = s.parentByName(name)
 	}
 	name = strings.Clone(name) // a framework may use its memory again
 	s.mu.Lock()
@@ -82,48 +82,48 @@ func (s *Server) findOrMake(name string, parent *Namespace) (n *Namespace, tell 
 	}
 	n = newNamespace(s, name)
 	n.ready = make(chan struct{})
-	n.life.pinned = byHand
+	n.life.permanent = permanent
 	if parent != nil {
 		n.parent = parent
 		n.routes.Store(parent.routes.Load())
 		if len(parent.routes.Load().onRoom) > 0 {
 			n.index.Watch(rooms.Handlers)
 		}
-		parent.family.children.Store(n, nil)
+		parent.pattern.children.Store(n, nil)
 	}
 	s.namespaces.Store(name, n)
-	return n, s.onNamespace, false
+	return n, s.onNewNamespace, false
 }
 
-// keep keeps the namespace for ever, if the application asked for it. If it is
+// retain keeps the namespace for ever, if the application asked for it. If it is
 // about to end, keep returns a channel that is closed then.
-func (n *Namespace) keep(forEver bool) (gone <-chan struct{}) {
+func (n *Namespace) retain(permanent bool) (nameFree <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if !n.life.ended && forEver {
-		n.life.pinned = true
+	if !n.life.ended && permanent {
+		n.life.permanent = true
 		n.server.empty.remove(n)
 	}
-	return n.life.gone
+	return n.life.nameFree
 }
 
 // start makes a new namespace ready for clients. If the application's code fails,
 // it ends instead.
-func (n *Namespace) start(tell []func(*Namespace)) error {
+func (n *Namespace) start(onNew []func(*Namespace)) error {
 	started := false
 	defer func() {
 		if !started { // an error, or the goroutine ends
-			n.end(func() bool { return true })
+			n.endIf(func() bool { return true })
 		}
 		close(n.ready)
 	}()
-	if err := n.join(); err != nil {
+	if err := n.joinCluster(); err != nil {
 		return err
 	}
 	n.mu.Lock()
-	n.life.told = true
+	n.life.announced = true
 	n.mu.Unlock()
-	for _, f := range tell {
+	for _, f := range onNew {
 		if err := rescue.Call(func() error { f(n); return nil }); err != nil {
 			n.server.log().Error("OnNewNamespace failed", slog.String("ns", n.name), errAttr(err))
 		}
@@ -132,16 +132,16 @@ func (n *Namespace) start(tell []func(*Namespace)) error {
 	return nil
 }
 
-// join connects the namespace to the cluster and gives it a log, where the
+// joinCluster connects the namespace to the cluster and gives it a log, where the
 // server has them.
-func (n *Namespace) join() error {
+func (n *Namespace) joinCluster() error {
 	var a adapter.Adapter
 	var l adapter.Log
 	var end string
 	joined := false
 	defer func() {
 		if !joined {
-			n.disconnect(a, l)
+			n.closeAdapterAndLog(a, l)
 		}
 	}()
 	if n.server.sockets.Closed() { // and nobody would close what is opened now
@@ -170,18 +170,18 @@ func (n *Namespace) join() error {
 		return nil
 	}
 	if l != nil {
-		n.log, n.journal = l, newJournal(end)
+		n.log, n.logState = l, newLogState(end)
 		n.index.TrackPositions(end)
 	}
 	n.adapter = a
-	n.live.Store(true)
+	n.joined.Store(true)
 	joined = true
 	return nil
 }
 
 // close undoes join, or keeps it from taking effect.
 func (n *Namespace) close() {
-	n.closing.Do(func() {
+	n.closeOnce.Do(func() {
 		n.mu.Lock()
 		n.life.closed = true
 		if n.life.expiry != nil {
@@ -189,11 +189,11 @@ func (n *Namespace) close() {
 		}
 		a, l := n.adapter, n.log
 		n.mu.Unlock()
-		n.disconnect(a, l)
+		n.closeAdapterAndLog(a, l)
 	})
 }
 
-func (n *Namespace) disconnect(a adapter.Adapter, l adapter.Log) {
+func (n *Namespace) closeAdapterAndLog(a adapter.Adapter, l adapter.Log) {
 	var errs []error
 	if a != nil {
 		errs = append(errs, rescue.Apart(a.Close))
@@ -206,8 +206,8 @@ func (n *Namespace) disconnect(a adapter.Adapter, l adapter.Log) {
 	}
 }
 
-// open reports whether clients may enter without waiting.
-func (n *Namespace) open() bool {
+// isReady reports whether clients may enter without waiting.
+func (n *Namespace) isReady() bool {
 	select {
 	case <-n.ready:
 		return true
@@ -216,17 +216,17 @@ func (n *Namespace) open() bool {
 	}
 }
 
-// ended reports whether nobody may enter any more.
-func (n *Namespace) ended() bool {
+// hasEnded reports whether nobody may enter any more.
+func (n *Namespace) hasEnded() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.life.ended
 }
 
-// enter counts a client in, when the namespace is ready for that. It returns false
+// addClient counts a client in, when the namespace is ready for that. It returns false
 // if the namespace has just ended, or ctx.
-func (n *Namespace) enter(ctx context.Context) bool {
-	if !n.open() {
+func (n *Namespace) addClient(ctx context.Context) bool {
+	if !n.isReady() {
 		select {
 		case <-n.ready:
 		case <-ctx.Done():
@@ -245,34 +245,34 @@ func (n *Namespace) enter(ctx context.Context) bool {
 	return true
 }
 
-// leave counts a client out, whether it was accepted or not, and whether or not it
+// removeClient counts a client out, whether it was accepted or not, and whether or not it
 // may come back. The last one may end the namespace (SIO-CC-1).
-func (n *Namespace) leave(mayReturn bool) {
+func (n *Namespace) removeClient(sessionKept bool) {
 	if n.parent == nil {
 		return
 	}
 	now := time.Now()
 	n.mu.Lock()
-	if mayReturn {
-		n.life.until = now.Add(n.server.opts.ConnectionStateRecovery.MaxDisconnectionDuration)
+	if sessionKept {
+		n.life.returnUntil = now.Add(n.server.opts.ConnectionStateRecovery.MaxDisconnectionDuration)
 	}
 	n.life.clients--
-	over := false
+	last := false
 	switch {
-	case n.life.clients > 0 || n.life.pinned || n.life.ended:
+	case n.life.clients > 0 || n.life.permanent || n.life.ended:
 	case !n.server.opts.CleanupEmptyChildNamespaces:
 		n.server.empty.add(n)
-	case now.Before(n.life.until):
+	case now.Before(n.life.returnUntil):
 		if n.life.expiry != nil {
 			n.life.expiry.Stop()
 		}
-		n.life.expiry = time.AfterFunc(n.life.until.Sub(now), n.expire)
+		n.life.expiry = time.AfterFunc(n.life.returnUntil.Sub(now), n.expire)
 		n.server.empty.add(n)
 	default:
-		over = true
+		last = true
 	}
 	n.mu.Unlock()
-	if over {
+	if last {
 		n.endIfEmpty()
 	}
 	for oldest := n.server.empty.tooMany(); oldest != nil; oldest = n.server.empty.tooMany() {
@@ -287,38 +287,38 @@ func (n *Namespace) expire() {
 		return
 	}
 	defer n.server.sockets.Leave()
-	n.end(func() bool { return n.empty() && !time.Now().Before(n.life.until) })
+	n.endIf(func() bool { return n.isEmptyLocked() && !time.Now().Before(n.life.returnUntil) })
 }
 
 func (n *Namespace) endIfEmpty() {
-	n.end(n.empty)
+	n.endIf(n.isEmptyLocked)
 }
 
-// empty reports whether nobody needs the namespace; mu is held.
-func (n *Namespace) empty() bool { return n.life.clients == 0 && !n.life.pinned }
+// isEmptyLocked reports whether nobody needs the namespace; mu is held.
+func (n *Namespace) isEmptyLocked() bool { return n.life.clients == 0 && !n.life.permanent }
 
-// end ends the namespace if it is the time for that. Its name is free when it has
+// endIf ends the namespace if it is the time for that. Its name is free when it has
 // left the cluster, so that one that joins by the same name comes after that.
-func (n *Namespace) end(isTime func() bool) {
+func (n *Namespace) endIf(conditionLocked func() bool) {
 	n.mu.Lock()
-	over := !n.life.ended && isTime()
-	if over {
-		n.life.ended, n.life.gone = true, make(chan struct{})
+	ends := !n.life.ended && conditionLocked()
+	if ends {
+		n.life.ended, n.life.nameFree = true, make(chan struct{})
 		n.server.empty.remove(n)
 	}
-	told := n.life.told
+	announced := n.life.announced
 	n.mu.Unlock()
-	if over {
-		defer n.forget()
+	if ends {
+		defer n.freeName()
 		n.close()
-		if told {
-			n.tellEnd()
+		if announced {
+			n.callOnNamespaceEnd()
 		}
 	}
 }
 
-// tellEnd tells the functions of OnNamespaceEnd.
-func (n *Namespace) tellEnd() {
+// callOnNamespaceEnd tells the functions of OnNamespaceEnd.
+func (n *Namespace) callOnNamespaceEnd() {
 	s := n.server
 	s.mu.Lock()
 	fs := s.onNamespaceEnd
@@ -331,16 +331,16 @@ func (n *Namespace) tellEnd() {
 	})
 }
 
-// forget frees the name.
-func (n *Namespace) forget() {
+// freeName frees the name.
+func (n *Namespace) freeName() {
 	s := n.server
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n.parent != nil {
-		n.parent.family.children.Delete(n)
+		n.parent.pattern.children.Delete(n)
 	}
 	s.namespaces.Delete(n.name)
-	close(n.life.gone)
+	close(n.life.nameFree)
 }
 
 // maxEmptyChildren is how many empty children a server keeps.
@@ -358,8 +358,8 @@ type emptyChildren struct {
 func (e *emptyChildren) add(n *Namespace) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if n.life.empty == nil {
-		n.life.empty = e.list.PushBack(n)
+	if n.life.emptyEntry == nil {
+		n.life.emptyEntry = e.list.PushBack(n)
 	}
 }
 
@@ -376,11 +376,11 @@ func (e *emptyChildren) tooMany() *Namespace {
 
 // remove removes a child, whose mu is held, if it is in the list.
 func (e *emptyChildren) remove(n *Namespace) {
-	if n.life.empty == nil {
+	if n.life.emptyEntry == nil {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.list.Remove(n.life.empty)
-	n.life.empty = nil
+	e.list.Remove(n.life.emptyEntry)
+	n.life.emptyEntry = nil
 }

@@ -6,11 +6,11 @@ import (
 	"sync/atomic"
 )
 
-// names is a list of rooms that grows by copies: lists that were made of it before
+// roomList is a list of rooms that grows by copies: lists that were made of it before
 // stay as they are. Adding one room after the other costs no more than all at once,
 // because lists share their memory where they have the same beginning.
-type names struct {
-	list []string
+type roomList struct {
+	names []string
 
 	// used is how long the longest list in this memory is. Whoever moves it owns the
 	// room behind it. It is nil for a list that was not added to.
@@ -18,32 +18,32 @@ type names struct {
 }
 
 // with returns the list with more at its end.
-func (n names) with(more []string) names {
-	old, now := len(n.list), len(n.list)+len(more)
+func (n roomList) with(more []string) roomList {
+	before, after := len(n.names), len(n.names)+len(more)
 	switch {
 	case len(more) == 0:
 		return n
-	case old == 0:
-		return names{list: slices.Clone(more)}
-	case n.used != nil && now <= cap(n.list) && n.used.CompareAndSwap(int64(old), int64(now)):
-		n.list = append(n.list, more...)
+	case before == 0:
+		return roomList{names: slices.Clone(more)}
+	case n.used != nil && after <= cap(n.names) && n.used.CompareAndSwap(int64(before), int64(after)):
+		n.names = append(n.names, more...)
 		return n
 	}
-	n.list = append(append(make([]string, 0, max(2*old, now)), n.list...), more...)
+	n.names = append(append(make([]string, 0, max(2*before, after)), n.names...), more...)
 	n.used = new(atomic.Int64)
-	n.used.Store(int64(now))
+	n.used.Store(int64(after))
 	return n
 }
 
-// clones returns copies of names, for what outlives the call: some frameworks
+// cloneStrings returns copies of names, for what outlives the call: some frameworks
 // use the memory of strings again that they took from a request.
-func clones(names []string) []string {
+func cloneStrings(names []string) []string {
 	if len(names) == 0 {
 		return nil
 	}
-	kept := make([]string, len(names))
+	copies := make([]string, len(names))
 	for i, name := range names {
-		kept[i] = strings.Clone(name)
+		copies[i] = strings.Clone(name)
 	}
-	return kept
+	return copies
 }

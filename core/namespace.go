@@ -17,26 +17,26 @@ import (
 // own. Register handlers before clients connect: a client meets those that are
 // there when its packet is handled. All methods are safe for concurrent use.
 type Namespace struct {
-	server *Server
-	name   string
-	alone  [1]*Namespace // itself: see members
-	family *family       // of a parent; nil for others
-	parent *Namespace    // of a child; nil for others
-	ready  chan struct{} // closed when clients may enter
-	sought bool          // it stands for one that a client wants to connect to, if there is one
+	server     *Server
+	name       string
+	self       [1]*Namespace // itself: see members
+	pattern    *namePattern  // of a parent; nil for others
+	parent     *Namespace    // of a child; nil for others
+	ready      chan struct{} // closed when clients may enter
+	unresolved bool          // it stands for one that a client wants to connect to, if there is one
 
 	index  *rooms.Index[*Socket]
 	ackIDs atomic.Uint64
 	routes atomic.Pointer[routes]
 
-	adapter      adapter.Adapter // nil without a cluster
-	log          adapter.Log     // nil without recovery
-	journal      *journal        // of the log
-	live         atomic.Bool     // these are set
-	byPID        sync.Map        // private ids to the sockets that have them now
-	serverEvents serial.Queue[serverTask]
-	dropped      atomic.Int64 // server-side events, since its handlers caught up
-	closing      sync.Once
+	adapter             adapter.Adapter // nil without a cluster
+	log                 adapter.Log     // nil without recovery
+	logState            *logState       // of the log
+	joined              atomic.Bool     // these are set
+	byPID               sync.Map        // private ids to the sockets that have them now
+	serverEvents        serial.Queue[serverEventTask]
+	droppedServerEvents atomic.Int64 // server-side events, since its handlers caught up
+	closeOnce           sync.Once
 
 	mu   sync.Mutex // also serializes registrations
 	life lifetime
@@ -44,7 +44,7 @@ type Namespace struct {
 
 func newNamespace(s *Server, name string) *Namespace {
 	n := &Namespace{server: s, name: name, index: rooms.NewIndex[*Socket]()}
-	n.alone[0] = n
+	n.self[0] = n
 	n.routes.Store(newRoutes())
 	return n
 }
@@ -67,29 +67,29 @@ func (n *Namespace) Except(rooms ...string) Broadcast { return n.Broadcast().Exc
 // Broadcast returns all clients of the namespace.
 func (n *Namespace) Broadcast() Broadcast { return Broadcast{ns: n} }
 
-// sought returns a namespace that stands for the one of that name until the socket's
-// first task has found or made that: see [Socket.find].
-func (s *Server) sought(name string) *Namespace {
+// unresolvedNamespace returns a namespace that stands for the one of that name until the socket's
+// first task has found or made that: see [Socket.resolveNamespace].
+func (s *Server) unresolvedNamespace(name string) *Namespace {
 	n := newNamespace(s, strings.Clone(name))
-	n.sought = true
+	n.unresolved = true
 	return n
 }
 
-// find puts the socket into the namespace that it wants to be in. It is a part of its
+// resolveNamespace puts the socket into the namespace that it wants to be in. It is a part of its
 // first task and not of the read loop, because it calls the application's code. It
 // returns nil, and refuses the client, if there is no such namespace.
-func (s *Socket) find() *Namespace {
-	if !s.ns.sought {
+func (s *Socket) resolveNamespace() *Namespace {
+	if !s.ns.unresolved {
 		return s.ns
 	}
 	name, why := s.ns.name, invalidNamespace
-	n, err := s.ns.server.admit(s.Context(), name, s.Handshake)
+	n, err := s.ns.server.namespaceFor(s.Context(), name, s.Handshake)
 	if err != nil {
 		s.logFailure("making a namespace failed", eventConnect, err)
 		why = internalError().Message
 	}
 	if n != nil {
-		s.client.move(s, n)
+		s.client.moveSocket(s, n)
 		return n
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
@@ -101,10 +101,10 @@ func (s *Socket) find() *Namespace {
 // connect decides about a CONNECT, on the socket's queue.
 func (n *Namespace) connect(c *Ctx) {
 	s := c.Socket
-	defer s.client.keepAuth(s)
+	defer s.client.limitAuth(s)
 	s.id = s.client.newID(n)
-	s.prepare()
-	if err := n.admitSocket(c); err != nil && s.whyEnded() == nil {
+	s.prepareRecovery()
+	if err := n.admitSocket(c); err != nil && s.disconnectError() == nil {
 		s.notRecovered(err)
 		s.startAfresh()
 		_ = n.admitSocket(c) // there is no session any more that could be at fault
@@ -115,8 +115,8 @@ func (n *Namespace) connect(c *Ctx) {
 // continue its session, and nobody has decided whether it may begin a new one.
 func (n *Namespace) admitSocket(c *Ctx) error {
 	s, r := c.Socket, n.routes.Load()
-	c.in.route = r.connect
-	if err := n.decide(c, r); err != nil {
+	c.task.endpoint = r.connect
+	if err := n.runConnectChain(c, r); err != nil {
 		if s.Recovered() && isNotRecovered(err) {
 			return err
 		}
@@ -127,19 +127,19 @@ func (n *Namespace) admitSocket(c *Ctx) error {
 		return err
 	}
 	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
-	if err := callAll(c, slices.Concat(s.hooked(onAccept), r.onConnect)); err != nil {
+	if err := callAll(c, slices.Concat(s.hooksFor(onAccept), r.onConnect)); err != nil {
 		s.logFailure("OnConnect failed", eventConnect, err)
 		_ = s.Disconnect() // it cannot fail but for being done already
 	}
 	return nil
 }
 
-// decide runs the connect chain, or what takes its place.
-func (n *Namespace) decide(c *Ctx, r *routes) error {
+// runConnectChain runs the connect chain, or what takes its place.
+func (n *Namespace) runConnectChain(c *Ctx, r *routes) error {
 	switch {
 	case c.skipsMiddlewares():
-		return callAll(c, c.hooked(onRecover))
-	case r.connect.bare():
+		return callAll(c, c.hooksFor(onRecover))
+	case r.connect.hasNoMiddleware():
 		return nil
 	default:
 		return rescue.Apart(func() error { return r.connect.run(c) })
@@ -161,9 +161,9 @@ func callAll(c *Ctx, hs []Handler) error {
 	})
 }
 
-// cannotConnect ends a socket after a failure that nobody expected in what connects
+// connectFailed ends a socket after a failure that nobody expected in what connects
 // it.
-func (s *Socket) cannotConnect(err error) {
+func (s *Socket) connectFailed(err error) {
 	if !s.accepted {
 		s.refuse(err)
 		return
@@ -172,30 +172,30 @@ func (s *Socket) cannotConnect(err error) {
 	_ = s.Disconnect() // it cannot fail but for being done already
 }
 
-// disconnected runs the last functions of a socket, on its queue.
-func (n *Namespace) disconnected(s *Socket) {
-	why := s.whyEnded()
+// runOnDisconnect runs the last functions of a socket, on its queue.
+func (n *Namespace) runOnDisconnect(s *Socket) {
+	why := s.disconnectError()
 	n.server.debug("socket disconnected",
 		slog.String("ns", n.name), slog.String("sid", s.id), slog.String("reason", string(why.Reason)))
-	fs := n.routes.Load().onLeave
+	fs := n.routes.Load().onDisconnect
 	rescue.Each(len(fs), func(i int) error {
 		fs[i](s, why.Reason)
 		return nil
 	}, func(_ int, err error) { s.logFailure("OnDisconnect failed", eventDisconnect, err) })
 }
 
-// handled returns what is left of the error of an event's handler. One that is meant
+// reportIfMeant returns what is left of the error of an event's handler. One that is meant
 // for the client needs no care, and has to be cheap: any client may cause it.
-func (n *Namespace) handled(c *Ctx, err error) error {
+func (n *Namespace) reportIfMeant(c *Ctx, err error) error {
 	if _, meant := err.(*Error); !meant || n.server.opts.OnError != nil { //nolint:errorlint // others have methods of the application's
 		return err
 	}
-	n.fail(c, err)
+	n.reportError(c, err)
 	return nil
 }
 
-// failed is called with the error of an event's handler, or that it did not return.
-func (n *Namespace) failed(c *Ctx, err error) {
+// handlerFailed is called with the error of an event's handler, or that it did not return.
+func (n *Namespace) handlerFailed(c *Ctx, err error) {
 	if onError := n.server.opts.OnError; onError != nil {
 		err = rescue.Apart(func() error {
 			onError(c, err)
@@ -207,16 +207,16 @@ func (n *Namespace) failed(c *Ctx, err error) {
 		return
 	}
 	failed := rescue.Apart(func() error {
-		n.fail(c, err)
+		n.reportError(c, err)
 		return nil
 	})
 	if failed != nil && c.WantsAck() { // a method of Error.Data has ended the goroutine
-		_ = rescue.Apart(func() error { return c.Ack(failure{internalError()}.value()) })
+		_ = rescue.Apart(func() error { return c.Ack(ackError{internalError()}.value()) })
 	}
 }
 
-// fail tells the client, if it waits for an answer, and the log.
-func (n *Namespace) fail(c *Ctx, err error) {
+// reportError tells the client, if it waits for an answer, and the log.
+func (n *Namespace) reportError(c *Ctx, err error) {
 	c.logFailure("handler failed", c.Event(), err)
 	if !c.WantsAck() {
 		return
@@ -224,8 +224,8 @@ func (n *Namespace) fail(c *Ctx, err error) {
 	w, _ := toWire(err)
 	// If the client still waits afterwards, Error.Data could not be encoded.
 	// Other errors mean that there is nobody to answer to.
-	if err := c.Ack(failure{w}.value()); err != nil && c.WantsAck() {
+	if err := c.Ack(ackError{w}.value()); err != nil && c.WantsAck() {
 		c.logFailure("encoding Error.Data failed", c.Event(), err)
-		_ = c.Ack(failure{internalError()}.value())
+		_ = c.Ack(ackError{internalError()}.value())
 	}
 }

@@ -102,40 +102,40 @@ func (s *Socket) Recovered() bool { return s.recovery != nil && s.recovery.sessi
 
 // A recovery is what a socket has beyond others if its namespace has a log.
 type recovery struct {
-	pid  string        // the client's private id
-	done chan struct{} // closed when another socket can take over the session
+	pid   string        // the client's private id
+	saved chan struct{} // closed when another socket can take over the session
 
-	session *adapter.Session // that this socket continues, or nil
-	from    string           // where the socket has connected, if it continues none
-	sent    bool             // the client was sent something that it missed
-	kicked  atomic.Bool      // the server has disconnected the socket: it is not to come back
+	session      *adapter.Session // that this socket continues, or nil
+	connectedAt  string           // where the socket has connected, if it continues none
+	missedSent   bool             // the client was sent something that it missed
+	disconnected atomic.Bool      // the server has disconnected the socket: it is not to come back
 }
 
 // Why sessions are not recovered, or connections ended.
 var (
-	errReplaced  = errors.New("the client has connected again")
-	errKicked    = errors.New("the server has disconnected the client while it was away")
-	errNotTaken  = errors.New("the client took nothing of what it missed when it came back before")
-	errForgotten = errors.New("the client left more rooms since its last event than are known")
+	errReplaced         = errors.New("the client has connected again")
+	errDisconnectedAway = errors.New("the server has disconnected the client while it was away")
+	errNothingTaken     = errors.New("the client took nothing of what it missed when it came back before")
+	errRoomsForgotten   = errors.New("the client left more rooms since its last event than are known")
 )
 
-// prepare gives the socket a private id: a new one, or that of the session which
+// prepareRecovery gives the socket a private id: a new one, or that of the session which
 // the client wants to continue. It is part of the socket's first task, so that
 // whoever knows the id, from an earlier socket or from this one, can find it.
-func (s *Socket) prepare() {
-	if s.ns.log == nil || s.client.old() {
+func (s *Socket) prepareRecovery() {
+	if s.ns.log == nil || s.client.isRevision4() {
 		return
 	}
-	s.recovery = &recovery{pid: engine.NewID(), done: make(chan struct{})}
-	if !s.claim() {
+	s.recovery = &recovery{pid: engine.NewID(), saved: make(chan struct{})}
+	if !s.claimSession() {
 		s.ns.byPID.Store(s.recovery.pid, s)
 	}
-	s.client.group(new(sessionGroup))
+	s.client.joinGroup(new(sessionGroup))
 }
 
-// claim looks for the session that the client wants to continue (SIO-CSR-5), and
+// claimSession looks for the session that the client wants to continue (SIO-CSR-5), and
 // reports whether the socket has it now.
-func (s *Socket) claim() bool {
+func (s *Socket) claimSession() bool {
 	var want struct {
 		PID    string `json:"pid"`
 		Offset string `json:"offset"`
@@ -146,10 +146,10 @@ func (s *Socket) claim() bool {
 	}
 	ctx, cancel := context.WithTimeout(s.Context(), claimTimeout)
 	defer cancel()
-	if !s.take(ctx, want.PID) {
+	if !s.takePID(ctx, want.PID) {
 		return false
 	}
-	session, err := s.ns.claim(ctx, want.PID, want.Offset)
+	session, err := s.ns.claimFromLog(ctx, want.PID, want.Offset)
 	if err == nil && session == nil {
 		err = adapter.ErrUnknownSession // there are logs that say so
 	}
@@ -170,14 +170,14 @@ func (s *Socket) claim() bool {
 	return true
 }
 
-// claim takes a session out of the log. If it comes too late, it goes back.
-func (n *Namespace) claim(ctx context.Context, pid, offset string) (*adapter.Session, error) {
+// claimFromLog takes a session out of the log. If it comes too late, it goes back.
+func (n *Namespace) claimFromLog(ctx context.Context, pid, offset string) (*adapter.Session, error) {
 	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
 	claim := func() (*adapter.Session, error) { return n.log.Claim(ctx, pid, offset) }
 	return within(patient, claim, func(session *adapter.Session, err error) { //nolint:contextcheck // ctx has ended
 		if err == nil {
-			n.save(session)
+			n.saveToLog(session)
 		}
 	})
 }
@@ -206,21 +206,21 @@ func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset 
 	}
 	switch {
 	case session.Tried != "" && n.log.Compare(session.From, session.Tried) <= 0:
-		return nil, errNotTaken
+		return nil, errNothingTaken
 	case session.Complete != "" && n.log.Compare(session.From, session.Complete) < 0:
-		return nil, errForgotten
+		return nil, errRoomsForgotten
 	}
 	r := newReplay(n, &session)
-	err := r.survey(ctx)
-	kept, here := session.Local.(*keepsake)
-	if errors.Is(err, errKicked) && r.rooms.closed && here {
-		s.client.endGroup(kept.group)
+	err := r.check(ctx)
+	local, here := session.Local.(*localState)
+	if errors.Is(err, errDisconnectedAway) && r.rooms.closed && here {
+		s.client.discardGroup(local.group)
 	}
 	if err == nil && here {
-		err = n.checkGroup(ctx, s.client, kept.group)
+		err = n.checkGroup(ctx, s.client, local.group)
 	}
 	if err != nil && ctx.Err() != nil { // the client has gone, and may come back
-		s.save(was) //nolint:contextcheck // likewise
+		s.saveSession(was) //nolint:contextcheck // likewise
 	}
 	return &session, err
 }
@@ -228,7 +228,7 @@ func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset 
 // startAfresh makes the socket one that continues no session, after all.
 func (s *Socket) startAfresh() {
 	s.ns.byPID.CompareAndDelete(s.recovery.pid, s)
-	s.recovery.session, s.recovery.sent = nil, false
+	s.recovery.session, s.recovery.missedSent = nil, false
 	s.recovery.pid = engine.NewID()
 	s.ns.byPID.Store(s.recovery.pid, s)
 	s.id = s.client.newID(s.ns)
@@ -238,10 +238,10 @@ func (s *Socket) startAfresh() {
 	s.values, s.data = nil, nil
 }
 
-// take makes the socket the one that has a private id, before it claims the
+// takePID makes the socket the one that has a private id, before it claims the
 // session: who comes next has to find it. The socket that still has it, because
 // nobody has noticed yet that its connection is lost, is ended and waited for.
-func (s *Socket) take(ctx context.Context, pid string) bool {
+func (s *Socket) takePID(ctx context.Context, pid string) bool {
 	for {
 		v, taken := s.ns.byPID.LoadOrStore(pid, s)
 		if !taken {
@@ -252,7 +252,7 @@ func (s *Socket) take(ctx context.Context, pid string) bool {
 			old.client.session.Close(errReplaced)
 		}
 		select {
-		case <-old.recovery.done:
+		case <-old.recovery.saved:
 		case <-ctx.Done():
 			return false
 		}
@@ -263,10 +263,10 @@ func (s *Socket) take(ctx context.Context, pid string) bool {
 func (s *Socket) restoreValues(session *adapter.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if kept, ok := session.Local.(*keepsake); ok {
-		s.values = maps.Clone(kept.values)
+	if local, ok := session.Local.(*localState); ok {
+		s.values = maps.Clone(local.values)
 		if s.skipsMiddlewares() {
-			s.hooks = append(s.hooks, kept.hooks...)
+			s.hooks = append(s.hooks, local.hooks...)
 		}
 		return
 	}
@@ -280,7 +280,7 @@ func (s *Socket) skipsMiddlewares() bool {
 	if !s.Recovered() || s.ns.server.opts.ConnectionStateRecovery.RunMiddlewares {
 		return false
 	}
-	_, here := s.recovery.session.Local.(*keepsake)
+	_, here := s.recovery.session.Local.(*localState)
 	return here
 }
 
@@ -295,37 +295,37 @@ func recoverable(r Reason) bool {
 	return false
 }
 
-// mayReturn reports whether the session is kept of a socket that has ended.
-func (s *Socket) mayReturn() bool {
-	return s.recovery != nil && (s.accepted || s.Recovered()) && !s.recovery.kicked.Load() &&
-		recoverable(s.whyEnded().Reason)
+// keepsSession reports whether the session is kept of a socket that has ended.
+func (s *Socket) keepsSession() bool {
+	return s.recovery != nil && (s.accepted || s.Recovered()) && !s.recovery.disconnected.Load() &&
+		recoverable(s.disconnectError().Reason)
 }
 
-// kept reports whether an event that cannot be sent is kept for a client that
+// keepsEvents reports whether an event that cannot be sent is kept for a client that
 // may come back.
-func (s *Socket) kept() bool {
-	return s.state.Load() == stateDisconnected && s.recovery != nil && !s.recovery.kicked.Load() &&
-		recoverable(s.whyEnded().Reason)
+func (s *Socket) keepsEvents() bool {
+	return s.state.Load() == stateDisconnected && s.recovery != nil && !s.recovery.disconnected.Load() &&
+		recoverable(s.disconnectError().Reason)
 }
 
 // emitLogged emits to one client of a namespace with a log, through its own
 // room, so that the event is kept (SIO-CSR-3).
 func (s *Socket) emitLogged(event string, args []any) error {
-	if err := s.check(); err != nil && !s.kept() {
+	if err := s.checkConnected(); err != nil && !s.keepsEvents() {
 		return err
 	}
 	return s.Self().Emit(event, args...)
 }
 
-// doKept does to a client that may come back what cannot be done to its socket any
+// doForAbsent does to a client that may come back what cannot be done to its socket any
 // more, which is why it returns err otherwise.
-func (s *Socket) doKept(err error, m *adapter.Message) error {
-	if s.ns.log == nil || !s.kept() {
+func (s *Socket) doForAbsent(err error, m *adapter.Message) error {
+	if s.ns.log == nil || !s.keepsEvents() {
 		return err
 	}
 	if m.Kind == adapter.Disconnect {
-		s.recovery.kicked.Store(true)
+		s.recovery.disconnected.Store(true)
 	}
-	m.Target, m.Rooms = adapter.Target{Rooms: []string{s.id}}, clones(m.Rooms)
+	m.Target, m.Rooms = adapter.Target{Rooms: []string{s.id}}, cloneStrings(m.Rooms)
 	return s.ns.receive(m)
 }

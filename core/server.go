@@ -22,22 +22,22 @@ import (
 type Server struct {
 	*Namespace
 
-	opts     Options
-	logger   *slog.Logger // that of the options, as it may be used anywhere
-	engine   *engine.Server
-	connects *deadline.List[*client] // clients that have yet to join a namespace
-	sockets  gate.Gate               // sockets that have not run their last handler
+	opts            Options
+	logger          *slog.Logger // that of the options, as it may be used anywhere
+	engine          *engine.Server
+	connectTimeouts *deadline.List[*client] // clients that have yet to join a namespace
+	sockets         gate.Gate               // sockets that have not run their last handler
 
-	wire        wire
-	warned      atomic.Bool // of too many binary values
-	clientFiles clientFiles
+	wire          wire
+	warnedTooMany atomic.Bool // of too many binary values
+	clientFiles   clientFiles
 
 	groups sync.Mutex // guards all sessionGroups
 
-	mu          sync.Mutex   // serializes changes of namespaces, and those of parents to their children
-	namespaces  sync.Map     // names to *Namespace; read without mu
-	parents     []*Namespace // in the order in which they are asked
-	onNamespace []func(*Namespace)
+	mu             sync.Mutex   // serializes changes of namespaces, and those of parents to their children
+	namespaces     sync.Map     // names to *Namespace; read without mu
+	parents        []*Namespace // in the order in which they are asked
+	onNewNamespace []func(*Namespace)
 
 	onNamespaceEnd []func(*Namespace)
 	empty          emptyChildren
@@ -48,9 +48,9 @@ type Server struct {
 func New(opts *Options) *Server {
 	s := &Server{opts: opts.withDefaults()}
 	s.logger = rescue.Logger(s.opts.Logger)
-	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, most: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
+	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, maxAttachments: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
-	s.connects = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).idle)
+	s.connectTimeouts = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).connectTimedOut)
 	s.engine = engine.NewServer(s.opts.engine(), s.open)
 	s.Namespace = s.Of("/")
 	return s
@@ -80,7 +80,7 @@ func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
-	n, err := s.of(context.Background(), name, nil)
+	n, err := s.findOrCreate(context.Background(), name, nil)
 	if err != nil {
 		panic(err) //nolint:forbidigo // it is the application's own panic
 	}
@@ -100,7 +100,7 @@ func (s *Server) namespace(name string) *Namespace {
 func (s *Server) Namespaces() []*Namespace {
 	var all []*Namespace
 	s.namespaces.Range(func(_, v any) bool {
-		if n, ok := v.(*Namespace); ok && n.open() && !n.ended() {
+		if n, ok := v.(*Namespace); ok && n.isReady() && !n.hasEnded() {
 			all = append(all, n)
 		}
 		return true
@@ -173,7 +173,7 @@ func (s *Server) closeNamespaces() <-chan struct{} {
 // is easily overlooked, and then at Debug, because it may depend on what clients send.
 func (s *Server) warnTooMany(event string, n int) {
 	level := slog.LevelDebug
-	if s.warned.CompareAndSwap(false, true) {
+	if s.warnedTooMany.CompareAndSwap(false, true) {
 		level = slog.LevelWarn
 	}
 	s.log().LogAttrs(context.Background(), level, "a packet was not sent: it has more binary values than clients accept: "+

@@ -12,70 +12,70 @@ import (
 // connection ends all of them, also while it is away. Only logs in this server's memory
 // keep groups together. The fields are guarded by Server.groups.
 type sessionGroup struct {
-	into    *sessionGroup // that this one has become part of; nil for none
-	ended   bool
-	waiting map[*Namespace]*adapter.Session // to be recovered
+	mergedInto *sessionGroup // that this one has become part of; nil for none
+	discarded  bool
+	saved      map[*Namespace]*adapter.Session // to be recovered
 }
 
 var errClosed = errors.New("the server has closed the client's connection")
 
 // rootLocked returns the group that g is part of.
 func (g *sessionGroup) rootLocked() *sessionGroup {
-	for g.into != nil {
-		g = g.into
+	for g.mergedInto != nil {
+		g = g.mergedInto
 	}
 	return g
 }
 
 // addLocked adds sessions that wait.
-func (g *sessionGroup) addLocked(waiting map[*Namespace]*adapter.Session) {
-	if g.waiting == nil && len(waiting) > 0 {
-		g.waiting = make(map[*Namespace]*adapter.Session)
+func (g *sessionGroup) addLocked(saved map[*Namespace]*adapter.Session) {
+	if g.saved == nil && len(saved) > 0 {
+		g.saved = make(map[*Namespace]*adapter.Session)
 	}
-	maps.Copy(g.waiting, waiting)
+	maps.Copy(g.saved, saved)
 }
 
-// endLocked has none of the sessions be recovered.
-func (g *sessionGroup) endLocked() { g.ended, g.waiting = true, nil }
+// discardLocked has none of the sessions be recovered.
+func (g *sessionGroup) discardLocked() { g.discarded, g.saved = true, nil }
 
-// group has the client's sessions be in a group, which becomes that of all of them if
+// joinGroup has the client's sessions be in a group, which becomes that of all of them if
 // there is none.
-func (c *client) group(of *sessionGroup) {
+func (c *client) joinGroup(of *sessionGroup) {
 	c.server.groups.Lock()
 	defer c.server.groups.Unlock()
-	if c.sessions == nil {
-		c.sessions = of
+	if c.group == nil {
+		c.group = of
 		return
 	}
-	root, part := c.sessions.rootLocked(), of.rootLocked()
+	root, part := c.group.rootLocked(), of.rootLocked()
 	if part == root {
 		return
 	}
-	root.addLocked(part.waiting)
-	part.into, part.waiting = root, nil
+	root.addLocked(part.saved)
+	part.mergedInto, part.saved = root, nil
 }
 
-// endSessions has none of the client's sessions be recovered.
-func (c *client) endSessions() {
+// discardSessions has none of the client's sessions be recovered.
+func (c *client) discardSessions() {
 	if c.server.opts.ConnectionStateRecovery == nil {
 		return
 	}
 	c.server.groups.Lock()
 	defer c.server.groups.Unlock()
-	if c.sessions != nil {
-		c.sessions.rootLocked().endLocked()
+	if c.group != nil {
+		c.group.rootLocked().discardLocked()
 	}
 }
 
-// mayWait notes that a session of the client waits, unless all of them have ended.
-func (c *client) mayWait(n *Namespace, session *adapter.Session) bool {
+// noteSaved notes that a session of the client waits, unless all of them have ended.
+func (c *client) noteSaved(n *Namespace, session *adapter.Session) bool {
 	c.server.groups.Lock()
 	defer c.server.groups.Unlock()
-	root := c.sessions.rootLocked()
-	if !root.ended {
+	root := c.group.rootLocked()
+	if !root.discarded {
 		root.addLocked(map[*Namespace]*adapter.Session{n: session})
 	}
-	return !root.ended
+	return !root.discarded
 }
 
 // checkGroup returns an error if the connection of a client was closed while it was away,
@@ -85,33 +85,33 @@ func (n *Namespace) checkGroup(ctx context.Context, c *client, of *sessionGroup)
 	groups := &n.server.groups
 	groups.Lock()
 	root := of.rootLocked()
-	ended, waiting := root.ended, maps.Clone(root.waiting)
-	delete(root.waiting, n)
+	discarded, saved := root.discarded, maps.Clone(root.saved)
+	delete(root.saved, n)
 	groups.Unlock()
-	delete(waiting, n)
-	for other, session := range waiting {
-		ended = ended || newReplay(other, session).closed(ctx)
+	delete(saved, n)
+	for other, session := range saved {
+		discarded = discarded || newReplay(other, session).connectionClosed(ctx)
 	}
 	switch {
-	case !ended:
-		c.group(of)
+	case !discarded:
+		c.joinGroup(of)
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
-	c.endGroup(of)
+	c.discardGroup(of)
 	return errClosed
 }
 
-// endGroup has none of a group's sessions be recovered. What the client begins now is
+// discardGroup has none of a group's sessions be recovered. What the client begins now is
 // not among them.
-func (c *client) endGroup(g *sessionGroup) {
+func (c *client) discardGroup(g *sessionGroup) {
 	c.server.groups.Lock()
 	defer c.server.groups.Unlock()
 	root := g.rootLocked()
-	root.endLocked()
-	if c.sessions != nil && c.sessions.rootLocked() == root {
-		c.sessions = new(sessionGroup)
+	root.discardLocked()
+	if c.group != nil && c.group.rootLocked() == root {
+		c.group = new(sessionGroup)
 	}
 }
 
@@ -119,15 +119,15 @@ func (c *client) endGroup(g *sessionGroup) {
 func (c *client) currentGroup() *sessionGroup {
 	c.server.groups.Lock()
 	defer c.server.groups.Unlock()
-	return c.sessions
+	return c.group
 }
 
-// closed reports whether the connection of a client was closed while it was away, or
+// connectionClosed reports whether the connection of a client was closed while it was away, or
 // nobody knows any more.
-func (r *replay) closed(ctx context.Context) bool {
-	err := r.survey(ctx)
-	if errors.Is(err, errKicked) {
-		return r.rooms.closed || r.unkept()
+func (r *replay) connectionClosed(ctx context.Context) bool {
+	err := r.check(ctx)
+	if errors.Is(err, errDisconnectedAway) {
+		return r.rooms.closed || r.changesLost()
 	}
 	return err != nil
 }
