@@ -147,16 +147,3 @@ func (b Broadcast) message(k adapter.Kind, c encoded) *adapter.Message {
 		NoCompress:  b.noCompress,
 	}
 }
-
-// deliver queues a message that others get too, and reports whether it did. Unless
-// it is volatile, only a client that has just gone does not get it.
-func (s *Socket) deliver(m []*frame.Frame, volatile bool) bool {
-	switch {
-	case s.state.Load() != stateConnected:
-		return false
-	case volatile:
-		return s.client.session.SendVolatile(s.client.framesFor(m)...)
-	default:
-		return s.client.session.Send(s.client.framesFor(m)...) == nil
-	}
-}

@@ -146,49 +146,6 @@ func (c *client) handlePacket(p packet.Packet, t *task) error {
 	return nil
 }
 
-// connect begins to connect the client to a namespace (SIO section 3.1).
-func (c *client) connect(p packet.Packet) error {
-	if c.atNamespaceLimit() {
-		return c.reject(p.Namespace, "too many namespaces")
-	}
-	ns := c.server.namespace(p.Namespace)
-	if ns == nil && len(c.server.parentList()) == 0 { // SIO-CN-3
-		return c.reject(p.Namespace, invalidNamespace)
-	}
-	if ns == nil || !ns.isReady() || !ns.addClient(context.Background()) {
-		ns = c.server.unresolvedNamespace(p.Namespace)
-	}
-	s := newSocket(c, ns, p.Data)
-	if err := c.addSocket(s); err != nil {
-		ns.removeClient(false)
-		if errors.Is(err, errTooMuchAuth) {
-			return c.reject(p.Namespace, err.Error())
-		}
-		return err
-	}
-	t := new(task)
-	t.init(s, taskConnect)
-	t.event = eventConnect
-	if _, err := s.queue.Push(queuedTask{t}); err == nil { // otherwise the socket has been ended meanwhile
-		c.line.Add(&s.queue)
-	}
-	return nil
-}
-
-const invalidNamespace = "Invalid namespace"
-
-// reject answers a CONNECT for which there is no socket.
-func (c *client) reject(namespace, why string) error {
-	m, err := c.server.wire.connectError(namespace, wireError{Message: why}.value())
-	if err == nil {
-		_ = c.session.Send(m...) // the engine knows if it has gone
-	}
-	return err
-}
-
-// Work implements [engine.Worker]: it handles packets.
-func (c *client) Work(turn uint32) { c.line.Work(turn) }
-
 // addSocket puts a new socket into the table, unless its namespace has one already or
 // the client has gone.
 func (c *client) addSocket(s *Socket) error {
@@ -250,30 +207,6 @@ func (c *client) removeSocket(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o == s })
-}
-
-// disconnectSocket ends a socket from the server's side.
-func (c *client) disconnectSocket(s *Socket) {
-	c.mu.Lock()
-	name := s.ns.name // see move
-	c.mu.Unlock()
-	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		if m, err := c.server.wire.disconnect(name); err == nil {
-			_ = c.session.Send(m...) // if it has gone, it needs no goodbye
-		}
-	}
-}
-
-// disconnectAll ends all sockets and the session (SIO-DC-2).
-func (c *client) disconnectAll() {
-	c.discardSessions()
-	c.mu.Lock()
-	sockets := slices.Clone(c.sockets)
-	c.mu.Unlock()
-	for _, s := range sockets {
-		c.disconnectSocket(s)
-	}
-	c.session.Close(nil)
 }
 
 // Close implements [engine.Handler]. Events that have come are still handled.

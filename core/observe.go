@@ -1,8 +1,6 @@
 package sio
 
 import (
-	"log/slog"
-
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
@@ -65,14 +63,4 @@ func (n *Namespace) callOnOutgoing(c encoded, sockets ...*Socket) {
 		}
 		return nil
 	}, func(_ int, err error) { n.logFailure("OnAnyOutgoing failed", err) })
-}
-
-// logFailure logs the error of a function of the application that runs for no
-// socket.
-func (n *Namespace) logFailure(msg string, err error) {
-	attrs := []any{slog.String("ns", n.name)}
-	for _, a := range errAttrs(err) {
-		attrs = append(attrs, a)
-	}
-	n.server.log().Error(msg, attrs...) //nolint:sloglint // its callers pass constants
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,48 +64,6 @@ func (s *Server) Options() Options {
 	o.MaxHandshakeBytes = e.MaxHandshakeBytes
 	o.Transports = slices.Clone(e.Transports)
 	return o
-}
-
-// Of returns the namespace of that name, which begins to accept clients if it
-// is new. A leading slash is added where it is missing; otherwise the name is
-// taken literally.
-//
-// A new namespace joins the cluster and gets its log before Of returns, and the
-// functions of [Server.OnNewNamespace] have run; what panics there panics here. If a
-// child namespace of that name is just ending, Of waits until it has left the
-// cluster. After [Server.Shutdown] has begun, a new namespace is closed from the
-// start: handlers can be registered, but it has neither clients nor other servers.
-func (s *Server) Of(name string) *Namespace {
-	if !strings.HasPrefix(name, "/") {
-		name = "/" + name
-	}
-	n, err := s.findOrCreate(context.Background(), name, nil)
-	if err != nil {
-		panic(err) //nolint:forbidigo // it is the application's own panic
-	}
-	return n
-}
-
-// namespace returns the namespace of that name, or nil.
-func (s *Server) namespace(name string) *Namespace {
-	v, _ := s.namespaces.Load(name)
-	n, _ := v.(*Namespace)
-	return n
-}
-
-// Namespaces returns the namespaces that clients can connect to, sorted by name: "/",
-// those of [Server.Of], and the children that [Server.OfFunc] and [Server.OfRegexp] have
-// brought about. Their parents are not among them.
-func (s *Server) Namespaces() []*Namespace {
-	var all []*Namespace
-	s.namespaces.Range(func(_, v any) bool {
-		if n, ok := v.(*Namespace); ok && n.isReady() && !n.hasEnded() {
-			all = append(all, n)
-		}
-		return true
-	})
-	slices.SortFunc(all, func(a, b *Namespace) int { return strings.Compare(a.name, b.name) })
-	return all
 }
 
 // ClientsCount returns the number of connected clients, each of which may have

@@ -113,3 +113,49 @@ type localState struct {
 	hooks  []hook
 	group  *sessionGroup
 }
+
+// recoverable reports whether a client may come back after this.
+func recoverable(r Reason) bool {
+	switch r {
+	case ReasonTransportError, ReasonTransportClose, ReasonForcedClose, ReasonPingTimeout, ReasonServerShuttingDown:
+		return true
+	case ReasonParseError, ReasonServerNamespaceDisconnect, ReasonClientNamespaceDisconnect:
+		return false
+	}
+	return false
+}
+
+// keepsSession reports whether the session is kept of a socket that has ended.
+func (s *Socket) keepsSession() bool {
+	return s.recovery != nil && (s.accepted || s.Recovered()) && !s.recovery.disconnected.Load() &&
+		recoverable(s.disconnectError().Reason)
+}
+
+// keepsEvents reports whether an event that cannot be sent is kept for a client that
+// may come back.
+func (s *Socket) keepsEvents() bool {
+	return s.state.Load() == stateDisconnected && s.recovery != nil && !s.recovery.disconnected.Load() &&
+		recoverable(s.disconnectError().Reason)
+}
+
+// emitLogged emits to one client of a namespace with a log, through its own
+// room, so that the event is kept (SIO-CSR-3).
+func (s *Socket) emitLogged(event string, args []any) error {
+	if err := s.checkConnected(); err != nil && !s.keepsEvents() {
+		return err
+	}
+	return s.Self().Emit(event, args...)
+}
+
+// doForAbsent does to a client that may come back what cannot be done to its socket any
+// more, which is why it returns err otherwise.
+func (s *Socket) doForAbsent(err error, m *adapter.Message) error {
+	if s.ns.log == nil || !s.keepsEvents() {
+		return err
+	}
+	if m.Kind == adapter.Disconnect {
+		s.recovery.disconnected.Store(true)
+	}
+	m.Target, m.Rooms = adapter.Target{Rooms: []string{s.id}}, cloneStrings(m.Rooms)
+	return s.ns.receive(m)
+}

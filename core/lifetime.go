@@ -3,15 +3,11 @@ package sio
 import (
 	"container/list"
 	"context"
-	"errors"
 	"log/slog"
-	"strings"
-	"sync"
+	"slices"
 	"time"
 
-	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/rescue"
-	"github.com/sioplug/sioplug/internal/rooms"
 )
 
 // The life of a namespace:
@@ -40,59 +36,6 @@ type lifetime struct {
 	returnUntil time.Time     // when nobody may come back any more
 	expiry      *time.Timer   // ends it then
 	emptyEntry  *list.Element // in the server's list of empty children
-}
-
-// findOrCreate returns the namespace of that name, which is made, as a child of parent if
-// that is not nil, if there is none. If one of that name is about to end, it waits
-// for that. The error is the panic of the application's code, or the
-// cause of ctx.
-func (s *Server) findOrCreate(ctx context.Context, name string, parent *Namespace) (*Namespace, error) {
-	for {
-		n, onNew, found := s.findOrAdd(name, parent)
-		if !found {
-			return n, n.start(onNew)
-		}
-		nameFree := n.retain(parent == nil)
-		if nameFree == nil {
-			return n, nil
-		}
-		select {
-		case <-nameFree:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-// findOrAdd also returns who is to be told of a new namespace, before clients
-// may enter it.
-func (s *Server) findOrAdd(name string, parent *Namespace) (n *Namespace, onNew []func(*Namespace), found bool) {
-	if n := s.namespace(name); n != nil {
-		return n, nil, true
-	}
-	permanent := parent == nil
-	if permanent { // it may belong to a pattern all the same (SIO-DY-7)
-		parent = s.parentByName(name)
-	}
-	name = strings.Clone(name) // a framework may use its memory again
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if n := s.namespace(name); n != nil {
-		return n, nil, true
-	}
-	n = newNamespace(s, name)
-	n.ready = make(chan struct{})
-	n.life.permanent = permanent
-	if parent != nil {
-		n.parent = parent
-		n.routes.Store(parent.routes.Load())
-		if len(parent.routes.Load().onRoom) > 0 {
-			n.index.Watch(rooms.Handlers)
-		}
-		parent.pattern.children.Store(n, nil)
-	}
-	s.namespaces.Store(name, n)
-	return n, s.onNewNamespace, false
 }
 
 // retain keeps the namespace for ever, if the application asked for it. If it is
@@ -130,80 +73,6 @@ func (n *Namespace) start(onNew []func(*Namespace)) error {
 	}
 	started = true
 	return nil
-}
-
-// joinCluster connects the namespace to the cluster and gives it a log, where the
-// server has them.
-func (n *Namespace) joinCluster() error {
-	var a adapter.Adapter
-	var l adapter.Log
-	var end string
-	joined := false
-	defer func() {
-		if !joined {
-			n.closeAdapterAndLog(a, l)
-		}
-	}()
-	if n.server.sockets.Closed() { // and nobody would close what is opened now
-		return nil
-	}
-	err := rescue.Call(func() error {
-		if r := n.server.opts.ConnectionStateRecovery; r != nil {
-			if l = r.Log(n.name); l != nil {
-				end = l.End()
-			}
-		}
-		if cluster := n.server.opts.Adapter; cluster != nil {
-			a = cluster.Join(n.name, node{n})
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if _, ok := a.(adapter.RoomWatcher); ok {
-		n.index.Watch(rooms.Cluster)
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.life.closed {
-		return nil
-	}
-	if l != nil {
-		n.log, n.logState = l, newLogState(end)
-		n.index.TrackPositions(end)
-	}
-	n.adapter = a
-	n.joined.Store(true)
-	joined = true
-	return nil
-}
-
-// close undoes join, or keeps it from taking effect.
-func (n *Namespace) close() {
-	n.closeOnce.Do(func() {
-		n.mu.Lock()
-		n.life.closed = true
-		if n.life.expiry != nil {
-			n.life.expiry.Stop()
-		}
-		a, l := n.adapter, n.log
-		n.mu.Unlock()
-		n.closeAdapterAndLog(a, l)
-	})
-}
-
-func (n *Namespace) closeAdapterAndLog(a adapter.Adapter, l adapter.Log) {
-	var errs []error
-	if a != nil {
-		errs = append(errs, rescue.Apart(a.Close))
-	}
-	if l != nil {
-		errs = append(errs, rescue.Apart(l.Close))
-	}
-	if err := errors.Join(errs...); err != nil {
-		n.server.log().Error("closing a namespace failed", slog.String("ns", n.name), errAttr(err))
-	}
 }
 
 // isReady reports whether clients may enter without waiting.
@@ -331,56 +200,34 @@ func (n *Namespace) callOnNamespaceEnd() {
 	})
 }
 
-// freeName frees the name.
-func (n *Namespace) freeName() {
-	s := n.server
+// OnNewNamespace adds a function that is called with every namespace that comes
+// about from now on, before its first client is connected: those of [Server.Of]
+// and the children of [Server.OfFunc] and [Server.OfRegexp] (SIO-NS-7). Clients that
+// want to connect to that namespace wait until it returns. See also
+// [Server.OnNamespaceEnd] and [Server.Namespaces].
+func (s *Server) OnNewNamespace(f func(n *Namespace)) {
+	if f == nil {
+		misuse("OnNewNamespace got a nil function")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n.parent != nil {
-		n.parent.pattern.children.Delete(n)
-	}
-	s.namespaces.Delete(n.name)
-	close(n.life.nameFree)
+	s.onNewNamespace = append(slices.Clone(s.onNewNamespace), f)
 }
 
-// maxEmptyChildren is how many empty children a server keeps.
-const maxEmptyChildren = 10_000
-
-// emptyChildren are the children without clients that are kept all the same, those
-// first that have been empty for the longest time. Clients make up names, so their
-// number has a bound. It is locked with a namespace's mu held.
-type emptyChildren struct {
-	mu   sync.Mutex
-	list list.List
-}
-
-// add adds a child, whose mu is held.
-func (e *emptyChildren) add(n *Namespace) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if n.life.emptyEntry == nil {
-		n.life.emptyEntry = e.list.PushBack(n)
+// OnNamespaceEnd adds a function that is called with every child namespace of
+// [Server.OfFunc] and [Server.OfRegexp] that ends: see
+// [Options.CleanupEmptyChildNamespaces]. It has no clients any more, and has left the
+// cluster. Others do not end, and [Server.Shutdown] ends none.
+//
+// Its name is free when the functions have returned. So for one name, the functions of
+// OnNewNamespace and of OnNamespaceEnd are called in turn, and clients that want to
+// connect to that name wait meanwhile. Do not call [Server.Of] with that name in the
+// function: it would wait for itself.
+func (s *Server) OnNamespaceEnd(f func(n *Namespace)) {
+	if f == nil {
+		misuse("OnNamespaceEnd got a nil function")
 	}
-}
-
-// tooMany returns the child that is to end, if there are too many.
-func (e *emptyChildren) tooMany() *Namespace {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.list.Len() <= maxEmptyChildren {
-		return nil
-	}
-	n, _ := e.list.Front().Value.(*Namespace)
-	return n
-}
-
-// remove removes a child, whose mu is held, if it is in the list.
-func (e *emptyChildren) remove(n *Namespace) {
-	if n.life.emptyEntry == nil {
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.list.Remove(n.life.emptyEntry)
-	n.life.emptyEntry = nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onNamespaceEnd = append(slices.Clone(s.onNamespaceEnd), f)
 }

@@ -112,4 +112,76 @@ func (n *Namespace) receive(m *adapter.Message) error {
 	return nil
 }
 
-func target(t adapter.Target) rooms.Target { return rooms.Target{Rooms: t.Rooms, Except: t.Except} }
+// joinCluster connects the namespace to the cluster and gives it a log, where the
+// server has them.
+func (n *Namespace) joinCluster() error {
+	var a adapter.Adapter
+	var l adapter.Log
+	var end string
+	joined := false
+	defer func() {
+		if !joined {
+			n.closeAdapterAndLog(a, l)
+		}
+	}()
+	if n.server.sockets.Closed() { // and nobody would close what is opened now
+		return nil
+	}
+	err := rescue.Call(func() error {
+		if r := n.server.opts.ConnectionStateRecovery; r != nil {
+			if l = r.Log(n.name); l != nil {
+				end = l.End()
+			}
+		}
+		if cluster := n.server.opts.Adapter; cluster != nil {
+			a = cluster.Join(n.name, node{n})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, ok := a.(adapter.RoomWatcher); ok {
+		n.index.Watch(rooms.Cluster)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.life.closed {
+		return nil
+	}
+	if l != nil {
+		n.log, n.logState = l, newLogState(end)
+		n.index.TrackPositions(end)
+	}
+	n.adapter = a
+	n.joined.Store(true)
+	joined = true
+	return nil
+}
+
+// close undoes join, or keeps it from taking effect.
+func (n *Namespace) close() {
+	n.closeOnce.Do(func() {
+		n.mu.Lock()
+		n.life.closed = true
+		if n.life.expiry != nil {
+			n.life.expiry.Stop()
+		}
+		a, l := n.adapter, n.log
+		n.mu.Unlock()
+		n.closeAdapterAndLog(a, l)
+	})
+}
+
+func (n *Namespace) closeAdapterAndLog(a adapter.Adapter, l adapter.Log) {
+	var errs []error
+	if a != nil {
+		errs = append(errs, rescue.Apart(a.Close))
+	}
+	if l != nil {
+		errs = append(errs, rescue.Apart(l.Close))
+	}
+	if err := errors.Join(errs...); err != nil {
+		n.server.log().Error("closing a namespace failed", slog.String("ns", n.name), errAttr(err))
+	}
+}

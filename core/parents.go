@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
-	"slices"
 	"sync"
 
 	"github.com/sioplug/sioplug/internal/rescue"
@@ -61,38 +60,6 @@ func (s *Server) addParent(p *namePattern) *Namespace {
 	n.pattern = p
 	s.parents = append(s.parents, n)
 	return n
-}
-
-// OnNewNamespace adds a function that is called with every namespace that comes
-// about from now on, before its first client is connected: those of [Server.Of]
-// and the children of [Server.OfFunc] and [Server.OfRegexp] (SIO-NS-7). Clients that
-// want to connect to that namespace wait until it returns. See also
-// [Server.OnNamespaceEnd] and [Server.Namespaces].
-func (s *Server) OnNewNamespace(f func(n *Namespace)) {
-	if f == nil {
-		misuse("OnNewNamespace got a nil function")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onNewNamespace = append(slices.Clone(s.onNewNamespace), f)
-}
-
-// OnNamespaceEnd adds a function that is called with every child namespace of
-// [Server.OfFunc] and [Server.OfRegexp] that ends: see
-// [Options.CleanupEmptyChildNamespaces]. It has no clients any more, and has left the
-// cluster. Others do not end, and [Server.Shutdown] ends none.
-//
-// Its name is free when the functions have returned. So for one name, the functions of
-// OnNewNamespace and of OnNamespaceEnd are called in turn, and clients that want to
-// connect to that name wait meanwhile. Do not call [Server.Of] with that name in the
-// function: it would wait for itself.
-func (s *Server) OnNamespaceEnd(f func(n *Namespace)) {
-	if f == nil {
-		misuse("OnNamespaceEnd got a nil function")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onNamespaceEnd = append(slices.Clone(s.onNamespaceEnd), f)
 }
 
 // selfOrChildren returns the namespaces whose clients a broadcast to n reaches.
