@@ -14,7 +14,7 @@ import (
 type Args struct {
 	args  packet.Args
 	codec packet.Codec
-	event *inbound // whose arguments they are; nil for other values
+	task  *task // whose arguments they are; nil for other values
 }
 
 // Len returns the number of values.
@@ -52,8 +52,8 @@ var errValues = errors.New("decoding values")
 
 func (a Args) invalid(err error) error {
 	switch {
-	case a.event != nil:
-		return a.event.invalid(err)
+	case a.task != nil:
+		return a.task.invalid(err)
 	case err == errAfterOptional: //nolint:errorlint // it is not wrapped
 		return err
 	default:
@@ -62,11 +62,11 @@ func (a Args) invalid(err error) error {
 }
 
 // invalid returns the error for an argument that does not fit.
-func (in *inbound) invalid(err error) error {
+func (t *task) invalid(err error) error {
 	if err == errAfterOptional { //nolint:errorlint // it is not wrapped
 		return err
 	}
-	return invalidPayload(err, strconv.Quote(in.event))
+	return invalidPayload(err, strconv.Quote(t.event))
 }
 
 // invalidPayload returns the error for what does not fit, and is named so in the log.
@@ -87,10 +87,10 @@ func invalidPayload(err error, what string) error {
 // makes the methods of Args return what [Ctx.Bind] returns.
 func (c *Ctx) Args() Args {
 	args := c.args
-	if c.in.task == taskConnect {
+	if c.task.kind == taskConnect {
 		args = c.authArgs()
 	}
-	return Args{args, c.wire().codec, c.in}
+	return Args{args, c.wire().codec, c.task}
 }
 
 // authArgs returns the auth payload as a list. It has nothing in it if the payload is

@@ -14,12 +14,12 @@ import (
 // set is decided when something is done with it. In a cluster ([Options.Adapter])
 // that is done on all servers.
 type Broadcast struct {
-	ns       *Namespace
-	rooms    names
-	except   names
-	volatile bool
-	local    bool
-	plain    bool
+	ns         *Namespace
+	rooms      roomList
+	except     roomList
+	volatile   bool
+	local      bool
+	noCompress bool
 }
 
 // To returns the set with the clients in these rooms added. Without any call
@@ -46,7 +46,7 @@ func (b Broadcast) Volatile() Broadcast {
 // where the connection allows: [Options.HTTPCompressionThreshold] and
 // [Options.PerMessageDeflate]. By default they are (SIO-EM-14).
 func (b Broadcast) Compress(on bool) Broadcast {
-	b.plain = !on
+	b.noCompress = !on
 	return b
 }
 
@@ -61,10 +61,10 @@ func (b Broadcast) Local() Broadcast {
 // The error is about the event, never about a client; or it is the adapter's, if
 // it could not tell other servers.
 func (b Broadcast) Emit(event string, args ...any) error {
-	if b.ns.family == nil {
+	if b.ns.pattern == nil {
 		return b.ns.emit(b, event, args)
 	}
-	c, err := b.ns.server.wire.eventContent(event, args)
+	c, err := b.ns.server.wire.encodeEventForClients(event, args)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (b Broadcast) Emit(event string, args ...any) error {
 
 // emit sends an event to this namespace's clients in b.
 func (n *Namespace) emit(b Broadcast, event string, args []any) error {
-	if n.simple() && !b.plain {
+	if n.simple() && !b.noCompress {
 		m, err := n.server.wire.event(frame.Shared(), packet.Header{Namespace: n.name}, event, args)
 		if err != nil {
 			return err
@@ -81,23 +81,23 @@ func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 		n.index.Each(target(b.target()), func(s *Socket) { s.deliver(m, b.volatile) })
 		return nil
 	}
-	c, err := n.server.wire.eventContent(event, args)
+	c, err := n.server.wire.encodeEventForClients(event, args)
 	if err != nil {
 		return err
 	}
-	return n.spread(b.message(adapter.Broadcast, c), b.local)
+	return n.distribute(b.message(adapter.Broadcast, c), b.local)
 }
 
 // simple reports whether a broadcast concerns nobody but its receivers, so that
 // it can go straight to them.
 func (n *Namespace) simple() bool {
-	return n.live.Load() && n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
+	return n.joined.Load() && n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
 }
 
 // Join puts the clients in the set into these rooms (SIO-CU-3).
 func (b Broadcast) Join(rooms ...string) error {
-	m := b.message(adapter.Join, content{})
-	m.Rooms = clones(rooms)
+	m := b.message(adapter.Join, encoded{})
+	m.Rooms = cloneStrings(rooms)
 	return b.do(m)
 }
 
@@ -106,57 +106,44 @@ func (b Broadcast) Join(rooms ...string) error {
 // come back, and so it is with Join, Disconnect and Close. Then an error can mean that
 // it could not be noted for them; none of them will recover.
 func (b Broadcast) Leave(rooms ...string) error {
-	m := b.message(adapter.Leave, content{})
-	m.Rooms = clones(rooms)
+	m := b.message(adapter.Leave, encoded{})
+	m.Rooms = cloneStrings(rooms)
 	return b.do(m)
 }
 
 // Disconnect makes the clients in the set leave the namespace, as
 // [Socket.Disconnect] does: after they got what was emitted before (SIO-CU-4). An error
 // means that other servers could not be told; this one's clients are disconnected.
-func (b Broadcast) Disconnect() error { return b.do(b.message(adapter.Disconnect, content{})) }
+func (b Broadcast) Disconnect() error { return b.do(b.message(adapter.Disconnect, encoded{})) }
 
 // Close disconnects the clients in the set from all namespaces and ends their
 // connections, as [Socket.Close] does.
 func (b Broadcast) Close() error {
-	m := b.message(adapter.Disconnect, content{})
+	m := b.message(adapter.Disconnect, encoded{})
 	m.Close = true
 	return b.do(m)
 }
 
 func (b Broadcast) do(m *adapter.Message) error {
 	var errs []error
-	for _, n := range b.ns.members() {
-		errs = append(errs, n.spread(m, b.local))
+	for _, n := range b.ns.selfOrChildren() {
+		errs = append(errs, n.distribute(m, b.local))
 	}
 	return errors.Join(errs...)
 }
 
 func (b Broadcast) target() adapter.Target {
-	return adapter.Target{Rooms: b.rooms.list, Except: b.except.list}
+	return adapter.Target{Rooms: b.rooms.names, Except: b.except.names}
 }
 
 // message returns what the other servers have to know.
-func (b Broadcast) message(k adapter.Kind, c content) *adapter.Message {
+func (b Broadcast) message(k adapter.Kind, c encoded) *adapter.Message {
 	return &adapter.Message{
 		Kind:        k,
-		Target:      adapter.Target{Rooms: clones(b.rooms.list), Except: clones(b.except.list)},
+		Target:      adapter.Target{Rooms: cloneStrings(b.rooms.names), Except: cloneStrings(b.except.names)},
 		Data:        c.data,
 		Attachments: c.attachments,
 		Volatile:    b.volatile,
-		NoCompress:  b.plain,
-	}
-}
-
-// deliver queues a message that others get too, and reports whether it did. Unless
-// it is volatile, only a client that has just gone does not get it.
-func (s *Socket) deliver(m []*frame.Frame, volatile bool) bool {
-	switch {
-	case s.state.Load() != stateConnected:
-		return false
-	case volatile:
-		return s.client.session.SendVolatile(s.client.dialect(m)...)
-	default:
-		return s.client.session.Send(s.client.dialect(m)...) == nil
+		NoCompress:  b.noCompress,
 	}
 }

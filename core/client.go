@@ -22,49 +22,49 @@ var (
 	errConnectTwice   = errors.New("CONNECT to a namespace that was joined already")
 	errClientSends    = errors.New("packet that only servers send")
 	errNoNamespace    = errors.New("no namespace joined in time")
-	errMuchAuth       = errors.New("too much auth data")
+	errTooMuchAuth    = errors.New("too much auth data")
 )
 
 // A client is one session with its sockets, one for each namespace. It
 // implements [engine.Handler] and [engine.Worker].
 type client struct {
-	server  *Server
-	session *engine.Session
-	decoder decoder  // only used by Message, whose calls do not overlap
-	partial *inbound // likewise: of a packet that is not complete
-	opened  int64    // when the session opened, in Unix milliseconds
+	server      *Server
+	session     *engine.Session
+	decoder     decoder // only used by Message, whose calls do not overlap
+	partialTask *task   // likewise: of a packet that is not complete
+	openedAt    int64   // when the session opened, in Unix milliseconds
 
-	line  serial.Line[queued] // what is to be run for its sockets
-	ahead atomic.Int64        // bytes that were read beyond the limits; see pressure.go
+	line       serial.Line[queuedTask] // what is to be run for its sockets
+	aheadBytes atomic.Int64            // bytes that were read beyond the limits; see pressure.go
 
-	mu      sync.Mutex
-	sockets []*Socket // few
-	held    int       // sockets that have not run their last task
-	awaits  int       // acks that somebody waits for
-	reader  *Socket   // whose queue the read loop waits for; see pressure.go
-	wait    deadline.Item[*client]
-	ended   *DisconnectError
+	mu              sync.Mutex
+	sockets         []*Socket // few
+	unfinished      int       // sockets that have not run their last task
+	ackWaiters      int       // acks that somebody waits for
+	blockedOn       *Socket   // whose queue the read loop waits for; see pressure.go
+	connectDeadline deadline.Item[*client]
+	closeError      *DisconnectError
 
-	sessions *sessionGroup // guarded by Server.groups; nil without recovery
+	group *sessionGroup // guarded by Server.groups; nil without recovery
 }
 
 // open is called by the engine for every new session.
 func (s *Server) open(session *engine.Session) engine.Handler {
 	c := &client{
-		server:  s,
-		session: session,
-		decoder: s.newDecoder(),
-		opened:  time.Now().UnixMilli(),
+		server:   s,
+		session:  session,
+		decoder:  s.newDecoder(),
+		openedAt: time.Now().UnixMilli(),
 	}
-	s.connects.Set(&c.wait, c)
-	if c.old() {
-		return oldClient{c}
+	s.connectTimeouts.Set(&c.connectDeadline, c)
+	if c.isRevision4() {
+		return revision4Client{c}
 	}
 	return c
 }
 
-// idle is called when the client joined no namespace in time (SIO-BAD-5).
-func (c *client) idle() {
+// connectTimedOut is called when the client joined no namespace in time (SIO-BAD-5).
+func (c *client) connectTimedOut() {
 	c.mu.Lock()
 	joined := slices.ContainsFunc(c.sockets, (*Socket).Connected)
 	c.mu.Unlock()
@@ -73,36 +73,36 @@ func (c *client) idle() {
 	}
 }
 
-// joined notes that a namespace accepted the client.
-func (c *client) joined() {
+// stopConnectTimeout notes that a namespace accepted the client.
+func (c *client) stopConnectTimeout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wait.Stop()
+	c.connectDeadline.Stop()
 }
 
 // Message implements [engine.Handler].
 func (c *client) Message(binary bool, p []byte) {
-	in := c.partial
-	if in == nil {
-		in, c.decoder.Space = newInbound(len(p))
+	t := c.partialTask
+	if t == nil {
+		t, c.decoder.Space = newTask(len(p))
 	}
 	pkt, complete, err := c.decoder.decode(binary, p)
 	if err == nil && complete {
-		err = c.handle(pkt, in)
+		err = c.handlePacket(pkt, t)
 	}
-	c.decoder.Space, c.partial = nil, nil
+	c.decoder.Space, c.partialTask = nil, nil
 	if !complete {
-		c.partial = in
+		c.partialTask = t
 	}
 	if err != nil {
-		c.cutOff(err)
+		c.protocolError(err)
 	}
 }
 
-// cutOff ends the connection of a client that broke the protocol (SIO-BAD-1,
+// protocolError ends the connection of a client that broke the protocol (SIO-BAD-1,
 // SIO-BAD-3). A packet that meets the end of its session breaks nothing.
-func (c *client) cutOff(err error) {
-	if c.gone() {
+func (c *client) protocolError(err error) {
+	if c.isClosed() {
 		return
 	}
 	switch {
@@ -115,29 +115,29 @@ func (c *client) cutOff(err error) {
 	c.session.Close(err)
 }
 
-// gone reports whether the session has ended.
-func (c *client) gone() bool {
+// isClosed reports whether the session has ended.
+func (c *client) isClosed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended != nil
+	return c.closeError != nil
 }
 
-// handle handles a packet. If it is for a handler, in carries it there.
-func (c *client) handle(p packet.Packet, in *inbound) error {
-	if c.old() {
-		p = fromOld(p)
+// handlePacket handles a packet. If it is for a handler, in carries it there.
+func (c *client) handlePacket(p packet.Packet, t *task) error {
+	if c.isRevision4() {
+		p = fromRevision4(p)
 	}
 	if p.Type == packet.Connect {
 		return c.connect(p)
 	}
-	s := c.socket(p.Namespace)
+	s := c.socketIn(p.Namespace)
 	switch {
-	case s == nil || !s.heard():
+	case s == nil || !s.acceptsPackets():
 		return errNotInNamespace
 	case p.Type == packet.Event:
-		s.event(p, in)
+		s.queueEvent(p, t)
 	case p.Type == packet.Ack:
-		s.settle(p)
+		s.receiveAck(p)
 	case p.Type == packet.Disconnect:
 		s.end(&DisconnectError{Reason: ReasonClientNamespaceDisconnect}, false)
 	default:
@@ -146,95 +146,52 @@ func (c *client) handle(p packet.Packet, in *inbound) error {
 	return nil
 }
 
-// connect begins to connect the client to a namespace (SIO section 3.1).
-func (c *client) connect(p packet.Packet) error {
-	if c.full() {
-		return c.reject(p.Namespace, "too many namespaces")
-	}
-	ns := c.server.namespace(p.Namespace)
-	if ns == nil && len(c.server.patterns()) == 0 { // SIO-CN-3
-		return c.reject(p.Namespace, invalidNamespace)
-	}
-	if ns == nil || !ns.open() || !ns.enter(context.Background()) {
-		ns = c.server.sought(p.Namespace)
-	}
-	s := newSocket(c, ns, p.Data)
-	if err := c.add(s); err != nil {
-		ns.leave(false)
-		if errors.Is(err, errMuchAuth) {
-			return c.reject(p.Namespace, err.Error())
-		}
-		return err
-	}
-	in := new(inbound)
-	in.init(s, taskConnect)
-	in.event = eventConnect
-	if _, err := s.queue.Push(queued{in}); err == nil { // otherwise the socket has been ended meanwhile
-		c.line.Add(&s.queue)
-	}
-	return nil
-}
-
-const invalidNamespace = "Invalid namespace"
-
-// reject answers a CONNECT for which there is no socket.
-func (c *client) reject(namespace, why string) error {
-	m, err := c.server.wire.connectError(namespace, wireError{Message: why}.value())
-	if err == nil {
-		_ = c.session.Send(m...) // the engine knows if it has gone
-	}
-	return err
-}
-
-// Work implements [engine.Worker]: it handles packets.
-func (c *client) Work(turn uint32) { c.line.Work(turn) }
-
-// add puts a new socket into the table, unless its namespace has one already or
+// addSocket puts a new socket into the table, unless its namespace has one already or
 // the client has gone.
-func (c *client) add(s *Socket) error {
+func (c *client) addSocket(s *Socket) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended != nil {
-		return c.ended
+	if c.closeError != nil {
+		return c.closeError
 	}
 	if slices.ContainsFunc(c.sockets, func(o *Socket) bool { return o.ns.name == s.ns.name }) {
 		return errConnectTwice
 	}
-	if waits := c.undecided(); waits > 0 && waits+len(s.auth) > c.server.opts.MaxPendingBytes {
-		return errMuchAuth
+	if waits := c.pendingAuthBytesLocked(); waits > 0 && waits+len(s.auth) > c.server.opts.MaxPendingBytes {
+		return errTooMuchAuth
 	}
 	if !c.server.sockets.Enter() {
 		return &DisconnectError{Reason: ReasonServerShuttingDown}
 	}
 	c.sockets = append(c.sockets, s)
-	c.held++
+	c.unfinished++
 	return nil
 }
 
-// full reports whether the client has as many sockets as it may. Those that it
+// atNamespaceLimit reports whether the client has as many sockets as it may. Those that it
 // has left count until their handlers have returned: otherwise a client could
 // keep any number of them busy.
-func (c *client) full() bool {
+func (c *client) atNamespaceLimit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.held >= c.server.opts.MaxNamespaces
+	return c.unfinished >= c.server.opts.MaxNamespaces
 }
 
-// over notes that a socket has run its last task.
-func (c *client) over() {
+// socketFinished notes that a socket has run its last task.
+func (c *client) socketFinished() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.held--
+	c.unfinished--
 }
 
-// move puts a socket into the namespace that was found for it.
-func (c *client) move(s *Socket, to *Namespace) {
+// moveSocket puts a socket into the namespace that was found for it.
+func (c *client) moveSocket(s *Socket, to *Namespace) {
 	c.mu.Lock() // other goroutines look for it by the name
 	defer c.mu.Unlock()
 	s.ns = to
 }
 
-func (c *client) socket(namespace string) *Socket {
+func (c *client) socketIn(namespace string) *Socket {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.sockets {
@@ -245,35 +202,11 @@ func (c *client) socket(namespace string) *Socket {
 	return nil
 }
 
-// forget takes an ended socket out of the table.
-func (c *client) forget(s *Socket) {
+// removeSocket takes an ended socket out of the table.
+func (c *client) removeSocket(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o == s })
-}
-
-// kick ends a socket from the server's side.
-func (c *client) kick(s *Socket) {
-	c.mu.Lock()
-	name := s.ns.name // see move
-	c.mu.Unlock()
-	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		if m, err := c.server.wire.disconnect(name); err == nil {
-			_ = c.session.Send(m...) // if it has gone, it needs no goodbye
-		}
-	}
-}
-
-// kickAll ends all sockets and the session (SIO-DC-2).
-func (c *client) kickAll() {
-	c.endSessions()
-	c.mu.Lock()
-	sockets := slices.Clone(c.sockets)
-	c.mu.Unlock()
-	for _, s := range sockets {
-		c.kick(s)
-	}
-	c.session.Close(nil)
 }
 
 // Close implements [engine.Handler]. Events that have come are still handled.
@@ -286,8 +219,8 @@ func (c *client) Close(reason engine.Reason, err error) {
 		why.Reason = ReasonServerShuttingDown
 	}
 	c.mu.Lock()
-	c.ended = why
-	c.wait.Stop()
+	c.closeError = why
+	c.connectDeadline.Stop()
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()
 	for _, s := range sockets {

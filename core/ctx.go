@@ -3,8 +3,6 @@ package sio
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
-	"time"
 
 	"github.com/sioplug/sioplug/internal/packet"
 )
@@ -21,55 +19,9 @@ const (
 type Ctx struct {
 	*Socket
 
-	in   *inbound
+	task *task
 	args packet.Args
 	ctx  context.Context //nolint:containedctx // as in http.Request: WithContext replaces it
-}
-
-// An inbound is what all copies of a Ctx share.
-type inbound struct {
-	ctx   Ctx // the first copy, to save an allocation
-	task  taskKind
-	route *endpoint // that the packet takes
-	event string
-	ackID uint64
-	acks  bool // the client waits for an ack
-	acked atomic.Bool
-}
-
-// A roomy inbound has space for a small event's name and arguments, to save
-// another allocation.
-type roomy struct {
-	inbound
-
-	space [inlineArgs]byte
-}
-
-// inlineArgs makes an inbound as large as one of the allocator's sizes, 240 bytes.
-const inlineArgs = 96
-
-// newInbound returns an inbound for a message of that size, and the space that it
-// has for what is in it.
-func newInbound(size int) (*inbound, []byte) {
-	if size > inlineArgs {
-		return new(inbound), nil
-	}
-	r := new(roomy)
-	return &r.inbound, r.space[:0]
-}
-
-type taskKind uint8
-
-const (
-	taskEvent taskKind = iota
-	taskConnect
-	taskDisconnect
-)
-
-// init makes in a task for the socket's queue.
-func (in *inbound) init(s *Socket, task taskKind) {
-	in.task = task
-	in.ctx = Ctx{Socket: s, in: in}
 }
 
 // Context returns a context that ends when the socket is disconnected, with a
@@ -79,51 +31,7 @@ func (c *Ctx) Context() context.Context {
 	if c.ctx != nil {
 		return c.ctx
 	}
-	return (*taskContext)(c.in)
-}
-
-// A taskContext is the socket's context, and tells which task it was given to: see
-// taskOf. It is no copy, because every handler may ask for it.
-type taskContext inbound
-
-func (t *taskContext) socket() context.Context { return t.ctx.Socket.Context() }
-
-// Deadline implements [context.Context].
-func (t *taskContext) Deadline() (deadline time.Time, ok bool) { return t.socket().Deadline() }
-
-// Done implements [context.Context].
-func (t *taskContext) Done() <-chan struct{} { return t.socket().Done() }
-
-// Err implements [context.Context].
-func (t *taskContext) Err() error { return t.socket().Err() }
-
-// Value implements [context.Context].
-func (t *taskContext) Value(key any) any {
-	if key == (taskKey{}) {
-		return (*inbound)(t)
-	}
-	return t.socket().Value(key)
-}
-
-type taskKey struct{}
-
-// taskOf returns the task whose handler ctx was given to, nil if it is not known.
-func taskOf(ctx context.Context) *inbound {
-	in, _ := ctx.Value(taskKey{}).(*inbound)
-	return in
-}
-
-// yield is called by a task that is about to wait for others, and may be nil. If it
-// keeps its client's next tasks waiting, or its connection from being read, these
-// go on.
-func (in *inbound) yield() {
-	if in == nil {
-		return
-	}
-	c := in.ctx.client
-	if turn, passed := c.line.Pass(queued{in}); passed {
-		c.session.Yield(turn)
-	}
+	return (*taskContext)(c.task)
 }
 
 // WithContext returns a copy of c whose context is ctx, to be handed on by
@@ -138,7 +46,7 @@ func (c *Ctx) WithContext(ctx context.Context) *Ctx {
 // middleware: one that decrypts them, for example.
 func (c *Ctx) WithArgs(args ...any) (*Ctx, error) {
 	w := c.wire()
-	list, err := w.ackContent(args)
+	list, err := w.encodeAck(args)
 	if err != nil {
 		return nil, fmt.Errorf("encoding arguments: %w", err)
 	}
@@ -150,11 +58,11 @@ func (c *Ctx) WithArgs(args ...any) (*Ctx, error) {
 }
 
 // Event returns the name of the event, or "connect" while the client connects.
-func (c *Ctx) Event() string { return c.in.event }
+func (c *Ctx) Event() string { return c.task.event }
 
 // Len returns the number of arguments.
 func (c *Ctx) Len() int {
-	if c.in.task == taskConnect {
+	if c.task.kind == taskConnect {
 		return 1
 	}
 	return c.args.Len()
@@ -164,11 +72,11 @@ func (c *Ctx) Len() int {
 // included: about what the client had to send. While the client connects, it is the
 // size of the auth payload.
 func (c *Ctx) Size() int {
-	if c.in.task == taskConnect {
+	if c.task.kind == taskConnect {
 		auth, _ := c.authPayload()
 		return len(auth)
 	}
-	return len(c.in.event) + c.args.Size()
+	return len(c.task.event) + c.args.Size()
 }
 
 // Bind decodes the arguments into dst, by position; each is a pointer as for
@@ -182,7 +90,7 @@ func (c *Ctx) Size() int {
 // "invalid payload", for the handler to return.
 func (c *Ctx) Bind(dst ...any) error {
 	var err error
-	if c.in.task == taskConnect {
+	if c.task.kind == taskConnect {
 		auth, dropped := c.authPayload()
 		if dropped { // after the handlers of OnConnect
 			return ErrAuthDropped
@@ -194,13 +102,13 @@ func (c *Ctx) Bind(dst ...any) error {
 	if err == nil {
 		return nil
 	}
-	return c.in.invalid(err)
+	return c.task.invalid(err)
 }
 
 // bindSimple is Bind for one value that is simple enough, and reports whether it
 // is. dst does not escape.
 func (c *Ctx) bindSimple(dst any) bool {
-	return c.in.task == taskEvent && c.args.DecodeSimple(dst)
+	return c.task.kind == taskEvent && c.args.DecodeSimple(dst)
 }
 
 // bindAuth is Bind for an auth payload, nil if there is none.
@@ -234,67 +142,24 @@ func bindAuth(codec packet.Codec, auth []byte, dst []any) error {
 
 // WantsAck reports whether the client waits for an acknowledgement that was not
 // sent yet.
-func (c *Ctx) WantsAck() bool { return c.in.acks && !c.in.acked.Load() }
+func (c *Ctx) WantsAck() bool { return c.task.wantsAck && !c.task.acked.Load() }
 
 // Ack acknowledges the event with args. It may be called from anywhere, also
 // after the handler has returned, but once: later calls return [ErrAckSent].
 // If the client did not ask for an ack, it returns [ErrNoAck].
 func (c *Ctx) Ack(args ...any) error {
-	if !c.in.acks {
+	if !c.task.wantsAck {
 		return ErrNoAck
 	}
-	if c.in.acked.Load() {
+	if c.task.acked.Load() {
 		return ErrAckSent
 	}
-	m, err := c.wire().ack(packet.Header{Namespace: c.ns.name, ID: c.in.ackID, HasID: true}, c.in.event, args)
+	m, err := c.wire().ack(packet.Header{Namespace: c.ns.name, ID: c.task.ackID, HasID: true}, c.task.event, args)
 	if err != nil {
 		return err
 	}
-	if c.in.acked.Swap(true) {
+	if c.task.acked.Swap(true) {
 		return ErrAckSent
 	}
 	return c.send(m)
-}
-
-// A queued is an inbound packet in its socket's queue.
-type queued struct{ *inbound }
-
-// taskOverhead is what a waiting packet costs beyond its payload.
-const taskOverhead = 256
-
-// Size implements [serial.Task]. It is about the memory that the packet keeps while it
-// waits. The payload of a CONNECT, the first task of its socket, is the client's to
-// count.
-func (q queued) Size() int { return taskOverhead + len(q.event) + q.ctx.args.Memory() }
-
-// Run implements [serial.Task].
-func (q queued) Run() error {
-	s := q.ctx.Socket
-	switch q.task {
-	case taskConnect:
-		if n := s.find(); n != nil {
-			n.connect(&q.ctx)
-		}
-	case taskEvent:
-		return s.ns.handled(&q.ctx, q.route.run(&q.ctx))
-	case taskDisconnect:
-		s.finish()
-	}
-	return nil
-}
-
-// Done implements [serial.Task].
-func (q queued) Done(err error) {
-	if err == nil {
-		return
-	}
-	s := q.ctx.Socket
-	switch q.task {
-	case taskConnect:
-		s.cannotConnect(err)
-	case taskEvent:
-		s.ns.failed(&q.ctx, err)
-	case taskDisconnect:
-		s.logFailure("ending a socket failed", eventDisconnect, err)
-	}
 }

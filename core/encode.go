@@ -1,10 +1,8 @@
 package sio
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/sioplug/sioplug/core/parser"
 	"github.com/sioplug/sioplug/internal/frame"
@@ -27,13 +25,13 @@ type wire struct {
 	codec  packet.Codec  // nil: the default one
 	parser parser.Parser // nil: the protocol's own, which is built in
 
-	most    int                       // binary values in a packet to clients; 0: any number
-	tooMany func(event string, n int) // is told of an event that has more
+	maxAttachments int                       // binary values in a packet to clients; 0: any number
+	tooMany        func(event string, n int) // is told of an event that has more
 }
 
-// A content is what an event or an ack has behind its header: a JSON array, and
+// An encoded is what an event or an ack has behind its header: a JSON array, and
 // what the placeholders in it stand for.
-type content struct {
+type encoded struct {
 	data        []byte
 	attachments [][]byte
 }
@@ -45,7 +43,7 @@ func (w *wire) event(slot *frame.Slot, h packet.Header, name string, args []any)
 		return nil, reservedEvent(name)
 	}
 	if w.parser != nil {
-		c, err := w.eventContent(name, args)
+		c, err := w.encodeEventForClients(name, args)
 		if err != nil {
 			return nil, err
 		}
@@ -71,19 +69,19 @@ func encodingError(event string, err error) error {
 // checkNumber returns an error if a packet has more binary values than clients accept.
 // Nothing has been copied yet.
 func (w *wire) checkNumber(event string, n int) error {
-	if w.most == 0 || n <= w.most {
+	if w.maxAttachments == 0 || n <= w.maxAttachments {
 		return nil
 	}
 	if w.tooMany != nil && event != "" {
 		w.tooMany(event, n)
 	}
 	return fmt.Errorf("%w: %d of them, and clients accept %d: "+
-		"join them to one, send several events, or see Options.MaxSendAttachments", ErrTooManyAttachments, n, w.most)
+		"join them to one, send several events, or see Options.MaxSendAttachments", ErrTooManyAttachments, n, w.maxAttachments)
 }
 
 // checkContent returns an error for what clients would not accept. Content without
 // binary data may be anything that its sender encoded.
-func (w *wire) checkContent(event string, c content) error {
+func (w *wire) checkContent(event string, c encoded) error {
 	if len(c.attachments) == 0 {
 		return nil
 	}
@@ -102,30 +100,30 @@ func (w *wire) checkContent(event string, c content) error {
 func reservedEvent(name string) error { return fmt.Errorf("%w: %q", ErrReservedEvent, name) }
 
 // checkForeign is checkContent for what may come from another server or from a log.
-func (w *wire) checkForeign(c content) error {
+func (w *wire) checkForeign(c encoded) error {
 	if len(c.attachments) > 0 && !packet.ValidList(c.data) {
 		return packet.ErrInvalidPayload
 	}
 	return w.checkContent("", c)
 }
 
-// eventContent encodes an event for clients, of which not only frames are needed.
-func (w *wire) eventContent(name string, args []any) (c content, err error) {
+// encodeEventForClients encodes an event for clients, of which not only frames are needed.
+func (w *wire) encodeEventForClients(name string, args []any) (c encoded, err error) {
 	if packet.Reserved(name) {
 		return c, reservedEvent(name)
 	}
-	c, err = w.anyContent(name, args)
+	c, err = w.encodeEvent(name, args)
 	if err == nil {
 		err = w.checkContent(name, c)
 	}
 	if err != nil {
-		return content{}, encodingError(name, err)
+		return encoded{}, encodingError(name, err)
 	}
 	return c, nil
 }
 
-// anyContent encodes an event that no client will see.
-func (w *wire) anyContent(name string, args []any) (c content, err error) {
+// encodeEvent encodes an event that no client will see.
+func (w *wire) encodeEvent(name string, args []any) (c encoded, err error) {
 	c.data, c.attachments, err = packet.AppendEventData(make([]byte, 0, sizeHint), w.codec, name, args)
 	return c, err
 }
@@ -143,47 +141,47 @@ func (w *wire) ack(h packet.Header, event string, args []any) ([]*frame.Frame, e
 		}
 		return slot.Text(buf, attachments), nil
 	}
-	c, err := w.ackContent(args)
+	c, err := w.encodeAck(args)
 	if err != nil {
 		return nil, encodingError("the ack of "+event, err)
 	}
 	return w.frames(packet.Ack, h, c)
 }
 
-func (w *wire) ackContent(args []any) (c content, err error) {
+func (w *wire) encodeAck(args []any) (c encoded, err error) {
 	c.data, c.attachments, err = packet.AppendAckData(nil, w.codec, args)
 	return c, err
 }
 
 // frames returns the frames of an event or an ack that has been encoded before, here or
 // elsewhere.
-func (w *wire) frames(t packet.Type, h packet.Header, c content) ([]*frame.Frame, error) {
+func (w *wire) frames(t packet.Type, h packet.Header, c encoded) ([]*frame.Frame, error) {
 	if err := w.checkForeign(c); err != nil {
 		return nil, err
 	}
 	if w.parser != nil {
-		return w.parse(&parser.Packet{
+		return w.encodeWithParser(&parser.Packet{
 			Type: parser.Type(t), Namespace: h.Namespace, ID: h.ID, HasID: h.HasID,
 			Data: c.data, Attachments: c.attachments,
 		})
 	}
-	return frames(packet.AppendWithData(buffer(), t, h, c.data, len(c.attachments)), c.attachments), nil
+	return textFrames(packet.AppendWithData(buffer(), t, h, c.data, len(c.attachments)), c.attachments), nil
 }
 
 // connect returns the answer to a CONNECT that was accepted; data is JSON, or
 // nil for none.
 func (w *wire) connect(ns string, data []byte) ([]*frame.Frame, error) {
 	if w.parser != nil {
-		return w.parse(&parser.Packet{Type: parser.Connect, Namespace: ns, Data: data})
+		return w.encodeWithParser(&parser.Packet{Type: parser.Connect, Namespace: ns, Data: data})
 	}
-	return frames(packet.AppendConnect(buffer(), ns, data), nil), nil
+	return textFrames(packet.AppendConnect(buffer(), ns, data), nil), nil
 }
 
 func (w *wire) disconnect(ns string) ([]*frame.Frame, error) {
 	if w.parser != nil {
-		return w.parse(&parser.Packet{Type: parser.Disconnect, Namespace: ns})
+		return w.encodeWithParser(&parser.Packet{Type: parser.Disconnect, Namespace: ns})
 	}
-	return frames(packet.AppendDisconnect(buffer(), ns), nil), nil
+	return textFrames(packet.AppendDisconnect(buffer(), ns), nil), nil
 }
 
 // connectError returns the answer to a CONNECT that was not accepted.
@@ -193,17 +191,17 @@ func (w *wire) connectError(ns string, v any) ([]*frame.Frame, error) {
 		if err != nil {
 			return nil, err
 		}
-		return frames(buf, nil), nil
+		return textFrames(buf, nil), nil
 	}
 	data, err := packet.AppendValue(nil, w.codec, v)
 	if err != nil {
 		return nil, err
 	}
-	return w.parse(&parser.Packet{Type: parser.ConnectError, Namespace: ns, Data: data})
+	return w.encodeWithParser(&parser.Packet{Type: parser.ConnectError, Namespace: ns, Data: data})
 }
 
-// parse has a parser of the user's encode a packet.
-func (w *wire) parse(p *parser.Packet) ([]*frame.Frame, error) {
+// encodeWithParser has a parser of the user's encode a packet.
+func (w *wire) encodeWithParser(p *parser.Packet) ([]*frame.Frame, error) {
 	var messages []parser.Message
 	err := rescue.Call(func() (err error) {
 		messages, err = w.parser.Encode(p)
@@ -223,71 +221,11 @@ func (w *wire) parse(p *parser.Packet) ([]*frame.Frame, error) {
 	return fs, nil
 }
 
-// frames returns those of a text packet and its attachments, which are copied.
-func frames(text []byte, attachments [][]byte) []*frame.Frame {
+// textFrames returns those of a text packet and its attachments, which are copied.
+func textFrames(text []byte, attachments [][]byte) []*frame.Frame {
 	fs := []*frame.Frame{frame.Text(text)}
 	for _, p := range attachments {
 		fs = append(fs, frame.Binary(append(frame.Buffer(len(p)), p...)))
 	}
 	return fs
-}
-
-// A decoder turns one connection's messages into packets.
-type decoder struct {
-	packet.Decoder
-
-	own parser.Decoder // nil: the built-in one
-}
-
-// newDecoder returns a decoder, which finds nothing but errors if the parser has
-// none to give.
-func (s *Server) newDecoder() decoder {
-	d, p := s.opts.decoder(), s.wire.parser
-	if p == nil {
-		return decoder{Decoder: d}
-	}
-	own := parser.Decoder(noDecoder{})
-	err := rescue.Apart(func() error {
-		own = p.NewDecoder(parser.Limits{MaxAttachments: d.Attachments(), MaxBytes: d.MaxBytes})
-		return nil
-	})
-	if err != nil {
-		s.log().LogAttrs(context.Background(), slog.LevelError, "Parser.NewDecoder failed", errAttrs(err)...)
-	}
-	return decoder{own: own}
-}
-
-// A noDecoder takes the place of a decoder that could not be made.
-type noDecoder struct{}
-
-var errNoDecoder = errors.New("the parser has no decoder")
-
-// Decode implements [parser.Decoder].
-func (noDecoder) Decode(parser.Message) (*parser.Packet, error) { return nil, errNoDecoder }
-
-// decode reports whether a packet is complete.
-func (d *decoder) decode(binary bool, p []byte) (packet.Packet, bool, error) {
-	switch {
-	case d.own != nil:
-		return d.foreign(parser.Message{Binary: binary, Data: p})
-	case binary:
-		return d.Binary(p)
-	default:
-		return d.Text(p)
-	}
-}
-
-func (d *decoder) foreign(m parser.Message) (packet.Packet, bool, error) {
-	var p *parser.Packet
-	err := rescue.Call(func() (err error) {
-		p, err = d.own.Decode(m)
-		return err
-	})
-	if err != nil || p == nil {
-		return packet.Packet{}, false, err
-	}
-	k, err := packet.Build(packet.Packet{
-		Type: packet.Type(p.Type), Namespace: p.Namespace, ID: p.ID, HasID: p.HasID,
-	}, p.Data, p.Attachments)
-	return k, err == nil, err
 }

@@ -59,23 +59,23 @@ func (e *endpoint) run(c *Ctx) error {
 	return e.steps[0].handler(c)
 }
 
-// bare reports whether there is nothing on the way but the handler.
-func (e *endpoint) bare() bool { return len(e.steps) == 1 }
+// hasNoMiddleware reports whether there is nothing on the way but the handler.
+func (e *endpoint) hasNoMiddleware() bool { return len(e.steps) == 1 }
 
 var errOtherRoute = errors.New("sio: middleware has called next with the Ctx of a packet that does not come by: " +
 	"use the one that it got, or what its WithContext and WithArgs return")
 
 // next is what follows for a packet.
 func (s *step) next(c *Ctx) error {
-	steps := c.in.route.steps
+	steps := c.task.endpoint.steps
 	if i := slices.Index(steps, s); i >= 0 {
 		return steps[i+1].handler(c)
 	}
 	return errOtherRoute
 }
 
-// around returns the endpoint with middleware inside of that which it has.
-func (r *routes) around(e *endpoint, uses []*use) *endpoint {
+// withMiddleware returns the endpoint with middleware inside of that which it has.
+func (r *routes) withMiddleware(e *endpoint, uses []*use) *endpoint {
 	if len(uses) == 0 {
 		return e
 	}
@@ -99,10 +99,10 @@ func (r *routes) compose(u *use, to *route) *step {
 	return s
 }
 
-// endingIn returns the endpoint with another handler.
-func (e *endpoint) endingIn(h Handler) *endpoint {
+// withHandler returns the endpoint with another handler.
+func (e *endpoint) withHandler(h Handler) *endpoint {
 	return &endpoint{e.route, e.any, append(slices.Clone(e.steps[:len(e.steps)-1]), &step{h})}
 }
 
-// seenBy returns the endpoint with functions that see its packets first.
-func (e *endpoint) seenBy(f []func(*Ctx)) *endpoint { return &endpoint{e.route, f, e.steps} }
+// withOnAny returns the endpoint with functions that see its packets first.
+func (e *endpoint) withOnAny(f []func(*Ctx)) *endpoint { return &endpoint{e.route, f, e.steps} }

@@ -80,8 +80,8 @@ type wireError struct {
 	Data    any    `json:"data,omitempty"`
 }
 
-// A failure is the ack of an event whose handler failed.
-type failure struct {
+// An ackError is the ack of an event whose handler failed.
+type ackError struct {
 	Error wireError `json:"error"`
 }
 
@@ -98,7 +98,7 @@ func (w wireError) appendJSON(dst []byte) []byte {
 	return append(rawjson.AppendString(append(dst, `{"message":`...), w.Message), '}')
 }
 
-func (f failure) value() any {
+func (f ackError) value() any {
 	if f.Error.Data != nil {
 		return f
 	}
@@ -119,58 +119,6 @@ func toWire(err error) (w wireError, meant bool) {
 }
 
 func internalError() wireError { return wireError{Message: "internal error"} }
-
-func errAttr(err error) slog.Attr { return slog.Any("err", err) }
-
-// errAttrs are those of an error, and of the panic that it was.
-func errAttrs(err error) []slog.Attr {
-	attrs := []slog.Attr{errAttr(err)}
-	if stack := rescue.StackOf(err); stack != nil {
-		attrs = append(attrs, slog.String("stack", string(stack)))
-	}
-	return attrs
-}
-
-// logFailure logs the error of a user's function: at Debug if any client can
-// bring it about at will.
-func (s *Socket) logFailure(msg, event string, err error) {
-	level := slog.LevelError
-	if s.causedByClient(err) {
-		level = slog.LevelDebug
-	}
-	log := s.ns.server.log()
-	if level == slog.LevelDebug && !log.Enabled(context.Background(), level) {
-		return
-	}
-	attrs := []slog.Attr{slog.String("ns", s.ns.name), slog.String("sid", s.id), slog.String("event", event)}
-	attrs = append(attrs, errAttrs(err)...)
-	log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // its callers pass constants
-}
-
-// causedByClient reports whether a client may be behind err: it is meant for the
-// client, or the client has gone, does not read, does not answer or not with what was
-// expected, did not ask for the ack that a handler gave, or sent values that cannot be
-// sent on.
-func (s *Socket) causedByClient(err error) bool {
-	if _, meant := toWire(err); meant {
-		return true
-	}
-	if rescue.StackOf(err) != nil {
-		return false
-	}
-	gone := s.state.Load() == stateDisconnected
-	caused := false
-	_ = rescue.Apart(func() error { // if its methods fail, it is the application's
-		caused = isAny(err, ErrDisconnected, ErrSlowClient, ErrNoAck, ErrAckBlocked, ErrNotReady, errNoAnswer, errNotRead, errValues, ErrAuthDropped,
-			ErrTooManyAttachments, ErrPlaceholder) || gone && isAny(err, context.Canceled)
-		return nil
-	})
-	return caused
-}
-
-func isAny(err error, targets ...error) bool {
-	return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
-}
 
 func (s *Server) log() *slog.Logger { return s.logger }
 

@@ -29,23 +29,23 @@ type RemoteSocket struct {
 // (SIO-CU-1). If some servers do not answer in time, it returns what there is
 // and an error.
 func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
-	m := b.message(adapter.Fetch, content{})
-	q := newQuestion(ctx, nil)
-	for _, n := range b.ns.members() {
-		q.put(n, m)
+	m := b.message(adapter.Fetch, encoded{})
+	r := newClusterRequest(ctx, nil)
+	for _, n := range b.ns.selfOrChildren() {
+		r.askLocal(n, m)
 		if !b.local {
-			q.putToOthers(n, m)
+			r.askOthers(n, m)
 		}
 	}
 	var all []RemoteSocket
 	var errs []error
-	for r, err := range q.all() {
+	for reply, err := range r.eachReply() {
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		for _, s := range r.Sockets {
-			remote, err := fromWire(r.Server, s)
+		for _, s := range reply.Sockets {
+			remote, err := fromWire(reply.Server, s)
 			if err != nil {
 				errs = append(errs, err)
 				continue
@@ -59,8 +59,8 @@ func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 	return all, errors.Join(errs...)
 }
 
-// describe returns this server's clients in the target.
-func (n *Namespace) describe(t adapter.Target) []adapter.Socket {
+// describeSockets returns this server's clients in the target.
+func (n *Namespace) describeSockets(t adapter.Target) []adapter.Socket {
 	all := []adapter.Socket{}
 	sockets := n.index.List(target(t))
 	rescue.Each(len(sockets), func(i int) error {

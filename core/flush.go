@@ -31,27 +31,27 @@ var errNotRead = errors.New("sio: the client did not read in time")
 func (s *Socket) Flush(ctx context.Context) error { return s.flush(ctx, nil) }
 
 // Flush is [Socket.Flush], whatever ctx is derived from.
-func (c *Ctx) Flush(ctx context.Context) error { return c.flush(ctx, c.in) }
+func (c *Ctx) Flush(ctx context.Context) error { return c.flush(ctx, c.task) }
 
 // flush is Flush for a task that keeps its client's next ones waiting. If task is nil,
 // ctx may tell which one that is.
-func (s *Socket) flush(ctx context.Context, task *inbound) error {
-	if err := s.check(); err != nil {
+func (s *Socket) flush(ctx context.Context, t *task) error {
+	if err := s.checkConnected(); err != nil {
 		return err
 	}
 	session := s.client.session
 	if session.TryFlush() {
 		return nil
 	}
-	if task == nil {
-		task = taskOf(ctx)
+	if t == nil {
+		t = taskOf(ctx)
 	}
-	task.yield()
+	t.yield()
 	err := session.Flush(ctx)
 	if err == nil {
 		return nil
 	}
-	if why := s.whyEnded(); why != nil { // ctx may come from the socket's
+	if why := s.disconnectError(); why != nil { // ctx may come from the socket's
 		return why
 	}
 	if err == engine.ErrClosed { //nolint:errorlint // it is not wrapped

@@ -34,8 +34,8 @@ type Handshake struct {
 	// middleware's request values. It does not end.
 	Context context.Context //nolint:containedctx // it is data here
 
-	codec   packet.Codec
-	dropped bool // there was a payload, which is not kept
+	codec       packet.Codec
+	authDropped bool // there was a payload, which is not kept
 }
 
 // Bind decodes the auth payload into dst, a pointer as for [Ctx.Bind], anywhere: in
@@ -47,7 +47,7 @@ type Handshake struct {
 // [ErrAuthDropped]. The Handshake of a [RemoteSocket] does not know that, and has an
 // empty object.
 func (h *Handshake) Bind(dst any) error {
-	if h.dropped {
+	if h.authDropped {
 		return ErrAuthDropped
 	}
 	if err := bindAuth(h.codec, h.Auth, []any{dst}); err != nil {
@@ -59,7 +59,7 @@ func (h *Handshake) Bind(dst any) error {
 // Handshake returns how the client came.
 func (s *Socket) Handshake() *Handshake {
 	h := s.client.handshake()
-	h.Auth, h.dropped = s.authPayload()
+	h.Auth, h.authDropped = s.authPayload()
 	return h
 }
 
@@ -76,39 +76,39 @@ func (s *Socket) Address() string { return s.client.session.ClientIP() }
 func (s *Socket) authPayload() (auth []byte, dropped bool) {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
-	return s.auth, s.dropped
+	return s.auth, s.authDropped
 }
 
-// keepAuth decides about the auth payload of a socket whose connect chain has
+// limitAuth decides about the auth payload of a socket whose connect chain has
 // run. A client may send as much of it as a message can have, for each of its
 // namespaces. Most send the same small one for all.
-func (c *client) keepAuth(s *Socket) {
+func (c *client) limitAuth(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.decided = true
+	s.chainDone = true
 	total := len(s.auth)
 	for i, o := range c.sockets {
 		switch {
-		case o == s || !o.decided || len(o.auth) == 0:
+		case o == s || !o.chainDone || len(o.auth) == 0:
 		case bytes.Equal(o.auth, s.auth):
 			s.auth = o.auth
 			return
-		case !slices.ContainsFunc(c.sockets[:i], func(p *Socket) bool { return p.decided && sameMemory(p.auth, o.auth) }):
+		case !slices.ContainsFunc(c.sockets[:i], func(p *Socket) bool { return p.chainDone && sameMemory(p.auth, o.auth) }):
 			total += len(o.auth)
 		}
 	}
 	if total > c.server.opts.MaxHandshakeBytes {
-		s.dropped = len(s.auth) > 0
+		s.authDropped = len(s.auth) > 0
 		s.auth = nil
 	}
 }
 
 func sameMemory(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
-// undecided is how many bytes of auth payloads wait for connect chains; mu is held.
-func (c *client) undecided() (size int) {
+// pendingAuthBytesLocked is how many bytes of auth payloads wait for connect chains; mu is held.
+func (c *client) pendingAuthBytesLocked() (size int) {
 	for _, s := range c.sockets {
-		if !s.decided {
+		if !s.chainDone {
 			size += len(s.auth)
 		}
 	}
@@ -124,7 +124,7 @@ func (c *client) handshake() *Handshake {
 		Host:    r.Host,
 		Address: r.ClientIP,
 		Secure:  r.TLS,
-		Time:    time.UnixMilli(c.opened),
+		Time:    time.UnixMilli(c.openedAt),
 		Context: c.session.Values(),
 		codec:   c.server.wire.codec,
 	}

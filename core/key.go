@@ -57,7 +57,7 @@ func (s *Socket) setValue(k, v any) {
 
 // Get returns what was set on the socket, and whether something was.
 func (k *Key[T]) Get(s *Socket) (T, bool) {
-	v, raw, ok := k.kept(s)
+	v, raw, ok := k.lookup(s)
 	if ok || raw == nil {
 		return v, ok
 	}
@@ -67,20 +67,20 @@ func (k *Key[T]) Get(s *Socket) (T, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if kept, ok := s.values[k]; ok { // it has been set meanwhile, or somebody else has decoded it
-		v, _ = kept.(T)
+	if value, ok := s.values[k]; ok { // it has been set meanwhile, or somebody else has decoded it
+		v, _ = value.(T)
 		return v, true
 	}
 	s.setValue(k, v)
 	return v, true
 }
 
-// kept returns the value that is on the socket, or else what is to be decoded.
-func (k *Key[T]) kept(s *Socket) (v T, raw json.RawMessage, ok bool) {
+// lookup returns the value that is on the socket, or else what is to be decoded.
+func (k *Key[T]) lookup(s *Socket) (v T, raw json.RawMessage, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if kept, ok := s.values[k]; ok {
-		v, _ = kept.(T) // fails for the nil of an interface type, which is the zero T
+	if value, ok := s.values[k]; ok {
+		v, _ = value.(T) // fails for the nil of an interface type, which is the zero T
 		return v, nil, true
 	}
 	if k.data {

@@ -1,8 +1,6 @@
 package sio
 
 import (
-	"log/slog"
-
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
@@ -18,9 +16,9 @@ func (n *Namespace) OnAny(f func(c *Ctx)) {
 	n.register(func(r *routes) {
 		r.onAny = append(r.onAny, f)
 		for name, e := range r.events {
-			r.events[name] = e.seenBy(r.onAny)
+			r.events[name] = e.withOnAny(r.onAny)
 		}
-		r.unknown = r.unknown.seenBy(r.onAny)
+		r.unknown = r.unknown.withOnAny(r.onAny)
 	})
 }
 
@@ -40,19 +38,19 @@ func (n *Namespace) observe(s *Socket, event string, args []any) {
 	if len(n.routes.Load().onOutgoing) == 0 {
 		return
 	}
-	if c, err := n.server.wire.eventContent(event, args); err == nil { // otherwise nothing will be sent
-		n.show(c, s)
+	if c, err := n.server.wire.encodeEventForClients(event, args); err == nil { // otherwise nothing will be sent
+		n.callOnOutgoing(c, s)
 	}
 }
 
 // observeBroadcast shows a broadcast to those who want to see it.
 func (n *Namespace) observeBroadcast(m *adapter.Message) {
 	if len(n.routes.Load().onOutgoing) > 0 {
-		n.show(content{m.Data, m.Attachments}, n.index.List(target(m.Target))...)
+		n.callOnOutgoing(encoded{m.Data, m.Attachments}, n.index.List(target(m.Target))...)
 	}
 }
 
-func (n *Namespace) show(c content, sockets ...*Socket) {
+func (n *Namespace) callOnOutgoing(c encoded, sockets ...*Socket) {
 	p, err := packet.Build(packet.Packet{Type: packet.Event}, c.data, c.attachments)
 	if err != nil {
 		return // it comes from another server, and will not be sent either
@@ -65,14 +63,4 @@ func (n *Namespace) show(c content, sockets ...*Socket) {
 		}
 		return nil
 	}, func(_ int, err error) { n.logFailure("OnAnyOutgoing failed", err) })
-}
-
-// logFailure logs the error of a function of the application that runs for no
-// socket.
-func (n *Namespace) logFailure(msg string, err error) {
-	attrs := []any{slog.String("ns", n.name)}
-	for _, a := range errAttrs(err) {
-		attrs = append(attrs, a)
-	}
-	n.server.log().Error(msg, attrs...) //nolint:sloglint // its callers pass constants
 }

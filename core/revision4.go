@@ -14,14 +14,14 @@ import (
 // revision 3 of Engine.IO. Its packets are those of revision 5; what differs is
 // how clients connect (SIO section 12).
 
-// old reports whether the client speaks revision 4.
-func (c *client) old() bool { return c.session.Protocol() == 3 }
+// isRevision4 reports whether the client speaks revision 4.
+func (c *client) isRevision4() bool { return c.session.Protocol() == 3 }
 
-// dialect returns the frames of an event or ack as the client can read them. Clients of
+// framesFor returns the frames of an event or ack as the client can read them. Clients of
 // Socket.IO 1 on polling end the connection at a U+FFFD, which is what becomes of half a
 // surrogate pair here. The reference sends that as it came, as an escape.
-func (c *client) dialect(m []*frame.Frame) []*frame.Frame {
-	if !c.old() || c.server.wire.parser != nil || m[0].Binary() || !bytes.Contains(m[0].Payload(), []byte("\ufffd")) {
+func (c *client) framesFor(m []*frame.Frame) []*frame.Frame {
+	if !c.isRevision4() || c.server.wire.parser != nil || m[0].Binary() || !bytes.Contains(m[0].Payload(), []byte("\ufffd")) {
 		return m
 	}
 	text := m[0].Payload()
@@ -32,21 +32,21 @@ func (c *client) dialect(m []*frame.Frame) []*frame.Frame {
 	return append([]*frame.Frame{escaped}, m[1:]...)
 }
 
-// An oldClient is a client that does not ask to be connected to the root namespace
+// A revision4Client is a client that does not ask to be connected to the root namespace
 // (SIO-V2-1).
-type oldClient struct{ *client }
+type revision4Client struct{ *client }
 
 // Opened implements [engine.Opener].
-func (c oldClient) Opened() {
+func (c revision4Client) Opened() {
 	// It can only fail because the session has ended, which others tell.
 	_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
 	c.line.Start() // nobody calls Work yet
 }
 
-// fromOld returns a packet of an old client as one of revision 5. Its CONNECT
+// fromRevision4 returns a packet of an old client as one of revision 5. Its CONNECT
 // has no payload; what it has to say stands in the query part of the namespace
 // (SIO-NS-3, SIO-V2-3).
-func fromOld(p packet.Packet) packet.Packet {
+func fromRevision4(p packet.Packet) packet.Packet {
 	name, query, found := strings.Cut(p.Namespace, "?")
 	p.Namespace = name
 	if p.Type == packet.Connect {
@@ -72,43 +72,4 @@ func authFromQuery(query string) []byte {
 	}
 	data, _ := json.Marshal(auth) //nolint:errchkjson // strings always encode
 	return data
-}
-
-// newID returns the id of a new socket. An old client knows its own without
-// being told: it is the session's (SIO-V2-2).
-func (c *client) newID(ns *Namespace) string {
-	switch {
-	case !c.old():
-		return engine.NewID()
-	case ns.name == "/":
-		return c.session.ID()
-	default:
-		return ns.name + "#" + c.session.ID()
-	}
-}
-
-// encodeAccepted returns the answer to a CONNECT.
-func (c *client) encodeAccepted(s *Socket) ([]*frame.Frame, error) {
-	if c.old() {
-		return s.wire().connect(s.ns.name, nil)
-	}
-	data := append(append([]byte(`{"sid":"`), s.id...), '"') // an id needs no escapes
-	if s.recovery != nil {
-		data = append(append(append(data, `,"pid":"`...), s.recovery.pid...), '"')
-	}
-	return s.wire().connect(s.ns.name, append(data, '}'))
-}
-
-// encodeRefused returns the answer to a CONNECT that the connect chain turned
-// down. Old clients get the error's data or else its message, without an object
-// around it (SIO-V2-4).
-func (c *client) encodeRefused(s *Socket, w wireError) ([]*frame.Frame, error) {
-	switch {
-	case !c.old():
-		return s.wire().connectError(s.ns.name, w.value())
-	case w.Data != nil:
-		return s.wire().connectError(s.ns.name, w.Data)
-	default:
-		return s.wire().connectError(s.ns.name, w.Message)
-	}
 }

@@ -55,19 +55,19 @@ func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 		misuse("OnRoom got a nil function")
 	}
 	n.register(func(r *routes) { r.onRoom = append(r.onRoom, f) })
-	for _, n := range n.members() {
+	for _, n := range n.selfOrChildren() {
 		n.index.Watch(rooms.Handlers)
 	}
 }
 
-// tell tells of what has happened to rooms: the cluster first, so that what a
+// deliverRoomEvents tells of what has happened to rooms: the cluster first, so that what a
 // function of the application publishes comes to servers that know the rooms.
-func (n *Namespace) tell() {
-	n.index.Deliver(rooms.Cluster, n.tellCluster)
-	n.index.Deliver(rooms.Handlers, n.roomEvent)
+func (n *Namespace) deliverRoomEvents() {
+	n.index.Deliver(rooms.Cluster, n.roomEventToCluster)
+	n.index.Deliver(rooms.Handlers, n.roomEventToHandlers)
 }
 
-func (n *Namespace) tellCluster(e rooms.Event) {
+func (n *Namespace) roomEventToCluster(e rooms.Event) {
 	w, ok := n.adapter.(adapter.RoomWatcher)
 	if !ok {
 		return
@@ -90,7 +90,7 @@ func (n *Namespace) tellCluster(e rooms.Event) {
 	}
 }
 
-func (n *Namespace) roomEvent(e rooms.Event) {
+func (n *Namespace) roomEventToHandlers(e rooms.Event) {
 	fs := n.routes.Load().onRoom
 	rescue.Each(len(fs), func(i int) error {
 		fs[i](RoomEvent{RoomEventKind(e.Kind), e.Room, e.Member})

@@ -11,17 +11,17 @@ import (
 // routes are what was registered on a namespace. They are immutable: a
 // registration makes a copy, so that dispatch needs no lock.
 type routes struct {
-	connect    *endpoint
-	events     map[string]*endpoint
-	unknown    *endpoint // of events that are not in events
-	hasUnknown bool      // and have a handler all the same
-	eventMW    []*use
-	onConnect  []Handler
-	onLeave    []func(*Socket, Reason)
-	onAny      []func(*Ctx)
-	onOutgoing []func(*Socket, string, Args)
-	onRoom     []func(RoomEvent)
-	onServer   map[string]ServerHandler
+	connect      *endpoint
+	events       map[string]*endpoint
+	unknown      *endpoint // of events that are not in events
+	hasUnknown   bool      // and have a handler all the same
+	eventMW      []*use
+	onConnect    []Handler
+	onDisconnect []func(*Socket, Reason)
+	onAny        []func(*Ctx)
+	onOutgoing   []func(*Socket, string, Args)
+	onRoom       []func(RoomEvent)
+	onServer     map[string]ServerHandler
 
 	composed composed // of the registration that makes these routes
 }
@@ -62,7 +62,7 @@ func (n *Namespace) register(change func(r *routes)) {
 // Children have the same routes, except for those on which something was registered
 // apart from their parent; these it returns.
 func (n *Namespace) changeRoutes(old, changed *routes) (apart []*Namespace, ok bool) {
-	if n.family == nil {
+	if n.pattern == nil {
 		return nil, n.routes.CompareAndSwap(old, changed)
 	}
 	n.server.mu.Lock()
@@ -70,7 +70,7 @@ func (n *Namespace) changeRoutes(old, changed *routes) (apart []*Namespace, ok b
 	if !n.routes.CompareAndSwap(old, changed) {
 		return nil, false
 	}
-	for _, child := range n.members() {
+	for _, child := range n.selfOrChildren() {
 		if !child.routes.CompareAndSwap(old, changed) {
 			apart = append(apart, child)
 		}
@@ -84,7 +84,7 @@ func (r *routes) with(change func(r *routes), done composed) *routes {
 	c.events = maps.Clone(r.events)
 	c.eventMW = slices.Clone(r.eventMW)
 	c.onConnect = slices.Clone(r.onConnect)
-	c.onLeave = slices.Clone(r.onLeave)
+	c.onDisconnect = slices.Clone(r.onDisconnect)
 	c.onAny = slices.Clone(r.onAny)
 	c.onOutgoing = slices.Clone(r.onOutgoing)
 	c.onRoom = slices.Clone(r.onRoom)
@@ -101,7 +101,7 @@ func (r *routes) with(change func(r *routes), done composed) *routes {
 func (n *Namespace) UseConnect(mw ...Middleware) {
 	mustMiddleware("UseConnect", mw)
 	uses := usesOf(mw)
-	n.register(func(r *routes) { r.connect = r.around(r.connect, uses) })
+	n.register(func(r *routes) { r.connect = r.withMiddleware(r.connect, uses) })
 }
 
 // UseEvents adds middleware around every event, known or not, outside of the
@@ -114,9 +114,9 @@ func (n *Namespace) UseEvents(mw ...Middleware) {
 	n.register(func(r *routes) {
 		r.eventMW = append(r.eventMW, uses...)
 		for _, name := range slices.Sorted(maps.Keys(r.events)) {
-			r.events[name] = r.around(r.events[name], uses)
+			r.events[name] = r.withMiddleware(r.events[name], uses)
 		}
-		r.unknown = r.around(r.unknown, uses)
+		r.unknown = r.withMiddleware(r.unknown, uses)
 	})
 }
 
@@ -135,7 +135,7 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 	if f == nil {
 		misuse("OnDisconnect got a nil function")
 	}
-	n.register(func(r *routes) { r.onLeave = append(r.onLeave, f) })
+	n.register(func(r *routes) { r.onDisconnect = append(r.onDisconnect, f) })
 }
 
 // On sets the handler of an event, with middleware of its own, outermost first.
@@ -151,7 +151,7 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 	mustHandler(fmt.Sprintf("On(%q)", event), h)
 	mustMiddleware(fmt.Sprintf("On(%q)", event), mw)
-	if instead := insteadOf(event); instead != "" {
+	if instead := useInstead(event); instead != "" {
 		misuse(fmt.Sprintf("On(%q): %s", event, instead))
 	}
 	e := newEndpoint(event, chain(h, mw...))
@@ -160,13 +160,13 @@ func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 			misuse(fmt.Sprintf("On(%q): namespace %s has a handler for it already: put what both do into one",
 				event, n.name))
 		}
-		r.events[event] = r.around(e, r.eventMW).seenBy(r.onAny)
+		r.events[event] = r.withMiddleware(e, r.eventMW).withOnAny(r.onAny)
 	})
 }
 
-// insteadOf says what to use instead of a handler for one of the JavaScript server's
+// useInstead says what to use instead of a handler for one of the JavaScript server's
 // own events; "" for other names.
-func insteadOf(event string) string {
+func useInstead(event string) string {
 	switch {
 	case event == "connection" || event == "connect":
 		return "it is an event of the JavaScript server itself: use OnConnect"
@@ -190,7 +190,7 @@ func (n *Namespace) OnUnknown(h Handler) {
 		if r.hasUnknown {
 			misuse(fmt.Sprintf("OnUnknown: namespace %s has one already: put what both do into one", n.name))
 		}
-		r.unknown, r.hasUnknown = r.unknown.endingIn(h), true
+		r.unknown, r.hasUnknown = r.unknown.withHandler(h), true
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,22 +21,22 @@ import (
 type Server struct {
 	*Namespace
 
-	opts     Options
-	logger   *slog.Logger // that of the options, as it may be used anywhere
-	engine   *engine.Server
-	connects *deadline.List[*client] // clients that have yet to join a namespace
-	sockets  gate.Gate               // sockets that have not run their last handler
+	opts            Options
+	logger          *slog.Logger // that of the options, as it may be used anywhere
+	engine          *engine.Server
+	connectTimeouts *deadline.List[*client] // clients that have yet to join a namespace
+	sockets         gate.Gate               // sockets that have not run their last handler
 
-	wire        wire
-	warned      atomic.Bool // of too many binary values
-	clientFiles clientFiles
+	wire          wire
+	warnedTooMany atomic.Bool // of too many binary values
+	clientFiles   clientFiles
 
 	groups sync.Mutex // guards all sessionGroups
 
-	mu          sync.Mutex   // serializes changes of namespaces, and those of parents to their children
-	namespaces  sync.Map     // names to *Namespace; read without mu
-	parents     []*Namespace // in the order in which they are asked
-	onNamespace []func(*Namespace)
+	mu             sync.Mutex   // serializes changes of namespaces, and those of parents to their children
+	namespaces     sync.Map     // names to *Namespace; read without mu
+	parents        []*Namespace // in the order in which they are asked
+	onNewNamespace []func(*Namespace)
 
 	onNamespaceEnd []func(*Namespace)
 	empty          emptyChildren
@@ -48,9 +47,9 @@ type Server struct {
 func New(opts *Options) *Server {
 	s := &Server{opts: opts.withDefaults()}
 	s.logger = rescue.Logger(s.opts.Logger)
-	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, most: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
+	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, maxAttachments: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
-	s.connects = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).idle)
+	s.connectTimeouts = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).connectTimedOut)
 	s.engine = engine.NewServer(s.opts.engine(), s.open)
 	s.Namespace = s.Of("/")
 	return s
@@ -65,48 +64,6 @@ func (s *Server) Options() Options {
 	o.MaxHandshakeBytes = e.MaxHandshakeBytes
 	o.Transports = slices.Clone(e.Transports)
 	return o
-}
-
-// Of returns the namespace of that name, which begins to accept clients if it
-// is new. A leading slash is added where it is missing; otherwise the name is
-// taken literally.
-//
-// A new namespace joins the cluster and gets its log before Of returns, and the
-// functions of [Server.OnNewNamespace] have run; what panics there panics here. If a
-// child namespace of that name is just ending, Of waits until it has left the
-// cluster. After [Server.Shutdown] has begun, a new namespace is closed from the
-// start: handlers can be registered, but it has neither clients nor other servers.
-func (s *Server) Of(name string) *Namespace {
-	if !strings.HasPrefix(name, "/") {
-		name = "/" + name
-	}
-	n, err := s.of(context.Background(), name, nil)
-	if err != nil {
-		panic(err) //nolint:forbidigo // it is the application's own panic
-	}
-	return n
-}
-
-// namespace returns the namespace of that name, or nil.
-func (s *Server) namespace(name string) *Namespace {
-	v, _ := s.namespaces.Load(name)
-	n, _ := v.(*Namespace)
-	return n
-}
-
-// Namespaces returns the namespaces that clients can connect to, sorted by name: "/",
-// those of [Server.Of], and the children that [Server.OfFunc] and [Server.OfRegexp] have
-// brought about. Their parents are not among them.
-func (s *Server) Namespaces() []*Namespace {
-	var all []*Namespace
-	s.namespaces.Range(func(_, v any) bool {
-		if n, ok := v.(*Namespace); ok && n.open() && !n.ended() {
-			all = append(all, n)
-		}
-		return true
-	})
-	slices.SortFunc(all, func(a, b *Namespace) int { return strings.Compare(a.name, b.name) })
-	return all
 }
 
 // ClientsCount returns the number of connected clients, each of which may have
@@ -173,7 +130,7 @@ func (s *Server) closeNamespaces() <-chan struct{} {
 // is easily overlooked, and then at Debug, because it may depend on what clients send.
 func (s *Server) warnTooMany(event string, n int) {
 	level := slog.LevelDebug
-	if s.warned.CompareAndSwap(false, true) {
+	if s.warnedTooMany.CompareAndSwap(false, true) {
 		level = slog.LevelWarn
 	}
 	s.log().LogAttrs(context.Background(), level, "a packet was not sent: it has more binary values than clients accept: "+

@@ -51,7 +51,7 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 		return err
 	}
 	var errs []error
-	for _, n := range n.members() {
+	for _, n := range n.selfOrChildren() {
 		errs = append(errs, n.publish(m))
 	}
 	return errors.Join(errs...)
@@ -67,11 +67,11 @@ func ServerSideEmitWithAck[T any](ctx context.Context, n *Namespace, event strin
 			yield(Ack[Args]{Err: err})
 			return
 		}
-		q := newQuestion(ctx, n.server.wire.codec)
-		for _, n := range n.members() {
-			q.putToOthers(n, m)
+		r := newClusterRequest(ctx, n.server.wire.codec)
+		for _, n := range n.selfOrChildren() {
+			r.askOthers(n, m)
 		}
-		q.answers(ctx, yield)
+		r.yieldAcks(ctx, yield)
 	})
 }
 
@@ -79,7 +79,7 @@ func (n *Namespace) serverMessage(event string, args []any) (*adapter.Message, e
 	if reservedForServers(event) {
 		return nil, reservedEvent(event)
 	}
-	c, err := n.server.wire.anyContent(event, args)
+	c, err := n.server.wire.encodeEvent(event, args)
 	if err != nil {
 		return nil, encodingError(event, err)
 	}
@@ -93,12 +93,12 @@ func reservedForServers(event string) bool {
 // serverEventLimits are how much waits for the handlers of server-side events.
 func serverEventLimits() serial.Limits { return serial.Limits{Tasks: 10_000, Bytes: 16 << 20} }
 
-// serverEvent has the handler of an event from another server called, after
+// queueServerEvent has the handler of an event from another server called, after
 // those of earlier ones.
-func (n *Namespace) serverEvent(m *adapter.Message) {
-	idle, err := n.serverEvents.Offer(serverTask{n, m}, serverEventLimits())
+func (n *Namespace) queueServerEvent(m *adapter.Message) {
+	idle, err := n.serverEvents.Offer(serverEventTask{n, m}, serverEventLimits())
 	switch {
-	case errors.Is(err, serial.ErrFull) && n.dropped.Add(1) == 1:
+	case errors.Is(err, serial.ErrFull) && n.droppedServerEvents.Add(1) == 1:
 		n.server.log().Error("server-side events are dropped: their handlers are too slow", slog.String("ns", n.name))
 	case err == nil && idle:
 		n.server.background(n.runServerEvents)
@@ -107,20 +107,20 @@ func (n *Namespace) serverEvent(m *adapter.Message) {
 
 func (n *Namespace) runServerEvents() {
 	n.serverEvents.Run()
-	if dropped := n.dropped.Swap(0); dropped > 0 {
+	if dropped := n.droppedServerEvents.Swap(0); dropped > 0 {
 		n.server.log().Error("server-side events were dropped, because their handlers were too slow",
 			slog.String("ns", n.name), slog.Int64("dropped", dropped))
 	}
 }
 
-// A serverTask is an event from another server.
-type serverTask struct {
+// A serverEventTask is an event from another server.
+type serverEventTask struct {
 	ns *Namespace
 	m  *adapter.Message
 }
 
 // Size implements [serial.Task].
-func (t serverTask) Size() int {
+func (t serverEventTask) Size() int {
 	size := taskOverhead + len(t.m.Data)
 	for _, a := range t.m.Attachments {
 		size += len(a)
@@ -129,13 +129,13 @@ func (t serverTask) Size() int {
 }
 
 // Run implements [serial.Task].
-func (t serverTask) Run() error {
+func (t serverEventTask) Run() error {
 	_, err := t.ns.handleServerEvent(context.Background(), t.m)
 	return err
 }
 
 // Done implements [serial.Task].
-func (t serverTask) Done(err error) {
+func (t serverEventTask) Done(err error) {
 	if err != nil {
 		t.ns.logServerEvent(context.Background(), err)
 	}
@@ -156,10 +156,10 @@ func (n *Namespace) logServerEvent(ctx context.Context, err error) {
 // answer.
 func (n *Namespace) askHandler(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	answer, err := n.handleServerEvent(ctx, m)
-	var c content
+	var c encoded
 	if err == nil {
 		err = rescue.Apart(func() (err error) {
-			c, err = n.server.wire.ackContent([]any{answer})
+			c, err = n.server.wire.encodeAck([]any{answer})
 			return err
 		})
 	}

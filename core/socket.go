@@ -11,7 +11,6 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
-	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/rooms"
 	"github.com/sioplug/sioplug/internal/serial"
 )
@@ -25,23 +24,23 @@ type Socket struct {
 	client *client
 	auth   []byte // the payload of the CONNECT packet; guarded by the client's mu, see keepAuth
 	member rooms.Member[*Socket]
-	queue  serial.Queue[queued] // what came in, one at a time
+	queue  serial.Queue[queuedTask] // what came in, one at a time
 	state  atomic.Uint32
 
-	decided  bool      // guarded by the client's mu: the connect chain has run
-	dropped  bool      // likewise: there was an auth payload, which is not kept
-	accepted bool      // only for tasks of the queue: the connect chain accepted the client
-	ended    bool      // guarded by mu: the hooks for the end have run
-	recovery *recovery // set by the first task; nil if the namespace has no log
+	chainDone   bool      // guarded by the client's mu: the connect chain has run
+	authDropped bool      // likewise: there was an auth payload, which is not kept
+	accepted    bool      // only for tasks of the queue: the connect chain accepted the client
+	onEndDone   bool      // guarded by mu: the hooks for the end have run
+	recovery    *recovery // set by the first task; nil if the namespace has no log
 
-	mu     sync.Mutex
-	why    *DisconnectError
-	ctx    context.Context //nolint:containedctx // made when somebody asks for it
-	cancel context.CancelCauseFunc
-	acks   map[uint64]waiter
-	values map[any]any
-	hooks  []hook
-	data   map[string]json.RawMessage // values by name that came from elsewhere, until somebody wants them
+	mu            sync.Mutex
+	disconnectErr *DisconnectError
+	ctx           context.Context //nolint:containedctx // made when somebody asks for it
+	cancel        context.CancelCauseFunc
+	acks          map[uint64]ackWaiter
+	values        map[any]any
+	hooks         []hook
+	data          map[string]json.RawMessage // values by name that came from elsewhere, until somebody wants them
 }
 
 // The states of a socket.
@@ -67,9 +66,9 @@ func (s *Socket) Namespace() *Namespace { return s.ns }
 // Connected reports whether the client was accepted and has not left.
 func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
 
-// heard reports whether packets of the client are handled. It may have the answer to
+// acceptsPackets reports whether packets of the client are handled. It may have the answer to
 // its CONNECT before we have noted that this is queued.
-func (s *Socket) heard() bool {
+func (s *Socket) acceptsPackets() bool {
 	state := s.state.Load()
 	return state == stateAccepted || state == stateConnected
 }
@@ -82,8 +81,8 @@ func (s *Socket) Context() context.Context {
 	defer s.mu.Unlock()
 	if s.ctx == nil {
 		s.ctx, s.cancel = context.WithCancelCause(s.client.session.Values())
-		if s.why != nil {
-			s.cancel(s.why)
+		if s.disconnectErr != nil {
+			s.cancel(s.disconnectErr)
 		}
 	}
 	return s.ctx
@@ -117,10 +116,10 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	if err := s.check(); err != nil {
+	if err := s.checkConnected(); err != nil {
 		return err
 	}
-	s.client.session.SendVolatile(s.client.dialect(m)...)
+	s.client.session.SendVolatile(s.client.framesFor(m)...)
 	return nil
 }
 
@@ -134,10 +133,10 @@ func (s *Socket) wire() *wire { return &s.ns.server.wire }
 
 // send queues an encoded message.
 func (s *Socket) send(m []*frame.Frame) error {
-	if err := s.check(); err != nil {
+	if err := s.checkConnected(); err != nil {
 		return err
 	}
-	return s.wrapSend(s.client.session.Send(s.client.dialect(m)...))
+	return s.wrapSend(s.client.session.Send(s.client.framesFor(m)...))
 }
 
 func (s *Socket) wrapSend(err error) error {
@@ -151,32 +150,32 @@ func (s *Socket) wrapSend(err error) error {
 	}
 }
 
-// check returns why nothing can be sent, if so.
-func (s *Socket) check() error {
+// checkConnected returns why nothing can be sent, if so.
+func (s *Socket) checkConnected() error {
 	switch s.state.Load() {
 	case stateConnected:
 		return nil
 	case stateConnecting, stateAccepted:
 		return ErrNotConnected
 	default:
-		return s.whyEnded()
+		return s.disconnectError()
 	}
 }
 
-func (s *Socket) whyEnded() *DisconnectError {
+func (s *Socket) disconnectError() *DisconnectError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.why
+	return s.disconnectErr
 }
 
 // Join puts the socket into the rooms. It returns an error unless the socket is
 // connected; see also [Socket.Leave].
 func (s *Socket) Join(rooms ...string) error {
-	if err := s.check(); err != nil {
-		return s.doKept(err, &adapter.Message{Kind: adapter.Join, Rooms: rooms})
+	if err := s.checkConnected(); err != nil {
+		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Join, Rooms: rooms})
 	}
 	s.ns.index.Join(&s.member, rooms...)
-	s.ns.tell()
+	s.ns.deliverRoomEvents()
 	return nil
 }
 
@@ -186,11 +185,11 @@ func (s *Socket) Join(rooms ...string) error {
 // the client is not in the rooms when it comes back. So it is with Join, Pin and
 // Unpin.
 func (s *Socket) Leave(rooms ...string) error {
-	if err := s.check(); err != nil {
-		return s.doKept(err, &adapter.Message{Kind: adapter.Leave, Rooms: rooms})
+	if err := s.checkConnected(); err != nil {
+		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Leave, Rooms: rooms})
 	}
 	s.ns.index.Leave(&s.member, rooms...)
-	s.ns.tell()
+	s.ns.deliverRoomEvents()
 	return nil
 }
 
@@ -198,21 +197,21 @@ func (s *Socket) Leave(rooms ...string) error {
 // Leave nor [Broadcast.Leave] takes it out, only Unpin. It is for rooms that the
 // server relies on to find a client, whatever rooms its handlers let clients name.
 func (s *Socket) Pin(rooms ...string) error {
-	if err := s.check(); err != nil {
-		return s.doKept(err, &adapter.Message{Kind: adapter.Join, Rooms: rooms, Pin: true})
+	if err := s.checkConnected(); err != nil {
+		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Join, Rooms: rooms, Pin: true})
 	}
 	s.ns.index.Pin(&s.member, rooms...)
-	s.ns.tell()
+	s.ns.deliverRoomEvents()
 	return nil
 }
 
 // Unpin takes the socket out of rooms, also of those it was pinned to.
 func (s *Socket) Unpin(rooms ...string) error {
-	if err := s.check(); err != nil {
-		return s.doKept(err, &adapter.Message{Kind: adapter.Leave, Rooms: rooms, Pin: true})
+	if err := s.checkConnected(); err != nil {
+		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Leave, Rooms: rooms, Pin: true})
 	}
 	s.ns.index.Unpin(&s.member, rooms...)
-	s.ns.tell()
+	s.ns.deliverRoomEvents()
 	return nil
 }
 
@@ -231,113 +230,3 @@ func (s *Socket) Broadcast() Broadcast { return s.ns.Except(s.id) }
 // Self returns the set of this client alone, for what a [Broadcast] can do and a
 // Socket cannot: s.Self().Compress(false).Emit("picture", jpeg).
 func (s *Socket) Self() Broadcast { return s.ns.To(s.id).Local() }
-
-// Disconnect makes the client leave the namespace. What was emitted before is
-// delivered; events that wait for their handlers are dropped. Other namespaces
-// of the client are not concerned, and it may connect again. If it has lost its
-// connection, it does not recover.
-func (s *Socket) Disconnect() error {
-	if err := s.check(); err != nil {
-		return s.doKept(err, &adapter.Message{Kind: adapter.Disconnect})
-	}
-	if s.ns.log != nil && s.ns.journal.pending.Load() > 0 {
-		return s.Self().Disconnect() // after what was emitted before
-	}
-	s.client.kick(s)
-	return nil
-}
-
-// Close disconnects the client from all namespaces and ends its connection. If it
-// has lost that, it does not recover.
-func (s *Socket) Close() error {
-	s.client.kickAll()
-	return s.doKept(nil, &adapter.Message{Kind: adapter.Disconnect, Close: true})
-}
-
-// accept connects the socket, unless the client has gone. An error is about the
-// session that it should have continued.
-func (s *Socket) accept(c *Ctx) error {
-	answer, err := s.client.encodeAccepted(s)
-	if err != nil {
-		s.logFailure("encoding the answer to CONNECT failed", eventConnect, err)
-		s.client.session.Close(err)
-		return nil
-	}
-	if s.Recovered() {
-		err = s.resume(c, answer)
-	} else {
-		s.enter(answer, rooms.History{})
-	}
-	if s.accepted {
-		s.client.joined()
-		s.ns.tell()
-	}
-	return err
-}
-
-// enter makes the socket a member of its namespace, with the stays that it had before.
-// The answer to its CONNECT is queued before anybody can find the socket, and before
-// whoever has it from the connect chain can emit, so that it comes before all else.
-func (s *Socket) enter(answer []*frame.Frame, before rooms.History) {
-	s.ns.index.Restore(&s.member, s, s.id, before, func() bool {
-		s.accepted = s.state.CompareAndSwap(stateConnecting, stateAccepted)
-		if s.accepted {
-			if s.recovery != nil {
-				s.recovery.from = s.ns.index.Position()
-			}
-			_ = s.client.session.Send(answer...) // if the session has just ended, the socket is told in a moment
-			s.state.CompareAndSwap(stateAccepted, stateConnected)
-		}
-		return s.accepted
-	})
-}
-
-// refuse answers a CONNECT with an error; the connection stays.
-func (s *Socket) refuse(err error) {
-	s.logFailure("connection refused", eventConnect, err)
-	var m []*frame.Frame
-	encode := func(w wireError) error {
-		return rescue.Apart(func() (err error) {
-			m, err = s.client.encodeRefused(s, w)
-			return err
-		})
-	}
-	w, _ := toWire(err)
-	if err := encode(w); err != nil {
-		s.logFailure("encoding Error.Data failed", eventConnect, err)
-		_ = encode(internalError()) // only a parser of the user's can fail
-	}
-	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		_ = s.client.session.Send(s.client.dialect(m)...) // nobody else to tell
-	}
-}
-
-// end disconnects the socket, once: the waiters wake, the client's table has
-// room for another one, and after what is running the last task follows. With
-// drop, events that wait are not handled.
-func (s *Socket) end(why *DisconnectError, drop bool) bool {
-	s.mu.Lock()
-	if s.why != nil {
-		s.mu.Unlock()
-		return false
-	}
-	s.why = why
-	s.state.Store(stateDisconnected)
-	if s.cancel != nil {
-		s.cancel(why)
-	}
-	acks := s.acks
-	s.acks = nil
-	s.mu.Unlock()
-
-	for _, w := range acks {
-		w.failed(s, why)
-	}
-	s.client.forget(s)
-	last := new(inbound)
-	last.init(s, taskDisconnect)
-	s.queue.Close(queued{last}, drop)
-	s.client.line.Add(&s.queue)
-	s.client.line.Start() // not here: whoever ends a socket must not wait for handlers
-	return true
-}

@@ -14,7 +14,7 @@ import (
 // this server. A client of another server of the cluster has no Socket here; to
 // do something to it, use its id as a room: [Namespace.To].
 func (n *Namespace) Socket(id string) *Socket {
-	for _, n := range n.members() {
+	for _, n := range n.selfOrChildren() {
 		if s, ok := n.index.Member(id); ok && s.Connected() {
 			return s
 		}
@@ -26,7 +26,7 @@ func (n *Namespace) Socket(id string) *Socket {
 // sorted. The ids of sockets, which are rooms as well, are not among them.
 func (n *Namespace) Rooms() []string {
 	names := make(map[string]bool)
-	for _, n := range n.members() {
+	for _, n := range n.selfOrChildren() {
 		n.index.EachRoom(func(name string) { names[name] = true })
 	}
 	return slices.Sorted(maps.Keys(names))
@@ -50,18 +50,18 @@ func (b Broadcast) Count(ctx context.Context) (int, error) {
 	if b.local {
 		return count, nil
 	}
-	q := newQuestion(ctx, nil)
-	m := b.message(adapter.Fetch, content{})
-	for _, n := range b.ns.members() {
-		q.putToOthers(n, m)
+	r := newClusterRequest(ctx, nil)
+	m := b.message(adapter.Fetch, encoded{})
+	for _, n := range b.ns.selfOrChildren() {
+		r.askOthers(n, m)
 	}
 	var errs []error
-	for r, err := range q.all() {
+	for reply, err := range r.eachReply() {
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		count += len(r.Sockets)
+		count += len(reply.Sockets)
 	}
 	if err := ctx.Err(); err != nil {
 		errs = append(errs, fmt.Errorf("sio: counting sockets: %w", err))
@@ -72,7 +72,7 @@ func (b Broadcast) Count(ctx context.Context) (int, error) {
 // each calls f for every connected client of this server in the set, while the
 // index is held.
 func (b Broadcast) each(f func(*Socket)) {
-	for _, n := range b.ns.members() {
+	for _, n := range b.ns.selfOrChildren() {
 		n.index.Each(target(b.target()), func(s *Socket) {
 			if s.Connected() {
 				f(s)

@@ -23,7 +23,7 @@ var allowed = map[string]string{
 	"core.Guard: check":                                byHandler,
 	"core.Guard: next":                                 byHandler,
 	"core.step.next: steps[i + 1].handler":             byHandler,
-	"core.endpoint.run: f":                             inEdge, // of the packet's task: queued.Run, Namespace.decide
+	"core.endpoint.run: f":                             inEdge, // of the packet's task: queuedTask.Run, Namespace.runConnectChain
 	"core.endpoint.run: e.steps[0].handler":            inEdge, // likewise
 	"core.chain: m":                                    atStart,
 	"core.routes.with: change":                         ourOwn,
@@ -36,12 +36,12 @@ var allowed = map[string]string{
 	"core.isAny: errors.Is":                            inEdge,   // Socket.causedByClient
 	"core.readVariants: errors.Is":                     inEdge,   // clientFile.load
 	"core.client.Close: errors.Is":                     inEdge,   // Session.tellEnd
-	"core.Namespace.over: errors.Is":                   inEdge,   // Namespace.publish, question.putToOthers
+	"core.Namespace.endedMeanwhile: errors.Is":         inEdge,   // Namespace.publish, clusterRequest.askOthers
 	"core.Socket.wrapSend: errors.Is":                  ofStandard,
 	"core.Socket.dataByName: k.(interface{dataName() (string, bool)}).dataName": ourOwn,
 	"core.Server.serveClient: x.Request":                                        inEdge, // Server.Serve
 	"core.Server.background: f":                                                 ourOwn,
-	"core.Server.admit: handshake":                                              ourOwn,
+	"core.Server.namespaceFor: handshake":                                       ourOwn,
 	"core.Broadcast.each: f":                                                    ourOwn,
 	"core.variants.add: data":                                                   ourOwn,
 	"core.compressed: newWriter":                                                ourOwn,
@@ -51,33 +51,33 @@ var allowed = map[string]string{
 	"core.node.Answer: reply":                                                   ofReply,
 	"core.Namespace.askClients: reply":                                          ofReply,
 	"core.Namespace.askHandler: reply":                                          ofReply,
-	"core.tally.failed: errors.Is":                                              ofStandard,
-	"core.client.cutOff: errors.Is":                                             inEdge, // wsTransport.read, Session.receivePayload
+	"core.ackCollector.failed: errors.Is":                                       ofStandard,
+	"core.client.protocolError: errors.Is":                                      inEdge, // wsTransport.read, Session.receivePayload
 	"core.client.connect: errors.Is":                                            ofStandard,
 	"core.client.connect: err.Error":                                            ofStandard,
 	"core.encodingError: errors.Is":                                             byCaller,
 	"core.wire.checkNumber: w.tooMany":                                          ourOwn,
-	"core.Namespace.end: isTime":                                                ourOwn,
-	"core.Namespace.serverEvent: errors.Is":                                     ofStandard,
-	"core.delivery.finish: then":                                                ourOwn,
+	"core.Namespace.endIf: conditionLocked":                                     ourOwn,
+	"core.Namespace.queueServerEvent: errors.Is":                                ofStandard,
+	"core.loggedMessage.appendReturned: afterLock":                              ourOwn,
 	"core.sharedFrames.get: encode":                                             ourOwn,
 	"core.within: late":                                                         ourOwn,
-	"core.Namespace.save: n.log.Save":                                           inEdge, // within
-	"core.Namespace.claim: n.log.Claim":                                         inEdge, // within
-	"core.Socket.checkSession: n.log.Compare":                                   inEdge, // Socket.claim
+	"core.Namespace.saveToLog: n.log.Save":                                      inEdge, // within
+	"core.Namespace.claimFromLog: n.log.Claim":                                  inEdge, // within
+	"core.Socket.checkSession: n.log.Compare":                                   inEdge, // Socket.claimSession
 	"core.Socket.checkSession: errors.Is":                                       inEdge, // likewise
-	"core.membership.has: p.log.Compare":                                        inEdge, // Socket.claim and Socket.resume, as all of a replay
+	"core.membership.has: p.log.Compare":                                        inEdge, // Socket.claimSession and Socket.resume, as all of a replay
 	"core.newReplay: n.log.Compare":                                             inEdge, // likewise
 	"core.replay.read: r.ns.log.Replay":                                         inEdge, // likewise
-	"core.replay.next: log.Compare":                                             inEdge, // likewise
-	"core.replay.survey: r.ns.log.Compare":                                      inEdge, // likewise
-	"core.replay.surveyPiece: end":                                              ourOwn,
-	"core.replay.unkept: r.ns.log.Compare":                                      inEdge, // likewise
-	"core.replay.closed: errors.Is":                                             ofStandard,
+	"core.replay.advance: log.Compare":                                          inEdge, // likewise
+	"core.replay.check: r.ns.log.Compare":                                       inEdge, // likewise
+	"core.replay.checkPiece: end":                                               ourOwn,
+	"core.replay.changesLost: r.ns.log.Compare":                                 inEdge, // likewise
+	"core.replay.connectionClosed: errors.Is":                                   ofStandard,
 	"core.Socket.resumePiece: end":                                              ourOwn,
 	"core.Socket.resumeLast: r.ns.log.Replay":                                   inEdge, // likewise
-	"core.Server.staticParent: p.family.match":                                  ofCreation,
-	"core.Server.admit: p.family.match":                                         ofCreation,
+	"core.Server.parentByName: p.pattern.match":                                 ofCreation,
+	"core.Server.namespaceFor: p.pattern.match":                                 ofCreation,
 
 	"core/adapter.member.runUnlocked: e.done":     ourOwn,
 	"core/adapter.member.Publish: o.node.Receive": inEdge, // member.runUnlocked

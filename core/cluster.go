@@ -15,7 +15,7 @@ type node struct{ ns *Namespace }
 
 // Receive implements [adapter.Node].
 func (n node) Receive(m *adapter.Message) {
-	if n.ns.live.Load() && n.ns.acceptable(m) { // otherwise it concerns nobody, or nobody yet
+	if n.ns.joined.Load() && n.ns.acceptable(m) { // otherwise it concerns nobody, or nobody yet
 		_ = n.ns.receive(m) // it is in the log
 	}
 }
@@ -26,7 +26,7 @@ func (n *Namespace) acceptable(m *adapter.Message) bool {
 	if m.Kind != adapter.Broadcast {
 		return true
 	}
-	err := n.server.wire.checkForeign(content{m.Data, m.Attachments})
+	err := n.server.wire.checkForeign(encoded{m.Data, m.Attachments})
 	if err != nil {
 		n.server.log().Error("a broadcast of another server cannot be sent to clients", slog.String("ns", n.name), errAttr(err))
 	}
@@ -36,24 +36,24 @@ func (n *Namespace) acceptable(m *adapter.Message) bool {
 // Answer implements [adapter.Node].
 func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	switch {
-	case !n.ns.live.Load():
+	case !n.ns.joined.Load():
 	case m.Kind == adapter.Broadcast && !n.ns.acceptable(m):
 	case m.Kind == adapter.Broadcast:
 		n.ns.askClients(ctx, m, reply)
 	case m.Kind == adapter.ServerEvent:
 		n.ns.askHandler(ctx, m, reply)
 	case m.Kind == adapter.Fetch:
-		reply(&adapter.Reply{Sockets: n.ns.describe(m.Target)}) //nolint:contextcheck // nothing that takes time
+		reply(&adapter.Reply{Sockets: n.ns.describeSockets(m.Target)}) //nolint:contextcheck // nothing that takes time
 	default:
 		n.ns.server.log().DebugContext(ctx, "unknown question in the cluster", slog.Int("kind", int(m.Kind)))
 	}
 }
 
-// spread does what m says on this server and, unless local, on all others. That they
+// distribute does what m says on this server and, unless local, on all others. That they
 // cannot be told does not keep it from being done here, so this comes first.
-func (n *Namespace) spread(m *adapter.Message, local bool) error {
+func (n *Namespace) distribute(m *adapter.Message, local bool) error {
 	var err error
-	if n.live.Load() { // otherwise it has nobody yet
+	if n.joined.Load() { // otherwise it has nobody yet
 		err = n.receive(m)
 	}
 	if local {
@@ -65,31 +65,31 @@ func (n *Namespace) spread(m *adapter.Message, local bool) error {
 // publish tells the other servers, if there are any.
 func (n *Namespace) publish(m *adapter.Message) error {
 	switch {
-	case !n.live.Load():
-		return n.whyNotLive()
+	case !n.joined.Load():
+		return n.notJoinedError()
 	case n.adapter == nil:
 		return nil
 	}
 	return rescue.Apart(func() error {
-		if err := n.adapter.Publish(m); !n.over(err) {
+		if err := n.adapter.Publish(m); !n.endedMeanwhile(err) {
 			return err
 		}
 		return nil
 	})
 }
 
-// whyNotLive returns the error of who wants to reach other servers from a namespace
+// notJoinedError returns the error of who wants to reach other servers from a namespace
 // that has not joined the cluster: none if it is about to.
-func (n *Namespace) whyNotLive() error {
+func (n *Namespace) notJoinedError() error {
 	if n.server.opts.Adapter != nil && n.server.sockets.Closed() {
 		return adapter.ErrClosed
 	}
 	return nil
 }
 
-// over reports whether an adapter's error only means that a child namespace has just
+// endedMeanwhile reports whether an adapter's error only means that a child namespace has just
 // ended, with its last client, which is no failure of what its parent does.
-func (n *Namespace) over(err error) bool {
+func (n *Namespace) endedMeanwhile(err error) bool {
 	return n.parent != nil && errors.Is(err, adapter.ErrClosed)
 }
 
@@ -103,7 +103,7 @@ func (n *Namespace) receive(m *adapter.Message) error {
 	case adapter.Join, adapter.Leave, adapter.Disconnect:
 		return n.perform(m)
 	case adapter.ServerEvent:
-		n.serverEvent(m)
+		n.queueServerEvent(m)
 	case adapter.Fetch: // is only asked for
 		fallthrough
 	default:
@@ -112,4 +112,76 @@ func (n *Namespace) receive(m *adapter.Message) error {
 	return nil
 }
 
-func target(t adapter.Target) rooms.Target { return rooms.Target{Rooms: t.Rooms, Except: t.Except} }
+// joinCluster connects the namespace to the cluster and gives it a log, where the
+// server has them.
+func (n *Namespace) joinCluster() error {
+	var a adapter.Adapter
+	var l adapter.Log
+	var end string
+	joined := false
+	defer func() {
+		if !joined {
+			n.closeAdapterAndLog(a, l)
+		}
+	}()
+	if n.server.sockets.Closed() { // and nobody would close what is opened now
+		return nil
+	}
+	err := rescue.Call(func() error {
+		if r := n.server.opts.ConnectionStateRecovery; r != nil {
+			if l = r.Log(n.name); l != nil {
+				end = l.End()
+			}
+		}
+		if cluster := n.server.opts.Adapter; cluster != nil {
+			a = cluster.Join(n.name, node{n})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, ok := a.(adapter.RoomWatcher); ok {
+		n.index.Watch(rooms.Cluster)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.life.closed {
+		return nil
+	}
+	if l != nil {
+		n.log, n.logState = l, newLogState(end)
+		n.index.TrackPositions(end)
+	}
+	n.adapter = a
+	n.joined.Store(true)
+	joined = true
+	return nil
+}
+
+// close undoes join, or keeps it from taking effect.
+func (n *Namespace) close() {
+	n.closeOnce.Do(func() {
+		n.mu.Lock()
+		n.life.closed = true
+		if n.life.expiry != nil {
+			n.life.expiry.Stop()
+		}
+		a, l := n.adapter, n.log
+		n.mu.Unlock()
+		n.closeAdapterAndLog(a, l)
+	})
+}
+
+func (n *Namespace) closeAdapterAndLog(a adapter.Adapter, l adapter.Log) {
+	var errs []error
+	if a != nil {
+		errs = append(errs, rescue.Apart(a.Close))
+	}
+	if l != nil {
+		errs = append(errs, rescue.Apart(l.Close))
+	}
+	if err := errors.Join(errs...); err != nil {
+		n.server.log().Error("closing a namespace failed", slog.String("ns", n.name), errAttr(err))
+	}
+}

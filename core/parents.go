@@ -5,16 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"regexp"
-	"slices"
 	"sync"
 
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A family are the namespaces that a pattern brings about.
-type family struct {
+// A namePattern are the namespaces that a pattern brings about.
+type namePattern struct {
 	match    func(name string, h *Handshake) (bool, error)
-	static   bool     // match needs no handshake, so Of can ask it
+	byName   bool     // match needs no handshake, so Of can ask it
 	children sync.Map // *Namespace to nil; changed under the server's mu
 }
 
@@ -37,7 +36,7 @@ func (s *Server) OfFunc(match func(name string, h *Handshake) bool) *Namespace {
 	if match == nil {
 		misuse("OfFunc got a nil function")
 	}
-	return s.addParent(&family{match: func(name string, h *Handshake) (ok bool, err error) {
+	return s.addParent(&namePattern{match: func(name string, h *Handshake) (ok bool, err error) {
 		err = rescue.Call(func() error { ok = match(name, h); return nil })
 		return ok, err
 	}})
@@ -49,77 +48,45 @@ func (s *Server) OfRegexp(pattern *regexp.Regexp) *Namespace {
 	if pattern == nil {
 		misuse("OfRegexp got a nil pattern")
 	}
-	return s.addParent(&family{static: true, match: func(name string, _ *Handshake) (bool, error) {
+	return s.addParent(&namePattern{byName: true, match: func(name string, _ *Handshake) (bool, error) {
 		return pattern.MatchString(name), nil
 	}})
 }
 
-func (s *Server) addParent(f *family) *Namespace {
+func (s *Server) addParent(p *namePattern) *Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := newNamespace(s, fmt.Sprintf("/_%d", len(s.parents))) // as the reference calls it (SIO-DY-1)
-	n.family = f
+	n.pattern = p
 	s.parents = append(s.parents, n)
 	return n
 }
 
-// OnNewNamespace adds a function that is called with every namespace that comes
-// about from now on, before its first client is connected: those of [Server.Of]
-// and the children of [Server.OfFunc] and [Server.OfRegexp] (SIO-NS-7). Clients that
-// want to connect to that namespace wait until it returns. See also
-// [Server.OnNamespaceEnd] and [Server.Namespaces].
-func (s *Server) OnNewNamespace(f func(n *Namespace)) {
-	if f == nil {
-		misuse("OnNewNamespace got a nil function")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onNamespace = append(slices.Clone(s.onNamespace), f)
-}
-
-// OnNamespaceEnd adds a function that is called with every child namespace of
-// [Server.OfFunc] and [Server.OfRegexp] that ends: see
-// [Options.CleanupEmptyChildNamespaces]. It has no clients any more, and has left the
-// cluster. Others do not end, and [Server.Shutdown] ends none.
-//
-// Its name is free when the functions have returned. So for one name, the functions of
-// OnNewNamespace and of OnNamespaceEnd are called in turn, and clients that want to
-// connect to that name wait meanwhile. Do not call [Server.Of] with that name in the
-// function: it would wait for itself.
-func (s *Server) OnNamespaceEnd(f func(n *Namespace)) {
-	if f == nil {
-		misuse("OnNamespaceEnd got a nil function")
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onNamespaceEnd = append(slices.Clone(s.onNamespaceEnd), f)
-}
-
-// members returns the namespaces whose clients a broadcast to n reaches.
-func (n *Namespace) members() []*Namespace {
-	if n.family == nil {
-		return n.alone[:]
+// selfOrChildren returns the namespaces whose clients a broadcast to n reaches.
+func (n *Namespace) selfOrChildren() []*Namespace {
+	if n.pattern == nil {
+		return n.self[:]
 	}
 	var children []*Namespace
-	n.family.children.Range(func(child, _ any) bool {
+	n.pattern.children.Range(func(child, _ any) bool {
 		children = append(children, child.(*Namespace)) //nolint:forcetypeassert,errcheck // nothing else is stored
 		return true
 	})
 	return children
 }
 
-// patterns returns the parents, in the order in which they are asked.
-func (s *Server) patterns() []*Namespace {
+// parentList returns the parents, in the order in which they are asked.
+func (s *Server) parentList() []*Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.parents // it is only appended to
 }
 
-// staticParent returns the parent whose pattern matches, if any.
-func (s *Server) staticParent(name string) *Namespace {
-	for _, p := range s.patterns() {
-		if p.family.static {
-			if ok, _ := p.family.match(name, nil); ok {
+// parentByName returns the parent whose pattern matches, if any.
+func (s *Server) parentByName(name string) *Namespace {
+	for _, p := range s.parentList() {
+		if p.pattern.byName {
+			if ok, _ := p.pattern.match(name, nil); ok {
 				return p
 			}
 		}
@@ -127,20 +94,20 @@ func (s *Server) staticParent(name string) *Namespace {
 	return nil
 }
 
-// admit returns the namespace of that name for a client that connects, and counts
+// namespaceFor returns the namespace of that name for a client that connects, and counts
 // the client in; nil if there is none (SIO-CN-3). It calls the application's code,
 // and waits for other clients for which the namespace is being made; for that no
 // longer than until ctx ends. The error is that of the application's code, or the
 // cause of ctx.
-func (s *Server) admit(ctx context.Context, name string, handshake func() *Handshake) (*Namespace, error) {
-	if n := s.namespace(name); n != nil && n.enter(ctx) {
+func (s *Server) namespaceFor(ctx context.Context, name string, handshake func() *Handshake) (*Namespace, error) {
+	if n := s.namespace(name); n != nil && n.addClient(ctx) {
 		return n, nil
 	}
 	if len(name) > maxNamespaceName {
 		return nil, nil
 	}
-	for _, p := range s.patterns() {
-		ok, err := p.family.match(name, handshake())
+	for _, p := range s.parentList() {
+		ok, err := p.pattern.match(name, handshake())
 		if err != nil {
 			s.log().ErrorContext(ctx, "OfFunc failed", slog.String("ns", p.name), errAttr(err))
 			continue
@@ -151,11 +118,11 @@ func (s *Server) admit(ctx context.Context, name string, handshake func() *Hands
 			if ctx.Err() != nil { // the client has gone
 				return nil, context.Cause(ctx)
 			}
-			n, err := s.of(ctx, name, p)
+			n, err := s.findOrCreate(ctx, name, p)
 			if err != nil {
 				return nil, err
 			}
-			if n.enter(ctx) {
+			if n.addClient(ctx) {
 				return n, nil
 			}
 		}

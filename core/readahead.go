@@ -2,9 +2,9 @@ package sio
 
 import "slices"
 
-// aheadFactor is how many times MaxPendingBytes one client may have waiting beyond
+// readAheadFactor is how many times MaxPendingBytes one client may have waiting beyond
 // the limits of its sockets, while something is awaited that may come behind.
-const aheadFactor = 8
+const readAheadFactor = 8
 
 // A source is a socket as what fills its queue: the read loop of its client. It
 // implements [serial.Source].
@@ -21,16 +21,16 @@ type source Socket
 func (s *source) ReadAhead(bytes int) bool {
 	c := s.client
 	c.mu.Lock()
-	asked := c.awaits > 0
+	asked := c.ackWaiters > 0
 	c.mu.Unlock()
 	if !asked && !c.session.AwaitsHeartbeat() {
 		return false
 	}
-	most := aheadFactor * int64(s.ns.server.opts.MaxPendingBytes)
-	if c.ahead.Add(int64(bytes)) <= most {
+	most := readAheadFactor * int64(s.ns.server.opts.MaxPendingBytes)
+	if c.aheadBytes.Add(int64(bytes)) <= most {
 		return true
 	}
-	c.ahead.Add(-int64(bytes))
+	c.aheadBytes.Add(-int64(bytes))
 	if asked {
 		c.failAcks()
 	}
@@ -38,13 +38,13 @@ func (s *source) ReadAhead(bytes int) bool {
 }
 
 // Handled implements [serial.Source].
-func (s *source) Handled(bytes int) { s.client.ahead.Add(-int64(bytes)) }
+func (s *source) Handled(bytes int) { s.client.aheadBytes.Add(-int64(bytes)) }
 
 // Hold implements [serial.Source].
 func (s *source) Hold() {
 	c := s.client
 	c.mu.Lock()
-	c.reader = (*Socket)(s)
+	c.blockedOn = (*Socket)(s)
 	c.mu.Unlock()
 	c.line.Start() // the read loop, which would call Work next, has to wait for it
 	c.session.Hold()
@@ -55,7 +55,7 @@ func (s *source) Hold() {
 func (s *source) Release() {
 	c := s.client
 	c.mu.Lock()
-	c.reader = nil
+	c.blockedOn = nil
 	c.mu.Unlock()
 	c.session.Release()
 }
@@ -64,26 +64,26 @@ func (s *source) Release() {
 // to wait.
 func (c *client) ReadOn() {
 	c.mu.Lock()
-	s := c.reader
+	s := c.blockedOn
 	c.mu.Unlock()
 	if s != nil {
 		s.queue.Wake()
 	}
 }
 
-// awaitsAck notes that somebody waits for an ack of the client.
-func (c *client) awaitsAck() {
+// addAckWaiter notes that somebody waits for an ack of the client.
+func (c *client) addAckWaiter() {
 	c.mu.Lock()
-	c.awaits++
+	c.ackWaiters++
 	c.mu.Unlock()
 	c.ReadOn()
 }
 
-// awaited takes an awaitsAck back.
-func (c *client) awaited() {
+// removeAckWaiter takes an awaitsAck back.
+func (c *client) removeAckWaiter() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.awaits--
+	c.ackWaiters--
 }
 
 // failAcks tells those who wait for acks of the client that these cannot be read.
@@ -92,19 +92,19 @@ func (c *client) failAcks() {
 	sockets := slices.Clone(c.sockets)
 	c.mu.Unlock()
 	for _, s := range sockets {
-		for _, w := range s.takeAwaited() {
+		for _, w := range s.takeAwaitedAcks() {
 			w.failed(s, ErrAckBlocked)
 		}
 	}
 }
 
-// takeAwaited returns those who wait for acks of the socket's client, and forgets
+// takeAwaitedAcks returns those who wait for acks of the socket's client, and forgets
 // them. An ack that nobody waits for may still be read when handlers have returned.
-func (s *Socket) takeAwaited() (waiting []waiter) {
+func (s *Socket) takeAwaitedAcks() (waiting []ackWaiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id, w := range s.acks {
-		if w.awaited() {
+		if w.hasWaiters() {
 			waiting = append(waiting, w)
 			delete(s.acks, id)
 		}

@@ -10,27 +10,27 @@ import (
 // A membership is in which rooms a client was, and when. To ask for a room costs the
 // same however many there are.
 type membership struct {
-	log    adapter.Log
-	id     string
-	stays  []adapter.Stay   // in the order in which it joined
-	now    map[string]int   // by room, those of stays that last
-	before map[string][]int // by room, the others, in the order in which they ended
-	ended  []int            // all of the latter, likewise
-	since  string           // where the ended ones begin to be complete
-	left   string
-	kicked bool
-	closed bool // in all namespaces
+	log          adapter.Log
+	id           string
+	stays        []adapter.Stay   // in the order in which it joined
+	current      map[string]int   // by room, those of stays that last
+	former       map[string][]int // by room, the others, in the order in which they ended
+	ended        []int            // all of the latter, likewise
+	completeFrom string           // where the ended ones begin to be complete
+	left         string
+	disconnected bool
+	closed       bool // in all namespaces
 }
 
 func newMembership(log adapter.Log, s *adapter.Session) membership {
-	p := membership{log: log, id: s.ID, now: make(map[string]int), before: make(map[string][]int)}
-	p.since, p.left = s.Complete, s.Left
+	p := membership{log: log, id: s.ID, current: make(map[string]int), former: make(map[string][]int)}
+	p.completeFrom, p.left = s.Complete, s.Left
 	for _, stay := range s.Rooms {
 		i := p.add(stay)
 		if stay.To == "" {
-			p.now[stay.Room] = i
+			p.current[stay.Room] = i
 		} else {
-			p.over(i)
+			p.stayEnded(i)
 		}
 	}
 	return p
@@ -41,10 +41,10 @@ func (p *membership) add(stay adapter.Stay) (i int) {
 	return len(p.stays) - 1
 }
 
-// over notes that a stay has ended.
-func (p *membership) over(i int) {
+// stayEnded notes that a stay has ended.
+func (p *membership) stayEnded(i int) {
 	room := p.stays[i].Room
-	p.before[room] = append(p.before[room], i)
+	p.former[room] = append(p.former[room], i)
 	p.ended = append(p.ended, i)
 }
 
@@ -53,10 +53,10 @@ func (p *membership) has(room, at string) bool {
 	if room == p.id {
 		return true
 	}
-	if i, ok := p.now[room]; ok && p.log.Compare(p.stays[i].From, at) < 0 {
+	if i, ok := p.current[room]; ok && p.log.Compare(p.stays[i].From, at) < 0 {
 		return true
 	}
-	for _, i := range slices.Backward(p.before[room]) {
+	for _, i := range slices.Backward(p.former[room]) {
 		switch s := &p.stays[i]; {
 		case p.log.Compare(at, s.To) > 0:
 			return false // nor in those that ended before
@@ -84,36 +84,36 @@ func (p *membership) selectedBy(t adapter.Target, at string) bool {
 
 // apply does to the client what was done to others at an offset.
 func (p *membership) apply(m *adapter.Message, at string) {
-	if p.kicked || !p.selectedBy(m.Target, at) {
+	if p.disconnected || !p.selectedBy(m.Target, at) {
 		return
 	}
 	switch m.Kind {
 	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch: // change no rooms
 	case adapter.Disconnect:
-		p.kicked, p.closed = true, m.Close
+		p.disconnected, p.closed = true, m.Close
 	case adapter.Join:
 		for _, room := range m.Rooms {
-			if i, in := p.now[room]; in {
+			if i, in := p.current[room]; in {
 				p.stays[i].Pinned = p.stays[i].Pinned || m.Pin
 			} else {
-				p.now[room] = p.add(adapter.Stay{Room: room, From: at, Pinned: m.Pin})
+				p.current[room] = p.add(adapter.Stay{Room: room, From: at, Pinned: m.Pin})
 			}
 		}
 	case adapter.Leave:
 		for _, room := range m.Rooms {
-			if i, in := p.now[room]; in && (m.Pin || !p.stays[i].Pinned) {
-				delete(p.now, room)
+			if i, in := p.current[room]; in && (m.Pin || !p.stays[i].Pinned) {
+				delete(p.current, room)
 				p.stays[i].To = at
-				p.over(i)
+				p.stayEnded(i)
 			}
 		}
 	default: // concerns nobody's rooms
 	}
 }
 
-// visit returns the membership for an index.
-func (p *membership) visit() rooms.History {
-	v := rooms.History{Complete: p.since, Left: p.left}
+// history returns the membership for an index.
+func (p *membership) history() rooms.History {
+	v := rooms.History{Complete: p.completeFrom, Left: p.left}
 	for i := range p.stays {
 		if p.stays[i].To == "" {
 			v.Stays = append(v.Stays, rooms.Stay(p.stays[i]))

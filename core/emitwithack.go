@@ -11,7 +11,7 @@ import (
 
 // An Answer is a client's acknowledgement of one event, which may not have come yet:
 // see [Ask] and [Socket.Ask]. It may be copied, and used by several goroutines.
-type Answer[T any] struct{ expected *expected }
+type Answer[T any] struct{ pending *pendingAck }
 
 // Ask sends an event that the client is to acknowledge, and does not wait. The event
 // is queued before Ask returns, in order with what else is emitted to the socket.
@@ -24,8 +24,8 @@ type Answer[T any] struct{ expected *expected }
 // disconnects. It takes some 300 bytes, and a client may never acknowledge: use
 // Emit for an event whose acknowledgement is of no interest.
 func Ask[T any](s *Socket, event string, args ...any) (Answer[T], error) {
-	e, err := s.ask(event, args)
-	return Answer[T]{e}, err
+	p, err := s.ask(event, args)
+	return Answer[T]{p}, err
 }
 
 // Ask is the function [Ask] for all values of the acknowledgement.
@@ -52,10 +52,10 @@ var errNotAsked = errors.New("sio: this Answer was not asked for: use one that A
 // A handler may wait for its own client, as with [Socket.EmitWithAck]: derive ctx from
 // [Ctx.Context].
 func (a Answer[T]) Wait(ctx context.Context) (v T, err error) {
-	if a.expected == nil {
+	if a.pending == nil {
 		return v, errNotAsked
 	}
-	args, err := a.expected.wait(ctx, nil)
+	args, err := a.pending.wait(ctx, nil)
 	if err != nil {
 		return v, err
 	}
@@ -93,15 +93,15 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 
 // EmitWithAck is [Socket.EmitWithAck], whatever ctx is derived from.
 func (c *Ctx) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
-	return c.emitWithAck(ctx, c.in, event, args)
+	return c.emitWithAck(ctx, c.task, event, args)
 }
 
-func (s *Socket) emitWithAck(ctx context.Context, task *inbound, event string, args []any) (Args, error) {
-	e, err := s.ask(event, args)
+func (s *Socket) emitWithAck(ctx context.Context, t *task, event string, args []any) (Args, error) {
+	p, err := s.ask(event, args)
 	if err != nil {
 		return Args{}, err
 	}
-	return e.wait(ctx, task)
+	return p.wait(ctx, t)
 }
 
 // EmitWithAck is [Socket.EmitWithAck] with the answer's first value decoded. A
@@ -115,8 +115,8 @@ func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...an
 	return a.Wait(ctx)
 }
 
-// An expected is the acknowledgement of one socket's client. It is a [waiter].
-type expected struct {
+// A pendingAck is the acknowledgement of one socket's client. It is a [ackWaiter].
+type pendingAck struct {
 	socket  *Socket
 	id      uint64
 	waiters int           // calls of wait; guarded by the socket's mu
@@ -126,7 +126,7 @@ type expected struct {
 }
 
 // ask queues an event that is to be acknowledged.
-func (s *Socket) ask(event string, args []any) (*expected, error) {
+func (s *Socket) ask(event string, args []any) (*pendingAck, error) {
 	id := s.ns.ackIDs.Add(1)
 	h := packet.Header{Namespace: s.ns.name, ID: id, HasID: true}
 	s.ns.observe(s, event, args)
@@ -134,74 +134,74 @@ func (s *Socket) ask(event string, args []any) (*expected, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &expected{socket: s, id: id, done: make(chan struct{})}
-	if err := s.expect(id, e); err != nil {
+	p := &pendingAck{socket: s, id: id, done: make(chan struct{})}
+	if err := s.registerAck(id, p); err != nil {
 		return nil, err
 	}
 	if err := s.send(m); err != nil {
 		s.takeAck(id)
 		return nil, err
 	}
-	return e, nil
+	return p, nil
 }
 
 // wait waits for the acknowledgement, for a task that keeps its client's next ones
 // waiting. If task is nil, ctx may tell which one that is.
-func (e *expected) wait(ctx context.Context, task *inbound) (Args, error) {
+func (p *pendingAck) wait(ctx context.Context, t *task) (Args, error) {
 	select {
-	case <-e.done:
-		return e.args, e.err
+	case <-p.done:
+		return p.args, p.err
 	default:
 	}
-	if task == nil {
-		task = taskOf(ctx)
+	if t == nil {
+		t = taskOf(ctx)
 	}
-	e.begin()
-	task.yield()
+	p.addWaiter()
+	t.yield()
 	var ended error
 	select {
-	case <-e.done:
+	case <-p.done:
 	case <-ctx.Done():
 		ended = fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
 	}
-	return e.end(ended)
+	return p.removeWaiter(ended)
 }
 
-// begin notes that there is one waiter more. While there are some, more is read of
+// addWaiter notes that there is one waiter more. While there are some, more is read of
 // the client: see [Socket.await].
-func (e *expected) begin() {
-	e.socket.mu.Lock()
-	e.waiters++
-	e.socket.mu.Unlock()
-	e.socket.client.awaitsAck()
+func (p *pendingAck) addWaiter() {
+	p.socket.mu.Lock()
+	p.waiters++
+	p.socket.mu.Unlock()
+	p.socket.client.addAckWaiter()
 }
 
-// end takes begin back. ended is the error of a context that has ended, or nil.
-func (e *expected) end(ended error) (Args, error) {
-	s := e.socket
-	s.client.awaited()
+// removeWaiter takes begin back. ended is the error of a context that has ended, or nil.
+func (p *pendingAck) removeWaiter(ended error) (Args, error) {
+	s := p.socket
+	s.client.removeAckWaiter()
 	s.mu.Lock()
-	e.waiters--
-	_, open := s.acks[e.id] // if not, whoever took it out is about to make e final
-	if open && ended != nil && e.waiters == 0 {
-		delete(s.acks, e.id)
-		e.finish(Args{}, ended)
+	p.waiters--
+	_, open := s.acks[p.id] // if not, whoever took it out is about to make e final
+	if open && ended != nil && p.waiters == 0 {
+		delete(s.acks, p.id)
+		p.resolve(Args{}, ended)
 	}
 	s.mu.Unlock()
 	if open && ended != nil {
 		return Args{}, ended
 	}
-	<-e.done // at once, or in a moment; if the socket has ended, that comes before its context
-	return e.args, e.err
+	<-p.done // at once, or in a moment; if the socket has ended, that comes before its context
+	return p.args, p.err
 }
 
-func (e *expected) finish(args Args, err error) {
-	e.args, e.err = args, err
-	close(e.done)
+func (p *pendingAck) resolve(args Args, err error) {
+	p.args, p.err = args, err
+	close(p.done)
 }
 
-func (e *expected) answered(_ *Socket, a Args)  { e.finish(a, nil) }
-func (e *expected) failed(_ *Socket, err error) { e.finish(Args{}, err) }
+func (p *pendingAck) acked(_ *Socket, a Args)     { p.resolve(a, nil) }
+func (p *pendingAck) failed(_ *Socket, err error) { p.resolve(Args{}, err) }
 
-// awaited implements [waiter]; the socket's mu is held.
-func (e *expected) awaited() bool { return e.waiters > 0 }
+// hasWaiters implements [ackWaiter]; the socket's mu is held.
+func (p *pendingAck) hasWaiters() bool { return p.waiters > 0 }

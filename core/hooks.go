@@ -26,7 +26,7 @@ const (
 // session, which skips the connect chain. It is for middleware of
 // [Namespace.UseConnect] that has to join rooms, or watch over the socket for as
 // long as it is connected; elsewhere it panics. An error disconnects the client.
-func (c *Ctx) OnAccept(h Handler) { c.inChain("OnAccept", hook{when: onAccept, run: h}) }
+func (c *Ctx) OnAccept(h Handler) { c.addHook("OnAccept", hook{when: onAccept, run: h}) }
 
 // OnRecover has check run when the client recovers its session, which skips the
 // connect chain: before the client is sent anything, and in the order of these
@@ -36,10 +36,10 @@ func (c *Ctx) OnAccept(h Handler) { c.inChain("OnAccept", hook{when: onAccept, r
 // An error refuses the client, unless it is or wraps [ErrNotRecovered]: then the client
 // gets a fresh socket, which goes through the connect chain as that of a new client
 // does. Its session, with its id, rooms, values and what it missed, is gone.
-func (c *Ctx) OnRecover(check Handler) { c.inChain("OnRecover", hook{when: onRecover, run: check}) }
+func (c *Ctx) OnRecover(check Handler) { c.addHook("OnRecover", hook{when: onRecover, run: check}) }
 
-func (c *Ctx) inChain(method string, h hook) {
-	if c.in.task != taskConnect || c.state.Load() == stateConnected {
+func (c *Ctx) addHook(method string, h hook) {
+	if c.task.kind != taskConnect || c.state.Load() == stateConnected {
 		misuse("Ctx." + method + " outside of the connect chain: use it in the middleware of UseConnect")
 	}
 	c.mu.Lock()
@@ -55,15 +55,15 @@ func (c *Ctx) inChain(method string, h hook) {
 func (s *Socket) OnEnd(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.ended {
+	if !s.onEndDone {
 		s.hooks = append(s.hooks, hook{when: onEnd, end: f})
 	}
-	return !s.ended
+	return !s.onEndDone
 }
 
-// hooked returns what is to be run now. Without a log, nobody needs the hooks of
+// hooksFor returns what is to be run now. Without a log, nobody needs the hooks of
 // the connect chain again after that.
-func (s *Socket) hooked(when hookTime) (hs []Handler) {
+func (s *Socket) hooksFor(when hookTime) (hs []Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, h := range s.hooks {
@@ -80,18 +80,18 @@ func (s *Socket) hooked(when hookTime) (hs []Handler) {
 	return hs
 }
 
-// lasting returns the hooks that a socket leaves to the one that continues it.
-func (s *Socket) lasting() []hook {
+// recoverableHooks returns the hooks that a socket leaves to the one that continues it.
+func (s *Socket) recoverableHooks() []hook {
 	return slices.DeleteFunc(slices.Clone(s.hooks), func(h hook) bool { return h.when == onEnd })
 }
 
-// runEnd runs what was left for the end.
-func (s *Socket) runEnd() {
+// runOnEnd runs what was left for the end.
+func (s *Socket) runOnEnd() {
 	s.mu.Lock()
-	s.ended = true
+	s.onEndDone = true
 	hooks := slices.Clone(s.hooks)
 	s.mu.Unlock()
-	s.runEnds(hooks)
+	s.callOnEnd(hooks)
 }
 
 // dropHooks lets go of all hooks. Those for the end run: what they would give back, such
@@ -101,10 +101,10 @@ func (s *Socket) dropHooks() {
 	hooks := s.hooks
 	s.hooks = nil
 	s.mu.Unlock()
-	s.runEnds(hooks)
+	s.callOnEnd(hooks)
 }
 
-func (s *Socket) runEnds(hooks []hook) {
+func (s *Socket) callOnEnd(hooks []hook) {
 	hooks = slices.DeleteFunc(hooks, func(h hook) bool { return h.when != onEnd })
 	rescue.Each(len(hooks), func(i int) error {
 		hooks[i].end()

@@ -23,18 +23,18 @@ type weakFrames struct {
 	attachments []weak.Pointer[frame.Frame]
 }
 
-// sweepLeast is how many offsets are known before any is looked at again.
-const sweepLeast = 1024
+// minSweep is how many offsets are known before any is looked at again.
+const minSweep = 1024
 
-// begin notes that a replay begins.
-func (f *sharedFrames) begin() {
+// replayBegins notes that a replay begins.
+func (f *sharedFrames) replayBegins() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.replays++
 }
 
-// end notes that a replay has ended.
-func (f *sharedFrames) end() {
+// replayEnds notes that a replay has ended.
+func (f *sharedFrames) replayEnds() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.replays--; f.replays == 0 {
@@ -79,7 +79,7 @@ func (f *sharedFrames) add(offset string, w weakFrames) {
 	if f.byOffset == nil {
 		f.byOffset = make(map[string]weakFrames)
 	}
-	if len(f.byOffset) >= max(sweepLeast, f.sweepAt) {
+	if len(f.byOffset) >= max(minSweep, f.sweepAt) {
 		for o, w := range f.byOffset {
 			if w.text.Value() == nil {
 				delete(f.byOffset, o)

@@ -14,56 +14,56 @@ import (
 
 // How much is done at once for a client that missed something.
 const (
-	// pieceBytes is how much is read from the log, and encoded, before others have their
+	// replayPieceBytes is how much is read from the log, and encoded, before others have their
 	// turn. Nothing can be appended to the log while it is read.
-	pieceBytes = 8 << 10
+	replayPieceBytes = 8 << 10
 
-	// firstBytes is how much may wait for a client at first. It doubles each time that
+	// initialReplayBytes is how much may wait for a client at first. It doubles each time that
 	// the client has taken that: who does not read costs little.
-	firstBytes = 16 << 10
+	initialReplayBytes = 16 << 10
 
-	// mostBytes is how much that may become, and half of the client's send buffer.
-	mostBytes = 64 << 10
+	// maxReplayBytes is how much that may become, and half of the client's send buffer.
+	maxReplayBytes = 64 << 10
 )
 
 // A replay goes through what happened while a client was away, in the order in which
 // it happened: it knows in which rooms the client would have been, and what it would
 // have got.
 type replay struct {
-	ns      *Namespace
-	session *adapter.Session
-	at      string // of the last message that was looked at
-	rooms   membership
-	buffer  int // MaxSendBuffer
-	bytes   int // that may wait for the client
-	wait    int // until so many bytes wait, or fewer, to go on; -1 for not at all
+	ns            *Namespace
+	session       *adapter.Session
+	offset        string // of the last message that was looked at
+	rooms         membership
+	maxSendBuffer int // MaxSendBuffer
+	sendWindow    int // that may wait for the client
+	waitUntil     int // until so many bytes wait, or fewer, to go on; -1 for not at all
 }
 
-// A logged is a message with its offset.
-type logged struct {
+// A logEntry is a message with its offset.
+type logEntry struct {
 	m      *adapter.Message
 	offset string
 }
 
 func newReplay(n *Namespace, session *adapter.Session) *replay {
-	r := &replay{ns: n, session: session, at: session.From, rooms: newMembership(n.log, session), bytes: firstBytes}
-	r.buffer = n.server.engine.Options().MaxSendBuffer
-	if n.log.Compare(session.Left, r.at) < 0 {
-		r.at = session.Left // to see what was done since
+	r := &replay{ns: n, session: session, offset: session.From, rooms: newMembership(n.log, session), sendWindow: initialReplayBytes}
+	r.maxSendBuffer = n.server.engine.Options().MaxSendBuffer
+	if n.log.Compare(session.Left, r.offset) < 0 {
+		r.offset = session.Left // to see what was done since
 	}
 	return r
 }
 
-// begin waits until there may be work on a replay: a namespace has few of them work at
+// beginWork waits until there may be work on a replay: a namespace has few of them work at
 // the same time, since they have much to do, and live events come first.
-func (r *replay) begin(ctx context.Context) (end func(), err error) {
-	working := r.ns.journal.working
+func (r *replay) beginWork(ctx context.Context) (end func(), err error) {
+	slots := r.ns.logState.workSlots
 	select {
-	case working <- struct{}{}:
+	case slots <- struct{}{}:
 		began := time.Now()
 		return func() {
-			r.ns.journal.rest(ctx, time.Since(began))
-			<-working
+			r.ns.logState.rest(ctx, time.Since(began))
+			<-slots
 		}, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -71,16 +71,16 @@ func (r *replay) begin(ctx context.Context) (end func(), err error) {
 }
 
 // read returns a piece of the log, without going on. It is called between begin and end.
-func (r *replay) read(ctx context.Context) (piece []logged, more bool, err error) {
-	more, err = r.ns.log.Replay(ctx, r.at, pieceBytes, func(m *adapter.Message, offset string) {
-		piece = append(piece, logged{m, offset})
+func (r *replay) read(ctx context.Context) (piece []logEntry, more bool, err error) {
+	more, err = r.ns.log.Replay(ctx, r.offset, replayPieceBytes, func(m *adapter.Message, offset string) {
+		piece = append(piece, logEntry{m, offset})
 	}, nil)
 	return piece, more, err
 }
 
-// next goes on to a message, and returns the frames that the client would have got.
-func (r *replay) next(e logged) []*frame.Frame {
-	r.at = e.offset
+// advance goes on to a message, and returns the frames that the client would have got.
+func (r *replay) advance(e logEntry) []*frame.Frame {
+	r.offset = e.offset
 	log := r.ns.log
 	if e.m.Kind != adapter.Broadcast {
 		if log.Compare(e.offset, r.session.Left) > 0 {
@@ -91,26 +91,26 @@ func (r *replay) next(e logged) []*frame.Frame {
 	if log.Compare(e.offset, r.session.From) <= 0 || !r.rooms.selectedBy(e.m.Target, e.offset) {
 		return nil
 	}
-	fs, err := r.ns.journal.frames.get(e.offset, func() ([]*frame.Frame, error) { return r.ns.eventFrames(e.m, e.offset) })
+	fs, err := r.ns.logState.frames.get(e.offset, func() ([]*frame.Frame, error) { return r.ns.eventFrames(e.m, e.offset) })
 	if err != nil {
 		return nil // as when it was delivered
 	}
 	return fs
 }
 
-// survey looks whether the session may be continued at all, before anybody is told
+// check looks whether the session may be continued at all, before anybody is told
 // that it is.
-func (r *replay) survey(ctx context.Context) error {
-	changed := *r.ns.journal.changed.Load()
-	if r.unkept() {
-		return errKicked
+func (r *replay) check(ctx context.Context) error {
+	changed := *r.ns.logState.lastChange.Load()
+	if r.changesLost() {
+		return errDisconnectedAway
 	}
 	if r.ns.log.Compare(changed, r.session.Left) <= 0 {
 		return nil // nothing was done since
 	}
 	for more := true; more; {
 		var err error
-		if more, err = r.surveyPiece(ctx); err != nil {
+		if more, err = r.checkPiece(ctx); err != nil {
 			return err
 		}
 		runtime.Gosched() // others have waited
@@ -118,8 +118,8 @@ func (r *replay) survey(ctx context.Context) error {
 	return nil
 }
 
-func (r *replay) surveyPiece(ctx context.Context) (more bool, err error) {
-	end, err := r.begin(ctx)
+func (r *replay) checkPiece(ctx context.Context) (more bool, err error) {
+	end, err := r.beginWork(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -130,21 +130,21 @@ func (r *replay) surveyPiece(ctx context.Context) (more bool, err error) {
 	}
 	for _, e := range piece {
 		if e.m.Kind != adapter.Broadcast {
-			r.next(e)
+			r.advance(e)
 		}
-		r.at = e.offset
+		r.offset = e.offset
 	}
-	if r.rooms.kicked {
-		return false, errKicked
+	if r.rooms.disconnected {
+		return false, errDisconnectedAway
 	}
 	return more, nil
 }
 
-// unkept reports whether something may have been done to the client that the log has
+// changesLost reports whether something may have been done to the client that the log has
 // not kept.
-func (r *replay) unkept() bool {
-	unkept := r.ns.journal.unkept.Load()
-	return unkept != nil && r.ns.log.Compare(r.session.Left, *unkept) <= 0
+func (r *replay) changesLost() bool {
+	lost := r.ns.logState.lostUntil.Load()
+	return lost != nil && r.ns.log.Compare(r.session.Left, *lost) <= 0
 }
 
 // resume connects a socket that continues a session: what it missed goes out
@@ -168,11 +168,11 @@ func (s *Socket) resume(c *Ctx, answer []*frame.Frame) error {
 // replay sends what a client missed, as fast as it reads.
 func (s *Socket) replay(c *Ctx, answer []*frame.Frame) error {
 	r := newReplay(s.ns, s.recovery.session)
-	s.ns.journal.frames.begin()
-	defer s.ns.journal.frames.end()
+	s.ns.logState.frames.replayBegins()
+	defer s.ns.logState.frames.replayEnds()
 	defer func() {
 		if r.rooms.closed {
-			s.client.endGroup(s.client.currentGroup())
+			s.client.discardGroup(s.client.currentGroup())
 		}
 	}()
 	for more := true; more; {
@@ -180,15 +180,15 @@ func (s *Socket) replay(c *Ctx, answer []*frame.Frame) error {
 		if more, err = s.resumePiece(r, answer); err != nil {
 			return err
 		}
-		if r.wait < 0 {
+		if r.waitUntil < 0 {
 			runtime.Gosched() // others have waited
 			continue
 		}
-		c.in.yield()
-		if err := s.client.session.WaitForRoom(s.Context(), r.wait); err != nil {
+		c.task.yield()
+		if err := s.client.session.WaitForRoom(s.Context(), r.waitUntil); err != nil {
 			return err
 		}
-		r.bytes = min(2*r.bytes, mostBytes)
+		r.sendWindow = min(2*r.sendWindow, maxReplayBytes)
 	}
 	return nil
 }
@@ -197,19 +197,19 @@ func (s *Socket) replay(c *Ctx, answer []*frame.Frame) error {
 // sent now. After the last one it makes the client a receiver. It reports whether there
 // is more.
 func (s *Socket) resumePiece(r *replay, answer []*frame.Frame) (more bool, err error) {
-	end, err := r.begin(s.Context())
+	end, err := r.beginWork(s.Context())
 	if err != nil {
 		return false, err
 	}
 	defer end()
-	r.wait = -1
+	r.waitUntil = -1
 	piece, more, err := r.read(s.Context())
 	if err != nil {
 		return false, err
 	}
 	for _, e := range piece {
 		err := s.sendMissed(r, e)
-		if err != nil || r.wait >= 0 {
+		if err != nil || r.waitUntil >= 0 {
 			return true, err
 		}
 	}
@@ -221,20 +221,20 @@ func (s *Socket) resumePiece(r *replay, answer []*frame.Frame) (more bool, err e
 
 // sendMissed goes on to a message and sends it, if it is for the client. If that has to
 // wait, it sets r.wait instead.
-func (s *Socket) sendMissed(r *replay, e logged) error {
-	before := r.at
-	fs := r.next(e)
-	if r.rooms.kicked {
-		return errKicked
+func (s *Socket) sendMissed(r *replay, e logEntry) error {
+	before := r.offset
+	fs := r.advance(e)
+	if r.rooms.disconnected {
+		return errDisconnectedAway
 	}
 	if fs == nil {
 		return nil
 	}
-	if most := r.mayWait(fs); s.client.session.Buffered() > most {
-		r.at, r.wait = before, most
+	if most := r.sendLimit(fs); s.client.session.Buffered() > most {
+		r.offset, r.waitUntil = before, most
 		return nil
 	}
-	s.recovery.sent = true
+	s.recovery.missedSent = true
 	return s.client.session.Send(fs...)
 }
 
@@ -242,27 +242,27 @@ func (s *Socket) sendMissed(r *replay, e logged) error {
 // whether there is more than that.
 func (s *Socket) resumeLast(r *replay, answer []*frame.Frame) (more bool, err error) {
 	var failed error
-	more, err = r.ns.log.Replay(s.Context(), r.at, pieceBytes, func(m *adapter.Message, offset string) {
-		if failed == nil && r.wait < 0 {
-			failed = s.sendMissed(r, logged{m, offset})
+	more, err = r.ns.log.Replay(s.Context(), r.offset, replayPieceBytes, func(m *adapter.Message, offset string) {
+		if failed == nil && r.waitUntil < 0 {
+			failed = s.sendMissed(r, logEntry{m, offset})
 		}
 	}, func() {
-		if failed == nil && r.unkept() {
-			failed = errKicked
+		if failed == nil && r.changesLost() {
+			failed = errDisconnectedAway
 		}
-		if failed == nil && r.wait < 0 {
-			s.enter(answer, r.rooms.visit())
+		if failed == nil && r.waitUntil < 0 {
+			s.becomeMember(answer, r.rooms.history())
 		}
 	})
-	return more || r.wait >= 0, cmp.Or(err, failed)
+	return more || r.waitUntil >= 0, cmp.Or(err, failed)
 }
 
-// mayWait returns how many bytes may wait for the client when a message is queued
+// sendLimit returns how many bytes may wait for the client when a message is queued
 // that it missed. Some dialects make more of a message than it has.
-func (r *replay) mayWait(fs []*frame.Frame) int {
+func (r *replay) sendLimit(fs []*frame.Frame) int {
 	size := 0
 	for _, f := range fs {
 		size += f.Len()
 	}
-	return max(0, min(r.bytes, r.buffer/2, r.buffer-2*size))
+	return max(0, min(r.sendWindow, r.maxSendBuffer/2, r.maxSendBuffer-2*size))
 }

@@ -1,0 +1,138 @@
+package sio
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
+)
+
+// An Ack is one of the answers that [BroadcastWithAck] and
+// [ServerSideEmitWithAck] collect.
+type Ack[T any] struct {
+	Server string // that the answer comes from; "" if it is this one, or unknown
+	Socket string // of the client that answered or should have; "" if unknown, or if a server answers
+	Value  T      // the first value of the answer; the zero T if there was none; all if T is [Args]
+
+	// Err is nil for an answer. It matches [ErrDisconnected] if the client has
+	// gone instead, [ErrNotReady] if it was not sent a volatile event,
+	// [ErrAckBlocked] if its answer cannot be read, and the context's error if it
+	// did not answer in time.
+	Err error
+}
+
+// BroadcastWithAck emits an event to all clients in b and yields their answers
+// as they come. It ends when every client has answered or disconnected, or when
+// ctx ends; those that have not answered then come last, with Err set. Without a
+// deadline it waits for as long as the clients are there.
+//
+// The event is sent when the iteration begins, and each time that one begins. If
+// it cannot be encoded, the only element is the error. Leaving the loop early
+// forgets the answers still to come. In a cluster, other servers' clients are
+// asked too; if some server does not answer, an element without Socket tells.
+//
+// It can be used in handlers: acknowledgements do not wait for them. See
+// [Socket.EmitWithAck].
+func BroadcastWithAck[T any](ctx context.Context, b Broadcast, event string, args ...any) iter.Seq[Ack[T]] {
+	return decodeAcks[T](b.ask(ctx, event, args))
+}
+
+// decodeAcks decodes the first value of each answer.
+func decodeAcks[T any](answers iter.Seq[Ack[Args]]) iter.Seq[Ack[T]] {
+	return func(yield func(Ack[T]) bool) {
+		for a := range answers {
+			b := Ack[T]{Server: a.Server, Socket: a.Socket, Err: a.Err}
+			if a.Err == nil {
+				b.Err = a.Value.first(&b.Value)
+			}
+			if !yield(b) {
+				return
+			}
+		}
+	}
+}
+
+// ask is BroadcastWithAck with answers as they came.
+func (b Broadcast) ask(ctx context.Context, event string, args []any) iter.Seq[Ack[Args]] {
+	return func(yield func(Ack[Args]) bool) {
+		c, err := b.ns.server.wire.encodeEventForClients(event, args)
+		if err != nil {
+			yield(Ack[Args]{Err: err})
+			return
+		}
+		r := newClusterRequest(ctx, b.ns.server.wire.codec)
+		for _, n := range b.ns.selfOrChildren() {
+			m := b.message(adapter.Broadcast, c)
+			r.askLocal(n, m)
+			if !b.local {
+				r.askOthers(n, m)
+			}
+		}
+		r.yieldAcks(ctx, yield)
+	}
+}
+
+// An ackCollector collects the acks of several sockets to one event.
+type ackCollector struct{ acks chan *adapter.Ack } // has room for all
+
+func (t ackCollector) acked(s *Socket, a Args) {
+	t.acks <- &adapter.Ack{Socket: s.id, Data: a.args.AppendData(nil), Attachments: a.args.Attachments()}
+}
+
+func (ackCollector) hasWaiters() bool { return true }
+
+func (t ackCollector) failed(s *Socket, err error) {
+	blocked := errors.Is(err, ErrAckBlocked)
+	t.acks <- &adapter.Ack{Socket: s.id, Blocked: blocked, Gone: !blocked}
+}
+
+// askClients emits an event to this server's clients, and replies with their
+// answers until all have come or ctx ends.
+func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
+	id := n.ackIDs.Add(1)
+	h := packet.Header{Namespace: n.name, ID: id, HasID: true}
+	var fs []*frame.Frame
+	err := rescue.Apart(func() (err error) {
+		fs, err = n.server.wire.frames(packet.Event, h, encoded{m.Data, m.Attachments})
+		return err
+	})
+	if err != nil {
+		n.logFailure("encoding a broadcast failed", err)
+		return
+	}
+	sockets := n.index.List(target(m.Target))
+	t := ackCollector{make(chan *adapter.Ack, len(sockets))}
+	asked := make([]string, 0, len(sockets))
+	waited := sockets[:0]
+	for _, s := range sockets {
+		if s.await(id, t) == nil {
+			waited, asked = append(waited, s), append(asked, s.id)
+		}
+	}
+	defer func() {
+		for _, s := range waited {
+			s.stopAwaiting(id)
+		}
+	}()
+	n.observeBroadcast(m)
+	reply(&adapter.Reply{Expected: asked})
+	for _, s := range waited {
+		// Who is not sent to is not waited for. Without an entry to take, the
+		// socket has told so itself: it has ended.
+		if !s.deliver(fs, m.Volatile) && s.takeAck(id) != nil {
+			t.acks <- &adapter.Ack{Socket: s.id, Dropped: m.Volatile, Gone: !m.Volatile}
+		}
+	}
+	for range asked {
+		select {
+		case a := <-t.acks:
+			reply(&adapter.Reply{Ack: a})
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package sio
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
+)
+
+// A clusterRequest is something that was asked of clients or servers, and whose
+// answers are awaited.
+type clusterRequest struct {
+	ctx       context.Context //nolint:containedctx // lives as long as the call that has it
+	cancel    context.CancelFunc
+	codec     packet.Codec
+	running   sync.WaitGroup
+	replies   chan *adapter.Reply
+	errs      chan error
+	abandoned chan struct{}  // closed when nobody wants answers any more
+	pending   map[ackKey]int // who has not answered, and how many of that name
+	timedOut  atomic.Bool    // other servers may have more to say, but time is over
+}
+
+// An ackKey is somebody who was asked.
+type ackKey struct{ server, socket string }
+
+func newClusterRequest(ctx context.Context, codec packet.Codec) *clusterRequest {
+	r := &clusterRequest{
+		codec:     codec,
+		replies:   make(chan *adapter.Reply),
+		errs:      make(chan error),
+		abandoned: make(chan struct{}),
+		pending:   make(map[ackKey]int),
+	}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r
+}
+
+// askLocal asks a namespace on this server.
+func (r *clusterRequest) askLocal(n *Namespace, m *adapter.Message) {
+	r.running.Go(func() { node{n}.Answer(r.ctx, m, r.addReply) }) // ends with the question
+}
+
+// askOthers asks the namespace on all other servers.
+func (r *clusterRequest) askOthers(n *Namespace, m *adapter.Message) {
+	if !n.joined.Load() || n.adapter == nil {
+		return
+	}
+	r.running.Go(func() { // ends with the question
+		err := rescue.Apart(func() error {
+			if err := n.adapter.Ask(r.ctx, m, r.addReply); !n.endedMeanwhile(err) {
+				return err
+			}
+			return nil
+		})
+		if err == nil {
+			return
+		}
+		if r.ctx.Err() != nil {
+			r.timedOut.Store(true)
+			return
+		}
+		select {
+		case r.errs <- err:
+		case <-r.abandoned:
+		}
+	})
+}
+
+func (r *clusterRequest) addReply(reply *adapter.Reply) {
+	select {
+	case r.replies <- reply:
+	case <-r.abandoned:
+	}
+}
+
+// eachReply yields the replies until everybody who was asked has done.
+func (r *clusterRequest) eachReply() iter.Seq2[*adapter.Reply, error] {
+	return func(yield func(*adapter.Reply, error) bool) {
+		done := make(chan struct{})
+		go func() { // ends with the question
+			r.running.Wait()
+			close(done)
+		}()
+		defer func() {
+			close(r.abandoned)
+			r.cancel()
+			<-done
+		}()
+		for {
+			var reply *adapter.Reply
+			var err error
+			select {
+			case reply = <-r.replies:
+			case err = <-r.errs:
+			case <-done:
+				return
+			}
+			if !yield(reply, err) {
+				return
+			}
+		}
+	}
+}
+
+// yieldAcks yields what comes until there is nothing more to come, and then what
+// is missing.
+func (r *clusterRequest) yieldAcks(ctx context.Context, yield func(Ack[Args]) bool) {
+	taskOf(ctx).yield()
+	for reply, err := range r.eachReply() {
+		switch {
+		case err != nil:
+			if !yield(Ack[Args]{Err: err}) {
+				return
+			}
+		case reply.Ack != nil:
+			if !yield(r.toAck(reply.Server, reply.Ack)) {
+				return
+			}
+		default:
+			for _, id := range reply.Expected {
+				r.pending[ackKey{reply.Server, id}]++
+			}
+		}
+	}
+	missing := errNoAnswer
+	if err := ctx.Err(); err != nil {
+		missing = fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	for key, n := range r.pending {
+		for range n {
+			if !yield(Ack[Args]{Server: key.server, Socket: key.socket, Err: missing}) {
+				return
+			}
+		}
+	}
+	if len(r.pending) == 0 && r.timedOut.Load() { // nobody knows who it is
+		yield(Ack[Args]{Err: missing})
+	}
+}
+
+// toAck notes who has answered, and returns what.
+func (r *clusterRequest) toAck(server string, a *adapter.Ack) Ack[Args] {
+	key := ackKey{server, a.Socket}
+	if r.pending[key]--; r.pending[key] <= 0 {
+		delete(r.pending, key)
+	}
+	ack := Ack[Args]{Server: server, Socket: a.Socket}
+	switch {
+	case a.Gone:
+		ack.Err = ErrDisconnected
+	case a.Dropped:
+		ack.Err = ErrNotReady
+	case a.Blocked:
+		ack.Err = ErrAckBlocked
+	case a.Error != "":
+		ack.Err = &Error{Message: a.Error}
+	default:
+		list, err := packet.NewArgs(packet.Ack, a.Data, a.Attachments)
+		ack.Value, ack.Err = Args{args: list, codec: r.codec}, err
+	}
+	return ack
+}

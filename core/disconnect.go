@@ -1,0 +1,123 @@
+package sio
+
+import (
+	"log/slog"
+	"slices"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rooms"
+)
+
+// disconnectSocket ends a socket from the server's side.
+func (c *client) disconnectSocket(s *Socket) {
+	c.mu.Lock()
+	name := s.ns.name // see move
+	c.mu.Unlock()
+	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
+		if m, err := c.server.wire.disconnect(name); err == nil {
+			_ = c.session.Send(m...) // if it has gone, it needs no goodbye
+		}
+	}
+}
+
+// disconnectAll ends all sockets and the session (SIO-DC-2).
+func (c *client) disconnectAll() {
+	c.discardSessions()
+	c.mu.Lock()
+	sockets := slices.Clone(c.sockets)
+	c.mu.Unlock()
+	for _, s := range sockets {
+		c.disconnectSocket(s)
+	}
+	c.session.Close(nil)
+}
+
+// Disconnect makes the client leave the namespace. What was emitted before is
+// delivered; events that wait for their handlers are dropped. Other namespaces
+// of the client are not concerned, and it may connect again. If it has lost its
+// connection, it does not recover.
+func (s *Socket) Disconnect() error {
+	if err := s.checkConnected(); err != nil {
+		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Disconnect})
+	}
+	if s.ns.log != nil && s.ns.logState.undelivered.Load() > 0 {
+		return s.Self().Disconnect() // after what was emitted before
+	}
+	s.client.disconnectSocket(s)
+	return nil
+}
+
+// Close disconnects the client from all namespaces and ends its connection. If it
+// has lost that, it does not recover.
+func (s *Socket) Close() error {
+	s.client.disconnectAll()
+	return s.doForAbsent(nil, &adapter.Message{Kind: adapter.Disconnect, Close: true})
+}
+
+// end disconnects the socket, once: the waiters wake, the client's table has
+// room for another one, and after what is running the last task follows. With
+// drop, events that wait are not handled.
+func (s *Socket) end(why *DisconnectError, drop bool) bool {
+	s.mu.Lock()
+	if s.disconnectErr != nil {
+		s.mu.Unlock()
+		return false
+	}
+	s.disconnectErr = why
+	s.state.Store(stateDisconnected)
+	if s.cancel != nil {
+		s.cancel(why)
+	}
+	acks := s.acks
+	s.acks = nil
+	s.mu.Unlock()
+
+	for _, w := range acks {
+		w.failed(s, why)
+	}
+	s.client.removeSocket(s)
+	last := new(task)
+	last.init(s, taskDisconnect)
+	s.queue.Close(queuedTask{last}, drop)
+	s.client.line.Add(&s.queue)
+	s.client.line.Start() // not here: whoever ends a socket must not wait for handlers
+	return true
+}
+
+// finish is the last task of a socket: it says goodbye and leaves the rooms.
+func (s *Socket) finish() {
+	defer s.ns.server.sockets.Leave()
+	defer func() { s.ns.removeClient(s.keepsSession()) }()
+	defer s.client.socketFinished()
+	if s.accepted {
+		s.ns.runOnDisconnect(s)
+	}
+	history := s.leaveRooms()
+	s.ns.deliverRoomEvents()
+	s.runOnEnd()
+	s.releaseSession(s.disconnectError(), history)
+}
+
+// leaveRooms takes the socket out of its rooms, and returns which these were, and when, if
+// its client may come back.
+func (s *Socket) leaveRooms() (history rooms.History) {
+	if s.recovery == nil {
+		s.ns.index.Remove(&s.member)
+	} else {
+		history = s.ns.index.RemoveWithHistory(&s.member)
+	}
+	return history
+}
+
+// runOnDisconnect runs the last functions of a socket, on its queue.
+func (n *Namespace) runOnDisconnect(s *Socket) {
+	why := s.disconnectError()
+	n.server.debug("socket disconnected",
+		slog.String("ns", n.name), slog.String("sid", s.id), slog.String("reason", string(why.Reason)))
+	fs := n.routes.Load().onDisconnect
+	rescue.Each(len(fs), func(i int) error {
+		fs[i](s, why.Reason)
+		return nil
+	}, func(_ int, err error) { s.logFailure("OnDisconnect failed", eventDisconnect, err) })
+}

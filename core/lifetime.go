@@ -1,0 +1,233 @@
+package sio
+
+import (
+	"container/list"
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/sioplug/sioplug/internal/rescue"
+)
+
+// The life of a namespace:
+//
+//	findOrMake  it is in the table; nobody may enter
+//	start       it joins the cluster, gets its log, and OnNewNamespace is told of it
+//	enter       clients come
+//	leave       and go
+//	end         for children only, when they are empty: nobody may enter any more;
+//	            it leaves the cluster, and OnNamespaceEnd is told of it
+//	forget      it has left the table; its name is free
+//
+// The table is changed in O(1). None of the application's code is called while a
+// lock is held.
+
+// A lifetime is what a namespace knows about its own life. It is guarded by the
+// namespace's mu.
+type lifetime struct {
+	clients   int           // of a child: connected, or about to be
+	permanent bool          // never to end: the application has a reference to it
+	ended     bool          // nobody may enter any more
+	closed    bool          // it does not join the cluster any more
+	nameFree  chan struct{} // made when it ends, closed when its name is free
+	announced bool          // OnNewNamespace has been told of it, so OnNamespaceEnd is to be, too
+
+	returnUntil time.Time     // when nobody may come back any more
+	expiry      *time.Timer   // ends it then
+	emptyEntry  *list.Element // in the server's list of empty children
+}
+
+// retain keeps the namespace for ever, if the application asked for it. If it is
+// about to end, keep returns a channel that is closed then.
+func (n *Namespace) retain(permanent bool) (nameFree <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.life.ended && permanent {
+		n.life.permanent = true
+		n.server.empty.remove(n)
+	}
+	return n.life.nameFree
+}
+
+// start makes a new namespace ready for clients. If the application's code fails,
+// it ends instead.
+func (n *Namespace) start(onNew []func(*Namespace)) error {
+	started := false
+	defer func() {
+		if !started { // an error, or the goroutine ends
+			n.endIf(func() bool { return true })
+		}
+		close(n.ready)
+	}()
+	if err := n.joinCluster(); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.life.announced = true
+	n.mu.Unlock()
+	for _, f := range onNew {
+		if err := rescue.Call(func() error { f(n); return nil }); err != nil {
+			n.server.log().Error("OnNewNamespace failed", slog.String("ns", n.name), errAttr(err))
+		}
+	}
+	started = true
+	return nil
+}
+
+// isReady reports whether clients may enter without waiting.
+func (n *Namespace) isReady() bool {
+	select {
+	case <-n.ready:
+		return true
+	default:
+		return false
+	}
+}
+
+// hasEnded reports whether nobody may enter any more.
+func (n *Namespace) hasEnded() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.life.ended
+}
+
+// addClient counts a client in, when the namespace is ready for that. It returns false
+// if the namespace has just ended, or ctx.
+func (n *Namespace) addClient(ctx context.Context) bool {
+	if !n.isReady() {
+		select {
+		case <-n.ready:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.life.ended {
+		return false
+	}
+	if n.parent != nil {
+		n.life.clients++
+		n.server.empty.remove(n)
+	}
+	return true
+}
+
+// removeClient counts a client out, whether it was accepted or not, and whether or not it
+// may come back. The last one may end the namespace (SIO-CC-1).
+func (n *Namespace) removeClient(sessionKept bool) {
+	if n.parent == nil {
+		return
+	}
+	now := time.Now()
+	n.mu.Lock()
+	if sessionKept {
+		n.life.returnUntil = now.Add(n.server.opts.ConnectionStateRecovery.MaxDisconnectionDuration)
+	}
+	n.life.clients--
+	last := false
+	switch {
+	case n.life.clients > 0 || n.life.permanent || n.life.ended:
+	case !n.server.opts.CleanupEmptyChildNamespaces:
+		n.server.empty.add(n)
+	case now.Before(n.life.returnUntil):
+		if n.life.expiry != nil {
+			n.life.expiry.Stop()
+		}
+		n.life.expiry = time.AfterFunc(n.life.returnUntil.Sub(now), n.expire)
+		n.server.empty.add(n)
+	default:
+		last = true
+	}
+	n.mu.Unlock()
+	if last {
+		n.endIfEmpty()
+	}
+	for oldest := n.server.empty.tooMany(); oldest != nil; oldest = n.server.empty.tooMany() {
+		oldest.endIfEmpty()
+	}
+}
+
+// expire ends an empty namespace whose last client does not come back. Shutdown waits
+// for it; afterwards it closes all namespaces itself.
+func (n *Namespace) expire() {
+	if !n.server.sockets.Enter() {
+		return
+	}
+	defer n.server.sockets.Leave()
+	n.endIf(func() bool { return n.isEmptyLocked() && !time.Now().Before(n.life.returnUntil) })
+}
+
+func (n *Namespace) endIfEmpty() {
+	n.endIf(n.isEmptyLocked)
+}
+
+// isEmptyLocked reports whether nobody needs the namespace; mu is held.
+func (n *Namespace) isEmptyLocked() bool { return n.life.clients == 0 && !n.life.permanent }
+
+// endIf ends the namespace if it is the time for that. Its name is free when it has
+// left the cluster, so that one that joins by the same name comes after that.
+func (n *Namespace) endIf(conditionLocked func() bool) {
+	n.mu.Lock()
+	ends := !n.life.ended && conditionLocked()
+	if ends {
+		n.life.ended, n.life.nameFree = true, make(chan struct{})
+		n.server.empty.remove(n)
+	}
+	announced := n.life.announced
+	n.mu.Unlock()
+	if ends {
+		defer n.freeName()
+		n.close()
+		if announced {
+			n.callOnNamespaceEnd()
+		}
+	}
+}
+
+// callOnNamespaceEnd tells the functions of OnNamespaceEnd.
+func (n *Namespace) callOnNamespaceEnd() {
+	s := n.server
+	s.mu.Lock()
+	fs := s.onNamespaceEnd
+	s.mu.Unlock()
+	rescue.Each(len(fs), func(i int) error {
+		fs[i](n)
+		return nil
+	}, func(_ int, err error) {
+		s.log().Error("OnNamespaceEnd failed", slog.String("ns", n.name), errAttr(err))
+	})
+}
+
+// OnNewNamespace adds a function that is called with every namespace that comes
+// about from now on, before its first client is connected: those of [Server.Of]
+// and the children of [Server.OfFunc] and [Server.OfRegexp] (SIO-NS-7). Clients that
+// want to connect to that namespace wait until it returns. See also
+// [Server.OnNamespaceEnd] and [Server.Namespaces].
+func (s *Server) OnNewNamespace(f func(n *Namespace)) {
+	if f == nil {
+		misuse("OnNewNamespace got a nil function")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onNewNamespace = append(slices.Clone(s.onNewNamespace), f)
+}
+
+// OnNamespaceEnd adds a function that is called with every child namespace of
+// [Server.OfFunc] and [Server.OfRegexp] that ends: see
+// [Options.CleanupEmptyChildNamespaces]. It has no clients any more, and has left the
+// cluster. Others do not end, and [Server.Shutdown] ends none.
+//
+// Its name is free when the functions have returned. So for one name, the functions of
+// OnNewNamespace and of OnNamespaceEnd are called in turn, and clients that want to
+// connect to that name wait meanwhile. Do not call [Server.Of] with that name in the
+// function: it would wait for itself.
+func (s *Server) OnNamespaceEnd(f func(n *Namespace)) {
+	if f == nil {
+		misuse("OnNamespaceEnd got a nil function")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onNamespaceEnd = append(slices.Clone(s.onNamespaceEnd), f)
+}

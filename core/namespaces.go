@@ -1,0 +1,116 @@
+package sio
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/sioplug/sioplug/internal/rooms"
+)
+
+// Of returns the namespace of that name, which begins to accept clients if it
+// is new. A leading slash is added where it is missing; otherwise the name is
+// taken literally.
+//
+// A new namespace joins the cluster and gets its log before Of returns, and the
+// functions of [Server.OnNewNamespace] have run; what panics there panics here. If a
+// child namespace of that name is just ending, Of waits until it has left the
+// cluster. After [Server.Shutdown] has begun, a new namespace is closed from the
+// start: handlers can be registered, but it has neither clients nor other servers.
+func (s *Server) Of(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	n, err := s.findOrCreate(context.Background(), name, nil)
+	if err != nil {
+		panic(err) //nolint:forbidigo // it is the application's own panic
+	}
+	return n
+}
+
+// findOrCreate returns the namespace of that name, which is made, as a child of parent if
+// that is not nil, if there is none. If one of that name is about to end, it waits
+// for that. The error is the panic of the application's code, or the
+// cause of ctx.
+func (s *Server) findOrCreate(ctx context.Context, name string, parent *Namespace) (*Namespace, error) {
+	for {
+		n, onNew, found := s.findOrAdd(name, parent)
+		if !found {
+			return n, n.start(onNew)
+		}
+		nameFree := n.retain(parent == nil)
+		if nameFree == nil {
+			return n, nil
+		}
+		select {
+		case <-nameFree:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// findOrAdd also returns who is to be told of a new namespace, before clients
+// may enter it.
+func (s *Server) findOrAdd(name string, parent *Namespace) (n *Namespace, onNew []func(*Namespace), found bool) {
+	if n := s.namespace(name); n != nil {
+		return n, nil, true
+	}
+	permanent := parent == nil
+	if permanent { // it may belong to a pattern all the same (SIO-DY-7)
+		parent = s.parentByName(name)
+	}
+	name = strings.Clone(name) // a framework may use its memory again
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.namespace(name); n != nil {
+		return n, nil, true
+	}
+	n = newNamespace(s, name)
+	n.ready = make(chan struct{})
+	n.life.permanent = permanent
+	if parent != nil {
+		n.parent = parent
+		n.routes.Store(parent.routes.Load())
+		if len(parent.routes.Load().onRoom) > 0 {
+			n.index.Watch(rooms.Handlers)
+		}
+		parent.pattern.children.Store(n, nil)
+	}
+	s.namespaces.Store(name, n)
+	return n, s.onNewNamespace, false
+}
+
+// freeName frees the name.
+func (n *Namespace) freeName() {
+	s := n.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n.parent != nil {
+		n.parent.pattern.children.Delete(n)
+	}
+	s.namespaces.Delete(n.name)
+	close(n.life.nameFree)
+}
+
+// namespace returns the namespace of that name, or nil.
+func (s *Server) namespace(name string) *Namespace {
+	v, _ := s.namespaces.Load(name)
+	n, _ := v.(*Namespace)
+	return n
+}
+
+// Namespaces returns the namespaces that clients can connect to, sorted by name: "/",
+// those of [Server.Of], and the children that [Server.OfFunc] and [Server.OfRegexp] have
+// brought about. Their parents are not among them.
+func (s *Server) Namespaces() []*Namespace {
+	var all []*Namespace
+	s.namespaces.Range(func(_, v any) bool {
+		if n, ok := v.(*Namespace); ok && n.isReady() && !n.hasEnded() {
+			all = append(all, n)
+		}
+		return true
+	})
+	slices.SortFunc(all, func(a, b *Namespace) int { return strings.Compare(a.name, b.name) })
+	return all
+}

@@ -1,0 +1,133 @@
+package sio
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"github.com/sioplug/sioplug/core/adapter"
+)
+
+// A sessionGroup are the sessions of one client in all of its namespaces: to close its
+// connection ends all of them, also while it is away. Only logs in this server's memory
+// keep groups together. The fields are guarded by Server.groups.
+type sessionGroup struct {
+	mergedInto *sessionGroup // that this one has become part of; nil for none
+	discarded  bool
+	saved      map[*Namespace]*adapter.Session // to be recovered
+}
+
+var errClosed = errors.New("the server has closed the client's connection")
+
+// rootLocked returns the group that g is part of.
+func (g *sessionGroup) rootLocked() *sessionGroup {
+	for g.mergedInto != nil {
+		g = g.mergedInto
+	}
+	return g
+}
+
+// addLocked adds sessions that wait.
+func (g *sessionGroup) addLocked(saved map[*Namespace]*adapter.Session) {
+	if g.saved == nil && len(saved) > 0 {
+		g.saved = make(map[*Namespace]*adapter.Session)
+	}
+	maps.Copy(g.saved, saved)
+}
+
+// discardLocked has none of the sessions be recovered.
+func (g *sessionGroup) discardLocked() { g.discarded, g.saved = true, nil }
+
+// joinGroup has the client's sessions be in a group, which becomes that of all of them if
+// there is none.
+func (c *client) joinGroup(of *sessionGroup) {
+	c.server.groups.Lock()
+	defer c.server.groups.Unlock()
+	if c.group == nil {
+		c.group = of
+		return
+	}
+	root, part := c.group.rootLocked(), of.rootLocked()
+	if part == root {
+		return
+	}
+	root.addLocked(part.saved)
+	part.mergedInto, part.saved = root, nil
+}
+
+// discardSessions has none of the client's sessions be recovered.
+func (c *client) discardSessions() {
+	if c.server.opts.ConnectionStateRecovery == nil {
+		return
+	}
+	c.server.groups.Lock()
+	defer c.server.groups.Unlock()
+	if c.group != nil {
+		c.group.rootLocked().discardLocked()
+	}
+}
+
+// noteSaved notes that a session of the client waits, unless all of them have ended.
+func (c *client) noteSaved(n *Namespace, session *adapter.Session) bool {
+	c.server.groups.Lock()
+	defer c.server.groups.Unlock()
+	root := c.group.rootLocked()
+	if !root.discarded {
+		root.addLocked(map[*Namespace]*adapter.Session{n: session})
+	}
+	return !root.discarded
+}
+
+// checkGroup returns an error if the connection of a client was closed while it was away,
+// by what was done to it in any of its namespaces, or if nobody knows. Otherwise the
+// session in n does not wait any more.
+func (n *Namespace) checkGroup(ctx context.Context, c *client, of *sessionGroup) error {
+	groups := &n.server.groups
+	groups.Lock()
+	root := of.rootLocked()
+	discarded, saved := root.discarded, maps.Clone(root.saved)
+	delete(root.saved, n)
+	groups.Unlock()
+	delete(saved, n)
+	for other, session := range saved {
+		discarded = discarded || newReplay(other, session).connectionClosed(ctx)
+	}
+	switch {
+	case !discarded:
+		c.joinGroup(of)
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	c.discardGroup(of)
+	return errClosed
+}
+
+// discardGroup has none of a group's sessions be recovered. What the client begins now is
+// not among them.
+func (c *client) discardGroup(g *sessionGroup) {
+	c.server.groups.Lock()
+	defer c.server.groups.Unlock()
+	root := g.rootLocked()
+	root.discardLocked()
+	if c.group != nil && c.group.rootLocked() == root {
+		c.group = new(sessionGroup)
+	}
+}
+
+// currentGroup returns the group that the client's sessions are in.
+func (c *client) currentGroup() *sessionGroup {
+	c.server.groups.Lock()
+	defer c.server.groups.Unlock()
+	return c.group
+}
+
+// connectionClosed reports whether the connection of a client was closed while it was away, or
+// nobody knows any more.
+func (r *replay) connectionClosed(ctx context.Context) bool {
+	err := r.check(ctx)
+	if errors.Is(err, errDisconnectedAway) {
+		return r.rooms.closed || r.changesLost()
+	}
+	return err != nil
+}

@@ -1,0 +1,161 @@
+package sio
+
+import (
+	"context"
+	"maps"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/rooms"
+)
+
+// releaseSession keeps the session of a client whose connection was lost (SIO-CSR-4),
+// or lets go of it. The socket is no longer in its rooms: visit is how it was.
+func (s *Socket) releaseSession(reason *DisconnectError, history rooms.History) {
+	r := s.recovery
+	if r == nil {
+		return
+	}
+	defer close(r.saved)
+	defer s.ns.byPID.CompareAndDelete(r.pid, s)
+	if !recoverable(reason.Reason) || r.disconnected.Load() || !s.accepted && r.session == nil {
+		return
+	}
+	session := r.session // that was claimed
+	if s.accepted {
+		err := rescue.Apart(func() (err error) {
+			session, err = s.snapshot(history)
+			return err
+		})
+		if err != nil {
+			s.logFailure("saving a session failed", eventDisconnect, err)
+			return
+		}
+	}
+	if r.missedSent {
+		session.Tried = r.session.From
+	}
+	s.saveSession(session)
+}
+
+// saveSession keeps a session, unless the client's connection was closed meanwhile.
+func (s *Socket) saveSession(session *adapter.Session) {
+	if s.client.noteSaved(s.ns, session) {
+		s.ns.saveToLog(session)
+	}
+}
+
+// saveToLog has the log keep a session. Whatever that does, it takes its time and no
+// longer.
+func (n *Namespace) saveToLog(session *adapter.Session) {
+	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
+	defer cancel()
+	save := func() (struct{}, error) { return struct{}{}, n.log.Save(ctx, session) }
+	_, err := within(ctx, save, func(struct{}, error) {})
+	if err != nil {
+		n.logFailure("saving a session failed", err)
+	}
+}
+
+// within calls f, which belongs to the application, and returns when ctx ends, even
+// if f does not. What f returns after that goes to late.
+func within[T any](ctx context.Context, f func() (T, error), late func(T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result)
+	go func() { // ends with f
+		var v T
+		rescue.Do(func() (err error) {
+			v, err = f()
+			return err
+		}, func(err error) {
+			select {
+			case done <- result{v, err}:
+			case <-ctx.Done():
+				late(v, err)
+			}
+		})
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// snapshot returns what the client would have to find again.
+func (s *Socket) snapshot(history rooms.History) (*adapter.Session, error) {
+	data, err := s.dataJSON()
+	session := &adapter.Session{
+		ID: s.id, PID: s.recovery.pid, Data: data,
+		From: s.recovery.connectedAt, Complete: history.Complete, Left: history.Left,
+	}
+	if was := s.recovery.session; was != nil {
+		session.From = was.From
+	}
+	for _, stay := range history.Stays {
+		session.Rooms = append(session.Rooms, adapter.Stay(stay))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	session.Local = &localState{maps.Clone(s.values), s.recoverableHooks(), s.client.currentGroup()}
+	return session, err
+}
+
+// A localState is what a log in this server's memory keeps of a socket beyond what
+// others could.
+type localState struct {
+	values map[any]any
+	hooks  []hook
+	group  *sessionGroup
+}
+
+// recoverable reports whether a client may come back after this.
+func recoverable(r Reason) bool {
+	switch r {
+	case ReasonTransportError, ReasonTransportClose, ReasonForcedClose, ReasonPingTimeout, ReasonServerShuttingDown:
+		return true
+	case ReasonParseError, ReasonServerNamespaceDisconnect, ReasonClientNamespaceDisconnect:
+		return false
+	}
+	return false
+}
+
+// keepsSession reports whether the session is kept of a socket that has ended.
+func (s *Socket) keepsSession() bool {
+	return s.recovery != nil && (s.accepted || s.Recovered()) && !s.recovery.disconnected.Load() &&
+		recoverable(s.disconnectError().Reason)
+}
+
+// keepsEvents reports whether an event that cannot be sent is kept for a client that
+// may come back.
+func (s *Socket) keepsEvents() bool {
+	return s.state.Load() == stateDisconnected && s.recovery != nil && !s.recovery.disconnected.Load() &&
+		recoverable(s.disconnectError().Reason)
+}
+
+// emitLogged emits to one client of a namespace with a log, through its own
+// room, so that the event is kept (SIO-CSR-3).
+func (s *Socket) emitLogged(event string, args []any) error {
+	if err := s.checkConnected(); err != nil && !s.keepsEvents() {
+		return err
+	}
+	return s.Self().Emit(event, args...)
+}
+
+// doForAbsent does to a client that may come back what cannot be done to its socket any
+// more, which is why it returns err otherwise.
+func (s *Socket) doForAbsent(err error, m *adapter.Message) error {
+	if s.ns.log == nil || !s.keepsEvents() {
+		return err
+	}
+	if m.Kind == adapter.Disconnect {
+		s.recovery.disconnected.Store(true)
+	}
+	m.Target, m.Rooms = adapter.Target{Rooms: []string{s.id}}, cloneStrings(m.Rooms)
+	return s.ns.receive(m)
+}
