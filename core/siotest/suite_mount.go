@@ -86,7 +86,7 @@ func (s *suite) cors(t *testing.T) {
 	const page = "http://page.test"
 	_, d := s.mount.Serve(t, &sio.Options{
 		CORS:   &sio.CORS{Origins: []string{page}, Credentials: true},
-		Logger: slog.New(testLog{t: t, allowed: "a page of another origin"}),
+		Logger: slog.New(testLog{t: t, but: "a page of another origin"}),
 	}, echo)
 	client := d.HTTP(t)
 	polling := d.Endpoint("EIO", "4", "transport", "polling")
