@@ -79,11 +79,10 @@ func TestGettingStarted(t *testing.T) {
 // build builds the program by the command that the page has for that.
 func (p *project) build(t *testing.T, start program) {
 	t.Helper()
-	versions := start.others
 	if start.framework != "" {
-		versions = append([]string{start.framework + "@" + oldest(t, start.folder, start.framework)}, versions...)
+		p.run(t, "go", "get", start.framework+"@"+oldest(t, start.folder, start.framework))
 	}
-	p.run(t, append([]string{"go", "get"}, versions...)...)
+	p.run(t, append([]string{"go", "get"}, start.others...)...)
 	before := p.modules(t)
 	p.useCheckout(t)
 	p.run(t, "go", "get", ".")
