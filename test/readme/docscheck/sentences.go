@@ -1,0 +1,55 @@
+package docscheck
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// sentenceEnd matches the end of a sentence and what begins the next one.
+var sentenceEnd = regexp.MustCompile("[.!?][\"')*_]*\\s+[\"'(*_\\[`]*[\\p{Lu}\\d`]")
+
+// A Sentence is one of a document.
+type Sentence struct {
+	Problem
+
+	Words int
+}
+
+// LongSentences returns the sentences with more words than the limit. A code span counts
+// as one word.
+func (d *Document) LongSentences(limit int) (long []Sentence) {
+	for _, b := range d.blocks {
+		for _, s := range split(b.prose()) {
+			if n := words(s); n > limit {
+				text := strings.Join(strings.Fields(s), " ")
+				long = append(long, Sentence{Problem{d.File, b.line, fmt.Sprintf("%d words: %s", n, text)}, n})
+			}
+		}
+	}
+	return long
+}
+
+// split returns the sentences of a text.
+func split(text string) (sentences []string) {
+	for {
+		end := sentenceEnd.FindStringIndex(text)
+		if end == nil {
+			return append(sentences, text)
+		}
+		// The stop belongs to the sentence, and the rest of the match to the next one.
+		sentences = append(sentences, text[:end[0]+1])
+		text = text[end[0]+1:]
+	}
+}
+
+// words counts what has a letter or a digit.
+func words(sentence string) (n int) {
+	for _, w := range strings.Fields(sentence) {
+		if strings.ContainsFunc(w, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
+			n++
+		}
+	}
+	return n
+}
