@@ -46,7 +46,7 @@ func split(text string) (sentences []string) {
 
 // words counts what has a letter or a digit.
 func words(sentence string) (n int) {
-	for _, w := range strings.Fields(sentence) {
+	for w := range strings.FieldsSeq(sentence) {
 		if strings.ContainsFunc(w, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) {
 			n++
 		}
