@@ -82,6 +82,7 @@ func TestLongSentences(t *testing.T) {
 		{"```\none two three four five\n```\n<!-- one two three four -->", nil},
 		{"one [two three four](x)", []string{"docs/page.md:1: 4 words: one two three four"}},
 		{"- one two\n  three four", []string{"docs/page.md:1: 4 words: one two three four"}},
+		{"one two three. sioplug one two! *One* two three.", nil},
 		{"one two, e.g. three", []string{"docs/page.md:1: 4 words: one two, e.g. three"}},
 		{"One 1.5 `a b`. `One` two three four.", []string{"docs/page.md:1: 4 words: `x` two three four."}},
 		{"one\n\n| one | two three four five |", []string{"docs/page.md:3: 4 words: two three four five"}},

@@ -7,8 +7,10 @@ import (
 	"unicode"
 )
 
-// sentenceEnd matches the end of a sentence and what begins the next one.
-var sentenceEnd = regexp.MustCompile("[.!?][\"')*_]*\\s+[\"'(*_\\[`]*[\\p{Lu}\\d`]")
+var (
+	sentenceEnd  = regexp.MustCompile(`[.!?]["')*_]*\s+`)
+	abbreviation = regexp.MustCompile(`(?:^|[\s(])(?:e\.g|i\.e|vs)\.$`)
+)
 
 // A Sentence is one of a document.
 type Sentence struct {
@@ -33,15 +35,14 @@ func (d *Document) LongSentences(limit int) (long []Sentence) {
 
 // split returns the sentences of a text.
 func split(text string) (sentences []string) {
-	for {
-		end := sentenceEnd.FindStringIndex(text)
-		if end == nil {
-			return append(sentences, text)
+	begin := 0
+	for _, end := range sentenceEnd.FindAllStringIndex(text, -1) {
+		if !abbreviation.MatchString(text[begin : end[0]+1]) {
+			sentences = append(sentences, text[begin:end[1]])
+			begin = end[1]
 		}
-		// The stop belongs to the sentence, and the rest of the match to the next one.
-		sentences = append(sentences, text[:end[0]+1])
-		text = text[end[0]+1:]
 	}
+	return append(sentences, text[begin:])
 }
 
 // words counts what has a letter or a digit.
