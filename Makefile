@@ -25,7 +25,7 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo test lint linter bench microbench fuzz fmt tidy footprint firsthour
+.PHONY: help java python demo test docs-check lint linter bench microbench fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ demo: ## serve the chat at http://localhost:3000
 test: $(NPM) java python ## run all tests: Go, clients in Node, Java and Python, the demo in a browser
 	$(call each_module,go vet ./...)
 	./scripts/test.sh
+
+docs-check: ## check the documents: code, links, length of sentences, words
+	go test -C test -count=1 ./readme/...
 
 lint: $(LINT) ## check the code with golangci-lint, which is built into .bin
 	$(call each_module,$(CURDIR)/$(LINT) run)
