@@ -16,7 +16,7 @@ import (
 	"github.com/sioplug/sioplug/internal/serial"
 )
 
-// Why clients are cut off that break the protocol.
+// Protocol errors, for which the server closes the connection.
 var (
 	errNotInNamespace = errors.New("packet for a namespace that was not joined")
 	errConnectTwice   = errors.New("CONNECT to a namespace that was joined already")
@@ -25,23 +25,23 @@ var (
 	errTooMuchAuth    = errors.New("too much auth data")
 )
 
-// A client is one session with its sockets, one for each namespace. It
-// implements [engine.Handler] and [engine.Worker].
+// A client is one session with its sockets, one for each namespace. It implements
+// [engine.Handler] and [engine.Worker]. TestSizes bounds its memory.
 type client struct {
 	server      *Server
 	session     *engine.Session
 	decoder     decoder // only used by Message, whose calls do not overlap
-	partialTask *task   // likewise: of a packet that is not complete
+	partialTask *task   // likewise: the task of a packet whose attachments are missing
 	openedAt    int64   // when the session opened, in Unix milliseconds
 
-	line       serial.Line[queuedTask] // what is to be run for its sockets
-	aheadBytes atomic.Int64            // bytes that were read beyond the limits; see pressure.go
+	line       serial.Line[queuedTask] // the turns of the sockets' tasks: see task.go
+	aheadBytes atomic.Int64            // bytes that were read beyond the limits: see source
 
 	mu              sync.Mutex
 	sockets         []*Socket // few
-	unfinished      int       // sockets that have not run their last task
-	ackWaiters      int       // acks that somebody waits for
-	blockedOn       *Socket   // whose queue the read loop waits for; see pressure.go
+	unfinished      int32     // number of sockets that have not run their last task
+	ackWaiters      int32     // number of acks that somebody waits for
+	blockedOn       *Socket   // the read loop waits for space in its queue: see source
 	connectDeadline deadline.Item[*client]
 	closeError      *DisconnectError
 
@@ -174,7 +174,7 @@ func (c *client) addSocket(s *Socket) error {
 func (c *client) atNamespaceLimit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.unfinished >= c.server.opts.MaxNamespaces
+	return int(c.unfinished) >= c.server.opts.MaxNamespaces
 }
 
 // socketFinished notes that a socket has run its last task.
