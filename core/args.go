@@ -69,7 +69,8 @@ func (t *task) invalid(err error) error {
 	return invalidPayload(err, strconv.Quote(t.event))
 }
 
-// invalidPayload returns the error for what does not fit, and is named so in the log.
+// invalidPayload returns the error for a value that does not fit. what names the value
+// in the log.
 func invalidPayload(err error, what string) error {
 	cause := err
 	if a, ok := err.(*packet.ArgumentError); ok { //nolint:errorlint // it is not wrapped
@@ -93,8 +94,7 @@ func (c *Ctx) Args() Args {
 	return Args{args, c.wire().codec, c.task}
 }
 
-// authArgs returns the auth payload as a list. It has nothing in it if the payload is
-// not kept any more.
+// authArgs returns the auth payload as a list, empty if the payload was dropped.
 func (s *Socket) authArgs() packet.Args {
 	auth, dropped := s.authPayload()
 	switch {

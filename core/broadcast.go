@@ -88,8 +88,8 @@ func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 	return n.distribute(b.message(adapter.Broadcast, c), b.local)
 }
 
-// simple reports whether a broadcast concerns nobody but its receivers, so that
-// it can go straight to them.
+// simple reports whether only the receivers of a broadcast have to get it: there is no
+// cluster, no log, and no OnAnyOutgoing.
 func (n *Namespace) simple() bool {
 	return n.joined.Load() && n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
 }
@@ -136,7 +136,7 @@ func (b Broadcast) target() adapter.Target {
 	return adapter.Target{Rooms: b.rooms.names, Except: b.except.names}
 }
 
-// message returns what the other servers have to know.
+// message returns the set and an event in the form for all servers.
 func (b Broadcast) message(k adapter.Kind, c encoded) *adapter.Message {
 	return &adapter.Message{
 		Kind:        k,

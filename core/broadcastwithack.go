@@ -41,7 +41,7 @@ func BroadcastWithAck[T any](ctx context.Context, b Broadcast, event string, arg
 	return decodeAcks[T](b.ask(ctx, event, args))
 }
 
-// decodeAcks decodes the first value of each answer.
+// decodeAcks decodes the first value of each ack.
 func decodeAcks[T any](answers iter.Seq[Ack[Args]]) iter.Seq[Ack[T]] {
 	return func(yield func(Ack[T]) bool) {
 		for a := range answers {
@@ -56,7 +56,7 @@ func decodeAcks[T any](answers iter.Seq[Ack[Args]]) iter.Seq[Ack[T]] {
 	}
 }
 
-// ask is BroadcastWithAck with answers as they came.
+// ask is BroadcastWithAck with all values of the acks.
 func (b Broadcast) ask(ctx context.Context, event string, args []any) iter.Seq[Ack[Args]] {
 	return func(yield func(Ack[Args]) bool) {
 		c, err := b.ns.server.wire.encodeEventForClients(event, args)
@@ -90,8 +90,8 @@ func (t ackCollector) failed(s *Socket, err error) {
 	t.acks <- &adapter.Ack{Socket: s.id, Blocked: blocked, Gone: !blocked}
 }
 
-// askClients emits an event to this server's clients, and replies with their
-// answers until all have come or ctx ends.
+// askClients emits an event to this server's clients. It replies with their acks until
+// all have come or ctx has ended.
 func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	id := n.ackIDs.Add(1)
 	h := packet.Header{Namespace: n.name, ID: id, HasID: true}

@@ -63,7 +63,8 @@ func (s *Server) open(session *engine.Session) engine.Handler {
 	return c
 }
 
-// connectTimedOut is called when the client joined no namespace in time (SIO-BAD-5).
+// connectTimedOut is called when the client has not joined a namespace in time
+// (SIO-BAD-5).
 func (c *client) connectTimedOut() {
 	c.mu.Lock()
 	joined := slices.ContainsFunc(c.sockets, (*Socket).Connected)
@@ -73,7 +74,7 @@ func (c *client) connectTimedOut() {
 	}
 }
 
-// stopConnectTimeout notes that a namespace accepted the client.
+// stopConnectTimeout is called when a namespace has accepted the client.
 func (c *client) stopConnectTimeout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,8 +100,8 @@ func (c *client) Message(binary bool, p []byte) {
 	}
 }
 
-// protocolError ends the connection of a client that broke the protocol (SIO-BAD-1,
-// SIO-BAD-3). A packet that meets the end of its session breaks nothing.
+// protocolError closes the connection of a client that broke the protocol (SIO-BAD-1,
+// SIO-BAD-3). A packet that comes while its session ends breaks nothing.
 func (c *client) protocolError(err error) {
 	if c.isClosed() {
 		return
@@ -122,7 +123,7 @@ func (c *client) isClosed() bool {
 	return c.closeError != nil
 }
 
-// handlePacket handles a packet. If it is for a handler, in carries it there.
+// handlePacket handles a packet. t is memory for the task, if it needs one.
 func (c *client) handlePacket(p packet.Packet, t *task) error {
 	if c.isRevision4() {
 		p = fromRevision4(p)
@@ -146,8 +147,8 @@ func (c *client) handlePacket(p packet.Packet, t *task) error {
 	return nil
 }
 
-// addSocket puts a new socket into the table, unless its namespace has one already or
-// the client has gone.
+// addSocket adds a new socket. It returns an error if the namespace has a socket of the
+// client already, or if the session has ended.
 func (c *client) addSocket(s *Socket) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,23 +169,23 @@ func (c *client) addSocket(s *Socket) error {
 	return nil
 }
 
-// atNamespaceLimit reports whether the client has as many sockets as it may. Those that it
-// has left count until their handlers have returned: otherwise a client could
-// keep any number of them busy.
+// atNamespaceLimit reports whether the client has reached MaxNamespaces. A socket that
+// has ended counts until its handlers have returned. Otherwise a client could keep any
+// number of handlers busy.
 func (c *client) atNamespaceLimit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return int(c.unfinished) >= c.server.opts.MaxNamespaces
 }
 
-// socketFinished notes that a socket has run its last task.
+// socketFinished is called when a socket has run its last task.
 func (c *client) socketFinished() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unfinished--
 }
 
-// moveSocket puts a socket into the namespace that was found for it.
+// moveSocket gives a socket the namespace that was found for it.
 func (c *client) moveSocket(s *Socket, to *Namespace) {
 	c.mu.Lock() // other goroutines look for it by the name
 	defer c.mu.Unlock()
@@ -202,14 +203,14 @@ func (c *client) socketIn(namespace string) *Socket {
 	return nil
 }
 
-// removeSocket takes an ended socket out of the table.
+// removeSocket removes an ended socket from the table.
 func (c *client) removeSocket(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o == s })
 }
 
-// Close implements [engine.Handler]. Events that have come are still handled.
+// Close implements [engine.Handler]. Handlers still get the events that have come.
 func (c *client) Close(reason engine.Reason, err error) {
 	if errors.Is(err, engine.ErrSlowClient) {
 		err = ErrSlowClient // the one that users know

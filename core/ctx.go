@@ -111,7 +111,7 @@ func (c *Ctx) bindSimple(dst any) bool {
 	return c.task.kind == taskEvent && c.args.DecodeSimple(dst)
 }
 
-// bindAuth is Bind for an auth payload, nil if there is none.
+// bindAuth decodes an auth payload, nil if there is none.
 func bindAuth(codec packet.Codec, auth []byte, dst []any) error {
 	for i, d := range dst[min(1, len(dst)):] {
 		if o, is := d.(optional); is {

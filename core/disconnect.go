@@ -9,7 +9,7 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// disconnectSocket ends a socket from the server's side.
+// disconnectSocket ends a socket from the server's side, and tells the client.
 func (c *client) disconnectSocket(s *Socket) {
 	c.mu.Lock()
 	name := s.ns.name // see move
@@ -55,9 +55,9 @@ func (s *Socket) Close() error {
 	return s.doForAbsent(nil, &adapter.Message{Kind: adapter.Disconnect, Close: true})
 }
 
-// end disconnects the socket, once: the waiters wake, the client's table has
-// room for another one, and after what is running the last task follows. With
-// drop, events that wait are not handled.
+// end disconnects the socket, once, and reports whether this call did it. It fails all
+// pending acks and removes the socket from the client's table. The last task follows the
+// one that runs. With drop, events that wait are dropped.
 func (s *Socket) end(why *DisconnectError, drop bool) bool {
 	s.mu.Lock()
 	if s.disconnectErr != nil {
@@ -85,7 +85,7 @@ func (s *Socket) end(why *DisconnectError, drop bool) bool {
 	return true
 }
 
-// finish is the last task of a socket: it says goodbye and leaves the rooms.
+// finish is the last task of a socket: it calls OnDisconnect and leaves the rooms.
 func (s *Socket) finish() {
 	defer s.ns.server.sockets.Leave()
 	defer func() { s.ns.removeClient(s.keepsSession()) }()
@@ -99,8 +99,8 @@ func (s *Socket) finish() {
 	s.releaseSession(s.disconnectError(), history)
 }
 
-// leaveRooms takes the socket out of its rooms, and returns which these were, and when, if
-// its client may come back.
+// leaveRooms takes the socket out of its rooms. If the client may come back, it returns
+// the rooms, and since when the socket was in them.
 func (s *Socket) leaveRooms() (history rooms.History) {
 	if s.recovery == nil {
 		s.ns.index.Remove(&s.member)
@@ -110,7 +110,7 @@ func (s *Socket) leaveRooms() (history rooms.History) {
 	return history
 }
 
-// runOnDisconnect runs the last functions of a socket, on its queue.
+// runOnDisconnect calls the functions of OnDisconnect.
 func (n *Namespace) runOnDisconnect(s *Socket) {
 	why := s.disconnectError()
 	n.server.debug("socket disconnected",

@@ -41,7 +41,7 @@ var (
 		"send it in an event of its own, or with another member name")
 )
 
-// errNoAnswer says whose fault it is that a context ended.
+// errNoAnswer tells that a context ended because a client did not acknowledge.
 var errNoAnswer = errors.New("sio: the client did not acknowledge in time")
 
 // An Error is an error meant for the client: a connect chain that returns one
@@ -73,8 +73,7 @@ func (e *Error) Unwrap() error {
 	return e.Err
 }
 
-// A wireError is an error as clients see it: the object of CONNECT_ERROR, and
-// of the acks of failed events.
+// A wireError is the JSON of an error for clients: in CONNECT_ERROR, and in acks.
 type wireError struct {
 	Message string `json:"message"`
 	Data    any    `json:"data,omitempty"`
@@ -85,8 +84,8 @@ type ackError struct {
 	Error wireError `json:"error"`
 }
 
-// value returns what encodes as the error. Without data that takes no codec of the
-// application's, which may be what has failed.
+// value returns a value that encodes as the error. Without data, no codec of the
+// application is needed to encode it.
 func (w wireError) value() any {
 	if w.Data != nil {
 		return w
@@ -105,8 +104,8 @@ func (f ackError) value() any {
 	return json.RawMessage(append(f.Error.appendJSON([]byte(`{"error":`)), '}'))
 }
 
-// toWire decides what a client may know of err. meant is false for errors that
-// are none of its business.
+// toWire returns what a client may know of err. meant is false if err is not for
+// clients.
 func toWire(err error) (w wireError, meant bool) {
 	e, is := err.(*Error) //nolint:errorlint // most are, and have no methods of the application's
 	if !is {

@@ -59,7 +59,7 @@ func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 	return all, errors.Join(errs...)
 }
 
-// describeSockets returns this server's clients in the target.
+// describeSockets returns the descriptions of this server's clients in the target.
 func (n *Namespace) describeSockets(t adapter.Target) []adapter.Socket {
 	all := []adapter.Socket{}
 	sockets := n.index.List(target(t))
@@ -92,8 +92,8 @@ func fromWire(server string, s adapter.Socket) (RemoteSocket, error) {
 	return r, nil
 }
 
-// A wireHandshake is a handshake as the JavaScript server describes it (SIO
-// section 3.2), which is what servers of a cluster tell each other.
+// A wireHandshake is a handshake in the form that servers of a cluster exchange, which
+// is that of the JavaScript server (SIO section 3.2).
 type wireHandshake struct {
 	Headers map[string]string `json:"headers"`
 	Time    string            `json:"time"`

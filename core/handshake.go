@@ -71,17 +71,17 @@ func (s *Socket) Transport() string { return s.client.session.Transport() }
 // nothing, so it is for what has to know the address for every event.
 func (s *Socket) Address() string { return s.client.session.ClientIP() }
 
-// authPayload returns the payload of the CONNECT packet, nil if there was none, or if
-// it was dropped.
+// authPayload returns the payload of CONNECT. It is nil if there was none, or if it was
+// dropped.
 func (s *Socket) authPayload() (auth []byte, dropped bool) {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
 	return s.auth, s.authDropped
 }
 
-// limitAuth decides about the auth payload of a socket whose connect chain has
-// run. A client may send as much of it as a message can have, for each of its
-// namespaces. Most send the same small one for all.
+// limitAuth drops the auth payload of a socket whose connect chain has run, if the
+// client's payloads exceed MaxHandshakeBytes. A client may send a large payload for each
+// of its namespaces. Most clients send the same small one, which is kept once.
 func (c *client) limitAuth(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +105,8 @@ func (c *client) limitAuth(s *Socket) {
 
 func sameMemory(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
-// pendingAuthBytesLocked is how many bytes of auth payloads wait for connect chains; mu is held.
+// pendingAuthBytesLocked returns the size of the auth payloads whose connect chains have
+// not run yet.
 func (c *client) pendingAuthBytesLocked() (size int) {
 	for _, s := range c.sockets {
 		if !s.chainDone {

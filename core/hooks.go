@@ -6,7 +6,7 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A hook is what somebody wants to be run at a certain moment of a socket's life.
+// A hook is a function to be run at a certain moment of a socket's life.
 type hook struct {
 	when hookTime
 	run  Handler // for onAccept and onRecover
@@ -61,8 +61,8 @@ func (s *Socket) OnEnd(f func()) bool {
 	return !s.onEndDone
 }
 
-// hooksFor returns what is to be run now. Without a log, nobody needs the hooks of
-// the connect chain again after that.
+// hooksFor returns the hooks for a moment. Without a log, the hooks of the connect chain
+// are not needed again, so it removes them.
 func (s *Socket) hooksFor(when hookTime) (hs []Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,12 +80,12 @@ func (s *Socket) hooksFor(when hookTime) (hs []Handler) {
 	return hs
 }
 
-// recoverableHooks returns the hooks that a socket leaves to the one that continues it.
+// recoverableHooks returns the hooks that a recovered socket inherits; mu is held.
 func (s *Socket) recoverableHooks() []hook {
 	return slices.DeleteFunc(slices.Clone(s.hooks), func(h hook) bool { return h.when == onEnd })
 }
 
-// runOnEnd runs what was left for the end.
+// runOnEnd runs the functions of OnEnd.
 func (s *Socket) runOnEnd() {
 	s.mu.Lock()
 	s.onEndDone = true
@@ -94,8 +94,8 @@ func (s *Socket) runOnEnd() {
 	s.callOnEnd(hooks)
 }
 
-// dropHooks lets go of all hooks. Those for the end run: what they would give back, such
-// as a place among so many, is about to be taken again.
+// dropHooks removes all hooks, and runs those of OnEnd: they may free a resource that
+// the connect chain takes again.
 func (s *Socket) dropHooks() {
 	s.mu.Lock()
 	hooks := s.hooks

@@ -48,6 +48,7 @@ func (k *Key[T]) Set(s *Socket, v T) {
 	s.setValue(k, v)
 }
 
+// setValue sets a value; mu is held.
 func (s *Socket) setValue(k, v any) {
 	if s.values == nil {
 		s.values = make(map[any]any, 1)
@@ -75,7 +76,7 @@ func (k *Key[T]) Get(s *Socket) (T, bool) {
 	return v, true
 }
 
-// lookup returns the value that is on the socket, or else what is to be decoded.
+// lookup returns the value that is set, or else the JSON to decode it from.
 func (k *Key[T]) lookup(s *Socket) (v T, raw json.RawMessage, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

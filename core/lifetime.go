@@ -23,8 +23,7 @@ import (
 // The table is changed in O(1). None of the application's code is called while a
 // lock is held.
 
-// A lifetime is what a namespace knows about its own life. It is guarded by the
-// namespace's mu.
+// A lifetime is the state of a namespace's life. It is guarded by the namespace's mu.
 type lifetime struct {
 	clients   int           // of a child: connected, or about to be
 	permanent bool          // never to end: the application has a reference to it
@@ -38,8 +37,8 @@ type lifetime struct {
 	emptyEntry  *list.Element // in the server's list of empty children
 }
 
-// retain keeps the namespace for ever, if the application asked for it. If it is
-// about to end, keep returns a channel that is closed then.
+// retain makes the namespace permanent, if asked to. If the namespace is ending, retain
+// returns a channel that is closed when the name is free.
 func (n *Namespace) retain(permanent bool) (nameFree <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -50,8 +49,8 @@ func (n *Namespace) retain(permanent bool) (nameFree <-chan struct{}) {
 	return n.life.nameFree
 }
 
-// start makes a new namespace ready for clients. If the application's code fails,
-// it ends instead.
+// start makes a new namespace ready for clients. If the application's code fails, the
+// namespace ends instead.
 func (n *Namespace) start(onNew []func(*Namespace)) error {
 	started := false
 	defer func() {
@@ -85,15 +84,15 @@ func (n *Namespace) isReady() bool {
 	}
 }
 
-// hasEnded reports whether nobody may enter any more.
+// hasEnded reports whether the namespace has ended: clients cannot enter any more.
 func (n *Namespace) hasEnded() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.life.ended
 }
 
-// addClient counts a client in, when the namespace is ready for that. It returns false
-// if the namespace has just ended, or ctx.
+// addClient counts a client in. It waits until the namespace is ready. It returns false
+// if the namespace or ctx has ended.
 func (n *Namespace) addClient(ctx context.Context) bool {
 	if !n.isReady() {
 		select {
@@ -114,8 +113,9 @@ func (n *Namespace) addClient(ctx context.Context) bool {
 	return true
 }
 
-// removeClient counts a client out, whether it was accepted or not, and whether or not it
-// may come back. The last one may end the namespace (SIO-CC-1).
+// removeClient counts a client out, whether it was accepted or not. The last client may
+// end the namespace (SIO-CC-1). If its session is kept, the namespace stays until the
+// session expires.
 func (n *Namespace) removeClient(sessionKept bool) {
 	if n.parent == nil {
 		return
@@ -149,8 +149,8 @@ func (n *Namespace) removeClient(sessionKept bool) {
 	}
 }
 
-// expire ends an empty namespace whose last client does not come back. Shutdown waits
-// for it; afterwards it closes all namespaces itself.
+// expire ends an empty namespace when its last session has expired. Shutdown waits for
+// it. After Shutdown it does nothing, since Shutdown closes all namespaces.
 func (n *Namespace) expire() {
 	if !n.server.sockets.Enter() {
 		return
@@ -163,11 +163,12 @@ func (n *Namespace) endIfEmpty() {
 	n.endIf(n.isEmptyLocked)
 }
 
-// isEmptyLocked reports whether nobody needs the namespace; mu is held.
+// isEmptyLocked reports whether the namespace has no client and is not permanent.
 func (n *Namespace) isEmptyLocked() bool { return n.life.clients == 0 && !n.life.permanent }
 
-// endIf ends the namespace if it is the time for that. Its name is free when it has
-// left the cluster, so that one that joins by the same name comes after that.
+// endIf ends the namespace if the condition holds. The name becomes free after the
+// namespace has left the cluster. So a new namespace of that name joins the cluster
+// later.
 func (n *Namespace) endIf(conditionLocked func() bool) {
 	n.mu.Lock()
 	ends := !n.life.ended && conditionLocked()
@@ -186,7 +187,7 @@ func (n *Namespace) endIf(conditionLocked func() bool) {
 	}
 }
 
-// callOnNamespaceEnd tells the functions of OnNamespaceEnd.
+// callOnNamespaceEnd calls the functions of OnNamespaceEnd.
 func (n *Namespace) callOnNamespaceEnd() {
 	s := n.server
 	s.mu.Lock()

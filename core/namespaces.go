@@ -28,10 +28,10 @@ func (s *Server) Of(name string) *Namespace {
 	return n
 }
 
-// findOrCreate returns the namespace of that name, which is made, as a child of parent if
-// that is not nil, if there is none. If one of that name is about to end, it waits
-// for that. The error is the panic of the application's code, or the
-// cause of ctx.
+// findOrCreate returns the namespace of that name, and makes it if there is none: as a
+// child of parent, if that is not nil. If a namespace of that name is ending, it waits
+// until the name is free. The error is the panic of the application's code, or the cause
+// of ctx.
 func (s *Server) findOrCreate(ctx context.Context, name string, parent *Namespace) (*Namespace, error) {
 	for {
 		n, onNew, found := s.findOrAdd(name, parent)
@@ -50,8 +50,9 @@ func (s *Server) findOrCreate(ctx context.Context, name string, parent *Namespac
 	}
 }
 
-// findOrAdd also returns who is to be told of a new namespace, before clients
-// may enter it.
+// findOrAdd returns the namespace of that name, and adds one to the table if there is
+// none. For a new namespace it also returns the functions of OnNewNamespace: they have
+// to be called before clients may enter.
 func (s *Server) findOrAdd(name string, parent *Namespace) (n *Namespace, onNew []func(*Namespace), found bool) {
 	if n := s.namespace(name); n != nil {
 		return n, nil, true
@@ -81,7 +82,7 @@ func (s *Server) findOrAdd(name string, parent *Namespace) (n *Namespace, onNew 
 	return n, s.onNewNamespace, false
 }
 
-// freeName frees the name.
+// freeName removes the namespace from the table.
 func (n *Namespace) freeName() {
 	s := n.server
 	s.mu.Lock()

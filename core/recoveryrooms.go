@@ -7,8 +7,8 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// A membership is in which rooms a client was, and when. To ask for a room costs the
-// same however many there are.
+// A membership is a record of the rooms that a client was in, and when. Looking up a
+// room takes constant time.
 type membership struct {
 	log          adapter.Log
 	id           string
@@ -48,7 +48,7 @@ func (p *membership) stayEnded(i int) {
 	p.ended = append(p.ended, i)
 }
 
-// has reports whether the client was in a room when something came at an offset.
+// has reports whether the client was in a room at an offset.
 func (p *membership) has(room, at string) bool {
 	if room == p.id {
 		return true
@@ -67,7 +67,7 @@ func (p *membership) has(room, at string) bool {
 	return false
 }
 
-// selectedBy reports whether the client was among those that a target selects.
+// selectedBy reports whether a target selected the client at an offset.
 func (p *membership) selectedBy(t adapter.Target, at string) bool {
 	for _, room := range t.Except {
 		if p.has(room, at) {
@@ -82,7 +82,7 @@ func (p *membership) selectedBy(t adapter.Target, at string) bool {
 	return len(t.Rooms) == 0
 }
 
-// apply does to the client what was done to others at an offset.
+// apply applies to the client a message that has this offset.
 func (p *membership) apply(m *adapter.Message, at string) {
 	if p.disconnected || !p.selectedBy(m.Target, at) {
 		return
@@ -111,7 +111,7 @@ func (p *membership) apply(m *adapter.Message, at string) {
 	}
 }
 
-// history returns the membership for an index.
+// history returns the membership in the form of the index.
 func (p *membership) history() rooms.History {
 	v := rooms.History{Complete: p.completeFrom, Left: p.left}
 	for i := range p.stays {

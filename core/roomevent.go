@@ -60,8 +60,8 @@ func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	}
 }
 
-// deliverRoomEvents tells of what has happened to rooms: the cluster first, so that what a
-// function of the application publishes comes to servers that know the rooms.
+// deliverRoomEvents passes the index's room events on: to the cluster first. So when an
+// OnRoom function publishes something, the cluster knows the rooms already.
 func (n *Namespace) deliverRoomEvents() {
 	n.index.Deliver(rooms.Cluster, n.roomEventToCluster)
 	n.index.Deliver(rooms.Handlers, n.roomEventToHandlers)

@@ -8,8 +8,8 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// routes are what was registered on a namespace. They are immutable: a
-// registration makes a copy, so that dispatch needs no lock.
+// routes are the handlers and the middleware of a namespace. They are immutable, so
+// dispatch needs no lock: a registration makes a copy.
 type routes struct {
 	connect      *endpoint
 	events       map[string]*endpoint
@@ -58,9 +58,9 @@ func (n *Namespace) register(change func(r *routes)) {
 	}
 }
 
-// changeRoutes replaces old routes, and reports whether they were the current ones.
-// Children have the same routes, except for those on which something was registered
-// apart from their parent; these it returns.
+// changeRoutes replaces old routes. It reports whether old were the current ones.
+// Children share the routes of their parent. It returns the children that have
+// registrations of their own, whose routes the caller has to change.
 func (n *Namespace) changeRoutes(old, changed *routes) (apart []*Namespace, ok bool) {
 	if n.pattern == nil {
 		return nil, n.routes.CompareAndSwap(old, changed)
@@ -164,8 +164,8 @@ func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 	})
 }
 
-// useInstead says what to use instead of a handler for one of the JavaScript server's
-// own events; "" for other names.
+// useInstead returns a hint for the name of an event that cannot have a handler, "" for
+// other names.
 func useInstead(event string) string {
 	switch {
 	case event == "connection" || event == "connect":

@@ -108,8 +108,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// closeNamespaces closes all namespaces at the same time, because any of them may
-// hang, and the channel when that is done.
+// closeNamespaces closes all namespaces at the same time, because any of them may hang.
+// Then it closes the channel.
 func (s *Server) closeNamespaces() <-chan struct{} {
 	var all sync.WaitGroup
 	s.namespaces.Range(func(_, v any) bool {

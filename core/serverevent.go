@@ -93,8 +93,7 @@ func reservedForServers(event string) bool {
 // serverEventLimits are how much waits for the handlers of server-side events.
 func serverEventLimits() serial.Limits { return serial.Limits{Tasks: 10_000, Bytes: 16 << 20} }
 
-// queueServerEvent has the handler of an event from another server called, after
-// those of earlier ones.
+// queueServerEvent queues an event from another server for its handler.
 func (n *Namespace) queueServerEvent(m *adapter.Message) {
 	idle, err := n.serverEvents.Offer(serverEventTask{n, m}, serverEventLimits())
 	switch {
@@ -141,8 +140,8 @@ func (t serverEventTask) Done(err error) {
 	}
 }
 
-// logServerEvent logs the error of a handler, at Debug if the other server is
-// meant to know it: it may even be that there is no handler.
+// logServerEvent logs the error of a handler: at Debug if it is an *Error, which the
+// other server is told, otherwise at Error.
 func (n *Namespace) logServerEvent(ctx context.Context, err error) {
 	level := slog.LevelError
 	if _, meant := toWire(err); meant {
@@ -152,8 +151,8 @@ func (n *Namespace) logServerEvent(ctx context.Context, err error) {
 	n.server.log().LogAttrs(ctx, level, "handler of a server-side event failed", attrs...)
 }
 
-// askHandler calls the handler of an event from a server that waits for the
-// answer.
+// askHandler calls the handler of an event from another server, and replies with the
+// result.
 func (n *Namespace) askHandler(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	answer, err := n.handleServerEvent(ctx, m)
 	var c encoded

@@ -66,8 +66,8 @@ func (s *Socket) Namespace() *Namespace { return s.ns }
 // Connected reports whether the client was accepted and has not left.
 func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
 
-// acceptsPackets reports whether packets of the client are handled. It may have the answer to
-// its CONNECT before we have noted that this is queued.
+// acceptsPackets reports whether the client's packets are handled. A client may have the
+// answer to CONNECT, and send, before the state is stateConnected.
 func (s *Socket) acceptsPackets() bool {
 	state := s.state.Load()
 	return state == stateAccepted || state == stateConnected
@@ -150,7 +150,7 @@ func (s *Socket) wrapSend(err error) error {
 	}
 }
 
-// checkConnected returns why nothing can be sent, if so.
+// checkConnected returns an error if nothing can be sent to the client.
 func (s *Socket) checkConnected() error {
 	switch s.state.Load() {
 	case stateConnected:

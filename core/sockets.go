@@ -69,8 +69,8 @@ func (b Broadcast) Count(ctx context.Context) (int, error) {
 	return count, errors.Join(errs...)
 }
 
-// each calls f for every connected client of this server in the set, while the
-// index is held.
+// each calls f for every connected client of this server in the set. The index is locked
+// meanwhile.
 func (b Broadcast) each(f func(*Socket)) {
 	for _, n := range b.ns.selfOrChildren() {
 		n.index.Each(target(b.target()), func(s *Socket) {
