@@ -8,8 +8,7 @@ type ackWaiter interface {
 	acked(s *Socket, a Args)
 	failed(s *Socket, err error) // there will be no answer
 
-	// awaited reports whether somebody waits at the moment. It is called with the
-	// socket's mu held.
+	// hasWaiters reports whether a goroutine waits. The socket's mu is held.
 	hasWaiters() bool
 }
 

@@ -38,7 +38,7 @@ func (n *Namespace) perform(m *adapter.Message) error {
 func (n *Namespace) apply(m *adapter.Message, offset string) (afterLock func()) {
 	t := target(m.Target)
 	if offset == "" && n.logState != nil && m.Kind != adapter.Broadcast {
-		n.noteLostChange() // who comes back now may be one of those to whom it is done
+		n.noteLostChange() // a client that comes back during the change may be affected by it
 		defer n.noteLostChange()
 	}
 	switch m.Kind {

@@ -9,12 +9,12 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// Args are values that came from somewhere else: those of a client's event or
-// acknowledgement, for example. To send them on, use [Args.Values].
+// Args are values from a client, another server or an emit: the arguments of an event,
+// or the values of an acknowledgement. To send them on, use [Args.Values].
 type Args struct {
 	args  packet.Args
 	codec packet.Codec
-	task  *task // whose arguments they are; nil for other values
+	task  *task // with these arguments; nil for other values
 }
 
 // Len returns the number of values.
@@ -83,9 +83,9 @@ func invalidPayload(err error, what string) error {
 	return &Error{Message: "invalid payload", Err: err}
 }
 
-// Args returns the arguments, for example to hand on all of them, whatever they are.
-// While the client connects, it is the auth payload. An argument that does not fit
-// makes the methods of Args return what [Ctx.Bind] returns.
+// Args returns the arguments, without decoding them. While the client connects, it is
+// the auth payload. If an argument does not fit, the methods of Args return the error of
+// [Ctx.Bind].
 func (c *Ctx) Args() Args {
 	args := c.args
 	if c.task.kind == taskConnect {

@@ -25,17 +25,17 @@ type Ack[T any] struct {
 	Err error
 }
 
-// BroadcastWithAck emits an event to all clients in b and yields their answers
-// as they come. It ends when every client has answered or disconnected, or when
-// ctx ends; those that have not answered then come last, with Err set. Without a
-// deadline it waits for as long as the clients are there.
+// BroadcastWithAck emits an event to all clients in b and yields their acknowledgements
+// as they come. It ends when every client has acknowledged or disconnected, or when ctx
+// ends. In the latter case it yields an element with Err for each missing
+// acknowledgement. Without a deadline it waits as long as the clients are connected.
 //
-// The event is sent when the iteration begins, and each time that one begins. If
-// it cannot be encoded, the only element is the error. Leaving the loop early
-// forgets the answers still to come. In a cluster, other servers' clients are
-// asked too; if some server does not answer, an element without Socket tells.
+// The event is sent when an iteration begins, and again for each further iteration. If
+// it cannot be encoded, the only element is the error. Leaving the loop early drops the
+// remaining acknowledgements. In a cluster, clients of other servers are asked too. If a
+// server does not answer, there is an element without Socket.
 //
-// It can be used in handlers: acknowledgements do not wait for them. See
+// It can be used in handlers: acknowledgements do not wait for handlers. See
 // [Socket.EmitWithAck].
 func BroadcastWithAck[T any](ctx context.Context, b Broadcast, event string, args ...any) iter.Seq[Ack[T]] {
 	return decodeAcks[T](b.ask(ctx, event, args))
@@ -121,8 +121,8 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	n.observeBroadcast(m)
 	reply(&adapter.Reply{Expected: asked})
 	for _, s := range waited {
-		// Who is not sent to is not waited for. Without an entry to take, the
-		// socket has told so itself: it has ended.
+		// A client that is not sent the event is not waited for. If its waiter is
+		// gone, the socket has ended and called failed.
 		if !s.deliver(fs, m.Volatile) && s.takeAck(id) != nil {
 			t.acks <- &adapter.Ack{Socket: s.id, Dropped: m.Volatile, Gone: !m.Volatile}
 		}

@@ -31,7 +31,7 @@ type client struct {
 	server      *Server
 	session     *engine.Session
 	decoder     decoder // only used by Message, whose calls do not overlap
-	partialTask *task   // likewise: the task of a packet whose attachments are missing
+	partialTask *task   // only used by Message: the task of a packet whose attachments are missing
 	openedAt    int64   // when the session opened, in Unix milliseconds
 
 	line       serial.Line[queuedTask] // the turns of the sockets' tasks: see task.go
@@ -213,7 +213,7 @@ func (c *client) removeSocket(s *Socket) {
 // Close implements [engine.Handler]. Handlers still get the events that have come.
 func (c *client) Close(reason engine.Reason, err error) {
 	if errors.Is(err, engine.ErrSlowClient) {
-		err = ErrSlowClient // the one that users know
+		err = ErrSlowClient // the exported one
 	}
 	why := &DisconnectError{Reason: Reason(reason), Err: err}
 	if reason == engine.ForcedClose && err == nil && c.server.sockets.Closed() {

@@ -15,8 +15,8 @@ type node struct{ ns *Namespace }
 
 // Receive implements [adapter.Node].
 func (n node) Receive(m *adapter.Message) {
-	if n.ns.joined.Load() && n.ns.acceptable(m) { // otherwise it concerns nobody, or nobody yet
-		_ = n.ns.receive(m) // it is in the log
+	if n.ns.joined.Load() && n.ns.acceptable(m) { // otherwise it has no clients yet
+		_ = n.ns.receive(m) // receive has logged the error
 	}
 }
 
@@ -45,7 +45,7 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 	case m.Kind == adapter.Fetch:
 		reply(&adapter.Reply{Sockets: n.ns.describeSockets(m.Target)}) //nolint:contextcheck // nothing that takes time
 	default:
-		n.ns.server.log().DebugContext(ctx, "unknown question in the cluster", slog.Int("kind", int(m.Kind)))
+		n.ns.server.log().DebugContext(ctx, "unknown request in the cluster", slog.Int("kind", int(m.Kind)))
 	}
 }
 
@@ -53,7 +53,7 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 // applies it here first, so that an error of the cluster does not prevent that.
 func (n *Namespace) distribute(m *adapter.Message, local bool) error {
 	var err error
-	if n.joined.Load() { // otherwise it has nobody yet
+	if n.joined.Load() { // otherwise it has no clients yet
 		err = n.receive(m)
 	}
 	if local {
@@ -123,7 +123,7 @@ func (n *Namespace) joinCluster() error {
 			n.closeAdapterAndLog(a, l)
 		}
 	}()
-	if n.server.sockets.Closed() { // and nobody would close what is opened now
+	if n.server.sockets.Closed() { // then the adapter and the log would never be closed
 		return nil
 	}
 	err := rescue.Call(func() error {

@@ -21,9 +21,9 @@ type clusterRequest struct {
 	running   sync.WaitGroup
 	replies   chan *adapter.Reply
 	errs      chan error
-	abandoned chan struct{}  // closed when nobody wants answers any more
-	pending   map[ackKey]int // who has not answered, and how many of that name
-	timedOut  atomic.Bool    // other servers may have more to say, but time is over
+	abandoned chan struct{}  // closed when the caller wants no more replies
+	pending   map[ackKey]int // the number of acks that have not come, by client
+	timedOut  atomic.Bool    // ctx has ended before other servers were done
 }
 
 // An ackKey names a client whose ack is awaited.
@@ -139,7 +139,7 @@ func (r *clusterRequest) yieldAcks(ctx context.Context, yield func(Ack[Args]) bo
 			}
 		}
 	}
-	if len(r.pending) == 0 && r.timedOut.Load() { // nobody knows who it is
+	if len(r.pending) == 0 && r.timedOut.Load() { // it is not known which client
 		yield(Ack[Args]{Err: missing})
 	}
 }

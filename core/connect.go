@@ -81,7 +81,7 @@ func (s *Socket) resolveNamespace() *Namespace {
 		return n
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		_ = s.client.reject(name, why) // it fails if there is nobody to tell
+		_ = s.client.reject(name, why) // an error means that the session has ended
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func (n *Namespace) connect(c *Ctx) {
 	if err := n.admitSocket(c); err != nil && s.disconnectError() == nil {
 		s.notRecovered(err)
 		s.startAfresh()
-		_ = n.admitSocket(c) // there is no session any more that could be at fault
+		_ = n.admitSocket(c) // a fresh socket has no session that could be at fault
 	}
 }
 
@@ -111,7 +111,7 @@ func (n *Namespace) admitSocket(c *Ctx) error {
 		s.refuse(err)
 		return nil
 	}
-	if err := s.accept(c); err != nil || !s.accepted { // it has gone meanwhile
+	if err := s.accept(c); err != nil || !s.accepted { // the client has gone meanwhile
 		return err
 	}
 	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
@@ -190,7 +190,7 @@ func (s *Socket) becomeMember(answer []*frame.Frame, before rooms.History) {
 			if s.recovery != nil {
 				s.recovery.connectedAt = s.ns.index.Position()
 			}
-			_ = s.client.session.Send(answer...) // if the session has just ended, the socket is told in a moment
+			_ = s.client.session.Send(answer...) // an error means that the session has ended: the socket ends in a moment
 			s.state.CompareAndSwap(stateAccepted, stateConnected)
 		}
 		return s.accepted
@@ -210,10 +210,10 @@ func (s *Socket) refuse(err error) {
 	w, _ := toWire(err)
 	if err := encode(w); err != nil {
 		s.logFailure("encoding Error.Data failed", eventConnect, err)
-		_ = encode(internalError()) // only a parser of the user's can fail
+		_ = encode(internalError()) // only the application's parser can fail
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		_ = s.client.session.Send(s.client.framesFor(m)...) // nobody else to tell
+		_ = s.client.session.Send(s.client.framesFor(m)...) // an error means that the session has ended
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *client) disconnectSocket(s *Socket) {
 	c.mu.Unlock()
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
 		if m, err := c.server.wire.disconnect(name); err == nil {
-			_ = c.session.Send(m...) // if it has gone, it needs no goodbye
+			_ = c.session.Send(m...) // an error means that the session has ended
 		}
 	}
 }
@@ -33,23 +33,23 @@ func (c *client) disconnectAll() {
 	c.session.Close(nil)
 }
 
-// Disconnect makes the client leave the namespace. What was emitted before is
-// delivered; events that wait for their handlers are dropped. Other namespaces
-// of the client are not concerned, and it may connect again. If it has lost its
-// connection, it does not recover.
+// Disconnect makes the client leave the namespace. The client gets events that were
+// emitted before. Its own events that wait for handlers are dropped. It stays in other
+// namespaces, and may connect to this one again. If it has lost its connection, it does
+// not recover.
 func (s *Socket) Disconnect() error {
 	if err := s.checkConnected(); err != nil {
 		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Disconnect})
 	}
 	if s.ns.log != nil && s.ns.logState.undelivered.Load() > 0 {
-		return s.Self().Disconnect() // after what was emitted before
+		return s.Self().Disconnect() // so that it comes after earlier events
 	}
 	s.client.disconnectSocket(s)
 	return nil
 }
 
-// Close disconnects the client from all namespaces and ends its connection. If it
-// has lost that, it does not recover.
+// Close disconnects the client from all namespaces and ends its connection. If the
+// client has lost the connection, it does not recover.
 func (s *Socket) Close() error {
 	s.client.disconnectAll()
 	return s.doForAbsent(nil, &adapter.Message{Kind: adapter.Disconnect, Close: true})
@@ -81,7 +81,7 @@ func (s *Socket) end(why *DisconnectError, drop bool) bool {
 	last.init(s, taskDisconnect)
 	s.queue.Close(queuedTask{last}, drop)
 	s.client.line.Add(&s.queue)
-	s.client.line.Start() // not here: whoever ends a socket must not wait for handlers
+	s.client.line.Start() // on another goroutine: the caller must not wait for handlers
 	return true
 }
 

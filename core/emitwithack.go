@@ -13,16 +13,16 @@ import (
 // see [Ask] and [Socket.Ask]. It may be copied, and used by several goroutines.
 type Answer[T any] struct{ pending *pendingAck }
 
-// Ask sends an event that the client is to acknowledge, and does not wait. The event
-// is queued before Ask returns, in order with what else is emitted to the socket.
-// [Answer.Wait] waits for the acknowledgement, and decodes its first value into a T.
-// A T of [Args] takes all values.
+// Ask sends an event that the client is to acknowledge, and does not wait. The event is
+// queued before Ask returns, in order with other events to the socket. [Answer.Wait]
+// waits for the acknowledgement, and decodes its first value into a T. A T of [Args]
+// takes all values.
 //
 // If the event cannot be sent, the error is that of [Socket.Emit].
 //
-// An Answer that nobody waits for is kept until the client acknowledges or
-// disconnects. It takes some 300 bytes, and a client may never acknowledge: use
-// Emit for an event whose acknowledgement is of no interest.
+// Without a call of Wait, an Answer is kept until the client acknowledges or
+// disconnects. It takes some 300 bytes, and a client may never acknowledge. So use Emit
+// if you do not need the acknowledgement.
 func Ask[T any](s *Socket, event string, args ...any) (Answer[T], error) {
 	p, err := s.ask(event, args)
 	return Answer[T]{p}, err
@@ -74,19 +74,17 @@ func (a Args) first(dst any) error {
 	return a.Bind(dst)
 }
 
-// EmitWithAck sends an event and waits for the client to acknowledge it. It
-// returns an error that matches the context's if ctx ends before, and one that
-// matches [ErrDisconnected] if the client goes. Without a deadline it waits as
-// long as the client is there, so ctx should have one. To send other events before
-// waiting, use [Socket.Ask].
+// EmitWithAck sends an event and waits for the client to acknowledge it. The error
+// matches the context's error if ctx ends first, and [ErrDisconnected] if the client
+// disconnects. Without a deadline it waits as long as the client is connected, so give
+// ctx one. To send other events before waiting, use [Socket.Ask].
 //
-// It may be called from a handler of the same socket: acknowledgements do not
-// wait for handlers. Events do, so a handler that waits keeps the socket's next
-// event waiting. If the client has sent so many events before its acknowledgement
-// that this cannot be read, the error is [ErrAckBlocked].
+// It may be called from a handler of the same socket: acknowledgements do not wait for
+// handlers. The socket's next event waits for the handler. If too many events come
+// before the acknowledgement, it cannot be read, and the error is [ErrAckBlocked].
 //
-// In a handler, derive ctx from [Ctx.Context]. Then the client's other namespaces
-// go on at once, and not a tenth of a second later: see [Handler].
+// In a handler, derive ctx from [Ctx.Context]. Then the client's other namespaces go on
+// at once, and not a tenth of a second later: see [Handler].
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return s.emitWithAck(ctx, nil, event, args)
 }

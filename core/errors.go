@@ -44,10 +44,10 @@ var (
 // errNoAnswer tells that a context ended because a client did not acknowledge.
 var errNoAnswer = errors.New("sio: the client did not acknowledge in time")
 
-// An Error is an error meant for the client: a connect chain that returns one
-// refuses the client with it, a handler that returns one answers the event's
-// ack with it. Wrapping it by fmt.Errorf keeps that; what is wrapped around
-// it, and Err, only go to the log.
+// An Error is an error meant for the client. If the connect chain returns it, the client
+// is refused with it. If a handler returns it, it becomes the event's ack. It may be
+// wrapped by fmt.Errorf: then the client gets the Error, and the log the text around it
+// and Err as well.
 type Error struct {
 	Message string // sent
 	Data    any    // sent if not nil

@@ -50,7 +50,7 @@ func (n *Namespace) reportError(c *Ctx, err error) {
 	}
 	w, _ := toWire(err)
 	// If the client still waits afterwards, Error.Data could not be encoded.
-	// Other errors mean that there is nobody to answer to.
+	// Other errors mean that the client has gone.
 	if err := c.Ack(ackError{w}.value()); err != nil && c.WantsAck() {
 		c.logFailure("encoding Error.Data failed", c.Event(), err)
 		_ = c.Ack(ackError{internalError()}.value())

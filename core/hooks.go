@@ -28,14 +28,14 @@ const (
 // long as it is connected; elsewhere it panics. An error disconnects the client.
 func (c *Ctx) OnAccept(h Handler) { c.addHook("OnAccept", hook{when: onAccept, run: h}) }
 
-// OnRecover has check run when the client recovers its session, which skips the
-// connect chain: before the client is sent anything, and in the order of these
-// calls. It is for middleware of [Namespace.UseConnect] whose question has to be asked
-// each time that a client comes; elsewhere it panics. See [Recovery].
+// OnRecover has check run when the client recovers its session, which skips the connect
+// chain. It runs before the client is sent anything, in the order of these calls. It is
+// for middleware of [Namespace.UseConnect] that has to check the client each time that
+// it connects; elsewhere it panics. See [Recovery].
 //
-// An error refuses the client, unless it is or wraps [ErrNotRecovered]: then the client
-// gets a fresh socket, which goes through the connect chain as that of a new client
-// does. Its session, with its id, rooms, values and what it missed, is gone.
+// An error refuses the client. If it is or wraps [ErrNotRecovered], the client gets a
+// fresh socket instead, which goes through the connect chain like that of a new client.
+// Then its id, rooms, values and missed events are lost.
 func (c *Ctx) OnRecover(check Handler) { c.addHook("OnRecover", hook{when: onRecover, run: check}) }
 
 func (c *Ctx) addHook(method string, h hook) {
@@ -47,11 +47,10 @@ func (c *Ctx) addHook(method string, h hook) {
 	c.hooks = append(c.hooks, h)
 }
 
-// OnEnd has f run when the socket has ended, whether its client was accepted or
-// not: after its last handler, and after the functions of
-// [Namespace.OnDisconnect]. It is for what belongs to one socket, such as a timer,
-// and costs less than [context.AfterFunc]. If that was before, OnEnd does nothing
-// and returns false.
+// OnEnd has f run when the socket has ended, whether its client was accepted or not:
+// after its last handler, and after the functions of [Namespace.OnDisconnect]. It is for
+// resources of one socket, such as a timer, and costs less than [context.AfterFunc]. If
+// the socket has ended already, OnEnd does nothing and returns false.
 func (s *Socket) OnEnd(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -56,7 +56,7 @@ func (s *Socket) setValue(k, v any) {
 	s.values[k] = v
 }
 
-// Get returns what was set on the socket, and whether something was.
+// Get returns the socket's value, and whether it has one.
 func (k *Key[T]) Get(s *Socket) (T, bool) {
 	v, raw, ok := k.lookup(s)
 	if ok || raw == nil {
@@ -68,7 +68,7 @@ func (k *Key[T]) Get(s *Socket) (T, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if value, ok := s.values[k]; ok { // it has been set meanwhile, or somebody else has decoded it
+	if value, ok := s.values[k]; ok { // it has been set or decoded meanwhile
 		v, _ = value.(T)
 		return v, true
 	}

@@ -12,27 +12,27 @@ import (
 
 // The life of a namespace:
 //
-//	findOrMake  it is in the table; nobody may enter
-//	start       it joins the cluster, gets its log, and OnNewNamespace is told of it
-//	enter       clients come
-//	leave       and go
-//	end         for children only, when they are empty: nobody may enter any more;
-//	            it leaves the cluster, and OnNamespaceEnd is told of it
-//	forget      it has left the table; its name is free
+//	state     begins with     what happens
+//	starting  findOrAdd       it is in the table, clients wait
+//	                          start: it joins the cluster and opens its log; OnNewNamespace is called
+//	ready     start returns   addClient and removeClient count clients
+//	ended     endIf           only children that are empty: clients wait for the next one of that name
+//	                          it leaves the cluster; OnNamespaceEnd is called
+//	gone      freeName        the name is free
 //
-// The table is changed in O(1). None of the application's code is called while a
-// lock is held.
+// Each change of the table takes constant time. No code of the application is called
+// while a lock is held.
 
 // A lifetime is the state of a namespace's life. It is guarded by the namespace's mu.
 type lifetime struct {
 	clients   int           // of a child: connected, or about to be
 	permanent bool          // never to end: the application has a reference to it
-	ended     bool          // nobody may enter any more
+	ended     bool          // clients cannot enter any more
 	closed    bool          // it does not join the cluster any more
 	nameFree  chan struct{} // made when it ends, closed when its name is free
 	announced bool          // OnNewNamespace has been told of it, so OnNamespaceEnd is to be, too
 
-	returnUntil time.Time     // when nobody may come back any more
+	returnUntil time.Time     // when the last session expires
 	expiry      *time.Timer   // ends it then
 	emptyEntry  *list.Element // in the server's list of empty children
 }
@@ -201,11 +201,10 @@ func (n *Namespace) callOnNamespaceEnd() {
 	})
 }
 
-// OnNewNamespace adds a function that is called with every namespace that comes
-// about from now on, before its first client is connected: those of [Server.Of]
-// and the children of [Server.OfFunc] and [Server.OfRegexp] (SIO-NS-7). Clients that
-// want to connect to that namespace wait until it returns. See also
-// [Server.OnNamespaceEnd] and [Server.Namespaces].
+// OnNewNamespace adds a function that is called with every new namespace, before its
+// first client connects: namespaces of [Server.Of], and children of [Server.OfFunc] and
+// [Server.OfRegexp] (SIO-NS-7). Clients that connect to that namespace wait until it
+// returns. See also [Server.OnNamespaceEnd] and [Server.Namespaces].
 func (s *Server) OnNewNamespace(f func(n *Namespace)) {
 	if f == nil {
 		misuse("OnNewNamespace got a nil function")

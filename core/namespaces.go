@@ -8,15 +8,15 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// Of returns the namespace of that name, which begins to accept clients if it
-// is new. A leading slash is added where it is missing; otherwise the name is
-// taken literally.
+// Of returns the namespace of that name. If it is new, clients can connect to it from
+// now on. A leading slash is added if it is missing; otherwise the name is taken
+// literally.
 //
-// A new namespace joins the cluster and gets its log before Of returns, and the
-// functions of [Server.OnNewNamespace] have run; what panics there panics here. If a
-// child namespace of that name is just ending, Of waits until it has left the
-// cluster. After [Server.Shutdown] has begun, a new namespace is closed from the
-// start: handlers can be registered, but it has neither clients nor other servers.
+// Before Of returns, a new namespace joins the cluster and opens its log, and the
+// functions of [Server.OnNewNamespace] run. A panic of the adapter or the log is a panic
+// of Of. If a child namespace of that name is ending, Of waits until it has left the
+// cluster. After [Server.Shutdown] has begun, a new namespace is closed: handlers can be
+// registered, but it has neither clients nor other servers.
 func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -102,8 +102,8 @@ func (s *Server) namespace(name string) *Namespace {
 }
 
 // Namespaces returns the namespaces that clients can connect to, sorted by name: "/",
-// those of [Server.Of], and the children that [Server.OfFunc] and [Server.OfRegexp] have
-// brought about. Their parents are not among them.
+// the namespaces of [Server.Of], and the children of [Server.OfFunc] and
+// [Server.OfRegexp]. The parents are not in the list.
 func (s *Server) Namespaces() []*Namespace {
 	var all []*Namespace
 	s.namespaces.Range(func(_, v any) bool {

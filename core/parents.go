@@ -22,17 +22,16 @@ type namePattern struct {
 // memory.
 const maxNamespaceName = 1024
 
-// OfFunc returns a parent of namespaces that come about when a client connects
-// to a name that there is no namespace for, and for which match returns true
-// (SIO section 6.1). Everything registered on the parent applies to all of them,
-// and a broadcast to the parent reaches the clients of all. It has no clients of
-// its own. Several parents are asked in the order of their creation.
+// OfFunc returns a parent of namespaces. When a client connects to a name without a
+// namespace, and match returns true, a child is made (SIO section 6.1). Registrations on
+// the parent apply to all children, and a broadcast to the parent reaches the clients of
+// all children. The parent has no clients of its own. Several parents are asked in the
+// order of their creation.
 //
-// match is asked with the client's handshake, including what it sent to
-// authenticate itself. It may take its time: like the connect chain, it holds up
-// nothing but this client's connecting to this namespace. It is not asked about
-// names of more than 1,024 bytes: they are refused like those that do not match. See
-// also [Options.CleanupEmptyChildNamespaces].
+// match gets the client's handshake with its auth payload. It may take its time: like
+// the connect chain, it delays only this client's connect to this namespace. Names of
+// more than 1,024 bytes are refused without a call of match. See also
+// [Options.CleanupEmptyChildNamespaces].
 func (s *Server) OfFunc(match func(name string, h *Handshake) bool) *Namespace {
 	if match == nil {
 		misuse("OfFunc got a nil function")

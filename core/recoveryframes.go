@@ -14,7 +14,7 @@ type sharedFrames struct {
 	mu       sync.Mutex
 	replays  int // that are going on
 	byOffset map[string]weakFrames
-	sweepAt  int // the number of offsets at which those are looked for whose frames have gone
+	sweepAt  int // the number of offsets at which freed frames are looked for
 }
 
 // weakFrames are the frames of one message, until the garbage collector frees them.

@@ -19,7 +19,7 @@ const (
 	replayPieceBytes = 8 << 10
 
 	// initialReplayBytes is how much may wait for a client at first. It doubles each time that
-	// the client has taken that: who does not read costs little.
+	// the client has taken that: a client that does not read costs little.
 	initialReplayBytes = 16 << 10
 
 	// maxReplayBytes is how much that may become, and half of the client's send buffer.
@@ -48,7 +48,7 @@ func newReplay(n *Namespace, session *adapter.Session) *replay {
 	r := &replay{ns: n, session: session, offset: session.From, rooms: newMembership(n.log, session), sendWindow: initialReplayBytes}
 	r.maxSendBuffer = n.server.engine.Options().MaxSendBuffer
 	if n.log.Compare(session.Left, r.offset) < 0 {
-		r.offset = session.Left // to see what was done since
+		r.offset = session.Left // to see the changes since then
 	}
 	return r
 }
@@ -94,7 +94,7 @@ func (r *replay) advance(e logEntry) []*frame.Frame {
 	}
 	fs, err := r.ns.logState.frames.get(e.offset, func() ([]*frame.Frame, error) { return r.ns.eventFrames(e.m, e.offset) })
 	if err != nil {
-		return nil // as when it was delivered
+		return nil // it was not sent to connected clients either
 	}
 	return fs
 }
@@ -156,7 +156,7 @@ func (s *Socket) resume(c *Ctx, answer []*frame.Frame) error {
 	switch {
 	case err == nil:
 		return nil
-	case s.accepted: // and the client has been told
+	case s.accepted: // the client has the answer already
 		s.ns.logFailure("the log failed after a client had come back", err)
 		return nil
 	case err == engine.ErrClosed || err == engine.ErrSlowClient: //nolint:errorlint // it may be the application's

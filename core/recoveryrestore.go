@@ -69,7 +69,7 @@ func (s *Socket) claimSession() bool {
 	}
 	session, err := s.ns.claimFromLog(ctx, want.PID, want.Offset)
 	if err == nil && session == nil {
-		err = adapter.ErrUnknownSession // there are logs that say so
+		err = adapter.ErrUnknownSession // some logs report it so
 	}
 	if err == nil {
 		err = rescue.Apart(func() (err error) {
@@ -120,7 +120,7 @@ func (s *Socket) notRecovered(err error) {
 func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset string) (*adapter.Session, error) {
 	n, session := s.ns, *was
 	if n.log.Compare(offset, session.From) > 0 {
-		session.From = offset // it cannot have less the next time
+		session.From = offset // the client has got this much
 	}
 	switch {
 	case session.Tried != "" && n.log.Compare(session.From, session.Tried) <= 0:
@@ -138,7 +138,7 @@ func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset 
 		err = n.checkGroup(ctx, s.client, local.group)
 	}
 	if err != nil && ctx.Err() != nil { // the client has gone, and may come back
-		s.saveSession(was) //nolint:contextcheck // likewise
+		s.saveSession(was) //nolint:contextcheck // ctx has ended
 	}
 	return &session, err
 }
@@ -188,7 +188,7 @@ func (s *Socket) restoreValues(session *adapter.Session) {
 		}
 		return
 	}
-	_ = json.Unmarshal(session.Data, &s.data) // what is no object has no values
+	_ = json.Unmarshal(session.Data, &s.data) // without an object there are no values
 }
 
 // skipsMiddlewares reports whether the client skips the connect chain, because that has

@@ -13,10 +13,10 @@ type membership struct {
 	log          adapter.Log
 	id           string
 	stays        []adapter.Stay   // in the order in which it joined
-	current      map[string]int   // by room, those of stays that last
-	former       map[string][]int // by room, the others, in the order in which they ended
-	ended        []int            // all of the latter, likewise
-	completeFrom string           // where the ended ones begin to be complete
+	current      map[string]int   // by room, the index in stays of the stay that lasts
+	former       map[string][]int // by room, the indexes of other stays, in the order of their ends
+	ended        []int            // the indexes of all other stays, in the order of their ends
+	completeFrom string           // the offset from which on the former stays are complete
 	left         string
 	disconnected bool
 	closed       bool // in all namespaces
@@ -59,7 +59,7 @@ func (p *membership) has(room, at string) bool {
 	for _, i := range slices.Backward(p.former[room]) {
 		switch s := &p.stays[i]; {
 		case p.log.Compare(at, s.To) > 0:
-			return false // nor in those that ended before
+			return false // earlier stays have ended before at, too
 		case p.log.Compare(s.From, at) < 0:
 			return true
 		}
@@ -107,7 +107,7 @@ func (p *membership) apply(m *adapter.Message, at string) {
 				p.stayEnded(i)
 			}
 		}
-	default: // concerns nobody's rooms
+	default: // changes no rooms
 	}
 }
 

@@ -39,7 +39,7 @@ type revision4Client struct{ *client }
 func (c revision4Client) Opened() {
 	// It can only fail because the session has ended, which others tell.
 	_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
-	c.line.Start() // nobody calls Work yet
+	c.line.Start() // the engine does not call Work yet
 }
 
 // fromRevision4 returns a packet of an old client as one of revision 5. Its CONNECT has

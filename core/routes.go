@@ -37,7 +37,7 @@ func newRoutes() *routes {
 
 func ignore(*Ctx) error { return nil }
 
-// register applies change to the routes, and to those of children. change may be
+// register applies change to the routes of the namespace and of its children. change may be
 // called more than once. It runs without a lock, because middleware that it makes
 // handlers of may register something itself.
 func (n *Namespace) register(change func(r *routes)) {
@@ -46,7 +46,7 @@ func (n *Namespace) register(change func(r *routes)) {
 		old := n.routes.Load()
 		apart, ok := n.changeRoutes(old, old.with(change, done))
 		if !ok {
-			continue // somebody else has registered something meanwhile
+			continue // another goroutine has registered something meanwhile
 		}
 		for _, child := range apart {
 			for ok := false; !ok; {
@@ -104,9 +104,9 @@ func (n *Namespace) UseConnect(mw ...Middleware) {
 	n.register(func(r *routes) { r.connect = r.withMiddleware(r.connect, uses) })
 }
 
-// UseEvents adds middleware around every event, known or not, outside of the
-// middleware that events have of their own, and inside of what was added before. It
-// is called once for each event that there is or will be, and once for all events
+// UseEvents adds middleware around every event, known or not. It is outside of the
+// middleware of single events, and inside of middleware that was added earlier. It is
+// called once for each event that is or will be registered, and once for all events
 // without a handler.
 func (n *Namespace) UseEvents(mw ...Middleware) {
 	mustMiddleware("UseEvents", mw)
