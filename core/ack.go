@@ -2,21 +2,19 @@ package sio
 
 import "github.com/sioplug/sioplug/internal/packet"
 
-// An ackWaiter gets the answers of one or more sockets to one ack id. Either answered or
-// failed is called once for each of them, unless the socket has been told to forget
-// it; neither may block.
+// An ackWaiter waits for the acks of one or more sockets to one event. For each socket,
+// acked or failed is called once, unless the ack was unregistered. Neither may block.
 type ackWaiter interface {
 	acked(s *Socket, a Args)
 	failed(s *Socket, err error) // there will be no answer
 
-	// awaited reports whether somebody waits at the moment. It is called with the
-	// socket's mu held.
+	// hasWaiters reports whether a goroutine waits. The socket's mu is held.
 	hasWaiters() bool
 }
 
-// await notes that w is to get the ack of that id, and has more read of the client
-// than usual meanwhile: the ack may be behind events that wait for the handler that
-// is about to wait for it. An unawait has to follow, unless there is an error.
+// await registers w for an ack. Until [Socket.stopAwaiting], the server reads more of
+// the client than usual: the ack may come behind events that wait for the very handler
+// that is about to wait. If there is an error, stopAwaiting must not be called.
 func (s *Socket) await(id uint64, w ackWaiter) error {
 	if err := s.registerAck(id, w); err != nil {
 		return err
@@ -25,7 +23,7 @@ func (s *Socket) await(id uint64, w ackWaiter) error {
 	return nil
 }
 
-// registerAck notes that w is to get the ack of that id.
+// registerAck registers w for an ack.
 func (s *Socket) registerAck(id uint64, w ackWaiter) error {
 	if err := s.checkConnected(); err != nil {
 		return err
@@ -47,7 +45,7 @@ func (s *Socket) stopAwaiting(id uint64) {
 	s.client.removeAckWaiter()
 }
 
-// takeAck returns who waits for an ack, if anybody does, and forgets it.
+// takeAck unregisters the waiter for an ack and returns it, nil if there is none.
 func (s *Socket) takeAck(id uint64) ackWaiter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,8 +54,7 @@ func (s *Socket) takeAck(id uint64) ackWaiter {
 	return w
 }
 
-// receiveAck gives an acknowledgement to whoever waits for it; one that nobody
-// waits for is ignored (SIO-BAD-6).
+// receiveAck gives an ack to its waiter. An ack without a waiter is ignored (SIO-BAD-6).
 func (s *Socket) receiveAck(p packet.Packet) {
 	if !p.HasID {
 		return

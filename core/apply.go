@@ -9,9 +9,9 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// perform does what m says to this server's clients, and to those that may come back:
-// if there is a log, when it has m, and in its order. An error means that the latter
-// will not learn of it.
+// perform applies m to this server's clients, and to clients that may come back. If
+// there is a log, it does so when the log has m, in the order of the log. An error means
+// that clients that come back will not be affected by m.
 func (n *Namespace) perform(m *adapter.Message) error {
 	if n.log == nil || m.Volatile && m.Kind == adapter.Broadcast {
 		if afterLock := n.apply(m, ""); afterLock != nil {
@@ -33,12 +33,12 @@ func (n *Namespace) perform(m *adapter.Message) error {
 	return err
 }
 
-// apply does what m says. What it returns, if not nil, is to be called when no lock
-// is held any more.
+// apply applies m. The caller calls the returned function, if it is not nil, when it
+// holds no lock.
 func (n *Namespace) apply(m *adapter.Message, offset string) (afterLock func()) {
 	t := target(m.Target)
 	if offset == "" && n.logState != nil && m.Kind != adapter.Broadcast {
-		n.noteLostChange() // who comes back now may be one of those to whom it is done
+		n.noteLostChange() // a client that comes back during the change may be affected by it
 		defer n.noteLostChange()
 	}
 	switch m.Kind {
@@ -79,8 +79,8 @@ func disconnectEach(sockets []*Socket, all bool) {
 	}
 }
 
-// deliver sends a broadcast to this server's clients; an offset is that in the
-// log.
+// deliver sends a broadcast to this server's clients. offset is the message's offset in
+// the log, "" without a log.
 func (n *Namespace) deliver(m *adapter.Message, offset string) {
 	if n.index.PassEmpty(offset) {
 		return // children of a parent may be many, and empty
@@ -96,8 +96,8 @@ func (n *Namespace) deliver(m *adapter.Message, offset string) {
 	})
 }
 
-// eventFrames encodes a broadcast for this server's clients. An offset becomes
-// its last argument (SIO-CSR-2).
+// eventFrames encodes a broadcast for this server's clients. An offset becomes the last
+// argument (SIO-CSR-2).
 func (n *Namespace) eventFrames(m *adapter.Message, offset string) (fs []*frame.Frame, err error) {
 	c := encoded{m.Data, m.Attachments}
 	if offset != "" {
@@ -123,8 +123,9 @@ func (n *Namespace) eventFrames(m *adapter.Message, offset string) (fs []*frame.
 
 func target(t adapter.Target) rooms.Target { return rooms.Target{Rooms: t.Rooms, Except: t.Except} }
 
-// deliver queues a message that others get too, and reports whether it did. Unless
-// it is volatile, only a client that has just gone does not get it.
+// deliver queues the frames of a broadcast for the socket, and reports whether it did.
+// It does not if the client has gone, or if the message is volatile and the client is
+// not ready.
 func (s *Socket) deliver(m []*frame.Frame, volatile bool) bool {
 	switch {
 	case s.state.Load() != stateConnected:

@@ -9,12 +9,12 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// Args are values that came from somewhere else: those of a client's event or
-// acknowledgement, for example. To send them on, use [Args.Values].
+// Args are values from a client, another server or an emit: the arguments of an event,
+// or the values of an acknowledgement. To send them on, use [Args.Values].
 type Args struct {
 	args  packet.Args
 	codec packet.Codec
-	task  *task // whose arguments they are; nil for other values
+	task  *task // with these arguments; nil for other values
 }
 
 // Len returns the number of values.
@@ -69,7 +69,8 @@ func (t *task) invalid(err error) error {
 	return invalidPayload(err, strconv.Quote(t.event))
 }
 
-// invalidPayload returns the error for what does not fit, and is named so in the log.
+// invalidPayload returns the error for a value that does not fit. what names the value
+// in the log.
 func invalidPayload(err error, what string) error {
 	cause := err
 	if a, ok := err.(*packet.ArgumentError); ok { //nolint:errorlint // it is not wrapped
@@ -82,9 +83,9 @@ func invalidPayload(err error, what string) error {
 	return &Error{Message: "invalid payload", Err: err}
 }
 
-// Args returns the arguments, for example to hand on all of them, whatever they are.
-// While the client connects, it is the auth payload. An argument that does not fit
-// makes the methods of Args return what [Ctx.Bind] returns.
+// Args returns the arguments, without decoding them. While the client connects, it is
+// the auth payload. If an argument does not fit, the methods of Args return the error of
+// [Ctx.Bind].
 func (c *Ctx) Args() Args {
 	args := c.args
 	if c.task.kind == taskConnect {
@@ -93,8 +94,7 @@ func (c *Ctx) Args() Args {
 	return Args{args, c.wire().codec, c.task}
 }
 
-// authArgs returns the auth payload as a list. It has nothing in it if the payload is
-// not kept any more.
+// authArgs returns the auth payload as a list, empty if the payload was dropped.
 func (s *Socket) authArgs() packet.Args {
 	auth, dropped := s.authPayload()
 	switch {

@@ -8,11 +8,12 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// A Broadcast is a set of clients of one namespace: those in any of its rooms,
-// or all, except those in others. It is a value: every method returns a new
-// one, so it can be kept, shared and used from many goroutines. Who is in the
-// set is decided when something is done with it. In a cluster ([Options.Adapter])
-// that is done on all servers.
+// A Broadcast is a set of clients of one namespace: the clients in any of its rooms, or
+// all clients, except those in other rooms. Its members are looked up when it is used.
+// In a cluster ([Options.Adapter]), it includes the clients of all servers.
+//
+// A Broadcast is a value: every method returns a new one. It can be kept, shared and
+// used by many goroutines.
 type Broadcast struct {
 	ns         *Namespace
 	rooms      roomList
@@ -22,8 +23,8 @@ type Broadcast struct {
 	noCompress bool
 }
 
-// To returns the set with the clients in these rooms added. Without any call
-// of To, or with no room at all, it is everyone.
+// To returns the set with the clients in these rooms added. A set without any room has
+// all clients.
 func (b Broadcast) To(rooms ...string) Broadcast {
 	b.rooms = b.rooms.with(rooms)
 	return b
@@ -35,16 +36,16 @@ func (b Broadcast) Except(rooms ...string) Broadcast {
 	return b
 }
 
-// Volatile returns the set with the wish that events are dropped for clients
-// that are not ready to receive, as by [Socket.EmitVolatile].
+// Volatile returns the set for volatile events: a client that is not ready to receive
+// does not get them. See [Socket.EmitVolatile].
 func (b Broadcast) Volatile() Broadcast {
 	b.volatile = true
 	return b
 }
 
-// Compress returns the set with the wish that events are, or are not, compressed
-// where the connection allows: [Options.HTTPCompressionThreshold] and
-// [Options.PerMessageDeflate]. By default they are (SIO-EM-14).
+// Compress returns the set for events that are compressed, or not, where the connection
+// allows it: see [Options.HTTPCompressionThreshold] and [Options.PerMessageDeflate]. By
+// default they are compressed (SIO-EM-14).
 func (b Broadcast) Compress(on bool) Broadcast {
 	b.noCompress = !on
 	return b
@@ -56,10 +57,10 @@ func (b Broadcast) Local() Broadcast {
 	return b
 }
 
-// Emit sends an event to all clients in the set. It is encoded once, whatever
-// their number, and queued; a slow client neither delays Emit nor the others.
-// The error is about the event, never about a client; or it is the adapter's, if
-// it could not tell other servers.
+// Emit sends an event to all clients in the set. The event is encoded once and queued
+// for each client. A slow client delays neither Emit nor other clients. The error is
+// about the event, or is the adapter's, if it could not tell other servers. It is never
+// about a client.
 func (b Broadcast) Emit(event string, args ...any) error {
 	if b.ns.pattern == nil {
 		return b.ns.emit(b, event, args)
@@ -88,8 +89,8 @@ func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 	return n.distribute(b.message(adapter.Broadcast, c), b.local)
 }
 
-// simple reports whether a broadcast concerns nobody but its receivers, so that
-// it can go straight to them.
+// simple reports whether only the receivers of a broadcast have to get it: there is no
+// cluster, no log, and no OnAnyOutgoing.
 func (n *Namespace) simple() bool {
 	return n.joined.Load() && n.adapter == nil && n.log == nil && len(n.routes.Load().onOutgoing) == 0
 }
@@ -102,18 +103,18 @@ func (b Broadcast) Join(rooms ...string) error {
 }
 
 // Leave takes the clients in the set out of these rooms. With
-// [Options.ConnectionStateRecovery] that is also done to clients that are away and may
-// come back, and so it is with Join, Disconnect and Close. Then an error can mean that
-// it could not be noted for them; none of them will recover.
+// [Options.ConnectionStateRecovery], Join, Leave, Disconnect and Close also affect
+// clients that are away and may come back. Then an error can mean that this could not be
+// noted for them. None of them will recover in that case.
 func (b Broadcast) Leave(rooms ...string) error {
 	m := b.message(adapter.Leave, encoded{})
 	m.Rooms = cloneStrings(rooms)
 	return b.do(m)
 }
 
-// Disconnect makes the clients in the set leave the namespace, as
-// [Socket.Disconnect] does: after they got what was emitted before (SIO-CU-4). An error
-// means that other servers could not be told; this one's clients are disconnected.
+// Disconnect makes the clients in the set leave the namespace (SIO-CU-4), as
+// [Socket.Disconnect] does: they get earlier events first. An error means that other
+// servers could not be told; the clients of this server are disconnected.
 func (b Broadcast) Disconnect() error { return b.do(b.message(adapter.Disconnect, encoded{})) }
 
 // Close disconnects the clients in the set from all namespaces and ends their
@@ -136,7 +137,7 @@ func (b Broadcast) target() adapter.Target {
 	return adapter.Target{Rooms: b.rooms.names, Except: b.except.names}
 }
 
-// message returns what the other servers have to know.
+// message returns the set and an event in the form for all servers.
 func (b Broadcast) message(k adapter.Kind, c encoded) *adapter.Message {
 	return &adapter.Message{
 		Kind:        k,

@@ -25,23 +25,23 @@ type Ack[T any] struct {
 	Err error
 }
 
-// BroadcastWithAck emits an event to all clients in b and yields their answers
-// as they come. It ends when every client has answered or disconnected, or when
-// ctx ends; those that have not answered then come last, with Err set. Without a
-// deadline it waits for as long as the clients are there.
+// BroadcastWithAck emits an event to all clients in b and yields their acknowledgements
+// as they come. It ends when every client has acknowledged or disconnected, or when ctx
+// ends. In the latter case it yields an element with Err for each missing
+// acknowledgement. Without a deadline it waits as long as the clients are connected.
 //
-// The event is sent when the iteration begins, and each time that one begins. If
-// it cannot be encoded, the only element is the error. Leaving the loop early
-// forgets the answers still to come. In a cluster, other servers' clients are
-// asked too; if some server does not answer, an element without Socket tells.
+// The event is sent when an iteration begins, and again for each further iteration. If
+// it cannot be encoded, the only element is the error. Leaving the loop early drops the
+// remaining acknowledgements. In a cluster, clients of other servers are asked too. If a
+// server does not answer, there is an element without Socket.
 //
-// It can be used in handlers: acknowledgements do not wait for them. See
+// It can be used in handlers: acknowledgements do not wait for handlers. See
 // [Socket.EmitWithAck].
 func BroadcastWithAck[T any](ctx context.Context, b Broadcast, event string, args ...any) iter.Seq[Ack[T]] {
 	return decodeAcks[T](b.ask(ctx, event, args))
 }
 
-// decodeAcks decodes the first value of each answer.
+// decodeAcks decodes the first value of each ack.
 func decodeAcks[T any](answers iter.Seq[Ack[Args]]) iter.Seq[Ack[T]] {
 	return func(yield func(Ack[T]) bool) {
 		for a := range answers {
@@ -56,7 +56,7 @@ func decodeAcks[T any](answers iter.Seq[Ack[Args]]) iter.Seq[Ack[T]] {
 	}
 }
 
-// ask is BroadcastWithAck with answers as they came.
+// ask is BroadcastWithAck with all values of the acks.
 func (b Broadcast) ask(ctx context.Context, event string, args []any) iter.Seq[Ack[Args]] {
 	return func(yield func(Ack[Args]) bool) {
 		c, err := b.ns.server.wire.encodeEventForClients(event, args)
@@ -90,8 +90,8 @@ func (t ackCollector) failed(s *Socket, err error) {
 	t.acks <- &adapter.Ack{Socket: s.id, Blocked: blocked, Gone: !blocked}
 }
 
-// askClients emits an event to this server's clients, and replies with their
-// answers until all have come or ctx ends.
+// askClients emits an event to this server's clients. It replies with their acks until
+// all have come or ctx has ended.
 func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	id := n.ackIDs.Add(1)
 	h := packet.Header{Namespace: n.name, ID: id, HasID: true}
@@ -121,8 +121,8 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	n.observeBroadcast(m)
 	reply(&adapter.Reply{Expected: asked})
 	for _, s := range waited {
-		// Who is not sent to is not waited for. Without an entry to take, the
-		// socket has told so itself: it has ended.
+		// A client that is not sent the event is not waited for. If its waiter is
+		// gone, the socket has ended and called failed.
 		if !s.deliver(fs, m.Volatile) && s.takeAck(id) != nil {
 			t.acks <- &adapter.Ack{Socket: s.id, Dropped: m.Volatile, Gone: !m.Volatile}
 		}

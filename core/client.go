@@ -16,7 +16,7 @@ import (
 	"github.com/sioplug/sioplug/internal/serial"
 )
 
-// Why clients are cut off that break the protocol.
+// Protocol errors, for which the server closes the connection.
 var (
 	errNotInNamespace = errors.New("packet for a namespace that was not joined")
 	errConnectTwice   = errors.New("CONNECT to a namespace that was joined already")
@@ -25,23 +25,23 @@ var (
 	errTooMuchAuth    = errors.New("too much auth data")
 )
 
-// A client is one session with its sockets, one for each namespace. It
-// implements [engine.Handler] and [engine.Worker].
+// A client is one session with its sockets, one for each namespace. It implements
+// [engine.Handler] and [engine.Worker]. TestSizes bounds its memory.
 type client struct {
 	server      *Server
 	session     *engine.Session
 	decoder     decoder // only used by Message, whose calls do not overlap
-	partialTask *task   // likewise: of a packet that is not complete
+	partialTask *task   // only used by Message: the task of a packet whose attachments are missing
 	openedAt    int64   // when the session opened, in Unix milliseconds
 
-	line       serial.Line[queuedTask] // what is to be run for its sockets
-	aheadBytes atomic.Int64            // bytes that were read beyond the limits; see pressure.go
+	line       serial.Line[queuedTask] // the turns of the sockets' tasks: see task.go
+	aheadBytes atomic.Int64            // bytes that were read beyond the limits: see source
 
 	mu              sync.Mutex
 	sockets         []*Socket // few
-	unfinished      int       // sockets that have not run their last task
-	ackWaiters      int       // acks that somebody waits for
-	blockedOn       *Socket   // whose queue the read loop waits for; see pressure.go
+	unfinished      int32     // number of sockets that have not run their last task
+	ackWaiters      int32     // number of acks that somebody waits for
+	blockedOn       *Socket   // the read loop waits for space in its queue: see source
 	connectDeadline deadline.Item[*client]
 	closeError      *DisconnectError
 
@@ -63,7 +63,8 @@ func (s *Server) open(session *engine.Session) engine.Handler {
 	return c
 }
 
-// connectTimedOut is called when the client joined no namespace in time (SIO-BAD-5).
+// connectTimedOut is called when the client has not joined a namespace in time
+// (SIO-BAD-5).
 func (c *client) connectTimedOut() {
 	c.mu.Lock()
 	joined := slices.ContainsFunc(c.sockets, (*Socket).Connected)
@@ -73,7 +74,7 @@ func (c *client) connectTimedOut() {
 	}
 }
 
-// stopConnectTimeout notes that a namespace accepted the client.
+// stopConnectTimeout is called when a namespace has accepted the client.
 func (c *client) stopConnectTimeout() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -99,8 +100,8 @@ func (c *client) Message(binary bool, p []byte) {
 	}
 }
 
-// protocolError ends the connection of a client that broke the protocol (SIO-BAD-1,
-// SIO-BAD-3). A packet that meets the end of its session breaks nothing.
+// protocolError closes the connection of a client that broke the protocol (SIO-BAD-1,
+// SIO-BAD-3). A packet that comes while its session ends breaks nothing.
 func (c *client) protocolError(err error) {
 	if c.isClosed() {
 		return
@@ -122,7 +123,7 @@ func (c *client) isClosed() bool {
 	return c.closeError != nil
 }
 
-// handlePacket handles a packet. If it is for a handler, in carries it there.
+// handlePacket handles a packet. t is memory for the task, if it needs one.
 func (c *client) handlePacket(p packet.Packet, t *task) error {
 	if c.isRevision4() {
 		p = fromRevision4(p)
@@ -146,8 +147,8 @@ func (c *client) handlePacket(p packet.Packet, t *task) error {
 	return nil
 }
 
-// addSocket puts a new socket into the table, unless its namespace has one already or
-// the client has gone.
+// addSocket adds a new socket. It returns an error if the namespace has a socket of the
+// client already, or if the session has ended.
 func (c *client) addSocket(s *Socket) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -168,23 +169,23 @@ func (c *client) addSocket(s *Socket) error {
 	return nil
 }
 
-// atNamespaceLimit reports whether the client has as many sockets as it may. Those that it
-// has left count until their handlers have returned: otherwise a client could
-// keep any number of them busy.
+// atNamespaceLimit reports whether the client has reached MaxNamespaces. A socket that
+// has ended counts until its handlers have returned. Otherwise a client could keep any
+// number of handlers busy.
 func (c *client) atNamespaceLimit() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.unfinished >= c.server.opts.MaxNamespaces
+	return int(c.unfinished) >= c.server.opts.MaxNamespaces
 }
 
-// socketFinished notes that a socket has run its last task.
+// socketFinished is called when a socket has run its last task.
 func (c *client) socketFinished() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.unfinished--
 }
 
-// moveSocket puts a socket into the namespace that was found for it.
+// moveSocket gives a socket the namespace that was found for it.
 func (c *client) moveSocket(s *Socket, to *Namespace) {
 	c.mu.Lock() // other goroutines look for it by the name
 	defer c.mu.Unlock()
@@ -202,17 +203,17 @@ func (c *client) socketIn(namespace string) *Socket {
 	return nil
 }
 
-// removeSocket takes an ended socket out of the table.
+// removeSocket removes an ended socket from the table.
 func (c *client) removeSocket(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sockets = slices.DeleteFunc(c.sockets, func(o *Socket) bool { return o == s })
 }
 
-// Close implements [engine.Handler]. Events that have come are still handled.
+// Close implements [engine.Handler]. Handlers still get the events that have come.
 func (c *client) Close(reason engine.Reason, err error) {
 	if errors.Is(err, engine.ErrSlowClient) {
-		err = ErrSlowClient // the one that users know
+		err = ErrSlowClient // the exported one
 	}
 	why := &DisconnectError{Reason: Reason(reason), Err: err}
 	if reason == engine.ForcedClose && err == nil && c.server.sockets.Closed() {

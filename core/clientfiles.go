@@ -116,7 +116,7 @@ func (f *clientFile) load(log *slog.Logger) (*variants, error) {
 	return r.variants, r.err
 }
 
-// finish ends a reading, also for those who wait for it.
+// finish ends a reading, and wakes the requests that wait for it.
 func (f *clientFile) finish(r *reading, log *slog.Logger) {
 	f.mu.Lock()
 	f.variants, f.reading = r.variants, nil

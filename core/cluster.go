@@ -10,18 +10,18 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// A node is what the cluster sees of a namespace. It implements [adapter.Node].
+// A node is a namespace as the cluster sees it. It implements [adapter.Node].
 type node struct{ ns *Namespace }
 
 // Receive implements [adapter.Node].
 func (n node) Receive(m *adapter.Message) {
-	if n.ns.joined.Load() && n.ns.acceptable(m) { // otherwise it concerns nobody, or nobody yet
-		_ = n.ns.receive(m) // it is in the log
+	if n.ns.joined.Load() && n.ns.acceptable(m) { // otherwise it has no clients yet
+		_ = n.ns.receive(m) // receive has logged the error
 	}
 }
 
-// acceptable reports whether clients would accept what another server emits: its
-// options may be others than ours.
+// acceptable reports whether clients accept a message of another server, whose options
+// may differ.
 func (n *Namespace) acceptable(m *adapter.Message) bool {
 	if m.Kind != adapter.Broadcast {
 		return true
@@ -45,15 +45,15 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 	case m.Kind == adapter.Fetch:
 		reply(&adapter.Reply{Sockets: n.ns.describeSockets(m.Target)}) //nolint:contextcheck // nothing that takes time
 	default:
-		n.ns.server.log().DebugContext(ctx, "unknown question in the cluster", slog.Int("kind", int(m.Kind)))
+		n.ns.server.log().DebugContext(ctx, "unknown request in the cluster", slog.Int("kind", int(m.Kind)))
 	}
 }
 
-// distribute does what m says on this server and, unless local, on all others. That they
-// cannot be told does not keep it from being done here, so this comes first.
+// distribute applies a message on this server and, unless local, on all others. It
+// applies it here first, so that an error of the cluster does not prevent that.
 func (n *Namespace) distribute(m *adapter.Message, local bool) error {
 	var err error
-	if n.joined.Load() { // otherwise it has nobody yet
+	if n.joined.Load() { // otherwise it has no clients yet
 		err = n.receive(m)
 	}
 	if local {
@@ -62,7 +62,7 @@ func (n *Namespace) distribute(m *adapter.Message, local bool) error {
 	return errors.Join(err, n.publish(m))
 }
 
-// publish tells the other servers, if there are any.
+// publish sends a message to the other servers, if there are any.
 func (n *Namespace) publish(m *adapter.Message) error {
 	switch {
 	case !n.joined.Load():
@@ -78,8 +78,8 @@ func (n *Namespace) publish(m *adapter.Message) error {
 	})
 }
 
-// notJoinedError returns the error of who wants to reach other servers from a namespace
-// that has not joined the cluster: none if it is about to.
+// notJoinedError returns the error of a message to other servers from a namespace that
+// has not joined the cluster. It is nil if the namespace is about to join.
 func (n *Namespace) notJoinedError() error {
 	if n.server.opts.Adapter != nil && n.server.sockets.Closed() {
 		return adapter.ErrClosed
@@ -87,14 +87,14 @@ func (n *Namespace) notJoinedError() error {
 	return nil
 }
 
-// endedMeanwhile reports whether an adapter's error only means that a child namespace has just
-// ended, with its last client, which is no failure of what its parent does.
+// endedMeanwhile reports whether an adapter's error only means that a child namespace
+// has just ended. For a message to all children of a parent, that is not a failure.
 func (n *Namespace) endedMeanwhile(err error) bool {
 	return n.parent != nil && errors.Is(err, adapter.ErrClosed)
 }
 
-// receive does what m says on this server. An error means that clients which may come
-// back will not learn of it.
+// receive applies a message on this server. An error means that the message is not in
+// the log, so clients that come back will not be affected by it.
 func (n *Namespace) receive(m *adapter.Message) error {
 	switch m.Kind {
 	case adapter.Broadcast:
@@ -112,8 +112,7 @@ func (n *Namespace) receive(m *adapter.Message) error {
 	return nil
 }
 
-// joinCluster connects the namespace to the cluster and gives it a log, where the
-// server has them.
+// joinCluster joins the cluster and opens the log, if the server has them.
 func (n *Namespace) joinCluster() error {
 	var a adapter.Adapter
 	var l adapter.Log
@@ -124,7 +123,7 @@ func (n *Namespace) joinCluster() error {
 			n.closeAdapterAndLog(a, l)
 		}
 	}()
-	if n.server.sockets.Closed() { // and nobody would close what is opened now
+	if n.server.sockets.Closed() { // then the adapter and the log would never be closed
 		return nil
 	}
 	err := rescue.Call(func() error {
@@ -159,7 +158,7 @@ func (n *Namespace) joinCluster() error {
 	return nil
 }
 
-// close undoes join, or keeps it from taking effect.
+// close undoes joinCluster. If that is still running, it will have no effect.
 func (n *Namespace) close() {
 	n.closeOnce.Do(func() {
 		n.mu.Lock()

@@ -12,8 +12,8 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A clusterRequest is something that was asked of clients or servers, and whose
-// answers are awaited.
+// A clusterRequest is a request to this server, other servers, or both. It collects
+// their replies.
 type clusterRequest struct {
 	ctx       context.Context //nolint:containedctx // lives as long as the call that has it
 	cancel    context.CancelFunc
@@ -21,12 +21,12 @@ type clusterRequest struct {
 	running   sync.WaitGroup
 	replies   chan *adapter.Reply
 	errs      chan error
-	abandoned chan struct{}  // closed when nobody wants answers any more
-	pending   map[ackKey]int // who has not answered, and how many of that name
-	timedOut  atomic.Bool    // other servers may have more to say, but time is over
+	abandoned chan struct{}  // closed when the caller wants no more replies
+	pending   map[ackKey]int // the number of acks that have not come, by client
+	timedOut  atomic.Bool    // ctx has ended before other servers were done
 }
 
-// An ackKey is somebody who was asked.
+// An ackKey names a client whose ack is awaited.
 type ackKey struct{ server, socket string }
 
 func newClusterRequest(ctx context.Context, codec packet.Codec) *clusterRequest {
@@ -41,17 +41,17 @@ func newClusterRequest(ctx context.Context, codec packet.Codec) *clusterRequest 
 	return r
 }
 
-// askLocal asks a namespace on this server.
+// askLocal sends the request to a namespace on this server.
 func (r *clusterRequest) askLocal(n *Namespace, m *adapter.Message) {
-	r.running.Go(func() { node{n}.Answer(r.ctx, m, r.addReply) }) // ends with the question
+	r.running.Go(func() { node{n}.Answer(r.ctx, m, r.addReply) }) // ends with the request
 }
 
-// askOthers asks the namespace on all other servers.
+// askOthers sends the request to the namespace on all other servers.
 func (r *clusterRequest) askOthers(n *Namespace, m *adapter.Message) {
 	if !n.joined.Load() || n.adapter == nil {
 		return
 	}
-	r.running.Go(func() { // ends with the question
+	r.running.Go(func() { // ends with the request
 		err := rescue.Apart(func() error {
 			if err := n.adapter.Ask(r.ctx, m, r.addReply); !n.endedMeanwhile(err) {
 				return err
@@ -79,11 +79,11 @@ func (r *clusterRequest) addReply(reply *adapter.Reply) {
 	}
 }
 
-// eachReply yields the replies until everybody who was asked has done.
+// eachReply yields replies and errors until all servers are done.
 func (r *clusterRequest) eachReply() iter.Seq2[*adapter.Reply, error] {
 	return func(yield func(*adapter.Reply, error) bool) {
 		done := make(chan struct{})
-		go func() { // ends with the question
+		go func() { // ends with the request
 			r.running.Wait()
 			close(done)
 		}()
@@ -108,8 +108,8 @@ func (r *clusterRequest) eachReply() iter.Seq2[*adapter.Reply, error] {
 	}
 }
 
-// yieldAcks yields what comes until there is nothing more to come, and then what
-// is missing.
+// yieldAcks yields acks until all servers are done. Then it yields an error for each ack
+// that is missing.
 func (r *clusterRequest) yieldAcks(ctx context.Context, yield func(Ack[Args]) bool) {
 	taskOf(ctx).yield()
 	for reply, err := range r.eachReply() {
@@ -139,12 +139,13 @@ func (r *clusterRequest) yieldAcks(ctx context.Context, yield func(Ack[Args]) bo
 			}
 		}
 	}
-	if len(r.pending) == 0 && r.timedOut.Load() { // nobody knows who it is
+	if len(r.pending) == 0 && r.timedOut.Load() { // it is not known which client
 		yield(Ack[Args]{Err: missing})
 	}
 }
 
-// toAck notes who has answered, and returns what.
+// toAck removes an ack from those that are pending, and returns it in the form for the
+// application.
 func (r *clusterRequest) toAck(server string, a *adapter.Ack) Ack[Args] {
 	key := ackKey{server, a.Socket}
 	if r.pending[key]--; r.pending[key] <= 0 {

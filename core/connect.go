@@ -14,7 +14,8 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// connect begins to connect the client to a namespace (SIO section 3.1).
+// connect starts to connect the client to a namespace (SIO section 3.1). It runs on the
+// read loop.
 func (c *client) connect(p packet.Packet) error {
 	if c.atNamespaceLimit() {
 		return c.reject(p.Namespace, "too many namespaces")
@@ -45,7 +46,7 @@ func (c *client) connect(p packet.Packet) error {
 
 const invalidNamespace = "Invalid namespace"
 
-// reject answers a CONNECT for which there is no socket.
+// reject answers a CONNECT for which no socket was made.
 func (c *client) reject(namespace, why string) error {
 	m, err := c.server.wire.connectError(namespace, wireError{Message: why}.value())
 	if err == nil {
@@ -54,17 +55,17 @@ func (c *client) reject(namespace, why string) error {
 	return err
 }
 
-// unresolvedNamespace returns a namespace that stands for the one of that name until the socket's
-// first task has found or made that: see [Socket.resolveNamespace].
+// unresolvedNamespace returns a stand-in for the namespace of that name. The first task
+// of the socket replaces it: see [Socket.resolveNamespace].
 func (s *Server) unresolvedNamespace(name string) *Namespace {
 	n := newNamespace(s, strings.Clone(name))
 	n.unresolved = true
 	return n
 }
 
-// resolveNamespace puts the socket into the namespace that it wants to be in. It is a part of its
-// first task and not of the read loop, because it calls the application's code. It
-// returns nil, and refuses the client, if there is no such namespace.
+// resolveNamespace replaces the stand-in by the namespace that the client asked for. It
+// calls the application, so it is part of the first task and does not run on the read
+// loop. If there is no such namespace, it refuses the client and returns nil.
 func (s *Socket) resolveNamespace() *Namespace {
 	if !s.ns.unresolved {
 		return s.ns
@@ -80,12 +81,12 @@ func (s *Socket) resolveNamespace() *Namespace {
 		return n
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		_ = s.client.reject(name, why) // it fails if there is nobody to tell
+		_ = s.client.reject(name, why) // an error means that the session has ended
 	}
 	return nil
 }
 
-// connect decides about a CONNECT, on the socket's queue.
+// connect accepts or refuses a client. It is the socket's first task.
 func (n *Namespace) connect(c *Ctx) {
 	s := c.Socket
 	defer s.client.limitAuth(s)
@@ -94,12 +95,12 @@ func (n *Namespace) connect(c *Ctx) {
 	if err := n.admitSocket(c); err != nil && s.disconnectError() == nil {
 		s.notRecovered(err)
 		s.startAfresh()
-		_ = n.admitSocket(c) // there is no session any more that could be at fault
+		_ = n.admitSocket(c) // a fresh socket has no session that could be at fault
 	}
 }
 
-// admitSocket lets a client in, or refuses it. It returns an error if the client cannot
-// continue its session, and nobody has decided whether it may begin a new one.
+// admitSocket accepts or refuses a client. It returns an error if the client cannot
+// continue its session and may try again with a new one.
 func (n *Namespace) admitSocket(c *Ctx) error {
 	s, r := c.Socket, n.routes.Load()
 	c.task.endpoint = r.connect
@@ -110,7 +111,7 @@ func (n *Namespace) admitSocket(c *Ctx) error {
 		s.refuse(err)
 		return nil
 	}
-	if err := s.accept(c); err != nil || !s.accepted { // it has gone meanwhile
+	if err := s.accept(c); err != nil || !s.accepted { // the client has gone meanwhile
 		return err
 	}
 	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
@@ -121,7 +122,7 @@ func (n *Namespace) admitSocket(c *Ctx) error {
 	return nil
 }
 
-// runConnectChain runs the connect chain, or what takes its place.
+// runConnectChain runs the connect chain, or the OnRecover checks in its place.
 func (n *Namespace) runConnectChain(c *Ctx, r *routes) error {
 	switch {
 	case c.skipsMiddlewares():
@@ -148,8 +149,7 @@ func callAll(c *Ctx, hs []Handler) error {
 	})
 }
 
-// connectFailed ends a socket after a failure that nobody expected in what connects
-// it.
+// connectFailed ends a socket whose first task has panicked or ended its goroutine.
 func (s *Socket) connectFailed(err error) {
 	if !s.accepted {
 		s.refuse(err)
@@ -159,8 +159,8 @@ func (s *Socket) connectFailed(err error) {
 	_ = s.Disconnect() // it cannot fail but for being done already
 }
 
-// accept connects the socket, unless the client has gone. An error is about the
-// session that it should have continued.
+// accept connects the socket, unless the client has gone. An error concerns the session
+// that the socket continues.
 func (s *Socket) accept(c *Ctx) error {
 	answer, err := s.client.encodeAccepted(s)
 	if err != nil {
@@ -180,9 +180,9 @@ func (s *Socket) accept(c *Ctx) error {
 	return err
 }
 
-// becomeMember makes the socket a member of its namespace, with the stays that it had before.
-// The answer to its CONNECT is queued before anybody can find the socket, and before
-// whoever has it from the connect chain can emit, so that it comes before all else.
+// becomeMember makes the socket a member of its namespace, in the rooms that it had
+// before. The answer to CONNECT is queued before broadcasts and emits can reach the
+// socket. So the client gets the answer first.
 func (s *Socket) becomeMember(answer []*frame.Frame, before rooms.History) {
 	s.ns.index.Restore(&s.member, s, s.id, before, func() bool {
 		s.accepted = s.state.CompareAndSwap(stateConnecting, stateAccepted)
@@ -190,7 +190,7 @@ func (s *Socket) becomeMember(answer []*frame.Frame, before rooms.History) {
 			if s.recovery != nil {
 				s.recovery.connectedAt = s.ns.index.Position()
 			}
-			_ = s.client.session.Send(answer...) // if the session has just ended, the socket is told in a moment
+			_ = s.client.session.Send(answer...) // an error means that the session has ended: the socket ends in a moment
 			s.state.CompareAndSwap(stateAccepted, stateConnected)
 		}
 		return s.accepted
@@ -210,15 +210,15 @@ func (s *Socket) refuse(err error) {
 	w, _ := toWire(err)
 	if err := encode(w); err != nil {
 		s.logFailure("encoding Error.Data failed", eventConnect, err)
-		_ = encode(internalError()) // only a parser of the user's can fail
+		_ = encode(internalError()) // only the application's parser can fail
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
-		_ = s.client.session.Send(s.client.framesFor(m)...) // nobody else to tell
+		_ = s.client.session.Send(s.client.framesFor(m)...) // an error means that the session has ended
 	}
 }
 
-// newID returns the id of a new socket. An old client knows its own without
-// being told: it is the session's (SIO-V2-2).
+// newID returns the id of a new socket. For an old client it derives from the session's,
+// which the client knows already (SIO-V2-2).
 func (c *client) newID(ns *Namespace) string {
 	switch {
 	case !c.isRevision4():
@@ -242,9 +242,9 @@ func (c *client) encodeAccepted(s *Socket) ([]*frame.Frame, error) {
 	return s.wire().connect(s.ns.name, append(data, '}'))
 }
 
-// encodeRefused returns the answer to a CONNECT that the connect chain turned
-// down. Old clients get the error's data or else its message, without an object
-// around it (SIO-V2-4).
+// encodeRefused returns the answer to a CONNECT that the connect chain refused. Old
+// clients get the data of the error, or else its message, without an object around it
+// (SIO-V2-4).
 func (c *client) encodeRefused(s *Socket, w wireError) ([]*frame.Frame, error) {
 	switch {
 	case !c.isRevision4():

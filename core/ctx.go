@@ -7,7 +7,7 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// Names of what is no event of a client's.
+// Names for the log and [Ctx.Event] where there is no event of a client.
 const (
 	eventConnect    = "connect"
 	eventDisconnect = "disconnect"
@@ -25,8 +25,8 @@ type Ctx struct {
 }
 
 // Context returns a context that ends when the socket is disconnected, with a
-// [*DisconnectError] as its cause, or what [Ctx.WithContext] replaced it by. It
-// has the values of the request that opened the connection.
+// [*DisconnectError] as its cause. It has the values of the request that opened the
+// connection. [Ctx.WithContext] replaces it.
 func (c *Ctx) Context() context.Context {
 	if c.ctx != nil {
 		return c.ctx
@@ -34,16 +34,16 @@ func (c *Ctx) Context() context.Context {
 	return (*taskContext)(c.task)
 }
 
-// WithContext returns a copy of c whose context is ctx, to be handed on by
-// middleware. ctx should be derived from c.Context().
+// WithContext returns a copy of c with another context, for middleware to pass to next.
+// Derive ctx from c.Context().
 func (c *Ctx) WithContext(ctx context.Context) *Ctx {
 	d := *c
 	d.ctx = ctx
 	return &d
 }
 
-// WithArgs returns a copy of c with other arguments, to be handed on by
-// middleware: one that decrypts them, for example.
+// WithArgs returns a copy of c with other arguments, for middleware to pass to next:
+// middleware that decrypts arguments, for example.
 func (c *Ctx) WithArgs(args ...any) (*Ctx, error) {
 	w := c.wire()
 	list, err := w.encodeAck(args)
@@ -68,9 +68,9 @@ func (c *Ctx) Len() int {
 	return c.args.Len()
 }
 
-// Size returns how many bytes the event's name and arguments have, binary data
-// included: about what the client had to send. While the client connects, it is the
-// size of the auth payload.
+// Size returns the size in bytes of the event's name and arguments, binary data
+// included: about what the client sent. While the client connects, it is the size of the
+// auth payload.
 func (c *Ctx) Size() int {
 	if c.task.kind == taskConnect {
 		auth, _ := c.authPayload()
@@ -111,7 +111,7 @@ func (c *Ctx) bindSimple(dst any) bool {
 	return c.task.kind == taskEvent && c.args.DecodeSimple(dst)
 }
 
-// bindAuth is Bind for an auth payload, nil if there is none.
+// bindAuth decodes an auth payload, nil if there is none.
 func bindAuth(codec packet.Codec, auth []byte, dst []any) error {
 	for i, d := range dst[min(1, len(dst)):] {
 		if o, is := d.(optional); is {

@@ -17,8 +17,8 @@ type decoder struct {
 	parser parser.Decoder // nil: the built-in one
 }
 
-// newDecoder returns a decoder, which finds nothing but errors if the parser has
-// none to give.
+// newDecoder returns a decoder. If the parser cannot make one, every message is an
+// error.
 func (s *Server) newDecoder() decoder {
 	d, p := s.opts.decoder(), s.wire.parser
 	if p == nil {
@@ -35,7 +35,7 @@ func (s *Server) newDecoder() decoder {
 	return decoder{parser: own}
 }
 
-// A noDecoder takes the place of a decoder that could not be made.
+// A noDecoder stands in for a decoder that could not be made.
 type noDecoder struct{}
 
 var errNoDecoder = errors.New("the parser has no decoder")

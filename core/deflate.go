@@ -14,7 +14,7 @@ import (
 //	ServerContextTakeover bool // messages to clients refer to earlier ones
 //	ClientContextTakeover bool // messages of clients may do so
 //	ServerMaxWindowBits   int  // 9 to 15, the default
-//	ClientMaxWindowBits   int  // likewise
+//	ClientMaxWindowBits   int  // 9 to 15, the default
 type PerMessageDeflate = engine.PerMessageDeflate
 
 // The windows that can be asked for. RFC 7692 has one of 8 bits, too, which
@@ -26,7 +26,7 @@ const (
 
 const maxDeflateLevel = 9
 
-// checkDeflate panics on what can only be a mistake.
+// checkDeflate panics if an option can only be a mistake.
 func checkDeflate(p *PerMessageDeflate) {
 	if p == nil {
 		return

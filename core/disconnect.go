@@ -9,14 +9,14 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// disconnectSocket ends a socket from the server's side.
+// disconnectSocket ends a socket from the server's side, and tells the client.
 func (c *client) disconnectSocket(s *Socket) {
 	c.mu.Lock()
 	name := s.ns.name // see move
 	c.mu.Unlock()
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
 		if m, err := c.server.wire.disconnect(name); err == nil {
-			_ = c.session.Send(m...) // if it has gone, it needs no goodbye
+			_ = c.session.Send(m...) // an error means that the session has ended
 		}
 	}
 }
@@ -33,31 +33,31 @@ func (c *client) disconnectAll() {
 	c.session.Close(nil)
 }
 
-// Disconnect makes the client leave the namespace. What was emitted before is
-// delivered; events that wait for their handlers are dropped. Other namespaces
-// of the client are not concerned, and it may connect again. If it has lost its
-// connection, it does not recover.
+// Disconnect makes the client leave the namespace. The client gets events that were
+// emitted before. Its own events that wait for handlers are dropped. It stays in other
+// namespaces, and may connect to this one again. If it has lost its connection, it does
+// not recover.
 func (s *Socket) Disconnect() error {
 	if err := s.checkConnected(); err != nil {
 		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Disconnect})
 	}
 	if s.ns.log != nil && s.ns.logState.undelivered.Load() > 0 {
-		return s.Self().Disconnect() // after what was emitted before
+		return s.Self().Disconnect() // so that it comes after earlier events
 	}
 	s.client.disconnectSocket(s)
 	return nil
 }
 
-// Close disconnects the client from all namespaces and ends its connection. If it
-// has lost that, it does not recover.
+// Close disconnects the client from all namespaces and ends its connection. If the
+// client has lost the connection, it does not recover.
 func (s *Socket) Close() error {
 	s.client.disconnectAll()
 	return s.doForAbsent(nil, &adapter.Message{Kind: adapter.Disconnect, Close: true})
 }
 
-// end disconnects the socket, once: the waiters wake, the client's table has
-// room for another one, and after what is running the last task follows. With
-// drop, events that wait are not handled.
+// end disconnects the socket, once, and reports whether this call did it. It fails all
+// pending acks and removes the socket from the client's table. The last task follows the
+// one that runs. With drop, events that wait are dropped.
 func (s *Socket) end(why *DisconnectError, drop bool) bool {
 	s.mu.Lock()
 	if s.disconnectErr != nil {
@@ -81,11 +81,11 @@ func (s *Socket) end(why *DisconnectError, drop bool) bool {
 	last.init(s, taskDisconnect)
 	s.queue.Close(queuedTask{last}, drop)
 	s.client.line.Add(&s.queue)
-	s.client.line.Start() // not here: whoever ends a socket must not wait for handlers
+	s.client.line.Start() // on another goroutine: the caller must not wait for handlers
 	return true
 }
 
-// finish is the last task of a socket: it says goodbye and leaves the rooms.
+// finish is the last task of a socket: it calls OnDisconnect and leaves the rooms.
 func (s *Socket) finish() {
 	defer s.ns.server.sockets.Leave()
 	defer func() { s.ns.removeClient(s.keepsSession()) }()
@@ -99,8 +99,8 @@ func (s *Socket) finish() {
 	s.releaseSession(s.disconnectError(), history)
 }
 
-// leaveRooms takes the socket out of its rooms, and returns which these were, and when, if
-// its client may come back.
+// leaveRooms takes the socket out of its rooms. If the client may come back, it returns
+// the rooms, and since when the socket was in them.
 func (s *Socket) leaveRooms() (history rooms.History) {
 	if s.recovery == nil {
 		s.ns.index.Remove(&s.member)
@@ -110,7 +110,7 @@ func (s *Socket) leaveRooms() (history rooms.History) {
 	return history
 }
 
-// runOnDisconnect runs the last functions of a socket, on its queue.
+// runOnDisconnect calls the functions of OnDisconnect.
 func (n *Namespace) runOnDisconnect(s *Socket) {
 	why := s.disconnectError()
 	n.server.debug("socket disconnected",

@@ -10,7 +10,7 @@
 //
 //	http.Handle("/socket.io/", srv) // or siogin.Mount(r, srv)
 //
-// Four types are all around:
+// There are four main types:
 //
 //   - A [Server] has namespaces, and is itself the root one, "/".
 //   - A [Namespace] has handlers, and clients in rooms.
@@ -35,7 +35,7 @@
 //
 // Arguments at the end that clients may leave out are bound to an [Optional].
 // [Ctx.Args] has the arguments of any event, and [Args.Values] decodes them without
-// knowing what they are: to hand events on, for example.
+// knowing their types: to send events on, for example.
 //
 // Handlers are registered once for a namespace, before or while clients are
 // connected. A registration that cannot be right, such as a second handler for
@@ -55,27 +55,29 @@
 //   - [Namespace.UseEvents]: for every event.
 //   - [Namespace.On]: for the one event, behind the handler.
 //
-// [Guard] makes middleware of a check. What a check finds out can be kept on the
-// socket by a [Key]. Middleware may hand on a Ctx with another context
-// ([Ctx.WithContext]) or other arguments ([Ctx.WithArgs]). To look on without a
-// say there are [Namespace.OnAny] and [Namespace.OnAnyOutgoing].
+// [Guard] makes middleware of a check. A [Key] keeps the result of a check on the
+// socket. Middleware may call next with another context ([Ctx.WithContext]) or other
+// arguments ([Ctx.WithArgs]). To see events without changing them, use
+// [Namespace.OnAny] and [Namespace.OnAnyOutgoing].
 //
 // # Acknowledgements
 //
-// A client that wants an event to be acknowledged gets what Reply's function
-// returned or what was given to [Ctx.Ack], once. When Bind's function has returned
+// A client may want an event to be acknowledged. It gets the result of Reply's
+// function, or the arguments of [Ctx.Ack], once. When Bind's function has returned
 // without an error and without an Ack, the client gets an acknowledgement without
 // values. A Handler that is not made by Bind or Reply may also call Ack later, from
-// another goroutine. To ask the
-// client, use [EmitWithAck] or [Socket.EmitWithAck], with a context that says
-// how long to wait. [Ask] sends the event at once, and its answer is waited for
-// later. A handler may ask its own client. [BroadcastWithAck] asks many and yields
-// their answers as they come.
+// another goroutine.
+//
+// To get an acknowledgement from the client, use [EmitWithAck] or
+// [Socket.EmitWithAck], with a context that says how long to wait. [Ask] sends the
+// event at once, and [Answer.Wait] waits later. A handler may wait for its own client.
+// [BroadcastWithAck] emits to many clients and yields their acknowledgements as they
+// come.
 //
 // # Rooms
 //
 // Sockets join and leave rooms by [Socket.Join] and [Socket.Leave], and leave
-// all when they disconnect; they cannot leave those that [Socket.Pin] put them in.
+// all rooms when they disconnect. [Socket.Leave] ignores the rooms of [Socket.Pin].
 // [Namespace.To] and [Namespace.Except] make a [Broadcast], a set of sockets to
 // emit to; [Socket.To] and [Socket.Broadcast] make one without that socket. A
 // Broadcast is a value: refining it makes another one. The id of a socket is a
@@ -83,39 +85,40 @@
 //
 // Beside Emit, a Broadcast can put all its sockets into rooms or take them out,
 // disconnect, count, or describe them: [Broadcast.Join], [Broadcast.Leave],
-// [Broadcast.Disconnect], [Broadcast.Count], [Broadcast.Fetch]. Those of this
-// server are at hand: [Broadcast.Sockets], [Namespace.Socket], [Namespace.Rooms].
-// [Namespace.OnRoom] tells of rooms that come and go.
+// [Broadcast.Disconnect], [Broadcast.Count], [Broadcast.Fetch]. The sockets and
+// rooms of this server are listed by [Broadcast.Sockets], [Namespace.Socket] and
+// [Namespace.Rooms]. [Namespace.OnRoom] tells when rooms are created and deleted.
 //
 // # Namespaces
 //
-// [Server.Of] makes a namespace, and clients connect to those that there are.
-// [Server.OfFunc] and [Server.OfRegexp] let clients bring namespaces about: what
-// is registered on the parent that they return applies to each of its children,
-// and a broadcast to the parent reaches the clients of all. In a handler,
-// [Socket.Namespace] is the child. [Server.Namespaces] lists them;
-// [Server.OnNewNamespace] and [Server.OnNamespaceEnd] tell of those that come and go.
+// [Server.Of] makes a namespace that clients can connect to. [Server.OfFunc] and
+// [Server.OfRegexp] return a parent, whose children are made when clients connect to
+// matching names. Registrations on the parent apply to each child, and a broadcast to
+// the parent reaches the clients of all children. In a handler, [Socket.Namespace] is
+// the child. [Server.Namespaces] lists all namespaces; [Server.OnNewNamespace] and
+// [Server.OnNamespaceEnd] tell when one begins and ends.
 //
 // # Recovery
 //
 // With [Options.ConnectionStateRecovery], a client that lost its connection for a
-// short time gets what it missed, and is what it was: see [Recovery].
+// short time gets the events that it missed, and keeps its id, rooms and values: see
+// [Recovery].
 //
 // # Clusters
 //
-// With [Options.Adapter], several servers are one: whatever is done to a
-// Broadcast is done on all of them, unless it is [Broadcast.Local].
-// [Namespace.ServerSideEmit] is for the servers among themselves. Package adapter
-// has what it takes to connect a broker, and a cluster in one process for tests.
+// With [Options.Adapter], several servers are a cluster: the methods of a Broadcast
+// work on all of them, unless it is [Broadcast.Local]. [Namespace.ServerSideEmit]
+// sends an event to the other servers. Package adapter has the interfaces for a
+// broker, and a cluster in one process for tests.
 //
 // # Encodings
 //
-// [Options.JSON] replaces what encodes and decodes values, and [Options.Parser]
-// the protocol's encoding as a whole, by that of package msgpack for example.
+// [Options.JSON] replaces the encoding of values, and [Options.Parser] that of whole
+// packets: by MessagePack with package msgpack, for example.
 //
 // # Binary data
 //
-// Any []byte in what is emitted, at any depth, travels as binary data and not
+// Any []byte in the arguments of Emit, at any depth, travels as binary data and not
 // as text, and arrives in a []byte. A client gets a Buffer, or an ArrayBuffer in
 // a browser. A []byte that is emitted twice in one packet counts twice.
 //
@@ -141,10 +144,9 @@
 //
 // # Errors
 //
-// Only an [*Error] is meant for clients. Returned by the middleware of
-// UseConnect it refuses the client, whose connect_error event has the message
-// and the data. Returned by the handler of an event that is to be acknowledged
-// it becomes the ack
+// Only an [*Error] is meant for clients. If the middleware of UseConnect returns it,
+// the client is refused, and its connect_error event has the message and the data. If
+// the handler of an event returns it, and the client asked for an ack, the ack is
 //
 //	{error: {message, data}}
 //
@@ -152,7 +154,7 @@
 // in the log. [Options.OnError] can replace that for events. An error of
 // OnConnect disconnects the client.
 //
-// Whatever a client can bring about at will is logged at Debug only, and what
+// An error that a client can cause at will is logged at Debug only. The data that
 // clients send is never logged.
 //
 // # Concurrency
@@ -160,11 +162,11 @@
 // All methods are safe for concurrent use. The handlers of one client run one at a
 // time, in the order in which it sent, whatever the namespace. One that takes longer
 // than a tenth of a second holds up its own socket's events alone: see [Handler].
-// When too many wait, the client has to: see [Options.MaxPendingEvents]. To let
-// others pass, start a goroutine; the Ctx may be kept. Handlers of different clients
-// run in parallel.
+// When too many events wait, the client is slowed down: see
+// [Options.MaxPendingEvents]. To let later events pass, start a goroutine; the Ctx may
+// be kept. Handlers of different clients run in parallel.
 //
-// Emitting never waits. What a client does not read fast enough is queued, up to
+// Emitting never waits. Events for a client that reads slowly are queued, up to
 // [Options.MaxSendBuffer], and then the client is disconnected. Volatile events,
 // by [Socket.EmitVolatile] and [Broadcast.Volatile], are dropped before that. To send
 // one client more than that, such as a file in chunks, wait by [Socket.Flush].

@@ -13,16 +13,16 @@ import (
 // see [Ask] and [Socket.Ask]. It may be copied, and used by several goroutines.
 type Answer[T any] struct{ pending *pendingAck }
 
-// Ask sends an event that the client is to acknowledge, and does not wait. The event
-// is queued before Ask returns, in order with what else is emitted to the socket.
-// [Answer.Wait] waits for the acknowledgement, and decodes its first value into a T.
-// A T of [Args] takes all values.
+// Ask sends an event that the client is to acknowledge, and does not wait. The event is
+// queued before Ask returns, in order with other events to the socket. [Answer.Wait]
+// waits for the acknowledgement, and decodes its first value into a T. A T of [Args]
+// takes all values.
 //
 // If the event cannot be sent, the error is that of [Socket.Emit].
 //
-// An Answer that nobody waits for is kept until the client acknowledges or
-// disconnects. It takes some 300 bytes, and a client may never acknowledge: use
-// Emit for an event whose acknowledgement is of no interest.
+// Without a call of Wait, an Answer is kept until the client acknowledges or
+// disconnects. It takes some 300 bytes, and a client may never acknowledge. So use Emit
+// if you do not need the acknowledgement.
 func Ask[T any](s *Socket, event string, args ...any) (Answer[T], error) {
 	p, err := s.ask(event, args)
 	return Answer[T]{p}, err
@@ -74,19 +74,17 @@ func (a Args) first(dst any) error {
 	return a.Bind(dst)
 }
 
-// EmitWithAck sends an event and waits for the client to acknowledge it. It
-// returns an error that matches the context's if ctx ends before, and one that
-// matches [ErrDisconnected] if the client goes. Without a deadline it waits as
-// long as the client is there, so ctx should have one. To send other events before
-// waiting, use [Socket.Ask].
+// EmitWithAck sends an event and waits for the client to acknowledge it. The error
+// matches the context's error if ctx ends first, and [ErrDisconnected] if the client
+// disconnects. Without a deadline it waits as long as the client is connected, so give
+// ctx one. To send other events before waiting, use [Socket.Ask].
 //
-// It may be called from a handler of the same socket: acknowledgements do not
-// wait for handlers. Events do, so a handler that waits keeps the socket's next
-// event waiting. If the client has sent so many events before its acknowledgement
-// that this cannot be read, the error is [ErrAckBlocked].
+// It may be called from a handler of the same socket: acknowledgements do not wait for
+// handlers. The socket's next event waits for the handler. If too many events come
+// before the acknowledgement, it cannot be read, and the error is [ErrAckBlocked].
 //
-// In a handler, derive ctx from [Ctx.Context]. Then the client's other namespaces
-// go on at once, and not a tenth of a second later: see [Handler].
+// In a handler, derive ctx from [Ctx.Context]. Then the client's other namespaces go on
+// at once, and not a tenth of a second later: see [Handler].
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
 	return s.emitWithAck(ctx, nil, event, args)
 }
@@ -115,13 +113,13 @@ func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...an
 	return a.Wait(ctx)
 }
 
-// A pendingAck is the acknowledgement of one socket's client. It is a [ackWaiter].
+// A pendingAck is an acknowledgement that one client owes. It implements [ackWaiter].
 type pendingAck struct {
 	socket  *Socket
 	id      uint64
-	waiters int           // calls of wait; guarded by the socket's mu
-	done    chan struct{} // closed when args and err are final
-	args    Args
+	waiters int           // running calls of wait; guarded by the socket's mu
+	done    chan struct{} // closed when values and err are final
+	values  packet.Args
 	err     error
 }
 
@@ -145,12 +143,12 @@ func (s *Socket) ask(event string, args []any) (*pendingAck, error) {
 	return p, nil
 }
 
-// wait waits for the acknowledgement, for a task that keeps its client's next ones
-// waiting. If task is nil, ctx may tell which one that is.
+// wait waits for the acknowledgement. t is the task that waits; if it is nil, ctx may
+// belong to one.
 func (p *pendingAck) wait(ctx context.Context, t *task) (Args, error) {
 	select {
 	case <-p.done:
-		return p.args, p.err
+		return p.result()
 	default:
 	}
 	if t == nil {
@@ -167,8 +165,8 @@ func (p *pendingAck) wait(ctx context.Context, t *task) (Args, error) {
 	return p.removeWaiter(ended)
 }
 
-// addWaiter notes that there is one waiter more. While there are some, more is read of
-// the client: see [Socket.await].
+// addWaiter counts a waiter. While there are waiters, the server reads more of the
+// client than usual: see [source].
 func (p *pendingAck) addWaiter() {
 	p.socket.mu.Lock()
 	p.waiters++
@@ -176,32 +174,41 @@ func (p *pendingAck) addWaiter() {
 	p.socket.client.addAckWaiter()
 }
 
-// removeWaiter takes begin back. ended is the error of a context that has ended, or nil.
+// removeWaiter undoes addWaiter, and returns the acknowledgement. ended is the error of a
+// context that has ended, or nil.
 func (p *pendingAck) removeWaiter(ended error) (Args, error) {
 	s := p.socket
 	s.client.removeAckWaiter()
 	s.mu.Lock()
 	p.waiters--
-	_, open := s.acks[p.id] // if not, whoever took it out is about to make e final
+	_, open := s.acks[p.id] // if not open, another goroutine is about to call resolve
 	if open && ended != nil && p.waiters == 0 {
 		delete(s.acks, p.id)
-		p.resolve(Args{}, ended)
+		p.resolve(packet.Args{}, ended)
 	}
 	s.mu.Unlock()
 	if open && ended != nil {
 		return Args{}, ended
 	}
-	<-p.done // at once, or in a moment; if the socket has ended, that comes before its context
-	return p.args, p.err
+	<-p.done // it is closed in a moment at the latest; a socket's end closes it before its context ends
+	return p.result()
 }
 
-func (p *pendingAck) resolve(args Args, err error) {
-	p.args, p.err = args, err
+// result returns what [pendingAck.resolve] got. done is closed.
+func (p *pendingAck) result() (Args, error) {
+	if p.err != nil {
+		return Args{}, p.err
+	}
+	return Args{args: p.values, codec: p.socket.wire().codec}, nil
+}
+
+func (p *pendingAck) resolve(values packet.Args, err error) {
+	p.values, p.err = values, err
 	close(p.done)
 }
 
-func (p *pendingAck) acked(_ *Socket, a Args)     { p.resolve(a, nil) }
-func (p *pendingAck) failed(_ *Socket, err error) { p.resolve(Args{}, err) }
+func (p *pendingAck) acked(_ *Socket, a Args)     { p.resolve(a.args, nil) }
+func (p *pendingAck) failed(_ *Socket, err error) { p.resolve(packet.Args{}, err) }
 
 // hasWaiters implements [ackWaiter]; the socket's mu is held.
 func (p *pendingAck) hasWaiters() bool { return p.waiters > 0 }

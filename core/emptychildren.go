@@ -8,9 +8,9 @@ import (
 // maxEmptyChildren is how many empty children a server keeps.
 const maxEmptyChildren = 10_000
 
-// emptyChildren are the children without clients that are kept all the same, those
-// first that have been empty for the longest time. Clients make up names, so their
-// number has a bound. It is locked with a namespace's mu held.
+// emptyChildren are the children without clients that are kept, beginning with the one
+// that has been empty for the longest time. Clients choose the names, so the number is
+// bounded. Its mu is locked after that of a namespace.
 type emptyChildren struct {
 	mu   sync.Mutex
 	list list.List
@@ -25,7 +25,7 @@ func (e *emptyChildren) add(n *Namespace) {
 	}
 }
 
-// tooMany returns the child that is to end, if there are too many.
+// tooMany returns the child that has to end, nil if there are not too many.
 func (e *emptyChildren) tooMany() *Namespace {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -20,7 +20,7 @@ func buffer() []byte { return append(frame.Buffer(sizeHint), messageType) }
 
 func slotBuffer(s *frame.Slot) []byte { return append(s.Buffer(), messageType) }
 
-// A wire makes packets into frames, the way a server was told to.
+// A wire encodes packets with the server's options.
 type wire struct {
 	codec  packet.Codec  // nil: the default one
 	parser parser.Parser // nil: the protocol's own, which is built in
@@ -29,15 +29,14 @@ type wire struct {
 	tooMany        func(event string, n int) // is told of an event that has more
 }
 
-// An encoded is what an event or an ack has behind its header: a JSON array, and
-// what the placeholders in it stand for.
+// An encoded is an event or an ack behind its header: a JSON array and its attachments.
 type encoded struct {
 	data        []byte
 	attachments [][]byte
 }
 
-// event returns the frames of an event: its text, then its attachments. The slot
-// is for the text.
+// event returns the frames of an event: its text, in the memory of slot, and its
+// attachments.
 func (w *wire) event(slot *frame.Slot, h packet.Header, name string, args []any) ([]*frame.Frame, error) {
 	if packet.Reserved(name) {
 		return nil, reservedEvent(name)
@@ -66,8 +65,8 @@ func encodingError(event string, err error) error {
 	return fmt.Errorf("encoding %q: %w", event, err)
 }
 
-// checkNumber returns an error if a packet has more binary values than clients accept.
-// Nothing has been copied yet.
+// checkNumber returns an error if a packet has more attachments than clients accept. It
+// is called before anything is copied.
 func (w *wire) checkNumber(event string, n int) error {
 	if w.maxAttachments == 0 || n <= w.maxAttachments {
 		return nil
@@ -79,8 +78,8 @@ func (w *wire) checkNumber(event string, n int) error {
 		"join them to one, send several events, or see Options.MaxSendAttachments", ErrTooManyAttachments, n, w.maxAttachments)
 }
 
-// checkContent returns an error for what clients would not accept. Content without
-// binary data may be anything that its sender encoded.
+// checkContent returns an error if clients would not accept the attachments. Content
+// without attachments is not checked.
 func (w *wire) checkContent(event string, c encoded) error {
 	if len(c.attachments) == 0 {
 		return nil
@@ -99,7 +98,7 @@ func (w *wire) checkContent(event string, c encoded) error {
 
 func reservedEvent(name string) error { return fmt.Errorf("%w: %q", ErrReservedEvent, name) }
 
-// checkForeign is checkContent for what may come from another server or from a log.
+// checkForeign is checkContent for content from another server or a log.
 func (w *wire) checkForeign(c encoded) error {
 	if len(c.attachments) > 0 && !packet.ValidList(c.data) {
 		return packet.ErrInvalidPayload
@@ -107,7 +106,7 @@ func (w *wire) checkForeign(c encoded) error {
 	return w.checkContent("", c)
 }
 
-// encodeEventForClients encodes an event for clients, of which not only frames are needed.
+// encodeEventForClients encodes an event that is sent to clients.
 func (w *wire) encodeEventForClients(name string, args []any) (c encoded, err error) {
 	if packet.Reserved(name) {
 		return c, reservedEvent(name)
@@ -122,7 +121,7 @@ func (w *wire) encodeEventForClients(name string, args []any) (c encoded, err er
 	return c, nil
 }
 
-// encodeEvent encodes an event that no client will see.
+// encodeEvent encodes an event that is not sent to clients.
 func (w *wire) encodeEvent(name string, args []any) (c encoded, err error) {
 	c.data, c.attachments, err = packet.AppendEventData(make([]byte, 0, sizeHint), w.codec, name, args)
 	return c, err
@@ -153,8 +152,7 @@ func (w *wire) encodeAck(args []any) (c encoded, err error) {
 	return c, err
 }
 
-// frames returns the frames of an event or an ack that has been encoded before, here or
-// elsewhere.
+// frames returns the frames of an encoded event or ack, from this server or another one.
 func (w *wire) frames(t packet.Type, h packet.Header, c encoded) ([]*frame.Frame, error) {
 	if err := w.checkForeign(c); err != nil {
 		return nil, err
@@ -168,8 +166,7 @@ func (w *wire) frames(t packet.Type, h packet.Header, c encoded) ([]*frame.Frame
 	return textFrames(packet.AppendWithData(buffer(), t, h, c.data, len(c.attachments)), c.attachments), nil
 }
 
-// connect returns the answer to a CONNECT that was accepted; data is JSON, or
-// nil for none.
+// connect returns the answer to an accepted CONNECT. data is JSON, or nil.
 func (w *wire) connect(ns string, data []byte) ([]*frame.Frame, error) {
 	if w.parser != nil {
 		return w.encodeWithParser(&parser.Packet{Type: parser.Connect, Namespace: ns, Data: data})
@@ -184,7 +181,7 @@ func (w *wire) disconnect(ns string) ([]*frame.Frame, error) {
 	return textFrames(packet.AppendDisconnect(buffer(), ns), nil), nil
 }
 
-// connectError returns the answer to a CONNECT that was not accepted.
+// connectError returns the answer to a refused CONNECT.
 func (w *wire) connectError(ns string, v any) ([]*frame.Frame, error) {
 	if w.parser == nil {
 		buf, err := packet.AppendConnectError(buffer(), w.codec, ns, v)
@@ -200,7 +197,7 @@ func (w *wire) connectError(ns string, v any) ([]*frame.Frame, error) {
 	return w.encodeWithParser(&parser.Packet{Type: parser.ConnectError, Namespace: ns, Data: data})
 }
 
-// encodeWithParser has a parser of the user's encode a packet.
+// encodeWithParser encodes a packet by the application's parser.
 func (w *wire) encodeWithParser(p *parser.Packet) ([]*frame.Frame, error) {
 	var messages []parser.Message
 	err := rescue.Call(func() (err error) {
@@ -221,7 +218,8 @@ func (w *wire) encodeWithParser(p *parser.Packet) ([]*frame.Frame, error) {
 	return fs, nil
 }
 
-// textFrames returns those of a text packet and its attachments, which are copied.
+// textFrames returns the frames of a text packet and of its attachments, which are
+// copied.
 func textFrames(text []byte, attachments [][]byte) []*frame.Frame {
 	fs := []*frame.Frame{frame.Text(text)}
 	for _, p := range attachments {

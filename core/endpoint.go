@@ -5,12 +5,11 @@ import (
 	"slices"
 )
 
-// An endpoint is the way of packets to a handler: through the middleware that was
-// composed for it. It is immutable.
+// An endpoint is a handler with the middleware around it. It is immutable.
 //
-// Middleware gets a next that looks up in the packet's endpoint what follows. So
-// middleware that is added later changes nothing in handlers that there are, whose
-// closures may keep something.
+// Middleware gets a next that looks up the following step in the packet's endpoint. So
+// middleware that is added later does not replace the handlers of earlier middleware,
+// whose closures may keep state.
 type endpoint struct {
 	*route
 
@@ -18,16 +17,16 @@ type endpoint struct {
 	steps []*step // the last one is the handler
 }
 
-// A route is what an endpoint is for. It stays the same when the endpoint is
-// replaced by another one.
+// A route identifies an event. It stays the same when the event gets another endpoint.
 type route struct {
 	name string // of the event, which saves the copy out of each packet
 }
 
-// A step is a handler on the way: that of a middleware, or the last one.
+// A step is one handler of an endpoint: that of a middleware, or the last one.
 type step struct{ handler Handler }
 
-// A use is a middleware as it was added once: the same one may be added twice.
+// A use is one registration of a middleware. The same middleware may be registered
+// twice.
 type use struct{ mw Middleware }
 
 func usesOf(mw []Middleware) []*use {
@@ -38,8 +37,8 @@ func usesOf(mw []Middleware) []*use {
 	return uses
 }
 
-// composed are the steps that a registration has made of middleware. If it has to
-// begin anew, it must not make them again.
+// composed are the steps that a registration has made so far. If the registration has to
+// start again, it uses them.
 type composed map[composition]*step
 
 type composition struct {
@@ -51,7 +50,7 @@ func newEndpoint(name string, h Handler) *endpoint {
 	return &endpoint{route: &route{name}, steps: []*step{{h}}}
 }
 
-// run sends a packet on its way.
+// run calls the functions of OnAny, and then the first step.
 func (e *endpoint) run(c *Ctx) error {
 	for _, f := range e.any {
 		f(c)
@@ -59,13 +58,13 @@ func (e *endpoint) run(c *Ctx) error {
 	return e.steps[0].handler(c)
 }
 
-// hasNoMiddleware reports whether there is nothing on the way but the handler.
+// hasNoMiddleware reports whether the endpoint is only a handler.
 func (e *endpoint) hasNoMiddleware() bool { return len(e.steps) == 1 }
 
 var errOtherRoute = errors.New("sio: middleware has called next with the Ctx of a packet that does not come by: " +
 	"use the one that it got, or what its WithContext and WithArgs return")
 
-// next is what follows for a packet.
+// next calls the step that follows in the packet's endpoint.
 func (s *step) next(c *Ctx) error {
 	steps := c.task.endpoint.steps
 	if i := slices.Index(steps, s); i >= 0 {
@@ -74,7 +73,7 @@ func (s *step) next(c *Ctx) error {
 	return errOtherRoute
 }
 
-// withMiddleware returns the endpoint with middleware inside of that which it has.
+// withMiddleware returns the endpoint with more middleware, inside of the existing one.
 func (r *routes) withMiddleware(e *endpoint, uses []*use) *endpoint {
 	if len(uses) == 0 {
 		return e
@@ -87,7 +86,7 @@ func (r *routes) withMiddleware(e *endpoint, uses []*use) *endpoint {
 	return &endpoint{e.route, e.any, append(steps, e.steps[last])}
 }
 
-// compose calls a middleware for a route.
+// compose calls a middleware for a route, once.
 func (r *routes) compose(u *use, to *route) *step {
 	key := composition{u, to}
 	if s := r.composed[key]; s != nil {
@@ -104,5 +103,5 @@ func (e *endpoint) withHandler(h Handler) *endpoint {
 	return &endpoint{e.route, e.any, append(slices.Clone(e.steps[:len(e.steps)-1]), &step{h})}
 }
 
-// withOnAny returns the endpoint with functions that see its packets first.
+// withOnAny returns the endpoint with other functions of OnAny.
 func (e *endpoint) withOnAny(f []func(*Ctx)) *endpoint { return &endpoint{e.route, f, e.steps} }

@@ -41,13 +41,13 @@ var (
 		"send it in an event of its own, or with another member name")
 )
 
-// errNoAnswer says whose fault it is that a context ended.
+// errNoAnswer tells that a context ended because a client did not acknowledge.
 var errNoAnswer = errors.New("sio: the client did not acknowledge in time")
 
-// An Error is an error meant for the client: a connect chain that returns one
-// refuses the client with it, a handler that returns one answers the event's
-// ack with it. Wrapping it by fmt.Errorf keeps that; what is wrapped around
-// it, and Err, only go to the log.
+// An Error is an error meant for the client. If the connect chain returns it, the client
+// is refused with it. If a handler returns it, it becomes the event's ack. It may be
+// wrapped by fmt.Errorf: then the client gets the Error, and the log the text around it
+// and Err as well.
 type Error struct {
 	Message string // sent
 	Data    any    // sent if not nil
@@ -73,8 +73,7 @@ func (e *Error) Unwrap() error {
 	return e.Err
 }
 
-// A wireError is an error as clients see it: the object of CONNECT_ERROR, and
-// of the acks of failed events.
+// A wireError is the JSON of an error for clients: in CONNECT_ERROR, and in acks.
 type wireError struct {
 	Message string `json:"message"`
 	Data    any    `json:"data,omitempty"`
@@ -85,8 +84,8 @@ type ackError struct {
 	Error wireError `json:"error"`
 }
 
-// value returns what encodes as the error. Without data that takes no codec of the
-// application's, which may be what has failed.
+// value returns a value that encodes as the error. Without data, no codec of the
+// application is needed to encode it.
 func (w wireError) value() any {
 	if w.Data != nil {
 		return w
@@ -105,8 +104,8 @@ func (f ackError) value() any {
 	return json.RawMessage(append(f.Error.appendJSON([]byte(`{"error":`)), '}'))
 }
 
-// toWire decides what a client may know of err. meant is false for errors that
-// are none of its business.
+// toWire returns what a client may know of err. meant is false if err is not for
+// clients.
 func toWire(err error) (w wireError, meant bool) {
 	e, is := err.(*Error) //nolint:errorlint // most are, and have no methods of the application's
 	if !is {

@@ -9,8 +9,9 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// reportIfMeant returns what is left of the error of an event's handler. One that is meant
-// for the client needs no care, and has to be cheap: any client may cause it.
+// reportIfMeant handles an *Error of a handler at once. It returns all other errors,
+// which [Namespace.handlerFailed] handles with more care. Any client may cause an
+// *Error, so this has to be cheap.
 func (n *Namespace) reportIfMeant(c *Ctx, err error) error {
 	if _, meant := err.(*Error); !meant || n.server.opts.OnError != nil { //nolint:errorlint // others have methods of the application's
 		return err
@@ -19,7 +20,8 @@ func (n *Namespace) reportIfMeant(c *Ctx, err error) error {
 	return nil
 }
 
-// handlerFailed is called with the error of an event's handler, or that it did not return.
+// handlerFailed is called with the error of an event's handler, also if it has panicked
+// or ended its goroutine.
 func (n *Namespace) handlerFailed(c *Ctx, err error) {
 	if onError := n.server.opts.OnError; onError != nil {
 		err = rescue.Apart(func() error {
@@ -40,7 +42,7 @@ func (n *Namespace) handlerFailed(c *Ctx, err error) {
 	}
 }
 
-// reportError tells the client, if it waits for an answer, and the log.
+// reportError logs the error of a handler, and acknowledges the event with it.
 func (n *Namespace) reportError(c *Ctx, err error) {
 	c.logFailure("handler failed", c.Event(), err)
 	if !c.WantsAck() {
@@ -48,15 +50,15 @@ func (n *Namespace) reportError(c *Ctx, err error) {
 	}
 	w, _ := toWire(err)
 	// If the client still waits afterwards, Error.Data could not be encoded.
-	// Other errors mean that there is nobody to answer to.
+	// Other errors mean that the client has gone.
 	if err := c.Ack(ackError{w}.value()); err != nil && c.WantsAck() {
 		c.logFailure("encoding Error.Data failed", c.Event(), err)
 		_ = c.Ack(ackError{internalError()}.value())
 	}
 }
 
-// logFailure logs the error of a user's function: at Debug if any client can
-// bring it about at will.
+// logFailure logs an error of the application's code: at Debug if a client can cause it
+// at will, otherwise at Error.
 func (s *Socket) logFailure(msg, event string, err error) {
 	level := slog.LevelError
 	if s.causedByClient(err) {
@@ -71,10 +73,9 @@ func (s *Socket) logFailure(msg, event string, err error) {
 	log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // its callers pass constants
 }
 
-// causedByClient reports whether a client may be behind err: it is meant for the
-// client, or the client has gone, does not read, does not answer or not with what was
-// expected, did not ask for the ack that a handler gave, or sent values that cannot be
-// sent on.
+// causedByClient reports whether a client can cause err at will. That is so if err is
+// meant for the client, or if the client has gone, reads or answers too slowly, did not
+// ask for an ack, or sent wrong values.
 func (s *Socket) causedByClient(err error) bool {
 	if _, meant := toWire(err); meant {
 		return true
@@ -96,8 +97,7 @@ func isAny(err error, targets ...error) bool {
 	return slices.ContainsFunc(targets, func(t error) bool { return errors.Is(err, t) })
 }
 
-// logFailure logs the error of a function of the application that runs for no
-// socket.
+// logFailure logs an error of the application's code that does not belong to one socket.
 func (n *Namespace) logFailure(msg string, err error) {
 	attrs := []any{slog.String("ns", n.name)}
 	for _, a := range errAttrs(err) {
@@ -108,7 +108,7 @@ func (n *Namespace) logFailure(msg string, err error) {
 
 func errAttr(err error) slog.Attr { return slog.Any("err", err) }
 
-// errAttrs are those of an error, and of the panic that it was.
+// errAttrs returns the attributes of an error, with the stack if it was a panic.
 func errAttrs(err error) []slog.Attr {
 	attrs := []slog.Attr{errAttr(err)}
 	if stack := rescue.StackOf(err); stack != nil {

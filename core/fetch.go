@@ -14,9 +14,9 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A RemoteSocket describes a client, of this server or another one of the
-// cluster, at the time when it was fetched (SIO-CU-2). For what is to happen to
-// it, use its id as a room: [Namespace.To].
+// A RemoteSocket describes a client of this server or another one of the cluster, at the
+// time when it was fetched (SIO-CU-2). To emit to it or disconnect it, use its id as a
+// room: [Namespace.To].
 type RemoteSocket struct {
 	ID        string
 	Server    string // that it is connected to; "" if it is this one, or unknown
@@ -25,9 +25,9 @@ type RemoteSocket struct {
 	Handshake Handshake                  // without a Context
 }
 
-// Fetch describes the clients in b, of all servers unless it is [Broadcast.Local]
-// (SIO-CU-1). If some servers do not answer in time, it returns what there is
-// and an error.
+// Fetch returns descriptions of the clients in b, of all servers unless b is
+// [Broadcast.Local] (SIO-CU-1). If some servers do not answer in time, it returns the
+// descriptions from the others, and an error.
 func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 	m := b.message(adapter.Fetch, encoded{})
 	r := newClusterRequest(ctx, nil)
@@ -59,7 +59,7 @@ func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 	return all, errors.Join(errs...)
 }
 
-// describeSockets returns this server's clients in the target.
+// describeSockets returns the descriptions of this server's clients in the target.
 func (n *Namespace) describeSockets(t adapter.Target) []adapter.Socket {
 	all := []adapter.Socket{}
 	sockets := n.index.List(target(t))
@@ -92,8 +92,8 @@ func fromWire(server string, s adapter.Socket) (RemoteSocket, error) {
 	return r, nil
 }
 
-// A wireHandshake is a handshake as the JavaScript server describes it (SIO
-// section 3.2), which is what servers of a cluster tell each other.
+// A wireHandshake is a handshake in the form that servers of a cluster exchange, which
+// is that of the JavaScript server (SIO section 3.2).
 type wireHandshake struct {
 	Headers map[string]string `json:"headers"`
 	Time    string            `json:"time"`

@@ -8,7 +8,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 )
 
-// errNotRead says whose fault it is that a context ended.
+// errNotRead tells that a context ended because a client did not read.
 var errNotRead = errors.New("sio: the client did not read in time")
 
 // Flush waits until what was emitted to the client before has been written to its
@@ -33,8 +33,7 @@ func (s *Socket) Flush(ctx context.Context) error { return s.flush(ctx, nil) }
 // Flush is [Socket.Flush], whatever ctx is derived from.
 func (c *Ctx) Flush(ctx context.Context) error { return c.flush(ctx, c.task) }
 
-// flush is Flush for a task that keeps its client's next ones waiting. If task is nil,
-// ctx may tell which one that is.
+// flush is Flush for a task, which may be nil. Then ctx may belong to one.
 func (s *Socket) flush(ctx context.Context, t *task) error {
 	if err := s.checkConnected(); err != nil {
 		return err

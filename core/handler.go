@@ -109,8 +109,7 @@ func bindFirst[In any](c *Ctx) (in In, err error) {
 	return bindAny[In](c)
 }
 
-// bindAny is apart so that in a simple type, which bindFirst can decode without
-// it, does not have to be allocated.
+// bindAny is a function of its own, so that bindFirst need not allocate a simple type.
 func bindAny[In any](c *Ctx) (in In, err error) {
 	switch dst := any(&in).(type) {
 	case *Args:
@@ -135,7 +134,7 @@ func chain(h Handler, mw ...Middleware) Handler {
 	return h
 }
 
-// mustDecode panics if no argument of a client's could ever be a T.
+// mustDecode panics if no argument can be decoded into a T.
 func mustDecode[T any](what string) {
 	t := reflect.TypeFor[T]()
 	if o, is := any((*T)(nil)).(optional); is {
@@ -147,7 +146,7 @@ func mustDecode[T any](what string) {
 	mustHaveJSON(what, t)
 }
 
-// mustEncode panics if a T could never be sent.
+// mustEncode panics if a T cannot be sent.
 func mustEncode[T any](what string) {
 	if t := reflect.TypeFor[T](); isOptional((*T)(nil)) {
 		misuse(fmt.Sprintf("%s: a %v cannot be sent: return a pointer instead", what, t))

@@ -12,9 +12,9 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// A Handshake tells about the request that opened a client's connection, and
-// what the client sent to connect to the namespace. After an upgrade it is
-// still the first request.
+// A Handshake is the request that opened a client's connection, with the payload that
+// the client sent to connect to the namespace. After an upgrade it is still the first
+// request.
 type Handshake struct {
 	Header  http.Header // not to be changed: all sockets of the client share it
 	Query   url.Values  // likewise
@@ -56,7 +56,7 @@ func (h *Handshake) Bind(dst any) error {
 	return nil
 }
 
-// Handshake returns how the client came.
+// Handshake returns the request that opened the connection, and the auth payload.
 func (s *Socket) Handshake() *Handshake {
 	h := s.client.handshake()
 	h.Auth, h.authDropped = s.authPayload()
@@ -67,21 +67,21 @@ func (s *Socket) Handshake() *Handshake {
 // "websocket". A client that upgrades changes from one to the other.
 func (s *Socket) Transport() string { return s.client.session.Transport() }
 
-// Address returns the address of the client, as [Handshake] has it. It allocates
-// nothing, so it is for what has to know the address for every event.
+// Address returns the address of the client, as [Handshake] has it. It does not
+// allocate, so it may be called for every event.
 func (s *Socket) Address() string { return s.client.session.ClientIP() }
 
-// authPayload returns the payload of the CONNECT packet, nil if there was none, or if
-// it was dropped.
+// authPayload returns the payload of CONNECT. It is nil if there was none, or if it was
+// dropped.
 func (s *Socket) authPayload() (auth []byte, dropped bool) {
 	s.client.mu.Lock()
 	defer s.client.mu.Unlock()
 	return s.auth, s.authDropped
 }
 
-// limitAuth decides about the auth payload of a socket whose connect chain has
-// run. A client may send as much of it as a message can have, for each of its
-// namespaces. Most send the same small one for all.
+// limitAuth drops the auth payload of a socket whose connect chain has run, if the
+// client's payloads exceed MaxHandshakeBytes. A client may send a large payload for each
+// of its namespaces. Most clients send the same small one, which is kept once.
 func (c *client) limitAuth(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +105,8 @@ func (c *client) limitAuth(s *Socket) {
 
 func sameMemory(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
 
-// pendingAuthBytesLocked is how many bytes of auth payloads wait for connect chains; mu is held.
+// pendingAuthBytesLocked returns the size of the auth payloads whose connect chains have
+// not run yet.
 func (c *client) pendingAuthBytesLocked() (size int) {
 	for _, s := range c.sockets {
 		if !s.chainDone {

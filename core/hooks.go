@@ -6,7 +6,7 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A hook is what somebody wants to be run at a certain moment of a socket's life.
+// A hook is a function to be run at a certain moment of a socket's life.
 type hook struct {
 	when hookTime
 	run  Handler // for onAccept and onRecover
@@ -28,14 +28,14 @@ const (
 // long as it is connected; elsewhere it panics. An error disconnects the client.
 func (c *Ctx) OnAccept(h Handler) { c.addHook("OnAccept", hook{when: onAccept, run: h}) }
 
-// OnRecover has check run when the client recovers its session, which skips the
-// connect chain: before the client is sent anything, and in the order of these
-// calls. It is for middleware of [Namespace.UseConnect] whose question has to be asked
-// each time that a client comes; elsewhere it panics. See [Recovery].
+// OnRecover has check run when the client recovers its session, which skips the connect
+// chain. It runs before the client is sent anything, in the order of these calls. It is
+// for middleware of [Namespace.UseConnect] that has to check the client each time that
+// it connects; elsewhere it panics. See [Recovery].
 //
-// An error refuses the client, unless it is or wraps [ErrNotRecovered]: then the client
-// gets a fresh socket, which goes through the connect chain as that of a new client
-// does. Its session, with its id, rooms, values and what it missed, is gone.
+// An error refuses the client. If it is or wraps [ErrNotRecovered], the client gets a
+// fresh socket instead, which goes through the connect chain like that of a new client.
+// Then its id, rooms, values and missed events are lost.
 func (c *Ctx) OnRecover(check Handler) { c.addHook("OnRecover", hook{when: onRecover, run: check}) }
 
 func (c *Ctx) addHook(method string, h hook) {
@@ -47,11 +47,10 @@ func (c *Ctx) addHook(method string, h hook) {
 	c.hooks = append(c.hooks, h)
 }
 
-// OnEnd has f run when the socket has ended, whether its client was accepted or
-// not: after its last handler, and after the functions of
-// [Namespace.OnDisconnect]. It is for what belongs to one socket, such as a timer,
-// and costs less than [context.AfterFunc]. If that was before, OnEnd does nothing
-// and returns false.
+// OnEnd has f run when the socket has ended, whether its client was accepted or not:
+// after its last handler, and after the functions of [Namespace.OnDisconnect]. It is for
+// resources of one socket, such as a timer, and costs less than [context.AfterFunc]. If
+// the socket has ended already, OnEnd does nothing and returns false.
 func (s *Socket) OnEnd(f func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,8 +60,8 @@ func (s *Socket) OnEnd(f func()) bool {
 	return !s.onEndDone
 }
 
-// hooksFor returns what is to be run now. Without a log, nobody needs the hooks of
-// the connect chain again after that.
+// hooksFor returns the hooks for a moment. Without a log, the hooks of the connect chain
+// are not needed again, so it removes them.
 func (s *Socket) hooksFor(when hookTime) (hs []Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,12 +79,12 @@ func (s *Socket) hooksFor(when hookTime) (hs []Handler) {
 	return hs
 }
 
-// recoverableHooks returns the hooks that a socket leaves to the one that continues it.
+// recoverableHooks returns the hooks that a recovered socket inherits; mu is held.
 func (s *Socket) recoverableHooks() []hook {
 	return slices.DeleteFunc(slices.Clone(s.hooks), func(h hook) bool { return h.when == onEnd })
 }
 
-// runOnEnd runs what was left for the end.
+// runOnEnd runs the functions of OnEnd.
 func (s *Socket) runOnEnd() {
 	s.mu.Lock()
 	s.onEndDone = true
@@ -94,8 +93,8 @@ func (s *Socket) runOnEnd() {
 	s.callOnEnd(hooks)
 }
 
-// dropHooks lets go of all hooks. Those for the end run: what they would give back, such
-// as a place among so many, is about to be taken again.
+// dropHooks removes all hooks, and runs those of OnEnd: they may free a resource that
+// the connect chain takes again.
 func (s *Socket) dropHooks() {
 	s.mu.Lock()
 	hooks := s.hooks

@@ -48,6 +48,7 @@ func (k *Key[T]) Set(s *Socket, v T) {
 	s.setValue(k, v)
 }
 
+// setValue sets a value; mu is held.
 func (s *Socket) setValue(k, v any) {
 	if s.values == nil {
 		s.values = make(map[any]any, 1)
@@ -55,7 +56,7 @@ func (s *Socket) setValue(k, v any) {
 	s.values[k] = v
 }
 
-// Get returns what was set on the socket, and whether something was.
+// Get returns the socket's value, and whether it has one.
 func (k *Key[T]) Get(s *Socket) (T, bool) {
 	v, raw, ok := k.lookup(s)
 	if ok || raw == nil {
@@ -67,7 +68,7 @@ func (k *Key[T]) Get(s *Socket) (T, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if value, ok := s.values[k]; ok { // it has been set meanwhile, or somebody else has decoded it
+	if value, ok := s.values[k]; ok { // it has been set or decoded meanwhile
 		v, _ = value.(T)
 		return v, true
 	}
@@ -75,7 +76,7 @@ func (k *Key[T]) Get(s *Socket) (T, bool) {
 	return v, true
 }
 
-// lookup returns the value that is on the socket, or else what is to be decoded.
+// lookup returns the value that is set, or else the JSON to decode it from.
 func (k *Key[T]) lookup(s *Socket) (v T, raw json.RawMessage, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,34 +12,33 @@ import (
 
 // The life of a namespace:
 //
-//	findOrMake  it is in the table; nobody may enter
-//	start       it joins the cluster, gets its log, and OnNewNamespace is told of it
-//	enter       clients come
-//	leave       and go
-//	end         for children only, when they are empty: nobody may enter any more;
-//	            it leaves the cluster, and OnNamespaceEnd is told of it
-//	forget      it has left the table; its name is free
+//	state     begins with     what happens
+//	starting  findOrAdd       it is in the table, clients wait
+//	                          start: it joins the cluster and opens its log; OnNewNamespace is called
+//	ready     start returns   addClient and removeClient count clients
+//	ended     endIf           only children that are empty: clients wait for the next one of that name
+//	                          it leaves the cluster; OnNamespaceEnd is called
+//	gone      freeName        the name is free
 //
-// The table is changed in O(1). None of the application's code is called while a
-// lock is held.
+// Each change of the table takes constant time. No code of the application is called
+// while a lock is held.
 
-// A lifetime is what a namespace knows about its own life. It is guarded by the
-// namespace's mu.
+// A lifetime is the state of a namespace's life. It is guarded by the namespace's mu.
 type lifetime struct {
 	clients   int           // of a child: connected, or about to be
 	permanent bool          // never to end: the application has a reference to it
-	ended     bool          // nobody may enter any more
+	ended     bool          // clients cannot enter any more
 	closed    bool          // it does not join the cluster any more
 	nameFree  chan struct{} // made when it ends, closed when its name is free
 	announced bool          // OnNewNamespace has been told of it, so OnNamespaceEnd is to be, too
 
-	returnUntil time.Time     // when nobody may come back any more
+	returnUntil time.Time     // when the last session expires
 	expiry      *time.Timer   // ends it then
 	emptyEntry  *list.Element // in the server's list of empty children
 }
 
-// retain keeps the namespace for ever, if the application asked for it. If it is
-// about to end, keep returns a channel that is closed then.
+// retain makes the namespace permanent, if asked to. If the namespace is ending, retain
+// returns a channel that is closed when the name is free.
 func (n *Namespace) retain(permanent bool) (nameFree <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -50,8 +49,8 @@ func (n *Namespace) retain(permanent bool) (nameFree <-chan struct{}) {
 	return n.life.nameFree
 }
 
-// start makes a new namespace ready for clients. If the application's code fails,
-// it ends instead.
+// start makes a new namespace ready for clients. If the application's code fails, the
+// namespace ends instead.
 func (n *Namespace) start(onNew []func(*Namespace)) error {
 	started := false
 	defer func() {
@@ -85,15 +84,15 @@ func (n *Namespace) isReady() bool {
 	}
 }
 
-// hasEnded reports whether nobody may enter any more.
+// hasEnded reports whether the namespace has ended: clients cannot enter any more.
 func (n *Namespace) hasEnded() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.life.ended
 }
 
-// addClient counts a client in, when the namespace is ready for that. It returns false
-// if the namespace has just ended, or ctx.
+// addClient counts a client in. It waits until the namespace is ready. It returns false
+// if the namespace or ctx has ended.
 func (n *Namespace) addClient(ctx context.Context) bool {
 	if !n.isReady() {
 		select {
@@ -114,8 +113,9 @@ func (n *Namespace) addClient(ctx context.Context) bool {
 	return true
 }
 
-// removeClient counts a client out, whether it was accepted or not, and whether or not it
-// may come back. The last one may end the namespace (SIO-CC-1).
+// removeClient counts a client out, whether it was accepted or not. The last client may
+// end the namespace (SIO-CC-1). If its session is kept, the namespace stays until the
+// session expires.
 func (n *Namespace) removeClient(sessionKept bool) {
 	if n.parent == nil {
 		return
@@ -149,8 +149,8 @@ func (n *Namespace) removeClient(sessionKept bool) {
 	}
 }
 
-// expire ends an empty namespace whose last client does not come back. Shutdown waits
-// for it; afterwards it closes all namespaces itself.
+// expire ends an empty namespace when its last session has expired. Shutdown waits for
+// it. After Shutdown it does nothing, since Shutdown closes all namespaces.
 func (n *Namespace) expire() {
 	if !n.server.sockets.Enter() {
 		return
@@ -163,11 +163,12 @@ func (n *Namespace) endIfEmpty() {
 	n.endIf(n.isEmptyLocked)
 }
 
-// isEmptyLocked reports whether nobody needs the namespace; mu is held.
+// isEmptyLocked reports whether the namespace has no client and is not permanent.
 func (n *Namespace) isEmptyLocked() bool { return n.life.clients == 0 && !n.life.permanent }
 
-// endIf ends the namespace if it is the time for that. Its name is free when it has
-// left the cluster, so that one that joins by the same name comes after that.
+// endIf ends the namespace if the condition holds. The name becomes free after the
+// namespace has left the cluster. So a new namespace of that name joins the cluster
+// later.
 func (n *Namespace) endIf(conditionLocked func() bool) {
 	n.mu.Lock()
 	ends := !n.life.ended && conditionLocked()
@@ -186,7 +187,7 @@ func (n *Namespace) endIf(conditionLocked func() bool) {
 	}
 }
 
-// callOnNamespaceEnd tells the functions of OnNamespaceEnd.
+// callOnNamespaceEnd calls the functions of OnNamespaceEnd.
 func (n *Namespace) callOnNamespaceEnd() {
 	s := n.server
 	s.mu.Lock()
@@ -200,11 +201,10 @@ func (n *Namespace) callOnNamespaceEnd() {
 	})
 }
 
-// OnNewNamespace adds a function that is called with every namespace that comes
-// about from now on, before its first client is connected: those of [Server.Of]
-// and the children of [Server.OfFunc] and [Server.OfRegexp] (SIO-NS-7). Clients that
-// want to connect to that namespace wait until it returns. See also
-// [Server.OnNamespaceEnd] and [Server.Namespaces].
+// OnNewNamespace adds a function that is called with every new namespace, before its
+// first client connects: namespaces of [Server.Of], and children of [Server.OfFunc] and
+// [Server.OfRegexp] (SIO-NS-7). Clients that connect to that namespace wait until it
+// returns. See also [Server.OnNamespaceEnd] and [Server.Namespaces].
 func (s *Server) OnNewNamespace(f func(n *Namespace)) {
 	if f == nil {
 		misuse("OnNewNamespace got a nil function")

@@ -9,9 +9,9 @@ import (
 	"github.com/sioplug/sioplug/internal/serial"
 )
 
-// A Namespace is a part of a server with clients, rooms and handlers of its
-// own. Register handlers before clients connect: a client meets those that are
-// there when its packet is handled. All methods are safe for concurrent use.
+// A Namespace is a part of a server with its own clients, rooms and handlers. Register
+// handlers before clients connect: a packet meets the handlers that are registered when
+// it comes. All methods are safe for concurrent use.
 type Namespace struct {
 	server     *Server
 	name       string

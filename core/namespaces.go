@@ -8,15 +8,15 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// Of returns the namespace of that name, which begins to accept clients if it
-// is new. A leading slash is added where it is missing; otherwise the name is
-// taken literally.
+// Of returns the namespace of that name. If it is new, clients can connect to it from
+// now on. A leading slash is added if it is missing; otherwise the name is taken
+// literally.
 //
-// A new namespace joins the cluster and gets its log before Of returns, and the
-// functions of [Server.OnNewNamespace] have run; what panics there panics here. If a
-// child namespace of that name is just ending, Of waits until it has left the
-// cluster. After [Server.Shutdown] has begun, a new namespace is closed from the
-// start: handlers can be registered, but it has neither clients nor other servers.
+// Before Of returns, a new namespace joins the cluster and opens its log, and the
+// functions of [Server.OnNewNamespace] run. A panic of the adapter or the log is a panic
+// of Of. If a child namespace of that name is ending, Of waits until it has left the
+// cluster. After [Server.Shutdown] has begun, a new namespace is closed: handlers can be
+// registered, but it has neither clients nor other servers.
 func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
@@ -28,10 +28,10 @@ func (s *Server) Of(name string) *Namespace {
 	return n
 }
 
-// findOrCreate returns the namespace of that name, which is made, as a child of parent if
-// that is not nil, if there is none. If one of that name is about to end, it waits
-// for that. The error is the panic of the application's code, or the
-// cause of ctx.
+// findOrCreate returns the namespace of that name, and makes it if there is none: as a
+// child of parent, if that is not nil. If a namespace of that name is ending, it waits
+// until the name is free. The error is the panic of the application's code, or the cause
+// of ctx.
 func (s *Server) findOrCreate(ctx context.Context, name string, parent *Namespace) (*Namespace, error) {
 	for {
 		n, onNew, found := s.findOrAdd(name, parent)
@@ -50,8 +50,9 @@ func (s *Server) findOrCreate(ctx context.Context, name string, parent *Namespac
 	}
 }
 
-// findOrAdd also returns who is to be told of a new namespace, before clients
-// may enter it.
+// findOrAdd returns the namespace of that name, and adds one to the table if there is
+// none. For a new namespace it also returns the functions of OnNewNamespace: they have
+// to be called before clients may enter.
 func (s *Server) findOrAdd(name string, parent *Namespace) (n *Namespace, onNew []func(*Namespace), found bool) {
 	if n := s.namespace(name); n != nil {
 		return n, nil, true
@@ -81,7 +82,7 @@ func (s *Server) findOrAdd(name string, parent *Namespace) (n *Namespace, onNew 
 	return n, s.onNewNamespace, false
 }
 
-// freeName frees the name.
+// freeName removes the namespace from the table.
 func (n *Namespace) freeName() {
 	s := n.server
 	s.mu.Lock()
@@ -101,8 +102,8 @@ func (s *Server) namespace(name string) *Namespace {
 }
 
 // Namespaces returns the namespaces that clients can connect to, sorted by name: "/",
-// those of [Server.Of], and the children that [Server.OfFunc] and [Server.OfRegexp] have
-// brought about. Their parents are not among them.
+// the namespaces of [Server.Of], and the children of [Server.OfFunc] and
+// [Server.OfRegexp]. The parents are not in the list.
 func (s *Server) Namespaces() []*Namespace {
 	var all []*Namespace
 	s.namespaces.Range(func(_, v any) bool {

@@ -33,7 +33,7 @@ func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) {
 	n.register(func(r *routes) { r.onOutgoing = append(r.onOutgoing, f) })
 }
 
-// observe shows an event to a single client to those who want to see it.
+// observe calls the functions of OnAnyOutgoing for an event to one client.
 func (n *Namespace) observe(s *Socket, event string, args []any) {
 	if len(n.routes.Load().onOutgoing) == 0 {
 		return
@@ -43,7 +43,7 @@ func (n *Namespace) observe(s *Socket, event string, args []any) {
 	}
 }
 
-// observeBroadcast shows a broadcast to those who want to see it.
+// observeBroadcast calls the functions of OnAnyOutgoing for a broadcast.
 func (n *Namespace) observeBroadcast(m *adapter.Message) {
 	if len(n.routes.Load().onOutgoing) > 0 {
 		n.callOnOutgoing(encoded{m.Data, m.Attachments}, n.index.List(target(m.Target))...)

@@ -16,13 +16,12 @@ import (
 //		return err
 //	}
 //
-// An argument that is missing, or null, leaves Set false and Value zero. Null counts as
-// missing because that is what becomes of undefined on the way. An argument that is
-// there has to fit, as any other one.
+// If the argument is missing or null, Set is false and Value is zero. Null counts as
+// missing because undefined in JavaScript arrives as null. An argument that is not null
+// has to fit, as any other.
 //
-// Only an Optional, or nil, may follow an Optional: anything else is a mistake in the
-// call, for which Bind returns an error. In fields of structs use pointers, which tell
-// the same.
+// Only an Optional, or nil, may follow an Optional. Otherwise Bind returns an error. In
+// the fields of a struct, use pointers instead.
 type Optional[T any] struct {
 	Value T
 	Set   bool

@@ -48,13 +48,12 @@ type Options struct {
 	// instead. With Parser there is no such limit by default.
 	MaxSendAttachments int
 
-	// MaxSendBuffer is how many bytes of memory may be taken by what waits for one
-	// client that does not read as fast as it is sent to, 16 MiB by default. If
-	// there is more to send to it then, it is disconnected. The message that reaches
-	// the limit still gets in, so one of any size can be sent when little waits. Send
-	// more than that by waiting in between: [Socket.Flush]. A
-	// small packet takes some 300 bytes; a broadcast's count for each of its
-	// receivers, although they exist once.
+	// MaxSendBuffer is the memory in bytes that may wait to be sent to one client,
+	// 16 MiB by default. When it is used up, the next message disconnects the client,
+	// because it reads too slowly. The message that reaches the limit is still sent, so
+	// one message may have any size. To send more, wait in between: [Socket.Flush]. A
+	// small packet takes some 300 bytes. A broadcast counts for each of its receivers,
+	// although it is in memory once.
 	MaxSendBuffer int
 
 	// MaxHandshakeBytes is how many bytes the URL and the headers of the request
@@ -74,7 +73,7 @@ type Options struct {
 	// While a pong or an acknowledgement of the client is awaited, reading goes on
 	// beyond these limits, because it may come behind those events. Then 8 times
 	// MaxPendingBytes more may wait, for all sockets of the client together. When
-	// this is used up, those who wait for acknowledgements get [ErrAckBlocked].
+	// this is used up, calls that wait for acknowledgements return [ErrAckBlocked].
 	// From clients of AllowEIO3 a ping is always awaited.
 	//
 	// A client that has gone is noticed after PingInterval + PingTimeout, whatever
@@ -88,16 +87,15 @@ type Options struct {
 	// returned. It is refused from others with "too many namespaces".
 	MaxNamespaces int
 
-	// Transports are those that clients may use, "polling" and "websocket" by
-	// default. DisableUpgrades keeps clients on the one they began with.
+	// Transports are the transports that clients may use, "polling" and "websocket" by
+	// default. With DisableUpgrades, clients stay on the transport they began with.
 	Transports      []string
 	DisableUpgrades bool
 
-	// AllowEIO3 lets clients of Socket.IO 2 in, and of those versions of
-	// Socket.IO 1 that speak revision 3 of the Engine.IO protocol. They are
-	// connected to the root namespace without asking, and [Socket.ID] is their
-	// session's id, with which anybody who gets to know it can send in their
-	// name.
+	// AllowEIO3 lets clients of Socket.IO 2 in, and clients of Socket.IO 1 that speak
+	// revision 3 of the Engine.IO protocol. They are connected to the root namespace
+	// without asking. Their [Socket.ID] is the id of their session: keep it secret,
+	// because whoever knows it can send in the client's name.
 	AllowEIO3 bool
 
 	// AllowJSONP lets clients poll by loading scripts and sending forms (JSONP), as
@@ -178,10 +176,10 @@ type Options struct {
 	// CleanupEmptyChildNamespaces has a namespace that [Server.OfFunc] or
 	// [Server.OfRegexp] brought about end with its last client; with
 	// ConnectionStateRecovery, when no client can come back to it any more. Otherwise
-	// it stays, and with it what a client made up as its name. In both cases the
-	// server keeps at most 10,000 empty ones: beyond that, the one that has been empty
-	// for the longest time ends, and its sessions cannot be recovered. Those that
-	// [Server.Of] has returned stay for ever.
+	// it stays, with the name that a client chose. In both cases the server keeps at
+	// most 10,000 empty ones. Beyond that, the one that has been empty for the longest
+	// time ends, and its sessions cannot be recovered. A namespace that [Server.Of] has
+	// returned never ends.
 	CleanupEmptyChildNamespaces bool
 
 	// Parser, if not nil, encodes packets in another way than the protocol's
@@ -189,22 +187,20 @@ type Options struct {
 	// can be mounted at different paths of one application.
 	Parser parser.Parser
 
-	// JSON, if not nil, encodes and decodes the values that are no strings,
-	// numbers, booleans or raw JSON and hold no binary data: those others have
-	// a direct path. The default does what encoding/json does, without escapes
-	// for HTML, in less time; trees of map[string]any and []any then have a
-	// direct path, too.
+	// JSON, if not nil, encodes and decodes values, except strings, numbers, booleans,
+	// raw JSON and values with binary data: the server encodes those itself. The
+	// default has the results of encoding/json, without escapes for HTML, in less time.
 	JSON Codec
 
 	// OnError, if set, is called with the error of an event's handler instead
 	// of answering the client's ack and logging it.
 	OnError func(c *Ctx, err error)
 
-	// Logger takes what operators have to know: errors and panics of handlers
-	// at Error. What any client can cause is logged at Debug, with neither
-	// payloads nor auth objects; except that the first time a page of another
-	// origin polls, or is refused a WebSocket, is logged at Warn, because nothing else
-	// would tell that CORS is the option to set. Nil means slog.Default().
+	// Logger gets errors and panics of handlers at Error. Records of what any client
+	// can cause are at Debug, without payloads and auth objects. There is one
+	// exception: the first time that a page of another origin polls, or is refused a
+	// WebSocket, is logged at Warn. Nothing else would tell that CORS is the option to
+	// set. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -225,12 +221,12 @@ const (
 	defaultMaxNamespaces     = 100
 	defaultMaxHandshakeBytes = 16 << 10
 
-	// bytesPerAttachment is about what a binary value costs beyond its bytes.
+	// bytesPerAttachment is about the memory of a binary value without its content.
 	bytesPerAttachment = 64
 )
 
-// withDefaults returns a copy with the defaults filled in. It panics on what
-// can only be a mistake.
+// withDefaults returns a copy with the defaults filled in. It panics if an option can
+// only be a mistake.
 func (o *Options) withDefaults() Options {
 	var c Options
 	if o != nil {

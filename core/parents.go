@@ -10,28 +10,28 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// A namePattern are the namespaces that a pattern brings about.
+// A namePattern makes child namespaces for the names that it matches.
 type namePattern struct {
 	match    func(name string, h *Handshake) (bool, error)
 	byName   bool     // match needs no handshake, so Of can ask it
 	children sync.Map // *Namespace to nil; changed under the server's mu
 }
 
-// maxNamespaceName is how many bytes the name of a namespace may have that a client
-// brings about. It is kept once for each namespace, which costs more than that.
+// maxNamespaceName is the longest name, in bytes, of a namespace that a client can bring
+// about. The name is kept once for each namespace; the namespace itself takes more
+// memory.
 const maxNamespaceName = 1024
 
-// OfFunc returns a parent of namespaces that come about when a client connects
-// to a name that there is no namespace for, and for which match returns true
-// (SIO section 6.1). Everything registered on the parent applies to all of them,
-// and a broadcast to the parent reaches the clients of all. It has no clients of
-// its own. Several parents are asked in the order of their creation.
+// OfFunc returns a parent of namespaces. When a client connects to a name without a
+// namespace, and match returns true, a child is made (SIO section 6.1). Registrations on
+// the parent apply to all children, and a broadcast to the parent reaches the clients of
+// all children. The parent has no clients of its own. Several parents are asked in the
+// order of their creation.
 //
-// match is asked with the client's handshake, including what it sent to
-// authenticate itself. It may take its time: like the connect chain, it holds up
-// nothing but this client's connecting to this namespace. It is not asked about
-// names of more than 1,024 bytes: they are refused like those that do not match. See
-// also [Options.CleanupEmptyChildNamespaces].
+// match gets the client's handshake with its auth payload. It may take its time: like
+// the connect chain, it delays only this client's connect to this namespace. Names of
+// more than 1,024 bytes are refused without a call of match. See also
+// [Options.CleanupEmptyChildNamespaces].
 func (s *Server) OfFunc(match func(name string, h *Handshake) bool) *Namespace {
 	if match == nil {
 		misuse("OfFunc got a nil function")
@@ -62,7 +62,8 @@ func (s *Server) addParent(p *namePattern) *Namespace {
 	return n
 }
 
-// selfOrChildren returns the namespaces whose clients a broadcast to n reaches.
+// selfOrChildren returns the namespaces that have the clients of n: its children if n is
+// a parent, otherwise n itself.
 func (n *Namespace) selfOrChildren() []*Namespace {
 	if n.pattern == nil {
 		return n.self[:]
@@ -75,14 +76,15 @@ func (n *Namespace) selfOrChildren() []*Namespace {
 	return children
 }
 
-// parentList returns the parents, in the order in which they are asked.
+// parentList returns the parents in the order in which they are asked.
 func (s *Server) parentList() []*Namespace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.parents // it is only appended to
 }
 
-// parentByName returns the parent whose pattern matches, if any.
+// parentByName returns the parent whose regular expression matches the name, nil if
+// there is none.
 func (s *Server) parentByName(name string) *Namespace {
 	for _, p := range s.parentList() {
 		if p.pattern.byName {
@@ -95,10 +97,9 @@ func (s *Server) parentByName(name string) *Namespace {
 }
 
 // namespaceFor returns the namespace of that name for a client that connects, and counts
-// the client in; nil if there is none (SIO-CN-3). It calls the application's code,
-// and waits for other clients for which the namespace is being made; for that no
-// longer than until ctx ends. The error is that of the application's code, or the
-// cause of ctx.
+// the client in. It returns nil if there is none (SIO-CN-3). It calls the application,
+// and may wait until ctx ends for another client's call that makes the namespace. The
+// error is that of the application's code, or the cause of ctx.
 func (s *Server) namespaceFor(ctx context.Context, name string, handshake func() *Handshake) (*Namespace, error) {
 	if n := s.namespace(name); n != nil && n.addClient(ctx) {
 		return n, nil

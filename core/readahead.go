@@ -2,19 +2,18 @@ package sio
 
 import "slices"
 
-// readAheadFactor is how many times MaxPendingBytes one client may have waiting beyond
-// the limits of its sockets, while something is awaited that may come behind.
+// readAheadFactor times MaxPendingBytes is the read-ahead budget of a client: the bytes
+// that may wait beyond the limits while the server awaits an ack or a pong.
 const readAheadFactor = 8
 
-// A source is a socket as what fills its queue: the read loop of its client. It
-// implements [serial.Source].
+// A source adds to a socket's queue. It is the read loop of the client, and implements
+// [serial.Source].
 //
-// When the queue is full, the loop waits, and nothing of the client is read. But the
-// ack that a handler waits for may be behind the events that wait for this handler,
-// and so may be the pong that shows that the client is still there. While one of the
-// two is awaited, reading goes on beyond the limits, up to a budget that all sockets
-// of the client share. When that is used up, those who wait for acks get an error,
-// and so nobody waits for ever.
+// When the queue is full, the loop waits, and the client is not read. But a handler may
+// wait for an ack that comes behind the events in the queue. A pong, which shows that
+// the client is still there, may be behind them as well. While the server awaits an ack
+// or a pong, it reads beyond the limits. All sockets of the client share one budget for
+// that. When it is used up, waiters for acks get an error. So no handler waits for ever.
 type source Socket
 
 // ReadAhead implements [serial.Source].
@@ -60,8 +59,7 @@ func (s *source) Release() {
 	c.session.Release()
 }
 
-// ReadOn implements [engine.Reader]: it has the read loop look again whether it has
-// to wait.
+// ReadOn implements [engine.Reader]: the read loop checks again whether it has to wait.
 func (c *client) ReadOn() {
 	c.mu.Lock()
 	s := c.blockedOn
@@ -71,7 +69,7 @@ func (c *client) ReadOn() {
 	}
 }
 
-// addAckWaiter notes that somebody waits for an ack of the client.
+// addAckWaiter counts an ack that a goroutine waits for.
 func (c *client) addAckWaiter() {
 	c.mu.Lock()
 	c.ackWaiters++
@@ -79,14 +77,15 @@ func (c *client) addAckWaiter() {
 	c.ReadOn()
 }
 
-// removeAckWaiter takes an awaitsAck back.
+// removeAckWaiter undoes addAckWaiter.
 func (c *client) removeAckWaiter() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ackWaiters--
 }
 
-// failAcks tells those who wait for acks of the client that these cannot be read.
+// failAcks tells all goroutines that wait for acks of the client that the server cannot
+// read them.
 func (c *client) failAcks() {
 	c.mu.Lock()
 	sockets := slices.Clone(c.sockets)
@@ -98,8 +97,8 @@ func (c *client) failAcks() {
 	}
 }
 
-// takeAwaitedAcks returns those who wait for acks of the socket's client, and forgets
-// them. An ack that nobody waits for may still be read when handlers have returned.
+// takeAwaitedAcks unregisters and returns the waiters that a goroutine waits for. The
+// others may get their acks later, when handlers have returned.
 func (s *Socket) takeAwaitedAcks() (waiting []ackWaiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -18,8 +18,8 @@ const (
 	ReasonServerShuttingDown        Reason = "server shutting down"        // Server.Shutdown
 )
 
-// A DisconnectError says why a socket was disconnected. It is the cause of the
-// end of [Socket.Context] and of [Ctx.Context].
+// A DisconnectError says why a socket was disconnected. It is the cause of
+// [Socket.Context] and [Ctx.Context] when they have ended.
 type DisconnectError struct {
 	Reason Reason
 	Err    error // more about it, or nil

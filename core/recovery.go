@@ -15,21 +15,21 @@ import (
 // late, or has never been sent an event, gets a fresh socket instead; there is
 // no error.
 //
-// A client gets what it would have got live, and nothing else, whatever it claims to
-// have got: nothing from before it connected, nor from a room before it joined that,
-// or after it left. What is done to it while it is away counts: by [Broadcast.Join],
-// [Broadcast.Leave], [Broadcast.Disconnect] and [Broadcast.Close], by other servers
-// of the cluster, and by the methods of its [Socket], if somebody still has that. A
-// client that was disconnected while it was away gets a fresh socket.
+// A client gets the events that it would have got live, and no others, whatever offset
+// it sends. It gets no events from before it connected, and none of a room from before
+// it joined or after it left. Changes while it is away apply: those of [Broadcast.Join],
+// [Broadcast.Leave], [Broadcast.Disconnect] and [Broadcast.Close], on any server of the
+// cluster, and those of the methods of its old [Socket]. A client that was disconnected
+// while it was away gets a fresh socket.
 //
-// What it missed is sent as fast as it reads. If it takes nothing of that before its
-// connection is lost again, it gets a fresh socket the next time, and a record at
-// Debug says so: it might refuse an event, and would never come back.
+// Missed events are sent as fast as the client reads. If the connection is lost again
+// before the client has taken any of them, it gets a fresh socket the next time. A
+// record at Debug says so. Otherwise a client that refuses an event could never come
+// back.
 //
-// Events that want an ack, and volatile ones, are not kept. All others carry one
-// more argument, a string, which tells clients how far they have come; so the
-// last argument of a volatile event should not be a string, which clients would
-// take for that.
+// Events with an ack and volatile events are not kept. All other events carry one more
+// argument, a string, by which clients know their offset. So the last argument of a
+// volatile event should not be a string: clients would take it for an offset.
 type Recovery struct {
 	// MaxDisconnectionDuration is how long a client may be away, 2 minutes by
 	// default. For that long its private id, with which the client authenticates
@@ -41,16 +41,15 @@ type Recovery struct {
 	// need them.
 	MaxBytes int
 
-	// RunMiddlewares has [Namespace.UseConnect] middleware run for recovered
-	// clients, too. By default they are not asked again who they are, except by
-	// middleware that insists on it ([Ctx.OnRecover]), as that of package auth does.
-	// In either case an error that wraps [ErrNotRecovered] has a recovered client
-	// begin anew, with a fresh socket, and any other error refuses it.
+	// RunMiddlewares runs the middleware of [Namespace.UseConnect] for recovered
+	// clients, too. By default only the checks of [Ctx.OnRecover] run, which package
+	// auth uses. In either case, an error that wraps [ErrNotRecovered] gives the client
+	// a fresh socket, and any other error refuses it.
 	RunMiddlewares bool
 
-	// Log, if not nil, returns what keeps the events and sessions of a
-	// namespace. By default that is this server's memory, so clients have to
-	// come back to the same server.
+	// Log, if not nil, returns the log of a namespace, which keeps its events and
+	// sessions. The default is a log in this server's memory, so clients have to come
+	// back to the same server.
 	Log func(namespace string) adapter.Log
 }
 

@@ -7,33 +7,33 @@ import (
 	"github.com/sioplug/sioplug/internal/frame"
 )
 
-// sharedFrames are those that messages of the log have become, for as long as they
-// wait for any client: many clients come back at the same time, after a failure of
-// the network, and have missed the same. One that comes back alone shares nothing.
+// sharedFrames are the frames of replayed messages, for as long as any client has them
+// queued. After a failure of the network, many clients come back at the same time and
+// have missed the same events. A single client shares nothing.
 type sharedFrames struct {
 	mu       sync.Mutex
 	replays  int // that are going on
 	byOffset map[string]weakFrames
-	sweepAt  int // the number of offsets at which those are looked for whose frames have gone
+	sweepAt  int // the number of offsets at which freed frames are looked for
 }
 
-// weakFrames are those of one message, unless the garbage collector has them.
+// weakFrames are the frames of one message, until the garbage collector frees them.
 type weakFrames struct {
 	text        weak.Pointer[frame.Frame]
 	attachments []weak.Pointer[frame.Frame]
 }
 
-// minSweep is how many offsets are known before any is looked at again.
+// minSweep is the number of offsets from which on freed frames are looked for.
 const minSweep = 1024
 
-// replayBegins notes that a replay begins.
+// replayBegins counts a replay.
 func (f *sharedFrames) replayBegins() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.replays++
 }
 
-// replayEnds notes that a replay has ended.
+// replayEnds undoes replayBegins.
 func (f *sharedFrames) replayEnds() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -42,7 +42,7 @@ func (f *sharedFrames) replayEnds() {
 	}
 }
 
-// get returns frames that are there, or that encode makes.
+// get returns the frames of an offset. It calls encode if there are none.
 func (f *sharedFrames) get(offset string, encode func() ([]*frame.Frame, error)) ([]*frame.Frame, error) {
 	fs, shares := f.find(offset)
 	if fs != nil {
@@ -60,7 +60,8 @@ func (f *sharedFrames) get(offset string, encode func() ([]*frame.Frame, error))
 	return fs, nil
 }
 
-// find also reports whether others may want the frames.
+// find returns the frames of an offset, nil if there are none. It also reports whether
+// other replays may share frames.
 func (f *sharedFrames) find(offset string) (fs []*frame.Frame, shares bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -90,7 +91,7 @@ func (f *sharedFrames) add(offset string, w weakFrames) {
 	f.byOffset[offset] = w
 }
 
-// frames returns the frames, nil if not all are there.
+// frames returns the frames, nil if any of them has been freed.
 func (w weakFrames) frames() []*frame.Frame {
 	text := w.text.Value()
 	if text == nil {

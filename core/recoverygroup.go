@@ -8,9 +8,9 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
-// A sessionGroup are the sessions of one client in all of its namespaces: to close its
-// connection ends all of them, also while it is away. Only logs in this server's memory
-// keep groups together. The fields are guarded by Server.groups.
+// A sessionGroup holds the sessions of one client in all of its namespaces. Closing the
+// client's connection discards all of them, also while the client is away. Only logs in
+// this server's memory keep groups. The fields are guarded by Server.groups.
 type sessionGroup struct {
 	mergedInto *sessionGroup // that this one has become part of; nil for none
 	discarded  bool
@@ -19,7 +19,7 @@ type sessionGroup struct {
 
 var errClosed = errors.New("the server has closed the client's connection")
 
-// rootLocked returns the group that g is part of.
+// rootLocked returns the group that g was merged into, or g.
 func (g *sessionGroup) rootLocked() *sessionGroup {
 	for g.mergedInto != nil {
 		g = g.mergedInto
@@ -27,7 +27,7 @@ func (g *sessionGroup) rootLocked() *sessionGroup {
 	return g
 }
 
-// addLocked adds sessions that wait.
+// addLocked adds saved sessions.
 func (g *sessionGroup) addLocked(saved map[*Namespace]*adapter.Session) {
 	if g.saved == nil && len(saved) > 0 {
 		g.saved = make(map[*Namespace]*adapter.Session)
@@ -35,11 +35,11 @@ func (g *sessionGroup) addLocked(saved map[*Namespace]*adapter.Session) {
 	maps.Copy(g.saved, saved)
 }
 
-// discardLocked has none of the sessions be recovered.
+// discardLocked discards the group's sessions: none of them can be recovered.
 func (g *sessionGroup) discardLocked() { g.discarded, g.saved = true, nil }
 
-// joinGroup has the client's sessions be in a group, which becomes that of all of them if
-// there is none.
+// joinGroup puts the client's sessions into a group. If they are in another one already,
+// it merges the two.
 func (c *client) joinGroup(of *sessionGroup) {
 	c.server.groups.Lock()
 	defer c.server.groups.Unlock()
@@ -55,7 +55,7 @@ func (c *client) joinGroup(of *sessionGroup) {
 	part.mergedInto, part.saved = root, nil
 }
 
-// discardSessions has none of the client's sessions be recovered.
+// discardSessions discards all of the client's sessions.
 func (c *client) discardSessions() {
 	if c.server.opts.ConnectionStateRecovery == nil {
 		return
@@ -67,7 +67,8 @@ func (c *client) discardSessions() {
 	}
 }
 
-// noteSaved notes that a session of the client waits, unless all of them have ended.
+// noteSaved adds a session that is about to be saved to the client's group. It returns
+// false if the group has been discarded.
 func (c *client) noteSaved(n *Namespace, session *adapter.Session) bool {
 	c.server.groups.Lock()
 	defer c.server.groups.Unlock()
@@ -78,9 +79,9 @@ func (c *client) noteSaved(n *Namespace, session *adapter.Session) bool {
 	return !root.discarded
 }
 
-// checkGroup returns an error if the connection of a client was closed while it was away,
-// by what was done to it in any of its namespaces, or if nobody knows. Otherwise the
-// session in n does not wait any more.
+// checkGroup returns an error if the client's connection was closed while it was away,
+// in any of its namespaces, or may have been. Otherwise the session in n is taken out of
+// the group.
 func (n *Namespace) checkGroup(ctx context.Context, c *client, of *sessionGroup) error {
 	groups := &n.server.groups
 	groups.Lock()
@@ -103,8 +104,8 @@ func (n *Namespace) checkGroup(ctx context.Context, c *client, of *sessionGroup)
 	return errClosed
 }
 
-// discardGroup has none of a group's sessions be recovered. What the client begins now is
-// not among them.
+// discardGroup discards a group. The client's new sessions are in another one from now
+// on.
 func (c *client) discardGroup(g *sessionGroup) {
 	c.server.groups.Lock()
 	defer c.server.groups.Unlock()
@@ -122,8 +123,8 @@ func (c *client) currentGroup() *sessionGroup {
 	return c.group
 }
 
-// connectionClosed reports whether the connection of a client was closed while it was away, or
-// nobody knows any more.
+// connectionClosed reports whether the server has closed the client's connection while
+// it was away, or may have done so.
 func (r *replay) connectionClosed(ctx context.Context) bool {
 	err := r.check(ctx)
 	if errors.Is(err, errDisconnectedAway) {

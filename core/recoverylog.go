@@ -21,17 +21,18 @@ type logState struct {
 	frames      sharedFrames
 }
 
-// newLogState returns that of a log that has got to a place. What was before is unknown.
+// newLogState returns the state of a log that ends at an offset. Earlier changes are not
+// known.
 func newLogState(end string) *logState {
 	s := &logState{workSlots: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}
 	s.lastChange.Store(&end)
 	return s
 }
 
-// maxReplayWork is for how long replays work before they rest for as long.
+// maxReplayWork is how long replays work before they rest for the same time.
 const maxReplayWork = 200 * time.Microsecond
 
-// rest notes that a replay has worked. It returns when the next one may.
+// rest adds the time that a replay has worked. It returns when the next replay may work.
 func (s *logState) rest(ctx context.Context, worked time.Duration) {
 	d := s.workedNanos.Add(int64(worked))
 	if d < int64(maxReplayWork) {
@@ -44,14 +45,15 @@ func (s *logState) rest(ctx context.Context, worked time.Duration) {
 	}
 }
 
-// noteLostChange notes that something is done to clients that the log has not kept.
+// noteLostChange notes that rooms or sockets change without the log. Sessions from
+// before that cannot be recovered.
 func (n *Namespace) noteLostChange() {
 	at := n.index.Position()
 	n.logState.lostUntil.Store(&at)
 }
 
-// callLog calls a method of the log for an event that is on its way. A log in our
-// memory does not end the goroutine.
+// callLog calls a method of the log for a message. A log in this server's memory cannot
+// end the goroutine, so it is called on this one.
 func (n *Namespace) callLog(f func() error) error {
 	if _, ours := n.log.(*adapter.MemoryLog); ours {
 		return rescue.Call(f)
@@ -59,7 +61,7 @@ func (n *Namespace) callLog(f func() error) error {
 	return rescue.Apart(f)
 }
 
-// A loggedMessage is a message that a log has, or is about to have.
+// A loggedMessage is a message on its way through the log.
 type loggedMessage struct {
 	ns *Namespace
 	m  *adapter.Message
@@ -70,7 +72,7 @@ type loggedMessage struct {
 	afterLock func() // is to be done afterwards
 }
 
-// deliver is what the log calls.
+// deliver is called by the log, with the message's offset. Later calls do nothing.
 func (d *loggedMessage) deliver(offset string) {
 	d.mu.Lock()
 	delivered := d.delivered
@@ -95,7 +97,7 @@ func (d *loggedMessage) deliver(offset string) {
 	}
 }
 
-// appendReturned does what is to be done after Append has returned.
+// appendReturned runs the function that had to wait until Append had released its lock.
 func (d *loggedMessage) appendReturned() {
 	d.mu.Lock()
 	d.returned = true

@@ -19,16 +19,15 @@ const (
 	replayPieceBytes = 8 << 10
 
 	// initialReplayBytes is how much may wait for a client at first. It doubles each time that
-	// the client has taken that: who does not read costs little.
+	// the client has taken that: a client that does not read costs little.
 	initialReplayBytes = 16 << 10
 
 	// maxReplayBytes is how much that may become, and half of the client's send buffer.
 	maxReplayBytes = 64 << 10
 )
 
-// A replay goes through what happened while a client was away, in the order in which
-// it happened: it knows in which rooms the client would have been, and what it would
-// have got.
+// A replay goes through the messages of the log since the client left. It knows the
+// rooms that the client would have been in, and so the events that it would have got.
 type replay struct {
 	ns            *Namespace
 	session       *adapter.Session
@@ -49,13 +48,13 @@ func newReplay(n *Namespace, session *adapter.Session) *replay {
 	r := &replay{ns: n, session: session, offset: session.From, rooms: newMembership(n.log, session), sendWindow: initialReplayBytes}
 	r.maxSendBuffer = n.server.engine.Options().MaxSendBuffer
 	if n.log.Compare(session.Left, r.offset) < 0 {
-		r.offset = session.Left // to see what was done since
+		r.offset = session.Left // to see the changes since then
 	}
 	return r
 }
 
-// beginWork waits until there may be work on a replay: a namespace has few of them work at
-// the same time, since they have much to do, and live events come first.
+// beginWork waits until the replay may work. Few replays of a namespace work at the same
+// time, because live events come first. The returned function ends the work.
 func (r *replay) beginWork(ctx context.Context) (end func(), err error) {
 	slots := r.ns.logState.workSlots
 	select {
@@ -70,7 +69,8 @@ func (r *replay) beginWork(ctx context.Context) (end func(), err error) {
 	}
 }
 
-// read returns a piece of the log, without going on. It is called between begin and end.
+// read reads a piece of the log. It does not advance. Call it between beginWork and its
+// end.
 func (r *replay) read(ctx context.Context) (piece []logEntry, more bool, err error) {
 	more, err = r.ns.log.Replay(ctx, r.offset, replayPieceBytes, func(m *adapter.Message, offset string) {
 		piece = append(piece, logEntry{m, offset})
@@ -78,7 +78,8 @@ func (r *replay) read(ctx context.Context) (piece []logEntry, more bool, err err
 	return piece, more, err
 }
 
-// advance goes on to a message, and returns the frames that the client would have got.
+// advance goes on to a message. It returns the frames that the client would have got,
+// nil for none.
 func (r *replay) advance(e logEntry) []*frame.Frame {
 	r.offset = e.offset
 	log := r.ns.log
@@ -93,13 +94,13 @@ func (r *replay) advance(e logEntry) []*frame.Frame {
 	}
 	fs, err := r.ns.logState.frames.get(e.offset, func() ([]*frame.Frame, error) { return r.ns.eventFrames(e.m, e.offset) })
 	if err != nil {
-		return nil // as when it was delivered
+		return nil // it was not sent to connected clients either
 	}
 	return fs
 }
 
-// check looks whether the session may be continued at all, before anybody is told
-// that it is.
+// check reports whether the session may be continued, before the client or the
+// application is told. The error says why it may not.
 func (r *replay) check(ctx context.Context) error {
 	changed := *r.ns.logState.lastChange.Load()
 	if r.changesLost() {
@@ -140,22 +141,22 @@ func (r *replay) checkPiece(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// changesLost reports whether something may have been done to the client that the log has
-// not kept.
+// changesLost reports whether the server may have changed the client's rooms, or ended
+// its socket, without the log.
 func (r *replay) changesLost() bool {
 	lost := r.ns.logState.lostUntil.Load()
 	return lost != nil && r.ns.log.Compare(r.session.Left, *lost) <= 0
 }
 
-// resume connects a socket that continues a session: what it missed goes out
-// before the answer to its CONNECT, which is when official clients expect it,
-// and nothing is delivered in between (SIO-CSR-7). It returns why that cannot be.
+// resume connects a socket that continues a session. The client gets what it missed
+// before the answer to CONNECT, as official clients expect, and nothing else in between
+// (SIO-CSR-7). The error says why the session cannot be continued.
 func (s *Socket) resume(c *Ctx, answer []*frame.Frame) error {
 	err := rescue.Apart(func() error { return s.replay(c, answer) })
 	switch {
 	case err == nil:
 		return nil
-	case s.accepted: // and the client has been told
+	case s.accepted: // the client has the answer already
 		s.ns.logFailure("the log failed after a client had come back", err)
 		return nil
 	case err == engine.ErrClosed || err == engine.ErrSlowClient: //nolint:errorlint // it may be the application's
@@ -165,7 +166,7 @@ func (s *Socket) resume(c *Ctx, answer []*frame.Frame) error {
 	}
 }
 
-// replay sends what a client missed, as fast as it reads.
+// replay sends the client what it missed, as fast as the client reads.
 func (s *Socket) replay(c *Ctx, answer []*frame.Frame) error {
 	r := newReplay(s.ns, s.recovery.session)
 	s.ns.logState.frames.replayBegins()
@@ -193,9 +194,9 @@ func (s *Socket) replay(c *Ctx, answer []*frame.Frame) error {
 	return nil
 }
 
-// resumePiece sends a piece of what the client missed, or as much of that as it may be
-// sent now. After the last one it makes the client a receiver. It reports whether there
-// is more.
+// resumePiece sends a piece of what the client missed, as far as it may be sent now.
+// After the last piece, it makes the client a receiver. It reports whether there is
+// more.
 func (s *Socket) resumePiece(r *replay, answer []*frame.Frame) (more bool, err error) {
 	end, err := r.beginWork(s.Context())
 	if err != nil {
@@ -219,8 +220,8 @@ func (s *Socket) resumePiece(r *replay, answer []*frame.Frame) (more bool, err e
 	return s.resumeLast(r, answer)
 }
 
-// sendMissed goes on to a message and sends it, if it is for the client. If that has to
-// wait, it sets r.wait instead.
+// sendMissed goes on to a message, and sends it if it is for the client. If it has to
+// wait first, it sets r.waitUntil instead.
 func (s *Socket) sendMissed(r *replay, e logEntry) error {
 	before := r.offset
 	fs := r.advance(e)
@@ -238,8 +239,8 @@ func (s *Socket) sendMissed(r *replay, e logEntry) error {
 	return s.client.session.Send(fs...)
 }
 
-// resumeLast sends the last messages and makes the client a receiver. It reports
-// whether there is more than that.
+// resumeLast sends the last messages and makes the client a receiver, while nothing can
+// be appended. It reports whether there is more.
 func (s *Socket) resumeLast(r *replay, answer []*frame.Frame) (more bool, err error) {
 	var failed error
 	more, err = r.ns.log.Replay(s.Context(), r.offset, replayPieceBytes, func(m *adapter.Message, offset string) {
@@ -257,8 +258,8 @@ func (s *Socket) resumeLast(r *replay, answer []*frame.Frame) (more bool, err er
 	return more || r.waitUntil >= 0, cmp.Or(err, failed)
 }
 
-// sendLimit returns how many bytes may wait for the client when a message is queued
-// that it missed. Some dialects make more of a message than it has.
+// sendLimit returns how many bytes may already wait for the client when these frames are
+// queued. The factor of two is for dialects that make a message larger.
 func (r *replay) sendLimit(fs []*frame.Frame) int {
 	size := 0
 	for _, f := range fs {

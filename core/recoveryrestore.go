@@ -17,7 +17,8 @@ import (
 // lost. It is known in the connect chain already, if that runs at all.
 func (s *Socket) Recovered() bool { return s.recovery != nil && s.recovery.session != nil }
 
-// A recovery is what a socket has beyond others if its namespace has a log.
+// A recovery is the state of a socket that may be recovered. It exists if the namespace
+// has a log.
 type recovery struct {
 	pid   string        // the client's private id
 	saved chan struct{} // closed when another socket can take over the session
@@ -36,9 +37,9 @@ var (
 	errRoomsForgotten   = errors.New("the client left more rooms since its last event than are known")
 )
 
-// prepareRecovery gives the socket a private id: a new one, or that of the session which
-// the client wants to continue. It is part of the socket's first task, so that
-// whoever knows the id, from an earlier socket or from this one, can find it.
+// prepareRecovery gives the socket a private id: a new one, or that of the session that
+// the client wants to continue. It is part of the first task. So a later socket with
+// that id can find this one.
 func (s *Socket) prepareRecovery() {
 	if s.ns.log == nil || s.client.isRevision4() {
 		return
@@ -50,8 +51,8 @@ func (s *Socket) prepareRecovery() {
 	s.client.joinGroup(new(sessionGroup))
 }
 
-// claimSession looks for the session that the client wants to continue (SIO-CSR-5), and
-// reports whether the socket has it now.
+// claimSession looks for the session that the client wants to continue (SIO-CSR-5). It
+// reports whether the socket continues it.
 func (s *Socket) claimSession() bool {
 	var want struct {
 		PID    string `json:"pid"`
@@ -68,7 +69,7 @@ func (s *Socket) claimSession() bool {
 	}
 	session, err := s.ns.claimFromLog(ctx, want.PID, want.Offset)
 	if err == nil && session == nil {
-		err = adapter.ErrUnknownSession // there are logs that say so
+		err = adapter.ErrUnknownSession // some logs report it so
 	}
 	if err == nil {
 		err = rescue.Apart(func() (err error) {
@@ -87,7 +88,8 @@ func (s *Socket) claimSession() bool {
 	return true
 }
 
-// claimFromLog takes a session out of the log. If it comes too late, it goes back.
+// claimFromLog takes a session out of the log. If the log answers too late, the session
+// is saved again.
 func (n *Namespace) claimFromLog(ctx context.Context, pid, offset string) (*adapter.Session, error) {
 	patient, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimTimeout)
 	defer cancel()
@@ -99,8 +101,7 @@ func (n *Namespace) claimFromLog(ctx context.Context, pid, offset string) (*adap
 	})
 }
 
-// isNotRecovered reports whether the application's error says that a client may not
-// continue its session.
+// isNotRecovered reports whether an error of the application matches ErrNotRecovered.
 func isNotRecovered(err error) bool {
 	is := false
 	_ = rescue.Apart(func() error { // if the error's methods fail, it says nothing
@@ -114,12 +115,12 @@ func (s *Socket) notRecovered(err error) {
 	s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
 }
 
-// checkSession returns what may be recovered of a session by a client that has got
-// everything up to offset, or why nothing may.
+// checkSession returns the session that a client continues who has got everything up to
+// offset. The error says why it cannot continue.
 func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset string) (*adapter.Session, error) {
 	n, session := s.ns, *was
 	if n.log.Compare(offset, session.From) > 0 {
-		session.From = offset // it cannot have less the next time
+		session.From = offset // the client has got this much
 	}
 	switch {
 	case session.Tried != "" && n.log.Compare(session.From, session.Tried) <= 0:
@@ -137,12 +138,12 @@ func (s *Socket) checkSession(ctx context.Context, was *adapter.Session, offset 
 		err = n.checkGroup(ctx, s.client, local.group)
 	}
 	if err != nil && ctx.Err() != nil { // the client has gone, and may come back
-		s.saveSession(was) //nolint:contextcheck // likewise
+		s.saveSession(was) //nolint:contextcheck // ctx has ended
 	}
 	return &session, err
 }
 
-// startAfresh makes the socket one that continues no session, after all.
+// startAfresh turns a socket that continues a session into a new one.
 func (s *Socket) startAfresh() {
 	s.ns.byPID.CompareAndDelete(s.recovery.pid, s)
 	s.recovery.session, s.recovery.missedSent = nil, false
@@ -155,9 +156,9 @@ func (s *Socket) startAfresh() {
 	s.values, s.data = nil, nil
 }
 
-// takePID makes the socket the one that has a private id, before it claims the
-// session: who comes next has to find it. The socket that still has it, because
-// nobody has noticed yet that its connection is lost, is ended and waited for.
+// takePID registers the socket under a private id, before it claims the session. If an
+// older socket has the id, its lost connection was not noticed yet: takePID ends that
+// socket and waits for it.
 func (s *Socket) takePID(ctx context.Context, pid string) bool {
 	for {
 		v, taken := s.ns.byPID.LoadOrStore(pid, s)
@@ -176,7 +177,7 @@ func (s *Socket) takePID(ctx context.Context, pid string) bool {
 	}
 }
 
-// restoreValues gives a socket the values that an earlier one had.
+// restoreValues gives the socket the values of its session.
 func (s *Socket) restoreValues(session *adapter.Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,12 +188,12 @@ func (s *Socket) restoreValues(session *adapter.Session) {
 		}
 		return
 	}
-	_ = json.Unmarshal(session.Data, &s.data) // what is no object has no values
+	_ = json.Unmarshal(session.Data, &s.data) // without an object there are no values
 }
 
-// skipsMiddlewares reports whether the connect chain has had its say about the
-// client before (SIO-CSR-9). That of another process left nothing here, so it
-// does not count.
+// skipsMiddlewares reports whether the client skips the connect chain, because that has
+// accepted it before (SIO-CSR-9). Another process leaves nothing of that here, so then
+// the chain runs.
 func (s *Socket) skipsMiddlewares() bool {
 	if !s.Recovered() || s.ns.server.opts.ConnectionStateRecovery.RunMiddlewares {
 		return false

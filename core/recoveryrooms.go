@@ -7,16 +7,16 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// A membership is in which rooms a client was, and when. To ask for a room costs the
-// same however many there are.
+// A membership is a record of the rooms that a client was in, and when. Looking up a
+// room takes constant time.
 type membership struct {
 	log          adapter.Log
 	id           string
 	stays        []adapter.Stay   // in the order in which it joined
-	current      map[string]int   // by room, those of stays that last
-	former       map[string][]int // by room, the others, in the order in which they ended
-	ended        []int            // all of the latter, likewise
-	completeFrom string           // where the ended ones begin to be complete
+	current      map[string]int   // by room, the index in stays of the stay that lasts
+	former       map[string][]int // by room, the indexes of other stays, in the order of their ends
+	ended        []int            // the indexes of all other stays, in the order of their ends
+	completeFrom string           // the offset from which on the former stays are complete
 	left         string
 	disconnected bool
 	closed       bool // in all namespaces
@@ -48,7 +48,7 @@ func (p *membership) stayEnded(i int) {
 	p.ended = append(p.ended, i)
 }
 
-// has reports whether the client was in a room when something came at an offset.
+// has reports whether the client was in a room at an offset.
 func (p *membership) has(room, at string) bool {
 	if room == p.id {
 		return true
@@ -59,7 +59,7 @@ func (p *membership) has(room, at string) bool {
 	for _, i := range slices.Backward(p.former[room]) {
 		switch s := &p.stays[i]; {
 		case p.log.Compare(at, s.To) > 0:
-			return false // nor in those that ended before
+			return false // earlier stays have ended before at, too
 		case p.log.Compare(s.From, at) < 0:
 			return true
 		}
@@ -67,7 +67,7 @@ func (p *membership) has(room, at string) bool {
 	return false
 }
 
-// selectedBy reports whether the client was among those that a target selects.
+// selectedBy reports whether a target selected the client at an offset.
 func (p *membership) selectedBy(t adapter.Target, at string) bool {
 	for _, room := range t.Except {
 		if p.has(room, at) {
@@ -82,7 +82,7 @@ func (p *membership) selectedBy(t adapter.Target, at string) bool {
 	return len(t.Rooms) == 0
 }
 
-// apply does to the client what was done to others at an offset.
+// apply applies to the client a message that has this offset.
 func (p *membership) apply(m *adapter.Message, at string) {
 	if p.disconnected || !p.selectedBy(m.Target, at) {
 		return
@@ -107,11 +107,11 @@ func (p *membership) apply(m *adapter.Message, at string) {
 				p.stayEnded(i)
 			}
 		}
-	default: // concerns nobody's rooms
+	default: // changes no rooms
 	}
 }
 
-// history returns the membership for an index.
+// history returns the membership in the form of the index.
 func (p *membership) history() rooms.History {
 	v := rooms.History{Complete: p.completeFrom, Left: p.left}
 	for i := range p.stays {

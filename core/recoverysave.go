@@ -9,8 +9,8 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// releaseSession keeps the session of a client whose connection was lost (SIO-CSR-4),
-// or lets go of it. The socket is no longer in its rooms: visit is how it was.
+// releaseSession saves the session of a client whose connection was lost (SIO-CSR-4), or
+// gives it up. The socket has left its rooms; history says which.
 func (s *Socket) releaseSession(reason *DisconnectError, history rooms.History) {
 	r := s.recovery
 	if r == nil {
@@ -38,15 +38,14 @@ func (s *Socket) releaseSession(reason *DisconnectError, history rooms.History) 
 	s.saveSession(session)
 }
 
-// saveSession keeps a session, unless the client's connection was closed meanwhile.
+// saveSession saves a session, unless the client's connection was closed meanwhile.
 func (s *Socket) saveSession(session *adapter.Session) {
 	if s.client.noteSaved(s.ns, session) {
 		s.ns.saveToLog(session)
 	}
 }
 
-// saveToLog has the log keep a session. Whatever that does, it takes its time and no
-// longer.
+// saveToLog has the log save a session. It waits for saveTimeout at most.
 func (n *Namespace) saveToLog(session *adapter.Session) {
 	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
 	defer cancel()
@@ -57,8 +56,8 @@ func (n *Namespace) saveToLog(session *adapter.Session) {
 	}
 }
 
-// within calls f, which belongs to the application, and returns when ctx ends, even
-// if f does not. What f returns after that goes to late.
+// within calls f, a function of the application, and waits until ctx ends at most.
+// Afterwards, late gets the result of f.
 func within[T any](ctx context.Context, f func() (T, error), late func(T, error)) (T, error) {
 	type result struct {
 		v   T
@@ -87,7 +86,7 @@ func within[T any](ctx context.Context, f func() (T, error), late func(T, error)
 	}
 }
 
-// snapshot returns what the client would have to find again.
+// snapshot returns the session of the socket.
 func (s *Socket) snapshot(history rooms.History) (*adapter.Session, error) {
 	data, err := s.dataJSON()
 	session := &adapter.Session{
@@ -106,15 +105,15 @@ func (s *Socket) snapshot(history rooms.History) (*adapter.Session, error) {
 	return session, err
 }
 
-// A localState is what a log in this server's memory keeps of a socket beyond what
-// others could.
+// A localState is the part of a session that only a log in this server's memory can
+// keep.
 type localState struct {
 	values map[any]any
 	hooks  []hook
 	group  *sessionGroup
 }
 
-// recoverable reports whether a client may come back after this.
+// recoverable reports whether a client may come back after a disconnect for this reason.
 func recoverable(r Reason) bool {
 	switch r {
 	case ReasonTransportError, ReasonTransportClose, ReasonForcedClose, ReasonPingTimeout, ReasonServerShuttingDown:
@@ -125,21 +124,21 @@ func recoverable(r Reason) bool {
 	return false
 }
 
-// keepsSession reports whether the session is kept of a socket that has ended.
+// keepsSession reports whether the session of an ended socket is kept.
 func (s *Socket) keepsSession() bool {
 	return s.recovery != nil && (s.accepted || s.Recovered()) && !s.recovery.disconnected.Load() &&
 		recoverable(s.disconnectError().Reason)
 }
 
-// keepsEvents reports whether an event that cannot be sent is kept for a client that
+// keepsEvents reports whether events for an ended socket are kept, because its client
 // may come back.
 func (s *Socket) keepsEvents() bool {
 	return s.state.Load() == stateDisconnected && s.recovery != nil && !s.recovery.disconnected.Load() &&
 		recoverable(s.disconnectError().Reason)
 }
 
-// emitLogged emits to one client of a namespace with a log, through its own
-// room, so that the event is kept (SIO-CSR-3).
+// emitLogged emits to one client through its own room, so that the event gets into the
+// log (SIO-CSR-3).
 func (s *Socket) emitLogged(event string, args []any) error {
 	if err := s.checkConnected(); err != nil && !s.keepsEvents() {
 		return err
@@ -147,8 +146,8 @@ func (s *Socket) emitLogged(event string, args []any) error {
 	return s.Self().Emit(event, args...)
 }
 
-// doForAbsent does to a client that may come back what cannot be done to its socket any
-// more, which is why it returns err otherwise.
+// doForAbsent applies a message to a client that may come back. If the client cannot
+// come back, it returns err.
 func (s *Socket) doForAbsent(err error, m *adapter.Message) error {
 	if s.ns.log == nil || !s.keepsEvents() {
 		return err

@@ -6,7 +6,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 )
 
-// What [Options] needs of the engine, so that nobody else has to know it.
+// Types of the engine that [Options] needs.
 type (
 	// A Request is an HTTP request, as the functions of [Options] see it. It
 	// must not be changed, nor its body read. Its fields:

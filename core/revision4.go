@@ -17,9 +17,9 @@ import (
 // isRevision4 reports whether the client speaks revision 4.
 func (c *client) isRevision4() bool { return c.session.Protocol() == 3 }
 
-// framesFor returns the frames of an event or ack as the client can read them. Clients of
-// Socket.IO 1 on polling end the connection at a U+FFFD, which is what becomes of half a
-// surrogate pair here. The reference sends that as it came, as an escape.
+// framesFor returns frames that the client can read. Clients of Socket.IO 1 on polling
+// close the connection at a U+FFFD, by which we replace half a surrogate pair. They get
+// an escape instead, as from the reference.
 func (c *client) framesFor(m []*frame.Frame) []*frame.Frame {
 	if !c.isRevision4() || c.server.wire.parser != nil || m[0].Binary() || !bytes.Contains(m[0].Payload(), []byte("\ufffd")) {
 		return m
@@ -32,20 +32,18 @@ func (c *client) framesFor(m []*frame.Frame) []*frame.Frame {
 	return append([]*frame.Frame{escaped}, m[1:]...)
 }
 
-// A revision4Client is a client that does not ask to be connected to the root namespace
-// (SIO-V2-1).
+// A revision4Client does not send CONNECT for the root namespace (SIO-V2-1).
 type revision4Client struct{ *client }
 
 // Opened implements [engine.Opener].
 func (c revision4Client) Opened() {
 	// It can only fail because the session has ended, which others tell.
 	_ = c.connect(packet.Packet{Type: packet.Connect, Namespace: "/"})
-	c.line.Start() // nobody calls Work yet
+	c.line.Start() // the engine does not call Work yet
 }
 
-// fromRevision4 returns a packet of an old client as one of revision 5. Its CONNECT
-// has no payload; what it has to say stands in the query part of the namespace
-// (SIO-NS-3, SIO-V2-3).
+// fromRevision4 returns a packet of an old client as one of revision 5. Its CONNECT has
+// no payload: auth data is in the query part of the namespace (SIO-NS-3, SIO-V2-3).
 func fromRevision4(p packet.Packet) packet.Packet {
 	name, query, found := strings.Cut(p.Namespace, "?")
 	p.Namespace = name
@@ -58,8 +56,7 @@ func fromRevision4(p packet.Packet) packet.Packet {
 	return p
 }
 
-// authFromQuery returns a query as a JSON object, in which a key that is
-// repeated has an array.
+// authFromQuery returns a query as a JSON object. A repeated key becomes an array.
 func authFromQuery(query string) []byte {
 	values := engine.ParseQuery(query)
 	auth := make(map[string]any, len(values))

@@ -6,15 +6,15 @@ import (
 	"github.com/sioplug/sioplug/internal/rooms"
 )
 
-// A RoomEvent tells what happened to a room on this server (SIO section 11). The
-// room of a socket's id is one too.
+// A RoomEvent is a change of a room on this server (SIO section 11). The id of a socket
+// is a room as well.
 type RoomEvent struct {
 	Kind   RoomEventKind
 	Room   string
-	Socket string // the id of who joined or left; "" for the other kinds
+	Socket string // the id of the socket that joined or left; "" for other kinds
 }
 
-// A RoomEventKind tells what happened to a room.
+// A RoomEventKind is the kind of a [RoomEvent].
 type RoomEventKind uint8
 
 // The kinds of room events.
@@ -41,15 +41,14 @@ func (k RoomEventKind) String() string {
 	}
 }
 
-// OnRoom adds a function that is told of the events of the namespace's rooms, in
-// order and one at a time. It runs soon after the event, and may hold up others
-// that join or leave, so it must not wait.
+// OnRoom adds a function that gets the events of the namespace's rooms, in order and one
+// at a time. It runs soon after the event, and may delay other sockets that join or
+// leave, so it must not wait.
 //
-// If it is slow, events wait for it. When more than 1,024 wait, an event and the
-// one that undoes it are both left out: a join that is followed by a leave, or a
-// room that is created and deleted. So a slow function may miss what was short, and
-// memory stays bounded by the rooms that there are. What it knows of them when it
-// has caught up is true.
+// If it is slow, events wait for it. When more than 1,024 wait, pairs of events that
+// undo each other are left out: a join and its leave, or the creation and the deletion
+// of a room. So a slow function may miss short changes, and memory is bounded by the
+// number of rooms. When it has caught up, it knows the current state.
 func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	if f == nil {
 		misuse("OnRoom got a nil function")
@@ -60,8 +59,8 @@ func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	}
 }
 
-// deliverRoomEvents tells of what has happened to rooms: the cluster first, so that what a
-// function of the application publishes comes to servers that know the rooms.
+// deliverRoomEvents passes the index's room events on: to the cluster first. So when an
+// OnRoom function publishes something, the cluster knows the rooms already.
 func (n *Namespace) deliverRoomEvents() {
 	n.index.Deliver(rooms.Cluster, n.roomEventToCluster)
 	n.index.Deliver(rooms.Handlers, n.roomEventToHandlers)

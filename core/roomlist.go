@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// roomList is a list of rooms that grows by copies: lists that were made of it before
-// stay as they are. Adding one room after the other costs no more than all at once,
-// because lists share their memory where they have the same beginning.
+// A roomList is a list of rooms. Adding rooms returns a new list, and older lists do not
+// change. Lists with the same beginning share memory. So adding rooms one by one costs
+// no more than adding all at once.
 type roomList struct {
 	names []string
 
@@ -35,8 +35,8 @@ func (n roomList) with(more []string) roomList {
 	return n
 }
 
-// cloneStrings returns copies of names, for what outlives the call: some frameworks
-// use the memory of strings again that they took from a request.
+// cloneStrings returns copies of strings that outlive the call. Some frameworks reuse
+// the memory of the strings of a request.
 func cloneStrings(names []string) []string {
 	if len(names) == 0 {
 		return nil

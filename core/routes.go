@@ -8,8 +8,8 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// routes are what was registered on a namespace. They are immutable: a
-// registration makes a copy, so that dispatch needs no lock.
+// routes are the handlers and the middleware of a namespace. They are immutable, so
+// dispatch needs no lock: a registration makes a copy.
 type routes struct {
 	connect      *endpoint
 	events       map[string]*endpoint
@@ -37,7 +37,7 @@ func newRoutes() *routes {
 
 func ignore(*Ctx) error { return nil }
 
-// register applies change to the routes, and to those of children. change may be
+// register applies change to the routes of the namespace and of its children. change may be
 // called more than once. It runs without a lock, because middleware that it makes
 // handlers of may register something itself.
 func (n *Namespace) register(change func(r *routes)) {
@@ -46,7 +46,7 @@ func (n *Namespace) register(change func(r *routes)) {
 		old := n.routes.Load()
 		apart, ok := n.changeRoutes(old, old.with(change, done))
 		if !ok {
-			continue // somebody else has registered something meanwhile
+			continue // another goroutine has registered something meanwhile
 		}
 		for _, child := range apart {
 			for ok := false; !ok; {
@@ -58,9 +58,9 @@ func (n *Namespace) register(change func(r *routes)) {
 	}
 }
 
-// changeRoutes replaces old routes, and reports whether they were the current ones.
-// Children have the same routes, except for those on which something was registered
-// apart from their parent; these it returns.
+// changeRoutes replaces old routes. It reports whether old were the current ones.
+// Children share the routes of their parent. It returns the children that have
+// registrations of their own, whose routes the caller has to change.
 func (n *Namespace) changeRoutes(old, changed *routes) (apart []*Namespace, ok bool) {
 	if n.pattern == nil {
 		return nil, n.routes.CompareAndSwap(old, changed)
@@ -104,9 +104,9 @@ func (n *Namespace) UseConnect(mw ...Middleware) {
 	n.register(func(r *routes) { r.connect = r.withMiddleware(r.connect, uses) })
 }
 
-// UseEvents adds middleware around every event, known or not, outside of the
-// middleware that events have of their own, and inside of what was added before. It
-// is called once for each event that there is or will be, and once for all events
+// UseEvents adds middleware around every event, known or not. It is outside of the
+// middleware of single events, and inside of middleware that was added earlier. It is
+// called once for each event that is or will be registered, and once for all events
 // without a handler.
 func (n *Namespace) UseEvents(mw ...Middleware) {
 	mustMiddleware("UseEvents", mw)
@@ -164,8 +164,8 @@ func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 	})
 }
 
-// useInstead says what to use instead of a handler for one of the JavaScript server's
-// own events; "" for other names.
+// useInstead returns a hint for the name of an event that cannot have a handler, "" for
+// other names.
 func useInstead(event string) string {
 	switch {
 	case event == "connection" || event == "connect":

@@ -33,7 +33,7 @@ type Server struct {
 
 	groups sync.Mutex // guards all sessionGroups
 
-	mu             sync.Mutex   // serializes changes of namespaces, and those of parents to their children
+	mu             sync.Mutex   // serializes changes of namespaces, and of the routes of parents and children
 	namespaces     sync.Map     // names to *Namespace; read without mu
 	parents        []*Namespace // in the order in which they are asked
 	onNewNamespace []func(*Namespace)
@@ -55,8 +55,8 @@ func New(opts *Options) *Server {
 	return s
 }
 
-// Options returns the options in force: those that the server was made with, and
-// the defaults for what they leave out. What they refer to must not be changed.
+// Options returns the options in force, defaults included. Do not change what they refer
+// to.
 func (s *Server) Options() Options {
 	o, e := s.opts, s.engine.Options()
 	o.PingInterval, o.PingTimeout, o.UpgradeTimeout = e.PingInterval, e.PingTimeout, e.UpgradeTimeout
@@ -66,9 +66,9 @@ func (s *Server) Options() Options {
 	return o
 }
 
-// ClientsCount returns the number of connected clients, each of which may have
-// a socket in several namespaces. Those that were closed or have timed out do not
-// count, from before their OnDisconnect handlers run.
+// ClientsCount returns the number of connected clients. A client counts once, however
+// many namespaces it is in. A client that was closed or has timed out does not count,
+// even before OnDisconnect handlers run.
 func (s *Server) ClientsCount() int { return s.engine.ClientsCount() }
 
 // closeGrace is how long Shutdown waits for namespaces to be closed when its context
@@ -108,8 +108,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// closeNamespaces closes all namespaces at the same time, because any of them may
-// hang, and the channel when that is done.
+// closeNamespaces closes all namespaces at the same time, because any of them may hang.
+// Then it closes the channel.
 func (s *Server) closeNamespaces() <-chan struct{} {
 	var all sync.WaitGroup
 	s.namespaces.Range(func(_, v any) bool {

@@ -13,15 +13,15 @@ import (
 	"github.com/sioplug/sioplug/internal/serial"
 )
 
-// A ServerHandler handles an event that another server of the cluster emitted
-// with [Namespace.ServerSideEmit]. What it returns is the answer, if the other
-// server wants one; an error is logged, and the other server is told what
-// clients would be told: see [Error].
+// A ServerHandler handles an event that another server of the cluster emitted with
+// [Namespace.ServerSideEmit]. If the other server wants an answer, it gets the returned
+// value. An error is logged, and the other server gets the same as a client would: see
+// [Error].
 //
-// Handlers of one namespace run one at a time, in the order of each server's
-// emits, except that those whose answer is wanted run on their own. While one runs, at
-// most 10,000 events or 16 MiB wait for it. Those beyond that are dropped, since other
-// servers cannot be slowed down; the log tells when that begins, and how many were
+// Handlers of one namespace run one at a time, in the order in which each server
+// emitted. Handlers whose answer is wanted run concurrently. While a handler runs, at
+// most 10,000 events or 16 MiB wait for it. Further events are dropped, since other
+// servers cannot be slowed down. The log tells when that begins, and how many were
 // dropped when the handlers have caught up.
 type ServerHandler func(ctx context.Context, args Args) (answer any, err error)
 
@@ -62,7 +62,7 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // (SIO-CU-6). An element with Err and no Server says that some did not answer.
 func ServerSideEmitWithAck[T any](ctx context.Context, n *Namespace, event string, args ...any) iter.Seq[Ack[T]] {
 	return decodeAcks[T](func(yield func(Ack[Args]) bool) {
-		m, err := n.serverMessage(event, args) // one for all, before anybody is asked
+		m, err := n.serverMessage(event, args) // once for all namespaces, before any request
 		if err != nil {
 			yield(Ack[Args]{Err: err})
 			return
@@ -93,8 +93,7 @@ func reservedForServers(event string) bool {
 // serverEventLimits are how much waits for the handlers of server-side events.
 func serverEventLimits() serial.Limits { return serial.Limits{Tasks: 10_000, Bytes: 16 << 20} }
 
-// queueServerEvent has the handler of an event from another server called, after
-// those of earlier ones.
+// queueServerEvent queues an event from another server for its handler.
 func (n *Namespace) queueServerEvent(m *adapter.Message) {
 	idle, err := n.serverEvents.Offer(serverEventTask{n, m}, serverEventLimits())
 	switch {
@@ -141,8 +140,8 @@ func (t serverEventTask) Done(err error) {
 	}
 }
 
-// logServerEvent logs the error of a handler, at Debug if the other server is
-// meant to know it: it may even be that there is no handler.
+// logServerEvent logs the error of a handler: at Debug if it is an *Error, which the
+// other server is told, otherwise at Error.
 func (n *Namespace) logServerEvent(ctx context.Context, err error) {
 	level := slog.LevelError
 	if _, meant := toWire(err); meant {
@@ -152,8 +151,8 @@ func (n *Namespace) logServerEvent(ctx context.Context, err error) {
 	n.server.log().LogAttrs(ctx, level, "handler of a server-side event failed", attrs...)
 }
 
-// askHandler calls the handler of an event from a server that waits for the
-// answer.
+// askHandler calls the handler of an event from another server, and replies with the
+// result.
 func (n *Namespace) askHandler(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
 	answer, err := n.handleServerEvent(ctx, m)
 	var c encoded

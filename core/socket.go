@@ -22,42 +22,53 @@ type Socket struct {
 	id     string // set by the first task
 	ns     *Namespace
 	client *client
-	auth   []byte // the payload of the CONNECT packet; guarded by the client's mu, see keepAuth
+	auth   []byte // the payload of the CONNECT packet; guarded by the client's mu, see limitAuth
 	member rooms.Member[*Socket]
-	queue  serial.Queue[queuedTask] // what came in, one at a time
+	queue  serial.Queue[queuedTask] // its tasks, which run one at a time
 	state  atomic.Uint32
 
 	chainDone   bool      // guarded by the client's mu: the connect chain has run
-	authDropped bool      // likewise: there was an auth payload, which is not kept
+	authDropped bool      // guarded by the client's mu: there was an auth payload, and it is not kept
 	accepted    bool      // only for tasks of the queue: the connect chain accepted the client
 	onEndDone   bool      // guarded by mu: the hooks for the end have run
 	recovery    *recovery // set by the first task; nil if the namespace has no log
 
 	mu            sync.Mutex
 	disconnectErr *DisconnectError
-	ctx           context.Context //nolint:containedctx // made when somebody asks for it
+	ctx           context.Context //nolint:containedctx // made by the first call of Context
 	cancel        context.CancelCauseFunc
 	acks          map[uint64]ackWaiter
 	values        map[any]any
 	hooks         []hook
-	data          map[string]json.RawMessage // values by name that came from elsewhere, until somebody wants them
+	data          map[string]json.RawMessage // values of a recovered session by name, decoded when they are asked for
 }
 
-// The states of a socket.
+// The states of a socket. Only the first task changes the state to accepted and to
+// connected, and only [Socket.end] to disconnected, from any state.
+//
+//	state         packets of the client  Emit            the socket is in its rooms
+//	connecting    a protocol error       ErrNotConnected no
+//	accepted      handled                ErrNotConnected yes
+//	connected     handled                queued          yes
+//	disconnected  a protocol error       an error *      until its last task, if it was accepted
+//
+// * With recovery, events are kept for a client that may come back.
+//
+// The field accepted remembers, for the tasks, that the socket once was in that state.
 const (
 	stateConnecting   uint32 = iota // the connect chain runs
-	stateAccepted                   // the answer to CONNECT is being queued: nothing else may be sent
-	stateConnected                  // it has been queued
-	stateDisconnected               // the last functions may still run
+	stateAccepted                   // the answer to CONNECT is being queued
+	stateConnected                  // the answer has been queued
+	stateDisconnected               // handlers may still run
 )
 
 func newSocket(c *client, ns *Namespace, auth []byte) *Socket {
 	return &Socket{ns: ns, client: c, auth: auth}
 }
 
-// ID returns the socket's id, which is also a room with this socket in it. It is
-// public, other than the session's; only clients that [Options.AllowEIO3] lets
-// in know no difference between the two.
+// ID returns the socket's id, which is also a room with this socket in it. The id is
+// public. The session's id is secret, except for clients of [Options.AllowEIO3], which
+// use the same id for both.
 func (s *Socket) ID() string { return s.id }
 
 // Namespace returns the namespace that the socket belongs to.
@@ -66,8 +77,8 @@ func (s *Socket) Namespace() *Namespace { return s.ns }
 // Connected reports whether the client was accepted and has not left.
 func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
 
-// acceptsPackets reports whether packets of the client are handled. It may have the answer to
-// its CONNECT before we have noted that this is queued.
+// acceptsPackets reports whether the client's packets are handled. A client may have the
+// answer to CONNECT, and send, before the state is stateConnected.
 func (s *Socket) acceptsPackets() bool {
 	state := s.state.Load()
 	return state == stateAccepted || state == stateConnected
@@ -88,14 +99,14 @@ func (s *Socket) Context() context.Context {
 	return s.ctx
 }
 
-// Emit sends an event to the client. It queues and does not wait, for the
-// client neither: one that reads too slowly is disconnected (see
-// [Options.MaxSendBuffer]). To send much to one client, see [Socket.Flush]. Arguments are encoded as by encoding/json, except
-// that any []byte travels as binary data; they are not used after Emit
-// returned. Before the client is accepted Emit returns [ErrNotConnected], later
-// an error that matches [ErrDisconnected]; with
-// [Options.ConnectionStateRecovery], what is emitted to a client that has lost
-// its connection is kept, and no error.
+// Emit sends an event to the client. It queues the event and never waits. A client that
+// reads too slowly is disconnected (see [Options.MaxSendBuffer]). To send much to one
+// client, see [Socket.Flush]. Arguments are encoded as by encoding/json, except that any
+// []byte travels as binary data. They are not used after Emit has returned.
+//
+// Before the client is accepted, Emit returns [ErrNotConnected], later an error that
+// matches [ErrDisconnected]. With [Options.ConnectionStateRecovery], an event to a
+// client that has lost its connection is kept, without an error.
 func (s *Socket) Emit(event string, args ...any) error {
 	if s.ns.log != nil {
 		return s.emitLogged(event, args)
@@ -123,10 +134,10 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 	return nil
 }
 
-// Buffered returns how many bytes of memory are taken by what waits to be sent to
-// the client, for all of its namespaces: because it reads slowly, or between two
-// polls. When it is at [Options.MaxSendBuffer], the next event disconnects the client.
-// To send more than that, wait now and then: see [Socket.Flush].
+// Buffered returns the memory in bytes of everything that waits to be sent to the
+// client, for all of its namespaces. It grows if the client reads slowly, and between
+// two polls. When it has reached [Options.MaxSendBuffer], the next event disconnects the
+// client. To send more than that, call [Socket.Flush] now and then.
 func (s *Socket) Buffered() int { return s.client.session.Buffered() }
 
 func (s *Socket) wire() *wire { return &s.ns.server.wire }
@@ -145,12 +156,12 @@ func (s *Socket) wrapSend(err error) error {
 		return nil
 	case errors.Is(err, engine.ErrSlowClient):
 		return ErrSlowClient
-	default: // its session has ended a moment ago; it will be told
+	default: // the session has just ended: the socket ends in a moment
 		return ErrDisconnected
 	}
 }
 
-// checkConnected returns why nothing can be sent, if so.
+// checkConnected returns an error if nothing can be sent to the client.
 func (s *Socket) checkConnected() error {
 	switch s.state.Load() {
 	case stateConnected:
@@ -179,11 +190,10 @@ func (s *Socket) Join(rooms ...string) error {
 	return nil
 }
 
-// Leave takes the socket out of the rooms; those that it is not in do not
-// matter, and it stays in those that it is pinned to. It returns an error unless the
-// socket is connected, or may be recovered ([Options.ConnectionStateRecovery]); then
-// the client is not in the rooms when it comes back. So it is with Join, Pin and
-// Unpin.
+// Leave takes the socket out of the rooms. It ignores rooms that the socket is not in,
+// or is pinned to. It returns an error unless the socket is connected, or may be
+// recovered ([Options.ConnectionStateRecovery]). In the latter case the client is not in
+// the rooms when it comes back. The same is true of Join, Pin and Unpin.
 func (s *Socket) Leave(rooms ...string) error {
 	if err := s.checkConnected(); err != nil {
 		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Leave, Rooms: rooms})
@@ -205,7 +215,7 @@ func (s *Socket) Pin(rooms ...string) error {
 	return nil
 }
 
-// Unpin takes the socket out of rooms, also of those it was pinned to.
+// Unpin takes the socket out of rooms, whether it joined them or is pinned to them.
 func (s *Socket) Unpin(rooms ...string) error {
 	if err := s.checkConnected(); err != nil {
 		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Leave, Rooms: rooms, Pin: true})
@@ -215,7 +225,7 @@ func (s *Socket) Unpin(rooms ...string) error {
 	return nil
 }
 
-// Rooms returns the rooms that the socket is in: its id, and those it joined.
+// Rooms returns the rooms that the socket is in, its id included.
 func (s *Socket) Rooms() []string { return s.ns.index.Rooms(&s.member) }
 
 // To returns the clients in any of the rooms, but not this one.
@@ -227,6 +237,6 @@ func (s *Socket) Except(rooms ...string) Broadcast { return s.Broadcast().Except
 // Broadcast returns all clients of the namespace but this one.
 func (s *Socket) Broadcast() Broadcast { return s.ns.Except(s.id) }
 
-// Self returns the set of this client alone, for what a [Broadcast] can do and a
-// Socket cannot: s.Self().Compress(false).Emit("picture", jpeg).
+// Self returns the set of this client alone. It is for methods that a [Broadcast] has
+// and a Socket has not: s.Self().Compress(false).Emit("picture", jpeg).
 func (s *Socket) Self() Broadcast { return s.ns.To(s.id).Local() }

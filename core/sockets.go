@@ -32,18 +32,17 @@ func (n *Namespace) Rooms() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Sockets returns the clients in the set that are connected to this server, in
-// no particular order. For those of a whole cluster, see [Broadcast.Fetch].
+// Sockets returns the clients in the set that are connected to this server, in no
+// particular order. For the clients of all servers, see [Broadcast.Fetch].
 func (b Broadcast) Sockets() []*Socket {
 	var list []*Socket
 	b.each(func(s *Socket) { list = append(list, s) })
 	return list
 }
 
-// Count returns the number of clients in the set. On this server that costs
-// nothing but a look at each of them; other servers of a cluster are asked,
-// unless the set is [Broadcast.Local]. If some do not answer in time, it returns
-// what there is and an error.
+// Count returns the number of clients in the set. On this server it looks at each of
+// them. It asks other servers of a cluster, unless the set is [Broadcast.Local]. If some
+// servers do not answer in time, it returns the number without them, and an error.
 func (b Broadcast) Count(ctx context.Context) (int, error) {
 	count := 0
 	b.each(func(*Socket) { count++ })
@@ -69,8 +68,8 @@ func (b Broadcast) Count(ctx context.Context) (int, error) {
 	return count, errors.Join(errs...)
 }
 
-// each calls f for every connected client of this server in the set, while the
-// index is held.
+// each calls f for every connected client of this server in the set. The index is locked
+// meanwhile.
 func (b Broadcast) each(f func(*Socket)) {
 	for _, n := range b.ns.selfOrChildren() {
 		n.index.Each(target(b.target()), func(s *Socket) {

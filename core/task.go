@@ -8,8 +8,81 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// queueEvent queues an event for its handler, on the read loop. If handlers cannot
-// keep up it waits, and with it the client: nothing is lost.
+// Which goroutine runs a handler:
+//
+//	WebSocket: the read loop               polling: the goroutine of a POST's payload
+//	   |                                      |
+//	client.Message                         client.Message         decodes a message
+//	   |  queueEvent, connect                 |                   queues a task, and adds its turn to the line
+//	   |                                      |
+//	   after each read                        after each POST, on a new goroutine
+//	   |                                      |
+//	client.Work                            client.Work
+//	   |                                      |
+//	serial.Line.Work                       returns at once if another goroutine runs the client's tasks
+//	   |
+//	serial.Queue, of one socket            its tasks run one at a time
+//	   |
+//	queuedTask.Run ----------------------- taskConnect:    Namespace.connect
+//	   |                                   taskEvent:      endpoint.run, the middleware and the handler
+//	   |                                   taskDisconnect: Socket.finish
+//	queuedTask.Done                        reports an error, a panic, or that the goroutine has ended
+//
+// Other goroutines run tasks in three cases:
+//   - A task takes longer than a tenth of a second, or waits for the client
+//     ([task.yield]). Then the line starts another goroutine for the other sockets.
+//   - [Socket.end] starts one for the last task. So its caller does not wait for handlers.
+//   - The read loop waits because a queue is full ([source.Hold]).
+
+// A task is a packet on its way to a handler, or the start or the end of a socket. All
+// copies of a Ctx share it.
+type task struct {
+	ctx      Ctx // the first copy, to save an allocation
+	kind     taskKind
+	endpoint *endpoint // the middleware and the handler of the packet
+	event    string
+	ackID    uint64
+	wantsAck bool // the client asked for an ack
+	acked    atomic.Bool
+}
+
+type taskKind uint8
+
+const (
+	taskEvent taskKind = iota
+	taskConnect
+	taskDisconnect
+)
+
+// A smallTask has space for the name and the arguments of a small event, to save
+// another allocation.
+type smallTask struct {
+	task
+
+	space [smallTaskSpace]byte
+}
+
+// smallTaskSpace makes a smallTask 240 bytes large, which is one of the allocator's
+// sizes.
+const smallTaskSpace = 96
+
+// newTask returns a task for a message of that size, and its space for the content.
+func newTask(size int) (*task, []byte) {
+	if size > smallTaskSpace {
+		return new(task), nil
+	}
+	small := new(smallTask)
+	return &small.task, small.space[:0]
+}
+
+// init makes t a task of the socket.
+func (t *task) init(s *Socket, kind taskKind) {
+	t.kind = kind
+	t.ctx = Ctx{Socket: s, task: t}
+}
+
+// queueEvent queues an event for its handler. It runs on the read loop. If the queue is
+// full, it waits, and the client is not read meanwhile.
 func (s *Socket) queueEvent(p packet.Packet, t *task) {
 	t.init(s, taskEvent)
 	t.ctx.args, t.wantsAck, t.ackID = p.Args, p.HasID, p.ID
@@ -20,8 +93,8 @@ func (s *Socket) queueEvent(p packet.Packet, t *task) {
 	}
 }
 
-// endpointFor finds the way of an event to its handler, and its name without a copy if
-// it is a known one.
+// endpointFor returns the name and the endpoint of an event. The name of a known event
+// is not copied.
 func (n *Namespace) endpointFor(p *packet.Packet) (string, *endpoint) {
 	r := n.routes.Load()
 	if e := r.events[string(p.Name)]; e != nil {
@@ -30,64 +103,17 @@ func (n *Namespace) endpointFor(p *packet.Packet) (string, *endpoint) {
 	return p.EventName(), r.unknown
 }
 
-// Work implements [engine.Worker]: it handles packets.
+// Work implements [engine.Worker]: it runs the client's tasks.
 func (c *client) Work(turn uint32) { c.line.Work(turn) }
 
-// A task is what all copies of a Ctx share.
-type task struct {
-	ctx      Ctx // the first copy, to save an allocation
-	kind     taskKind
-	endpoint *endpoint // that the packet takes
-	event    string
-	ackID    uint64
-	wantsAck bool // the client waits for an ack
-	acked    atomic.Bool
-}
-
-// A smallTask inbound has space for a small event's name and arguments, to save
-// another allocation.
-type smallTask struct {
-	task
-
-	space [smallTaskSpace]byte
-}
-
-// smallTaskSpace makes an inbound as large as one of the allocator's sizes, 240 bytes.
-const smallTaskSpace = 96
-
-// newTask returns an inbound for a message of that size, and the space that it
-// has for what is in it.
-func newTask(size int) (*task, []byte) {
-	if size > smallTaskSpace {
-		return new(task), nil
-	}
-	small := new(smallTask)
-	return &small.task, small.space[:0]
-}
-
-const (
-	taskEvent taskKind = iota
-	taskConnect
-	taskDisconnect
-)
-
-type taskKind uint8
-
-// init makes in a task for the socket's queue.
-func (t *task) init(s *Socket, kind taskKind) {
-	t.kind = kind
-	t.ctx = Ctx{Socket: s, task: t}
-}
-
-// A queuedTask is an inbound packet in its socket's queue.
+// A queuedTask is a task in its socket's queue. It implements [serial.Task].
 type queuedTask struct{ *task }
 
-// taskOverhead is what a waiting packet costs beyond its payload.
+// taskOverhead is the memory of a waiting task in bytes, without its payload.
 const taskOverhead = 256
 
-// Size implements [serial.Task]. It is about the memory that the packet keeps while it
-// waits. The payload of a CONNECT, the first task of its socket, is the client's to
-// count.
+// Size implements [serial.Task]. It is about the memory that the task keeps while it
+// waits. The payload of a CONNECT is not part of it: see [client.addSocket].
 func (t queuedTask) Size() int { return taskOverhead + len(t.event) + t.ctx.args.Memory() }
 
 // Run implements [serial.Task].
@@ -122,9 +148,8 @@ func (t queuedTask) Done(err error) {
 	}
 }
 
-// yield is called by a task that is about to wait for others, and may be nil. If it
-// keeps its client's next tasks waiting, or its connection from being read, these
-// go on.
+// yield is called before a task waits. Its client's other tasks, and the reading of its
+// connection, then go on without it. t may be nil.
 func (t *task) yield() {
 	if t == nil {
 		return
@@ -135,14 +160,8 @@ func (t *task) yield() {
 	}
 }
 
-// taskOf returns the task whose handler ctx was given to, nil if it is not known.
-func taskOf(ctx context.Context) *task {
-	t, _ := ctx.Value(taskKey{}).(*task)
-	return t
-}
-
-// A taskContext is the socket's context, and tells which task it was given to: see
-// taskOf. It is no copy, because every handler may ask for it.
+// A taskContext is the socket's context, from which [taskOf] finds the task. It has the
+// memory of the task, because every handler may ask for it.
 type taskContext task
 
 func (t *taskContext) socket() context.Context { return t.ctx.Socket.Context() }
@@ -165,3 +184,10 @@ func (t *taskContext) Value(key any) any {
 }
 
 type taskKey struct{}
+
+// taskOf returns the task whose handler got ctx, or a context that ctx is derived from.
+// It returns nil if there is none.
+func taskOf(ctx context.Context) *task {
+	t, _ := ctx.Value(taskKey{}).(*task)
+	return t
+}

@@ -12,7 +12,7 @@ const (
 	ofLog      = "the function is the server's: Log says what it may do"
 	ofStandard = "the error or the value has a type of ours, or of the standard library"
 	inServer   = "an integration implements it, and only sets a deadline"
-	ofCreation = "it runs while a namespace comes about, which dynamic.go is responsible for"
+	ofCreation = "it runs while a namespace comes about, which lifetime.go is responsible for"
 )
 
 // allowed are the calls outside of the edge, with the reason. A call that does not exist

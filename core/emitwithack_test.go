@@ -24,15 +24,15 @@ func asked(tb testing.TB, c *siotest.Client, event string) (id string) {
 	return id
 }
 
-// A question is an EmitWithAck under way.
-type question struct {
+// An ackCall is a running call of EmitWithAck.
+type ackCall struct {
 	args sio.Args
 	err  error
 	done chan struct{}
 }
 
-func ask(ctx context.Context, s *sio.Socket) *question {
-	q := &question{done: make(chan struct{})}
+func ask(ctx context.Context, s *sio.Socket) *ackCall {
+	q := &ackCall{done: make(chan struct{})}
 	go func() {
 		defer close(q.done)
 		q.args, q.err = s.EmitWithAck(ctx, "question", 1)
@@ -173,7 +173,7 @@ func TestSIO_EM_12_BAD_6_AnswersAreMatchedByIDAndSocket(t *testing.T) {
 		c.Send("439999[0]", "43[0]", "43"+secondID+"0[0]", "43/other,"+firstID+"[0]") // none of these is for anybody
 		mustEcho(t, c)
 		c.Send("43"+secondID+"[2]", "43"+secondID+"[0]", "43"+firstID+"[1]", "43"+firstID+"[0]")
-		for want, q := range map[int]*question{1: first, 2: second} {
+		for want, q := range map[int]*ackCall{1: first, 2: second} {
 			<-q.done
 			got := 0
 			if must(t, q.err); q.args.Bind(&got) != nil || got != want {
@@ -202,7 +202,7 @@ func TestSIO_DC_16_DisconnectWakesWhoeverWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			withSocket(t, nil, func(t *testing.T, srv *sio.Server, s *sio.Socket, c *siotest.Client) {
 				// One has a context that ends together with the socket.
-				questions := []*question{ask(context.Background(), s), ask(s.Context(), s)}
+				questions := []*ackCall{ask(context.Background(), s), ask(s.Context(), s)}
 				for range questions {
 					asked(t, c, theQuestion)
 				}
