@@ -50,7 +50,6 @@ require (
 	github.com/gofrs/uuid v4.0.0+incompatible // indirect
 	github.com/gomodule/redigo v1.9.2 // indirect
 	github.com/google/uuid v1.6.0 // indirect
-	github.com/googollee/go-socket.io v1.7.0 // indirect
 	github.com/gookit/color v1.6.1 // indirect
 	github.com/gorilla/context v1.1.2 // indirect
 	github.com/gorilla/securecookie v1.1.2 // indirect
@@ -86,7 +85,6 @@ require (
 	github.com/zishang520/socket.io/parsers/engine/v3 v3.0.6 // indirect
 	github.com/zishang520/socket.io/parsers/socket/v3 v3.0.6 // indirect
 	github.com/zishang520/socket.io/servers/engine/v3 v3.0.6 // indirect
-	github.com/zishang520/socket.io/servers/socket/v3 v3.0.6 // indirect
 	github.com/zishang520/socket.io/v3 v3.0.6 // indirect
 	go.mongodb.org/mongo-driver/v2 v2.5.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
@@ -105,10 +103,12 @@ require (
 	github.com/MicahParks/jwkset v0.11.4
 	github.com/gobwas/ws v1.5.0
 	github.com/google/go-cmp v0.7.0
+	github.com/googollee/go-socket.io v1.7.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/sioplug/sioplug/integrations/echov5 v0.0.0
 	github.com/sioplug/sioplug/integrations/fiberv3 v0.0.0
 	github.com/sioplug/sioplug/middleware/ratelimit/redislimit v0.0.0-00010101000000-000000000000
+	github.com/zishang520/socket.io/servers/socket/v3 v3.0.6
 	go.uber.org/goleak v1.3.0
 	golang.org/x/tools v0.49.0
 )

@@ -1,4 +1,4 @@
-// Command compat fills in the tables of docs/compatibility.md: for every row of
+// Command compat fills in the tables of test/conformance/rows.md: for every row of
 // the reference it looks for tests that carry the row's id in their name, and
 // writes which files they are in. A row that no test names must have a status
 // that says why, and an id in a test's name must be that of a row.
@@ -23,7 +23,7 @@ import (
 	"strings"
 )
 
-const document = "docs/compatibility.md"
+const document = "test/conformance/rows.md"
 
 var (
 	// rowID matches what the reference calls its rows.

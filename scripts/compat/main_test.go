@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestCompatibilityIsUpToDate keeps docs/compatibility.md true: a row that it
+// TestCompatibilityIsUpToDate keeps test/conformance/rows.md true: a row that it
 // calls tested has a test with the row's id in its name.
 func TestCompatibilityIsUpToDate(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,21 @@ import (
 	"testing"
 )
 
-// mapping is the head of tables whose second column has Go in its code spans.
-const mapping = "| JavaScript | Go | |"
+// A mapping is a table that says what lines of one API are in another one. The code
+// spans of its columns are lines of Go that compile.
+type mapping struct {
+	document, head string
+	columns        map[int]string // what the lines of a column take for granted
+}
+
+func mappings() []mapping {
+	return []mapping{
+		{"README.md", "| JavaScript | Go | |", map[int]string{1: surroundings}},
+		{"docs/from-javascript.md", "| JavaScript | Go | |", map[int]string{1: surroundings}},
+		{"docs/from-googollee.md", "| googollee/go-socket.io | sioplug | |", map[int]string{0: googollee, 1: surroundings}},
+		{"docs/from-zishang520.md", "| zishang520/socket.io | sioplug | |", map[int]string{0: zishang520, 1: surroundings}},
+	}
+}
 
 // code matches a code span.
 var code = regexp.MustCompile("`([^`]+)`")
@@ -83,49 +96,100 @@ var (
 )
 `
 
-// TestLinesOfGoCompile keeps the tables true that say what a line of JavaScript
-// is in Go.
+// googollee is the same for lines of googollee/go-socket.io.
+const googollee = `package lines
+
+import (
+	"net/http"
+	"time"
+
+	socketio "github.com/googollee/go-socket.io"
+	"github.com/googollee/go-socket.io/engineio"
+	"github.com/googollee/go-socket.io/engineio/transport"
+	"github.com/googollee/go-socket.io/engineio/transport/websocket"
+)
+
+var (
+	_ = time.Second
+	_ = http.Handle
+	_ = engineio.NewServer
+	_ = websocket.Default
+	_ transport.Transport
+
+	server *socketio.Server
+	s      socketio.Conn
+	user   any
+	check  func(*http.Request) (http.Header, error)
+)
+`
+
+// zishang520 is the same for lines of zishang520/socket.io.
+const zishang520 = `package lines
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/zishang520/socket.io/servers/socket/v3"
+	"github.com/zishang520/socket.io/v3/pkg/types"
+)
+
+var (
+	_ = time.Second
+	_ = http.Handle
+	_ *types.Cors
+
+	io     *socket.Server
+	nsp    socket.Namespace
+	client *socket.Socket
+	opts   *socket.ServerOptions
+	user   any
+)
+`
+
+// TestLinesOfGoCompile keeps the tables true that say what a line of another API is
+// here.
 func TestLinesOfGoCompile(t *testing.T) {
 	t.Parallel()
-	for _, document := range []string{"docs/from-javascript.md"} {
-		t.Run(document, func(t *testing.T) {
-			t.Parallel()
-			text, err := os.ReadFile(filepath.Join("../..", document))
-			if err != nil {
-				t.Fatal(err)
-			}
-			program, lines := compose(document, string(text))
-			if lines < 10 {
-				t.Fatalf("only %d lines of Go found", lines)
-			}
-			file := filepath.Join(t.TempDir(), "lines.go")
-			if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.CommandContext(t.Context(), "go", "build", "-gcflags=-e", "-o", os.DevNull, file).CombinedOutput()
-			if err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
-		})
+	for _, m := range mappings() {
+		for column, surroundings := range m.columns {
+			t.Run(fmt.Sprintf("%s/%d", m.document, column), func(t *testing.T) {
+				t.Parallel()
+				text, err := os.ReadFile(filepath.Join("../..", m.document))
+				if err != nil {
+					t.Fatal(err)
+				}
+				program, lines := compose(m, column, string(text))
+				if lines < 10 {
+					t.Fatalf("only %d lines of Go found", lines)
+				}
+				file := filepath.Join(t.TempDir(), "lines.go")
+				if err := os.WriteFile(file, []byte(surroundings+program), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				out, err := exec.CommandContext(t.Context(), "go", "build", "-gcflags=-e", "-o", os.DevNull, file).CombinedOutput()
+				if err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+			})
+		}
 	}
 }
 
-// compose returns a file with a function for each code span in the Go columns of
-// a document's tables.
-func compose(document, text string) (program string, lines int) {
+// compose returns a function for each code span in a column of a document's tables.
+func compose(m mapping, column int, text string) (functions string, lines int) {
 	var out strings.Builder
-	out.WriteString(surroundings)
 	inside := false
 	for i, line := range strings.Split(text, "\n") {
 		switch {
-		case line == mapping:
+		case line == m.head:
 			inside = true
 		case !strings.HasPrefix(line, "|"):
 			inside = false
 		case inside:
-			for _, span := range code.FindAllStringSubmatch(strings.Split(line, " |")[1], -1) {
+			for _, span := range code.FindAllStringSubmatch(strings.Split(line, " |")[column], -1) {
 				lines++
-				fmt.Fprintf(&out, "\n//line %s:%d\n%s\n", document, i+1, function(span[1]))
+				fmt.Fprintf(&out, "\n//line %s:%d\n%s\n", m.document, i+1, function(span[1]))
 			}
 		}
 	}

@@ -1,7 +1,10 @@
 package readme_test
 
 import (
-	_ "github.com/redis/go-redis/v9" // documents use it, and nothing else in this module
+	// Documents use these, and nothing else in this module.
+	_ "github.com/googollee/go-socket.io"
+	_ "github.com/redis/go-redis/v9"
+	_ "github.com/zishang520/socket.io/servers/socket/v3"
 
 	_ "github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
 )
