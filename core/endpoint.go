@@ -62,8 +62,8 @@ func (e *endpoint) run(c *Ctx) error {
 // bare reports whether there is nothing on the way but the handler.
 func (e *endpoint) bare() bool { return len(e.steps) == 1 }
 
-var errOtherRoute = errors.New("sio: middleware has called next with the Ctx of a packet that does not come by: " +
-	"use the one that it got, or what its WithContext and WithArgs return")
+var errOtherRoute = errors.New("sio: middleware called next with the Ctx of another packet: " +
+	"use its own Ctx, or the result of WithContext or WithArgs")
 
 // next is what follows for a packet.
 func (s *step) next(c *Ctx) error {

@@ -45,7 +45,7 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 	case m.Kind == adapter.Fetch:
 		reply(&adapter.Reply{Sockets: n.ns.describe(m.Target)}) //nolint:contextcheck // nothing that takes time
 	default:
-		n.ns.server.log().DebugContext(ctx, "unknown question in the cluster", slog.Int("kind", int(m.Kind)))
+		n.ns.server.log().DebugContext(ctx, "unknown request of another server", slog.Int("kind", int(m.Kind)))
 	}
 }
 
@@ -107,7 +107,7 @@ func (n *Namespace) receive(m *adapter.Message) error {
 	case adapter.Fetch: // is only asked for
 		fallthrough
 	default:
-		n.server.log().Debug("unknown message in the cluster", slog.Int("kind", int(m.Kind)))
+		n.server.log().Debug("unknown message of another server", slog.Int("kind", int(m.Kind)))
 	}
 	return nil
 }
