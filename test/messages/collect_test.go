@@ -85,15 +85,12 @@ func inFile(f *ast.File) []located {
 				ast.Inspect(n.Type, inspect)
 			}
 			return false
-		case *ast.BinaryExpr, *ast.BasicLit:
-			text, isText := constant(n.(ast.Expr))
-			if !isText {
-				return true
-			}
-			if words.MatchString(text) {
+		case ast.Expr:
+			text, isText := constant(n)
+			if isText && words.MatchString(text) {
 				found = append(found, located{text, n.Pos()})
 			}
-			return false
+			return !isText
 		}
 		return true
 	}
