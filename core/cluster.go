@@ -107,7 +107,7 @@ func (n *Namespace) receive(m *adapter.Message) error {
 	case adapter.Fetch: // is only asked for
 		fallthrough
 	default:
-		n.server.log().Debug("unknown message in the cluster", slog.Int("kind", int(m.Kind)))
+		n.server.log().Debug("unknown message of another server", slog.Int("kind", int(m.Kind)))
 	}
 	return nil
 }

@@ -61,8 +61,8 @@ func (e *endpoint) run(c *Ctx) error {
 // hasNoMiddleware reports whether the endpoint is only a handler.
 func (e *endpoint) hasNoMiddleware() bool { return len(e.steps) == 1 }
 
-var errOtherRoute = errors.New("sio: middleware has called next with the Ctx of a packet that does not come by: " +
-	"use the one that it got, or what its WithContext and WithArgs return")
+var errOtherRoute = errors.New("sio: middleware called next with the Ctx of another packet: " +
+	"use its own Ctx, or the result of WithContext or WithArgs")
 
 // next calls the step that follows in the packet's endpoint.
 func (s *step) next(c *Ctx) error {

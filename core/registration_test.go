@@ -77,7 +77,7 @@ func TestWrongRegistrationPanicsAndSaysWhatToChange(t *testing.T) {
 		"OnServerEvent twice": {func(srv *sio.Server) {
 			srv.OnServerEvent("e", answerNothing)
 			srv.OnServerEvent("e", answerNothing)
-		}, []string{`OnServerEvent("e")`, "already", "into one"}},
+		}, []string{`OnServerEvent("e")`, "already", "in one handler"}},
 		"OnServerEvent reserved": {func(srv *sio.Server) {
 			srv.OnServerEvent("connection", answerNothing)
 		}, []string{`OnServerEvent("connection")`, "reserved", "another one"}},

@@ -157,7 +157,7 @@ func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 	e := newEndpoint(event, chain(h, mw...))
 	n.register(func(r *routes) {
 		if r.events[event] != nil {
-			misuse(fmt.Sprintf("On(%q): namespace %s has a handler for it already: put what both do into one",
+			misuse(fmt.Sprintf("On(%q): namespace %s has a handler for it already: combine both in one handler",
 				event, n.name))
 		}
 		r.events[event] = r.withMiddleware(e, r.eventMW).withOnAny(r.onAny)
@@ -188,7 +188,7 @@ func (n *Namespace) OnUnknown(h Handler) {
 	mustHandler("OnUnknown", h)
 	n.register(func(r *routes) {
 		if r.hasUnknown {
-			misuse(fmt.Sprintf("OnUnknown: namespace %s has one already: put what both do into one", n.name))
+			misuse(fmt.Sprintf("OnUnknown: namespace %s has one already: combine both in one handler", n.name))
 		}
 		r.unknown, r.hasUnknown = r.unknown.withHandler(h), true
 	})

@@ -36,7 +36,7 @@ func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 	}
 	n.register(func(r *routes) {
 		if _, taken := r.onServer[event]; taken {
-			misuse(fmt.Sprintf("OnServerEvent(%q): namespace %s has a handler for it already: put what both do into one", event, n.name))
+			misuse(fmt.Sprintf("OnServerEvent(%q): namespace %s has a handler for it already: combine both in one handler", event, n.name))
 		}
 		r.onServer[event] = h
 	})

@@ -55,7 +55,7 @@ func (l *List) UnmarshalJSON(data []byte) error {
 func As[C any](v any) (*C, error) {
 	if t, ok := v.(*jwt.Token); ok && t != nil {
 		if !t.Valid {
-			return nil, &tokenError{ErrInvalid, "nobody has verified it"}
+			return nil, &tokenError{ErrInvalid, "it has not been verified"}
 		}
 		v = t.Claims
 	}
@@ -152,8 +152,8 @@ func (o *options) describePrincipal(claims any) Token {
 	t := o.describe(claims)
 	if t.Subject == "" {
 		o.subjectWarning.Do(func() {
-			o.log.Warn("somebody without a subject is signed in: such sockets cannot be refreshed, recovered or revoked, and limits "+
-				"by user go by address: say by auth.SubjectOf where the issuer puts it", slog.String("claims", fmt.Sprintf("%T", claims)))
+			o.log.Warn("a client without a subject is signed in: its socket cannot be refreshed, recovered or revoked, and limits "+
+				"by user use its address: add auth.SubjectOf, which finds the subject in the claims", slog.String("claims", fmt.Sprintf("%T", claims)))
 		})
 	}
 	return t

@@ -229,8 +229,8 @@ func From[C any](f func(s *sio.Socket) (*C, error), opts ...Option) sio.Middlewa
 	}
 	o := newOptions(opts)
 	if !checkSubject[C](o, "From") {
-		o.log.Warn("users of auth.From have no subject: sessions cannot be recovered or revoked, and limits by user go by "+
-			"address: add auth.SubjectOf", slog.String("type", fmt.Sprintf("%T", new(C))))
+		o.log.Warn("users of auth.From have no subject: sessions cannot be recovered or revoked, and limits by user use "+
+			"the address: add auth.SubjectOf", slog.String("type", fmt.Sprintf("%T", new(C))))
 	}
 	g := &guard{opts: o, authenticate: func(c *sio.Ctx) (principal, error) {
 		claims, err := f(c.Socket)

@@ -117,7 +117,7 @@ func RequireClaims(names ...string) VerifyOption {
 
 func requireValues(option string, values ...string) {
 	if len(values) == 0 || slices.Contains(values, "") {
-		misuse.Panic("auth: " + option + " says nothing: find out why its value is empty, or leave it out")
+		misuse.Panic("auth: " + option + " got an empty value: find out why it is empty, or leave the option out")
 	}
 }
 

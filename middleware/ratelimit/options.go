@@ -52,7 +52,7 @@ func (o *options) rate(n int, per time.Duration) Rate {
 	if o.limiter == nil {
 		o.limiter = NewMemory(o.maxKeys)
 	} else if o.maxKeys != 0 {
-		misuse.Panic("ratelimit: MaxKeys has no say in the limiter of In: give the number to NewMemory")
+		misuse.Panic("ratelimit: MaxKeys does not apply to the limiter of In: give the number to NewMemory")
 	}
 	return Rate{N: n, Per: per, Burst: cmp.Or(o.burst, n)}
 }

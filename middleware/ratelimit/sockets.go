@@ -41,7 +41,7 @@ type socketLimit struct {
 
 func newSocketLimit(name string, n int, opts []Option, key func(*sio.Socket, *guard) string) sio.Middleware {
 	if n <= 0 {
-		misuse.Panic("ratelimit: a limit of no sockets lets nobody in: use a number above 0")
+		misuse.Panic("ratelimit: a limit of 0 sockets refuses every client: use a number above 0")
 	}
 	m := &socketLimit{guard: newGuard(name, opts), n: n, key: key, counts: make(map[string]int)}
 	return sio.Guard(func(c *sio.Ctx) error {

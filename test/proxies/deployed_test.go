@@ -35,7 +35,6 @@ func TestDeploymentBehindNginx(t *testing.T) {
 		"listen 443 ssl;":             "listen " + proxy + " ssl;",
 		"/etc/ssl/example.com/":       keys + "/",
 	})
-	//nolint:noctx // it is stopped by a signal, not by the end of a context
 	start(t, proxy, exec.Command(nginx, "-p", dir, "-e", "stderr", "-c", write(t, dir, "nginx.conf", config),
 		"-g", "daemon off; pid "+filepath.Join(dir, "pid")+";"), syscall.SIGTERM)
 	runClient(t, proxy, keys)
@@ -53,7 +52,6 @@ func TestDeploymentBehindHAProxy(t *testing.T) {
 		"/etc/ssl/example.com": keys,
 		"127.0.0.1:8080 check": app + " check",
 	})
-	//nolint:noctx // it is stopped by a signal, not by the end of a context
 	start(t, proxy, exec.Command(haproxy, "-db", "-f", write(t, dir, "haproxy.cfg", config)), syscall.SIGUSR1)
 	runClient(t, proxy, keys)
 }
@@ -141,7 +139,7 @@ func startApp(t *testing.T) string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	app := exec.Command(program) //nolint:noctx // it is stopped by a signal, not by the end of a context
+	app := exec.Command(program)
 	app.Env = append(os.Environ(), "ADDR="+addr, "GIN_MODE=release")
 	start(t, addr, app, syscall.SIGTERM)
 	return addr

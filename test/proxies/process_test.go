@@ -28,7 +28,7 @@ func freePort(t *testing.T) string {
 	t.Helper()
 	const attempts = 100
 	for range attempts {
-		addr := net.JoinHostPort(proxy, strconv.Itoa(20_000+mathrand.IntN(10_000))) //nolint:gosec // a port is no secret
+		addr := net.JoinHostPort(proxy, strconv.Itoa(20_000+mathrand.IntN(10_000)))
 		if l, err := net.Listen("tcp", addr); err == nil {
 			_ = l.Close()
 			return addr
@@ -81,8 +81,8 @@ func stop(t *testing.T, cmd *exec.Cmd, end syscall.Signal, ended <-chan error, o
 		}
 	case <-time.After(patience):
 		_ = cmd.Process.Kill()
-		<-ended
-		t.Errorf("%s does not stop\n%s", cmd.Path, out)
+		err := <-ended
+		t.Errorf("%s does not stop: %v\n%s", cmd.Path, err, out)
 	}
 }
 

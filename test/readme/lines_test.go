@@ -22,7 +22,6 @@ type mapping struct {
 
 func mappings() []mapping {
 	return []mapping{
-		{"README.md", "| JavaScript | Go | |", map[int]string{1: surroundings}},
 		{"docs/from-javascript.md", "| JavaScript | Go | |", map[int]string{1: surroundings}},
 		{"docs/from-googollee.md", "| googollee/go-socket.io | sioplug | |", map[int]string{0: googollee, 1: surroundings}},
 		{"docs/from-zishang520.md", "| zishang520/socket.io | sioplug | |", map[int]string{0: zishang520, 1: surroundings}},
