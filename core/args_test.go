@@ -99,3 +99,26 @@ func TestValuesThatDoNotFit(t *testing.T) {
 		l.mustBeQuiet(t)
 	})
 }
+
+// "invalid payload" was the answer to an event without arguments whose handler takes
+// an any, and to each event whose handler takes all arguments.
+func TestHandlersTakeNoArgumentAndAllArguments(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		srv.On("any", sio.Reply(func(_ *sio.Ctx, v any) (bool, error) { return v == nil, nil }))
+		srv.On("all", sio.Reply(func(_ *sio.Ctx, args sio.Args) (int, error) { return args.Len(), nil }))
+		srv.On("fit", sio.Bind(func(_ *sio.Ctx, args sio.Args) error {
+			var n int
+			return args.Bind(&n)
+		}))
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		for _, p := range [][2]string{
+			{`["any"]`, `[true]`}, {`["any",null]`, `[true]`}, {`["any",0]`, `[false]`},
+			{`["all"]`, `[0]`}, {`["all",1,null,"x"]`, `[3]`},
+			{`["fit",1]`, `[]`}, {`["fit","x"]`, `[{"error":{"message":"invalid payload"}}]`},
+		} {
+			c.Send("421" + p[0])
+			c.Want("431" + p[1])
+		}
+	})
+}

@@ -49,8 +49,9 @@ func Guard(check func(c *Ctx) error) Middleware {
 
 // Bind returns a Handler that decodes the first argument into an In and calls f
 // with it. An argument that is missing or does not fit is answered with an
-// [Error], "invalid payload". For an event without arguments, In is struct{}; for
-// an argument that clients may leave out, it is an [Optional].
+// [Error], "invalid payload". For an event without arguments, In is struct{}. For
+// an argument that clients may leave out, it is an [Optional]; an any is nil then. For
+// all arguments, of any number, In is [Args].
 //
 // If f returns nil and the client asked for an acknowledgement that f has not sent,
 // Bind sends one without values. So a client that awaits it can go on. To send
@@ -110,6 +111,15 @@ func bindFirst[In any](c *Ctx) (in In, err error) {
 
 // bindAny is a function of its own, so that bindFirst need not allocate a simple type.
 func bindAny[In any](c *Ctx) (in In, err error) {
+	switch dst := any(&in).(type) {
+	case *Args:
+		*dst = c.Args()
+		return in, nil
+	case *any:
+		if c.Len() == 0 {
+			return in, nil
+		}
+	}
 	err = c.Bind(&in)
 	return in, err
 }

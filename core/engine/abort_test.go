@@ -87,7 +87,7 @@ func TestUnfinishedPost(t *testing.T) {
 			answer, _ := io.ReadAll(nc) // a reset connection is fine, too
 			same(t, "answer", string(answer), "")
 			same(t, "reason", p.End().Reason, c.reason)
-			heard(t, p.Peer)
+			wantMessages(t, p.Peer)
 		})
 	}
 	t.Run("EIO-POST-9 the client leaves", func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestUnfinishedPost(t *testing.T) {
 		p := k.OpenPolling()
 		p.Session.Close(nil)
 		same(t, "POST", p.Post("4x"), "200 ok")
-		heard(t, p.Peer)
+		wantMessages(t, p.Peer)
 		same(t, "poll", p.Get(), "200 6\x1e1")
 	})
 }

@@ -33,7 +33,7 @@ func TestAllowRequest(t *testing.T) {
 		},
 		{"EIO-VF-8 any other error", errors.New("secret"), `403 {"code":4,"message":"Forbidden"}`, "400 Forbidden"},
 	} {
-		story(t, c.name, refuse(c.err), func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, refuse(c.err), func(t *testing.T, k *enginetest.Kit) {
 			same(t, "EIO-ER-1", k.Do(enginetest.Request{Query: polling}).String(), c.plain)
 			same(t, "EIO-ER-4", k.Do(enginetest.Request{Query: websocket, Header: enginetest.Handshake()}).String(), c.ws)
 			same(t, "EIO-VF-22 comes before the revision",
@@ -43,14 +43,14 @@ func TestAllowRequest(t *testing.T) {
 			same(t, "sessions", k.Remembered(), 0)
 		})
 	}
-	story(t, "a panic refuses", engine.Options{
+	inBubble(t, "a panic refuses", engine.Options{
 		AllowRequest: func(*engine.Request) error { panic("a bug") },
 	}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "answer", k.Do(enginetest.Request{Query: polling}).String(), `403 {"code":4,"message":"Forbidden"}`)
 		loud(t, k, "panic: a bug")
 	})
 	var asked []string
-	story(t, "EIO-VF-20 once for each session", engine.Options{AllowRequest: func(r *engine.Request) error {
+	inBubble(t, "EIO-VF-20 once for each session", engine.Options{AllowRequest: func(r *engine.Request) error {
 		asked = append(asked, r.Method+" "+r.Query.Get("transport"))
 		return nil
 	}}, func(t *testing.T, k *enginetest.Kit) {
@@ -65,7 +65,7 @@ func TestAllowRequest(t *testing.T) {
 }
 
 func TestGenerateID(t *testing.T) {
-	story(t, "EIO-HS-5", engine.Options{GenerateID: func(r *engine.Request) (string, error) {
+	inBubble(t, "EIO-HS-5", engine.Options{GenerateID: func(r *engine.Request) (string, error) {
 		return "id-" + r.Query.Get("name"), nil
 	}}, func(t *testing.T, k *enginetest.Kit) {
 		a := k.Do(enginetest.Request{Query: polling + "&name=ada"})
@@ -93,7 +93,7 @@ func TestGenerateID(t *testing.T) {
 			GenerateID:        func(*engine.Request) (string, error) { return c.id, c.err },
 			OnConnectionError: func(err engine.ConnectionError) { told = append(told, err) },
 		}
-		story(t, c.name, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, opts, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "polling", k.Do(enginetest.Request{Query: polling}).String(), badRequest)
 			loud(t, k, c.loud) // once: clients may be able to cause it at will
 			ws := enginetest.Request{Query: websocket, Header: enginetest.Handshake()}
@@ -121,7 +121,7 @@ func TestInitialPacket(t *testing.T) {
 		{"EIO-HS-7 binary", []byte{1, 2}, "EIO=4", "bAQI=", "<0102>"},
 		{"EIO-HS-7, EIO-ENC-4 binary for who takes text", []byte{1, 2}, "EIO=4&b64=1", "bAQI=", "bAQI="},
 	} {
-		story(t, c.name, engine.Options{InitialPacket: c.packet}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{InitialPacket: c.packet}, func(t *testing.T, k *enginetest.Kit) {
 			for range 2 { // it is the same for everybody
 				_, second, _ := strings.Cut(k.Do(enginetest.Request{Query: c.query + "&transport=polling"}).Body, "\x1e")
 				same(t, "polling", second, c.payload)
@@ -131,7 +131,7 @@ func TestInitialPacket(t *testing.T) {
 			}
 		})
 	}
-	story(t, "EIO-HS-7, EIO-V3-12 binary in revision 3", engine.Options{
+	inBubble(t, "EIO-HS-7, EIO-V3-12 binary in revision 3", engine.Options{
 		InitialPacket: []byte{1, 2}, AllowEIO3: true,
 	}, func(t *testing.T, k *enginetest.Kit) {
 		ws := k.Dial("EIO=3&transport=websocket")
@@ -163,7 +163,7 @@ func use(calls *[]string, errs ...error) engine.Options {
 func TestUseRequest(t *testing.T) {
 	var calls []string
 	opts := use(&calls, nil, nil, nil)
-	story(t, "EIO-MW-1, EIO-MW-5, EIO-MW-4 every request, in order", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-MW-1, EIO-MW-5, EIO-MW-4 every request, in order", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("a")
 		poll := p.Poll().Wait()
@@ -188,7 +188,7 @@ func TestUseRequest(t *testing.T) {
 	calls = nil
 	opts = use(&calls, nil)
 	opts.CORS = &engine.CORS{Origins: []string{"http://a.com"}}
-	story(t, "CORS comes first", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "CORS comes first", opts, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "preflight", k.Do(enginetest.Request{Method: http.MethodOptions}).String(), "204")
 		same(t, "calls", len(calls), 0)
 	})
@@ -211,7 +211,7 @@ func TestUseRequestRefuses(t *testing.T) {
 		opts := use(&calls, nil, c.err, nil)
 		var told []engine.ConnectionError
 		opts.OnConnectionError = func(err engine.ConnectionError) { told = append(told, err) }
-		story(t, c.name, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, opts, func(t *testing.T, k *enginetest.Kit) {
 			for _, r := range []enginetest.Request{{Query: polling}, {Query: websocket, Header: enginetest.Handshake()}} {
 				a := k.Do(r)
 				want := c.plain
@@ -229,7 +229,7 @@ func TestUseRequestRefuses(t *testing.T) {
 			}
 		})
 	}
-	story(t, "EIO-MW-3 a panic is an error", engine.Options{UseRequest: []func(http.Header, *engine.Request) error{
+	inBubble(t, "EIO-MW-3 a panic is an error", engine.Options{UseRequest: []func(http.Header, *engine.Request) error{
 		func(http.Header, *engine.Request) error { panic("a bug") },
 	}}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "answer", k.Do(enginetest.Request{Query: polling}).String(), badRequest)
@@ -262,7 +262,7 @@ func TestLargeHandshakesAreRefused(t *testing.T) {
 			MaxHandshakeBytes: limit,
 			OnConnectionError: func(err engine.ConnectionError) { told = append(told, err) },
 		}
-		story(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
 			query := r.Query
 			r.Query = websocket + query
 			same(t, "WebSocket", k.Do(r).String(), "431 Request Header Fields Too Large")
@@ -275,14 +275,14 @@ func TestLargeHandshakesAreRefused(t *testing.T) {
 			same(t, "limit", told[0].Context["limit"], any(limit))
 		})
 	}
-	story(t, "a smaller one, and later requests", engine.Options{MaxHandshakeBytes: limit}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a smaller one, and later requests", engine.Options{MaxHandshakeBytes: limit}, func(t *testing.T, k *enginetest.Kit) {
 		k.DialRequest(enginetest.Request{Query: websocket, Header: header("Cookie", large[:limit-500])})
 		p := k.OpenPolling()
 		p.Send("x") // of other requests nothing is kept
 		r := enginetest.Request{Query: p.Query(), Header: http.Header{"Cookie": {large}}}
 		same(t, "poll", k.Do(r).String(), "200 4x")
 	})
-	story(t, "the default is that of Node.js", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "the default is that of Node.js", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "above", k.Do(enginetest.Request{Query: polling, Header: header("Cookie", strings.Repeat("x", 16<<10))}).Status, 431)
 		k.DialRequest(enginetest.Request{Query: websocket, Header: header("Cookie", strings.Repeat("x", 15<<10))})
 	})

@@ -13,7 +13,7 @@ import (
 )
 
 func TestPollingClose(t *testing.T) {
-	story(t, "EIO-CL-3 poll parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-3 poll parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		poll := p.Poll()
 		synctest.Wait()
@@ -23,7 +23,7 @@ func TestPollingClose(t *testing.T) {
 		same(t, "next", p.Get(), unknownSession)
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-CL-1, EIO-CL-3, EIO-CL-4 messages and close in one turn, poll parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-1, EIO-CL-3, EIO-CL-4 messages and close in one turn, poll parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		poll := p.Poll()
 		synctest.Wait()
@@ -40,7 +40,7 @@ func TestPollingClose(t *testing.T) {
 		same(t, "the poll after that", p.Get(), "200 6\x1e1")
 		same(t, "next", p.Get(), unknownSession)
 	})
-	story(t, "EIO-GET-8, EIO-CL-4 no poll parked, nothing queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-8, EIO-CL-4 no poll parked, nothing queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		start := time.Now()
 		p.Session.Close(nil)
@@ -52,7 +52,7 @@ func TestPollingClose(t *testing.T) {
 		same(t, "next", p.Get(), unknownSession)
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-CL-1, EIO-CL-4 no poll parked, messages queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-1, EIO-CL-4 no poll parked, messages queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("a")
 		p.SendBinary("b")
@@ -61,9 +61,9 @@ func TestPollingClose(t *testing.T) {
 		same(t, "poll", p.Get(), "200 4a\x1ebYg==")
 		same(t, "the poll after that", p.Get(), "200 6\x1e1")
 		same(t, "next", p.Get(), unknownSession)
-		heard(t, p.Peer)
+		wantMessages(t, p.Peer)
 	})
-	story(t, "EIO-CL-4 closeTimeout", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-4 closeTimeout", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("never read")
 		p.Session.Close(nil)
@@ -72,14 +72,14 @@ func TestPollingClose(t *testing.T) {
 		same(t, "sessions", k.Remembered(), 0)
 		same(t, "next", p.Get(), unknownSession)
 	})
-	story(t, "EIO-CL-4 better: no ping while closing", engine.Options{PingInterval: time.Second, PingTimeout: time.Second}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-4 better: no ping while closing", engine.Options{PingInterval: time.Second, PingTimeout: time.Second}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Session.Close(nil)
 		time.Sleep(20 * time.Second)
 		same(t, "poll", p.Get(), "200 6\x1e1")
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
 	})
-	story(t, "EIO-CL-6, EIO-POST-17 a POST that is being read", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-6, EIO-POST-17 a POST that is being read", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		parked := p.Poll()
 		r, w := io.Pipe()
@@ -92,9 +92,9 @@ func TestPollingClose(t *testing.T) {
 		same(t, "parked poll", parked.Wait().String(), "200 1")
 		same(t, "the POST", post.Wait().String(), "0 hung up")
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
-		heard(t, p.Peer)
+		wantMessages(t, p.Peer)
 	})
-	story(t, "EIO-CL-7, EIO-CL-12 once, and nothing after it", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-7, EIO-CL-12 once, and nothing after it", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		first := errors.New("first")
 		p.Session.Close(first)
@@ -112,7 +112,7 @@ func TestPollingClose(t *testing.T) {
 }
 
 func TestWebSocketClose(t *testing.T) {
-	story(t, "EIO-CL-1 what was sent comes before the close", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-1 what was sent comes before the close", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		p.Send("a")
 		p.SendBinary("b")
@@ -120,24 +120,24 @@ func TestWebSocketClose(t *testing.T) {
 		if err := p.Session.SendMessage(false, []byte("late")); !errors.Is(err, engine.ErrClosed) {
 			t.Errorf("Send: %v", err)
 		}
-		next(t, c, "4a", "<62>", "close")
+		wantFrames(t, c, "4a", "<62>", "close")
 		c.Text("4dropped")
 		c.SendClose(0)
 		_ = c.Close()
 		synctest.Wait()
-		heard(t, p)
+		wantMessages(t, p)
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-CL-1 a peer that does not answer the close frame is cut", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-1 a peer that does not answer the close frame is cut", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		start := time.Now()
 		p.Session.Close(nil)
-		next(t, c, "close", "end")
+		wantFrames(t, c, "close", "end")
 		same(t, "after", time.Since(start), 30*time.Second)
 		synctest.Wait()
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-CL-1 a peer that does not even read is cut", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-1 a peer that does not even read is cut", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 		synctest.Wait()
 		p := k.LastPeer()
@@ -148,7 +148,7 @@ func TestWebSocketClose(t *testing.T) {
 		synctest.Wait()
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "nothing follows our close frame, not even a pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "nothing follows our close frame, not even a pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c := k.DialPaused(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 		synctest.Wait()
 		p := k.LastPeer()
@@ -159,14 +159,14 @@ func TestWebSocketClose(t *testing.T) {
 		c.SendClose(1000)
 		c.Resume()
 		sessionOf(t, k, c)
-		next(t, c, "4in the way", "close")
+		wantFrames(t, c, "4in the way", "close")
 		time.Sleep(time.Second)
 		same(t, "behind it", c.Waiting(), "")
 	})
 }
 
 func TestShutdown(t *testing.T) {
-	story(t, "EIO-CL-8 polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-8 polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		idle, parked := k.OpenPolling(), k.OpenPolling()
 		idle.Send("lost")
 		poll := parked.Poll()
@@ -188,7 +188,7 @@ func TestShutdown(t *testing.T) {
 			t.Errorf("again: %v", err)
 		}
 	})
-	story(t, "EIO-CL-8, EIO-CL-9 websocket, upgraded, upgrading and closing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-8, EIO-CL-9 websocket, upgraded, upgrading and closing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		plain, p1 := openWebSocket(t, k)
 		moved, p2 := upgraded(t, k)
 		p3 := k.OpenPolling()
@@ -197,7 +197,7 @@ func TestShutdown(t *testing.T) {
 		p4.Session.Close(nil)
 		for _, c := range []*enginetest.Conn{plain, moved} {
 			k.Go(func() { // as a client does
-				next(t, c, "close")
+				wantFrames(t, c, "close")
 				c.SendClose(0)
 				_ = c.Close()
 			})
@@ -207,7 +207,7 @@ func TestShutdown(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, "took", time.Since(start), 0)
-		next(t, moving, "end")
+		wantFrames(t, moving, "end")
 		for _, p := range []*enginetest.Peer{p1, p2.Peer, p3.Peer, p4.Peer} {
 			same(t, "reason", p.End().Reason, engine.ForcedClose)
 		}

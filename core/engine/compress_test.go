@@ -70,7 +70,7 @@ func TestHTTPCompression(t *testing.T) {
 		{"EIO-HC-4 disabled", engine.Options{DisableHTTPCompression: true}, "gzip", 4096, ""},
 		{"EIO-HC-4 level", engine.Options{HTTPCompressionLevel: gzip.BestSpeed}, "gzip", 4096, "gzip"},
 	} {
-		story(t, c.name, c.opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, c.opts, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			text := strings.Repeat("x", c.bytes-1)
 			for range 2 { // with a writer that was used before
@@ -86,7 +86,7 @@ func TestHTTPCompression(t *testing.T) {
 
 func TestHTTPCompressionOfOtherAnswers(t *testing.T) {
 	all := engine.Options{HTTPCompressionThreshold: 1}
-	story(t, "EIO-HC-1", all, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HC-1", all, func(t *testing.T, k *enginetest.Kit) {
 		a := k.Do(enginetest.Request{Query: polling, Header: accepting("gzip")})
 		same(t, "handshake", a.Header.Get("Content-Encoding"), "gzip")
 		sid := unpack(t, a)[len(`0{"sid":"`):][:20]
@@ -104,7 +104,7 @@ func TestHTTPCompressionOfOtherAnswers(t *testing.T) {
 		h.Set("Accept-Encoding", "gzip")
 		same(t, "101", k.DialRequest(enginetest.Request{Query: websocket, Header: h}).Head.Header.Get("Content-Encoding"), "")
 	})
-	story(t, "EIO-HC-6 bodies of requests are taken as they are", all, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HC-6 bodies of requests are taken as they are", all, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		a := k.Do(enginetest.Request{
 			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4x"),

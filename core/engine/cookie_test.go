@@ -35,7 +35,7 @@ func TestCookie(t *testing.T) {
 			"Secure; Partitioned; Priority=High; SameSite=Lax"},
 		{"EIO-CK-8 gone at once", &engine.Cookie{MaxAge: -1}, "io=SID; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"},
 	} {
-		story(t, c.name, engine.Options{Cookie: c.cookie}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{Cookie: c.cookie}, func(t *testing.T, k *enginetest.Kit) {
 			a := k.Do(enginetest.Request{Query: polling})
 			sid := a.Body[len(`0{"sid":"`):][:20]
 			if c.cookie != nil && c.cookie.Encode != nil {
@@ -44,7 +44,7 @@ func TestCookie(t *testing.T) {
 			same(t, "cookie", strings.Join(a.Header["Set-Cookie"], "|"), strings.Replace(c.want, "SID", sid, 1))
 		})
 	}
-	story(t, "EIO-CK-9 for the polling handshake alone", engine.Options{Cookie: &engine.Cookie{}}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CK-9 for the polling handshake alone", engine.Options{Cookie: &engine.Cookie{}}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("a")
 		same(t, "poll", len(p.Poll().Wait().Header["Set-Cookie"]), 0)
@@ -55,7 +55,7 @@ func TestCookie(t *testing.T) {
 		same(t, "websocket", len(k.Dial(websocket).Head.Header["Set-Cookie"]), 0)
 		same(t, "error", len(k.Do(enginetest.Request{}).Header["Set-Cookie"]), 0)
 	})
-	story(t, "EIO-CK-8 encoded", engine.Options{
+	inBubble(t, "EIO-CK-8 encoded", engine.Options{
 		Cookie: &engine.Cookie{}, GenerateID: func(*engine.Request) (string, error) { return "a;b/c+d", nil },
 	}, func(t *testing.T, k *enginetest.Kit) {
 		a := k.Do(enginetest.Request{Query: polling})

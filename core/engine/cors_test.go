@@ -86,7 +86,7 @@ func TestCORSRequests(t *testing.T) {
 			Methods: []string{"GET"}, AllowedHeaders: []string{"x"}, MaxAge: time.Second,
 		}, 200, lines(reflected, "Vary: Origin", "Allow-Credentials: true", "Expose-Headers: e,f")},
 	} {
-		story(t, c.name, engine.Options{CORS: c.cors}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{CORS: c.cors}, func(t *testing.T, k *enginetest.Kit) {
 			a := k.Do(enginetest.Request{Query: polling, Header: http.Header{"Origin": {"http://a.com"}}})
 			same(t, "status", a.Status, c.status)
 			same(t, "headers", corsOf(a.Header), c.want)
@@ -97,7 +97,7 @@ func TestCORSRequests(t *testing.T) {
 			blocked(t, k, c.want, "http://a.com")
 		})
 	}
-	story(t, "EIO-CO-3 function fails", engine.Options{
+	inBubble(t, "EIO-CO-3 function fails", engine.Options{
 		CORS: &engine.CORS{AllowOrigin: asks(errors.New("database down"), true)},
 	}, func(t *testing.T, k *enginetest.Kit) {
 		a := k.Do(enginetest.Request{Query: polling, Header: http.Header{"Origin": {"http://a.com"}}})
@@ -106,13 +106,13 @@ func TestCORSRequests(t *testing.T) {
 		loud(t, k, "database down")
 		same(t, "without an origin", k.Do(enginetest.Request{Query: polling}).Status, 200)
 	})
-	story(t, "without an origin", engine.Options{
+	inBubble(t, "without an origin", engine.Options{
 		CORS: &engine.CORS{InsecureAllowAllOrigins: true, Credentials: true},
 	}, func(t *testing.T, k *enginetest.Kit) {
 		a := k.Do(enginetest.Request{Query: polling})
 		same(t, "headers", corsOf(a.Header), lines("Vary: Origin", "Allow-Credentials: true"))
 	})
-	story(t, "EIO-VF-2 an illegal origin is not reflected", engine.Options{
+	inBubble(t, "EIO-VF-2 an illegal origin is not reflected", engine.Options{
 		CORS: &engine.CORS{InsecureAllowAllOrigins: true, Credentials: true},
 	}, func(t *testing.T, k *enginetest.Kit) {
 		a := k.Do(enginetest.Request{Query: polling, Header: http.Header{"Origin": {"http://a\nb"}}})
@@ -184,7 +184,7 @@ func TestCORSPreflight(t *testing.T) {
 		{"EIO-MT-1, EIO-MT-3 no CORS", nil, badMethod, ""},
 	} {
 		opts := engine.Options{CORS: c.cors, OnHeaders: func(http.Header, *engine.Request) { t.Error("OnHeaders was called") }}
-		story(t, c.name, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, opts, func(t *testing.T, k *enginetest.Kit) {
 			a := k.Do(enginetest.Request{Method: http.MethodOptions, Query: polling, Header: http.Header{
 				"Origin": {"http://a.com"}, "Access-Control-Request-Headers": {"x-foo, y"},
 			}})
@@ -194,14 +194,14 @@ func TestCORSPreflight(t *testing.T) {
 			blocked(t, k, c.want, "http://a.com")
 		})
 	}
-	story(t, "EIO-MT-3 comes before verification", engine.Options{CORS: &engine.CORS{}}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-MT-3 comes before verification", engine.Options{CORS: &engine.CORS{}}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "answer", k.Do(enginetest.Request{Method: http.MethodOptions, Query: "transport=x&sid=y"}).String(), "204")
 	})
 }
 
 func TestCORSWebSocket(t *testing.T) {
 	cors := &engine.CORS{Origins: []string{"http://a.com"}, Credentials: true}
-	story(t, "EIO-CO-8", engine.Options{CORS: cors}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CO-8", engine.Options{CORS: cors}, func(t *testing.T, k *enginetest.Kit) {
 		h := enginetest.Handshake()
 		h.Set("Origin", "http://a.com")
 		want := lines("Allow-Origin: http://a.com", "Vary: Origin", "Allow-Credentials: true")

@@ -24,9 +24,9 @@ func TestClientsThatAreGoneDoNotCount(t *testing.T) {
 		synctest.Wait()
 		same(t, "clients after the ping timeout", k.ClientsCount(), 0)
 	}
-	story(t, "a dead network, WebSocket", opts, func(t *testing.T, k *enginetest.Kit) { dead(t, k, websocket) })
-	story(t, "a dead network, revision 3", opts, func(t *testing.T, k *enginetest.Kit) { dead(t, k, websocket3) })
-	story(t, "a dead network, polling", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a dead network, WebSocket", opts, func(t *testing.T, k *enginetest.Kit) { dead(t, k, websocket) })
+	inBubble(t, "a dead network, revision 3", opts, func(t *testing.T, k *enginetest.Kit) { dead(t, k, websocket3) })
+	inBubble(t, "a dead network, polling", opts, func(t *testing.T, k *enginetest.Kit) {
 		for range 10 {
 			k.OpenPolling().Poll()
 		}
@@ -36,7 +36,7 @@ func TestClientsThatAreGoneDoNotCount(t *testing.T) {
 		synctest.Wait()
 		same(t, "clients after the ping timeout", k.ClientsCount(), 0)
 	})
-	story(t, "closed by the server, nobody polls", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "closed by the server, nobody polls", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("last words")
 		p.Session.Close(nil)
@@ -44,14 +44,14 @@ func TestClientsThatAreGoneDoNotCount(t *testing.T) {
 		same(t, "the news can be fetched", p.Get(), "200 4last words")
 		same(t, "the news can be fetched", p.Get(), "200 6\x1e1")
 	})
-	story(t, "closed by the server, the peer does not answer", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "closed by the server, the peer does not answer", opts, func(t *testing.T, k *enginetest.Kit) {
 		_, p := dialSlow(k)
 		p.Session.Close(nil)
 		p.Session.Close(nil)
 		same(t, "clients", k.ClientsCount(), 0)
 		same(t, "remembered", k.Remembered(), 1)
 	})
-	story(t, "closed by the client", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "closed by the client", opts, func(t *testing.T, k *enginetest.Kit) {
 		c, _ := openWebSocket(t, k)
 		p := k.OpenPolling()
 		same(t, "clients", k.ClientsCount(), 2)
@@ -60,7 +60,7 @@ func TestClientsThatAreGoneDoNotCount(t *testing.T) {
 		synctest.Wait()
 		same(t, "clients", k.ClientsCount(), 0)
 	})
-	story(t, "upgraded", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "upgraded", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		c.Text("5")
@@ -69,7 +69,7 @@ func TestClientsThatAreGoneDoNotCount(t *testing.T) {
 		p.Session.Close(nil)
 		same(t, "clients", k.ClientsCount(), 0)
 	})
-	story(t, "told before it is told that the session ends", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "told before it is told that the session ends", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Post("2") // in revision 4 the server pings
 		p.End()

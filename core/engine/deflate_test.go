@@ -59,18 +59,18 @@ func inflated(t *testing.T, c *enginetest.Conn) string {
 }
 
 func TestPerMessageDeflate(t *testing.T) {
-	story(t, "EIO-WD-1, EIO-WS-2, EIO-WS-24 off", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WD-1, EIO-WS-2, EIO-WS-24 off", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c := k.DialRequest(offering(websocket))
 		same(t, "answers", len(c.Head.Header[extensions]), 0)
 		p := sessionOf(t, k, c)
 		c.Text("4" + strings.Repeat("a", 2000))
-		next(t, c, "4"+strings.Repeat("a", 2000))
+		wantFrames(t, c, "4"+strings.Repeat("a", 2000))
 		c.Raw(enginetest.Masked(deflated(t, ws.OpText, "4hi")))
 		same(t, "end", p.End().Reason, engine.TransportError)
 	})
 	on := engine.Options{PerMessageDeflate: &engine.PerMessageDeflate{}}
-	story(t, "EIO-WD-1, EIO-WD-2 on", on, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WD-1, EIO-WD-2 on", on, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c := k.DialRequest(offering(websocket))
 		same(t, "answer", c.Head.Header.Get(extensions),
@@ -87,21 +87,21 @@ func TestPerMessageDeflate(t *testing.T) {
 		}
 		same(t, "messages", len(p.Messages()), 6)
 	})
-	story(t, "EIO-WD-1 not offered", on, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WD-1 not offered", on, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c, _ := openWebSocket(t, k)
 		same(t, "answers", len(c.Head.Header[extensions]), 0)
 		c.Text("4" + strings.Repeat("a", 2000))
-		next(t, c, "4"+strings.Repeat("a", 2000))
+		wantFrames(t, c, "4"+strings.Repeat("a", 2000))
 	})
-	story(t, "EIO-WD-1 after an upgrade", on, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WD-1 after an upgrade", on, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := k.DialRequest(offering("EIO=4&transport=websocket&sid=" + p.SID))
 		if got := c.Head.Header.Get(extensions); got == "" {
 			t.Error("the offer was declined")
 		}
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		c.Text("5")
 		p.Send(strings.Repeat("a", 2000))
 		same(t, "message", inflated(t, c), "4"+strings.Repeat("a", 2000))
@@ -121,7 +121,7 @@ func TestPerMessageDeflateOptions(t *testing.T) {
 			"permessage-deflate; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=9",
 		},
 	} {
-		story(t, "EIO-WD-1 "+name, engine.Options{PerMessageDeflate: &c.opts}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-WD-1 "+name, engine.Options{PerMessageDeflate: &c.opts}, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "answer", k.DialRequest(offering(websocket)).Head.Header.Get(extensions), c.want)
 		})
 	}
@@ -142,7 +142,7 @@ func TestPerMessageDeflateViolations(t *testing.T) {
 		"EIO-WS-7 not UTF-8":    {deflated(t, ws.OpText, "4\xff"), "close 1007"},
 		"EIO-WS-7 bad data":     {bad, "close 1007"},
 	} {
-		story(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
 			d := k.DialRequest(offering(websocket))
 			p := sessionOf(t, k, d)
 			d.Raw(enginetest.Masked(deflated(t, ws.OpText, "4"+strings.Repeat("x", limit-1))))
@@ -158,7 +158,7 @@ func TestPerMessageDeflateViolations(t *testing.T) {
 
 func TestPerMessageDeflateBroadcast(t *testing.T) {
 	on := engine.Options{PerMessageDeflate: &engine.PerMessageDeflate{}}
-	story(t, "EIO-WD-3 compressed once, and not for those who did not ask", on, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WD-3 compressed once, and not for those who did not ask", on, func(t *testing.T, k *enginetest.Kit) {
 		text := "4" + strings.Repeat("a", 2000)
 		f := frame.Text(append(frame.Buffer(len(text)), text...))
 		one, two := k.DialRequest(offering(websocket)), k.DialRequest(offering(websocket))
@@ -179,7 +179,7 @@ func TestPerMessageDeflateBroadcast(t *testing.T) {
 // A request that asks for it in a way of its own is not refused for that.
 func TestPerMessageDeflateDeclined(t *testing.T) {
 	on := engine.Options{PerMessageDeflate: &engine.PerMessageDeflate{}}
-	story(t, "EIO-WD-1 declined", on, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WD-1 declined", on, func(t *testing.T, k *enginetest.Kit) {
 		r := offering(websocket)
 		r.Header[extensions] = []string{`permessage-deflate; server_max_window_bits=99, ;;"`}
 		c := k.DialRequest(r)

@@ -75,7 +75,7 @@ func TestHandlersThatFail(t *testing.T) {
 							opened.Add(1)
 							return badHandler{silent{}, method, fail, &closed}
 						})
-						visit(t, k, transport, method == "open" || method == "Opened")
+						playSession(t, k, transport, method == "open" || method == "Opened")
 						synctest.Wait()
 						ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 						defer cancel()
@@ -92,8 +92,8 @@ func TestHandlersThatFail(t *testing.T) {
 	}
 }
 
-// visit opens a session, sends messages and goes. With early, it goes at once.
-func visit(t *testing.T, k *enginetest.Kit, transport string, early bool) {
+// playSession opens a session, sends messages and goes. With early, it goes at once.
+func playSession(t *testing.T, k *enginetest.Kit, transport string, early bool) {
 	t.Helper()
 	if transport == engine.WebSocket && early {
 		server, client := net.Pipe()
@@ -139,7 +139,7 @@ func (x pipeExchange) Upgrade(_ http.Header, open func(engine.Upgraded) func()) 
 // another one reads on.
 func TestAWorkerThatExitsIsReadOn(t *testing.T) {
 	for _, waits := range []time.Duration{0, time.Second} { // in its turn, and after another goroutine took over
-		story(t, waits.String(), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, waits.String(), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			var worked atomic.Int32
 			k.Work = func(p *enginetest.Peer) {
 				if int(worked.Load()) == len(p.Messages()) {
@@ -153,10 +153,10 @@ func TestAWorkerThatExitsIsReadOn(t *testing.T) {
 			c, p := openWebSocket(t, k)
 			for range 3 {
 				c.Text("4x")
-				next(t, c, "4worked")
+				wantFrames(t, c, "4worked")
 			}
 			synctest.Wait()
-			heard(t, p, "x", "x", "x")
+			wantMessages(t, p, "x", "x", "x")
 			same(t, "open", p.Open(), true)
 		})
 	}

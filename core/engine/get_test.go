@@ -13,7 +13,7 @@ import (
 )
 
 func TestPollingGet(t *testing.T) {
-	story(t, "EIO-GET-1 what is queued comes at once, in one payload", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-1 what is queued comes at once, in one payload", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		for _, s := range []string{"a", "", "é€😀"} {
 			p.Send(s)
@@ -23,7 +23,7 @@ func TestPollingGet(t *testing.T) {
 		same(t, "EIO-ENC-2, EIO-ENC-6 poll", p.Get(), "200 4a\x1e4\x1e4é€😀\x1eb")
 		same(t, "waited", time.Since(start), 0)
 	})
-	story(t, "EIO-GET-2 an empty queue parks the poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-2 an empty queue parks the poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		poll := p.Poll()
 		time.Sleep(24 * time.Second)
@@ -34,14 +34,14 @@ func TestPollingGet(t *testing.T) {
 		same(t, "poll", a.String(), "200 4x")
 		same(t, "answered when", time.Since(a.At), 0)
 	})
-	story(t, "EIO-GET-2 the ping ends it", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-2 the ping ends it", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		start := time.Now()
 		a := p.Poll().Wait()
 		same(t, "poll", a.String(), "200 2")
 		same(t, "after", a.At.Sub(start), 25*time.Second)
 	})
-	story(t, "EIO-GET-3 several packets in one turn keep their order", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-3 several packets in one turn keep their order", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		poll := p.Poll()
 		synctest.Wait()
@@ -54,14 +54,14 @@ func TestPollingGet(t *testing.T) {
 		}
 		same(t, "polls", got, "4a\x1e4b\x1e4c")
 	})
-	story(t, "EIO-GET-4, EIO-HD-1 headers", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-4, EIO-HD-1 headers", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("x")
 		a := p.Poll().Wait()
 		same(t, "content type", a.Header.Get("Content-Type"), "text/plain; charset=UTF-8")
 		same(t, "cache control", a.Header.Get("Cache-Control"), "no-store")
 	})
-	story(t, "EIO-GET-5 second GET while one is parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-5 second GET while one is parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		parked := p.Poll()
 		synctest.Wait()
@@ -74,7 +74,7 @@ func TestPollingGet(t *testing.T) {
 		same(t, "error", end.Err.Error(), "overlap from client")
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-GET-6 client aborts a parked poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-6 client aborts a parked poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		poll := p.Poll()
 		synctest.Wait()
@@ -86,7 +86,7 @@ func TestPollingGet(t *testing.T) {
 		same(t, "next", p.Get(), unknownSession)
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-GET-11 after close", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-11 after close", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		parked := p.Poll()
 		synctest.Wait()
@@ -94,7 +94,7 @@ func TestPollingGet(t *testing.T) {
 		parked.Wait()
 		same(t, "GET", p.Get(), unknownSession)
 	})
-	story(t, "EIO-GET-12 maxPayload does not bind the server", engine.Options{MaxHTTPBufferSize: 10}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-12 maxPayload does not bind the server", engine.Options{MaxHTTPBufferSize: 10}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		long := strings.Repeat("x", 1000)
 		p.Send(long)
@@ -106,7 +106,7 @@ func TestPollingGet(t *testing.T) {
 // A client that goes away together with the answer to its poll has got the
 // answer or has not; either way it is too late to blame the session for it.
 func TestPollAbortedAfterItsAnswer(t *testing.T) {
-	story(t, "EIO-CL-11, EIO-UP-12 the aborted poll of an upgraded session", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-11, EIO-UP-12 the aborted poll of an upgraded session", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		for range 30 { // both are ready when the poll wakes up: either may be seen first
 			p := k.OpenPolling()
 			c := p.Upgrade()
@@ -145,13 +145,13 @@ func TestMethods(t *testing.T) {
 		if method == "" {
 			method = "BREW"
 		}
-		story(t, "EIO-MT-1 "+method+" without sid", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-MT-1 "+method+" without sid", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "answer", k.Do(enginetest.Request{Method: method, Query: polling}).String(), badMethod)
 			same(t, "sessions", k.Remembered(), 0)
 		})
 	}
 	for _, method := range []string{"PUT", "HEAD", "DELETE", "OPTIONS", "PATCH"} {
-		story(t, "EIO-MT-2 "+method+" with a session (better: 405)", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-MT-2 "+method+" with a session (better: 405)", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			a := k.Do(enginetest.Request{Method: method, Query: p.Query(), Body: strings.NewReader("4x")})
 			same(t, "answer", a.String(), "405")
@@ -161,14 +161,14 @@ func TestMethods(t *testing.T) {
 			same(t, "poll", p.Get(), "200 4unharmed")
 		})
 	}
-	story(t, "EIO-WS-2 POST that wants an upgrade, with a session", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-2 POST that wants an upgrade, with a session", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		a := k.Do(enginetest.Request{
 			Method: http.MethodPost, Query: websocket + "&sid=" + p.SID, Header: enginetest.Handshake(),
 		})
 		same(t, "answer", a.String(), "405 Invalid HTTP method")
 	})
-	story(t, "EIO-WS-2 POST that wants an upgrade, without", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-2 POST that wants an upgrade, without", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		a := k.Do(enginetest.Request{Method: http.MethodPost, Query: websocket, Header: enginetest.Handshake()})
 		same(t, "answer", a.String(), "400 Bad handshake method")
 	})

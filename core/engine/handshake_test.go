@@ -18,7 +18,7 @@ import (
 
 func TestHandshake(t *testing.T) {
 	const tail = `"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`
-	story(t, "EIO-HS-1, EIO-HS-2, EIO-HS-6, EIO-HS-10 polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HS-1, EIO-HS-2, EIO-HS-6, EIO-HS-10 polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		a := k.Do(enginetest.Request{Query: polling})
 		sid := a.Body[len(`0{"sid":"`):][:20]
 		same(t, "body", a.Body, `0{"sid":"`+sid+`","upgrades":["websocket"],`+tail)
@@ -28,7 +28,7 @@ func TestHandshake(t *testing.T) {
 		same(t, "transport", k.Peer(sid).Session.Transport(), "polling")
 		same(t, "sessions", k.Remembered(), 1)
 	})
-	story(t, "EIO-HS-1, EIO-HS-2, EIO-HS-9, EIO-WS-24 websocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HS-1, EIO-HS-2, EIO-HS-9, EIO-WS-24 websocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c := k.Dial(websocket)
 		open := c.Next()
 		sid := open[len(`0{"sid":"`):][:20]
@@ -39,7 +39,7 @@ func TestHandshake(t *testing.T) {
 		same(t, "transport", k.Peer(sid).Session.Transport(), "websocket")
 		same(t, "sessions", k.Remembered(), 1)
 	})
-	story(t, "EIO-HS-1 options", engine.Options{
+	inBubble(t, "EIO-HS-1 options", engine.Options{
 		PingInterval: 300 * time.Millisecond, PingTimeout: 123 * time.Millisecond, MaxHTTPBufferSize: 5,
 	}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -56,7 +56,7 @@ func TestHandshake(t *testing.T) {
 		{"EIO-HS-2 nothing to upgrade to", engine.Options{Transports: []string{"polling"}}, `[]`},
 		{"EIO-HS-2 defaults", engine.Options{}, `["websocket"]`},
 	} {
-		story(t, c.name, c.opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, c.opts, func(t *testing.T, k *enginetest.Kit) {
 			body := k.Do(enginetest.Request{Query: polling}).Body
 			same(t, "body", body[len(`0{"sid":"`)+20:], `","upgrades":`+c.want+`,`+tail)
 		})
@@ -64,13 +64,13 @@ func TestHandshake(t *testing.T) {
 }
 
 func TestHandshakeOrder(t *testing.T) {
-	story(t, "EIO-HS-8 what is sent at once comes with the next poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HS-8 what is sent at once comes with the next poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling() // its body was the open packet alone
 		p.Send("a")
 		p.SendBinary("\x01\x02\x03\x04")
 		same(t, "poll", p.Get(), "200 4a\x1ebAQIDBA==")
 	})
-	story(t, "EIO-HS-9 behind the open packet", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HS-9 behind the open packet", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c := k.DialRequest(enginetest.Request{
 			Query: websocket, Header: enginetest.Handshake(), Ahead: enginetest.MaskedText("4early"),
@@ -97,7 +97,7 @@ func TestSessionID(t *testing.T) {
 }
 
 func TestRequestIsKept(t *testing.T) {
-	story(t, "the session knows its handshake, but holds no body", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "the session knows its handshake, but holds no body", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		req := p.Session.Request()
 		same(t, "client", req.ClientIP, "192.0.2.1")

@@ -28,7 +28,7 @@ func pinged(t *testing.T, c *enginetest.Conn) time.Time {
 }
 
 func TestHeartbeat(t *testing.T) {
-	story(t, "EIO-HB-1, EIO-HB-2 the next ping counts from the pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-1, EIO-HB-2 the next ping counts from the pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		last := time.Now()
 		for _, delay := range []time.Duration{0, time.Millisecond, 5 * time.Second, timeout - 1} {
@@ -41,7 +41,7 @@ func TestHeartbeat(t *testing.T) {
 		same(t, "ping after", pinged(t, c).Sub(last), interval)
 		same(t, "open", p.Open(), true)
 	})
-	story(t, "EIO-HB-1 polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-1 polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		last := time.Now()
 		for range 3 {
@@ -53,15 +53,15 @@ func TestHeartbeat(t *testing.T) {
 			last = time.Now()
 		}
 	})
-	story(t, "EIO-HB-3, EIO-WS-16 no pong over WebSocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-3, EIO-WS-16 no pong over WebSocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		at := pinged(t, c)
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		end := p.End()
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(at), timeout)
 	})
-	story(t, "EIO-HB-3 no pong, poll parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-3 no pong, poll parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		start := time.Now()
 		same(t, "poll", p.Get(), "200 2")
@@ -71,7 +71,7 @@ func TestHeartbeat(t *testing.T) {
 		same(t, "reason", p.End().Reason, engine.PingTimeout)
 		same(t, "next", p.Get(), unknownSession)
 	})
-	story(t, "EIO-HB-3, EIO-HB-5, EIO-HB-8 the client never polls", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-3, EIO-HB-5, EIO-HB-8 the client never polls", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		start := time.Now()
 		p.Send("never read")
@@ -81,7 +81,7 @@ func TestHeartbeat(t *testing.T) {
 		synctest.Wait()
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-HB-5 the ping waits behind what is queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-5 the ping waits behind what is queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("a")
 		time.Sleep(interval)
@@ -89,14 +89,14 @@ func TestHeartbeat(t *testing.T) {
 		p.Send("b")
 		same(t, "poll", p.Get(), "200 4a\x1e2\x1e4b")
 	})
-	story(t, "EIO-HB-6 a pong with data", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-6 a pong with data", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, _ := openWebSocket(t, k)
 		pinged(t, c)
 		c.Text("3x")
 		start := time.Now()
 		same(t, "ping after", pinged(t, c).Sub(start), interval)
 	})
-	story(t, "EIO-HB-9 a large queue does not starve the heartbeat", engine.Options{
+	inBubble(t, "EIO-HB-9 a large queue does not starve the heartbeat", engine.Options{
 		PingInterval: 200 * time.Millisecond, PingTimeout: 100 * time.Millisecond,
 	}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
@@ -122,7 +122,7 @@ func TestHeartbeat(t *testing.T) {
 }
 
 func TestHeartbeatOtherPackets(t *testing.T) {
-	story(t, "EIO-HB-4 the first one prolongs the wait, once", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-4 the first one prolongs the wait, once", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		at := pinged(t, c)
 		time.Sleep(timeout - 1)
@@ -132,9 +132,9 @@ func TestHeartbeatOtherPackets(t *testing.T) {
 		end := p.End()
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(at), 2*timeout-1)
-		heard(t, p, "alive", "still alive")
+		wantMessages(t, p, "alive", "still alive")
 	})
-	story(t, "EIO-HB-4 once per ping", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-4 once per ping", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		for range 3 {
 			pinged(t, c)
@@ -146,7 +146,7 @@ func TestHeartbeatOtherPackets(t *testing.T) {
 		pinged(t, c)
 		same(t, "open", p.Open(), true)
 	})
-	story(t, "EIO-HB-4 packets before the ping do not count", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-4 packets before the ping do not count", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		start := time.Now()
 		time.Sleep(interval - 1)
@@ -154,7 +154,7 @@ func TestHeartbeatOtherPackets(t *testing.T) {
 		same(t, "reason", p.End().Reason, engine.PingTimeout)
 		same(t, "after", p.End().At.Sub(start), interval+timeout)
 	})
-	story(t, "EIO-HB-4 over polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-4 over polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "poll", p.Get(), "200 2")
 		at := time.Now()
@@ -164,16 +164,16 @@ func TestHeartbeatOtherPackets(t *testing.T) {
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(at), 2*timeout-1)
 	})
-	story(t, "EIO-HB-3 a request in the moment of the timeout finds nothing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-3 a request in the moment of the timeout finds nothing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		time.Sleep(interval + timeout)
 		same(t, "post", p.Post("4x"), unknownSession)
-		heard(t, p.Peer)
+		wantMessages(t, p.Peer)
 	})
 }
 
 func TestHeartbeatUpgrade(t *testing.T) {
-	story(t, "EIO-UP-13 a ping pending at the switch does no harm", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-13 a ping pending at the switch does no harm", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "poll", p.Get(), "200 2")
 		time.Sleep(timeout - 1)
@@ -185,7 +185,7 @@ func TestHeartbeatUpgrade(t *testing.T) {
 	})
 	// A client gives up when it gets no ping for the sum of both times. An
 	// interval that started anew with the switch would be too late for it.
-	story(t, "EIO-UP-13, EIO-HB-7 the interval goes on across the switch", engine.Options{PingTimeout: 5 * time.Second}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-13, EIO-HB-7 the interval goes on across the switch", engine.Options{PingTimeout: 5 * time.Second}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		start := time.Now()
 		time.Sleep(9 * time.Second)
@@ -193,7 +193,7 @@ func TestHeartbeatUpgrade(t *testing.T) {
 		c.Text("5")
 		same(t, "ping after", pinged(t, c).Sub(start), interval)
 	})
-	story(t, "EIO-UP-13 the ping that was queued comes with the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-13 the ping that was queued comes with the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		time.Sleep(interval)
 		synctest.Wait()
@@ -213,7 +213,7 @@ const unread = 4 * (interval + timeout)
 // must not cost an honest client its connection, nor keep one for ever that has
 // gone; see Session.Hold.
 func TestHeartbeatHeld(t *testing.T) {
-	story(t, "Hold suspends the wait for a pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "Hold suspends the wait for a pong", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		pinged(t, c)
 		time.Sleep(timeout - 1)
@@ -226,7 +226,7 @@ func TestHeartbeatHeld(t *testing.T) {
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "the wait starts anew", end.At.Sub(released), timeout)
 	})
-	story(t, "a held WebSocket that is never read ends, at a ping", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a held WebSocket that is never read ends, at a ping", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		time.Sleep(time.Second)
 		p.Session.Hold()
@@ -239,9 +239,9 @@ func TestHeartbeatHeld(t *testing.T) {
 		for range unread / interval { // it was pinged all the time
 			pinged(t, c)
 		}
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 	})
-	story(t, "EIO-HB-7 a held client goes on being pinged, or it would give up", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-7 a held client goes on being pinged, or it would give up", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		last := time.Now()
 		time.Sleep(time.Second)
@@ -257,7 +257,7 @@ func TestHeartbeatHeld(t *testing.T) {
 		same(t, "ping after the pong", pinged(t, c).Sub(released), interval)
 		same(t, "open", p.Open(), true)
 	})
-	story(t, "EIO-HB-7 held while a pong is awaited", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-7 held while a pong is awaited", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		last := pinged(t, c)
 		p.Session.Hold()
@@ -271,7 +271,7 @@ func TestHeartbeatHeld(t *testing.T) {
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(last), timeout)
 	})
-	story(t, "EIO-HB-7 held and released again and again", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-7 held and released again and again", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		k.Go(func() {
 			for p.Open() {
@@ -290,7 +290,7 @@ func TestHeartbeatHeld(t *testing.T) {
 		same(t, "open", p.Open(), true)
 		p.Session.Close(nil)
 	})
-	story(t, "Hold counts", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "Hold counts", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		pinged(t, c)
 		p.Session.Hold()
@@ -301,12 +301,12 @@ func TestHeartbeatHeld(t *testing.T) {
 		p.Session.Release()
 		same(t, "reason", p.End().Reason, engine.PingTimeout)
 	})
-	story(t, "Release behind the end", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "Release behind the end", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		p.Session.Hold()
 		p.Session.Close(nil)
 		p.Session.Release()
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		time.Sleep(time.Hour)
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
 	})
@@ -314,7 +314,7 @@ func TestHeartbeatHeld(t *testing.T) {
 
 // Polls are heard, whatever a POST waits for.
 func TestHeartbeatHeldOverPolling(t *testing.T) {
-	story(t, "a client that polls no more is gone", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a client that polls no more is gone", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		start := time.Now()
 		p.Session.Hold()
@@ -323,7 +323,7 @@ func TestHeartbeatHeldOverPolling(t *testing.T) {
 		same(t, "after", end.At.Sub(start), interval+timeout)
 		p.Session.Release()
 	})
-	story(t, "a client that goes on polling is not", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a client that goes on polling is not", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Session.Hold()
 		for range 100 {
@@ -336,7 +336,7 @@ func TestHeartbeatHeldOverPolling(t *testing.T) {
 		same(t, "poll", p.Get(), "200 2")
 		same(t, "open", p.Open(), true)
 	})
-	story(t, "one whose poll is parked when the hold begins is not", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "one whose poll is parked when the hold begins is not", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "poll", p.Get(), "200 2")
 		poll := p.Poll()

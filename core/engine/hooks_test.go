@@ -66,7 +66,7 @@ func TestConnectionError(t *testing.T) {
 			},
 			OnConnectionError: func(err engine.ConnectionError) { told = append(told, err) },
 		}
-		story(t, "EIO-ER-6 "+c.name, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-ER-6 "+c.name, opts, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			c.request.Query = strings.ReplaceAll(c.request.Query, "SID", p.SID)
 			k.Do(c.request)
@@ -81,7 +81,7 @@ func TestConnectionError(t *testing.T) {
 			same(t, "as an error", strings.HasPrefix(told[0].Error(), "engine: "+c.message), true)
 		})
 	}
-	story(t, "a panic is logged", engine.Options{
+	inBubble(t, "a panic is logged", engine.Options{
 		OnConnectionError: func(engine.ConnectionError) { panic("a bug") },
 	}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "answer", k.Do(enginetest.Request{}).String(), unknownTransport)
@@ -107,7 +107,7 @@ func headerHooks(initial, all *int) engine.Options {
 
 func TestHeaderHooks(t *testing.T) {
 	var initial, all int
-	story(t, "EIO-HD-3, EIO-HD-4, EIO-HD-5, EIO-UP-16 polling", headerHooks(&initial, &all), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HD-3, EIO-HD-4, EIO-HD-5, EIO-UP-16 polling", headerHooks(&initial, &all), func(t *testing.T, k *enginetest.Kit) {
 		initial, all = 0, 0
 		a := k.Do(enginetest.Request{Query: polling})
 		sid := a.Body[len(`0{"sid":"`):][:20]
@@ -135,7 +135,7 @@ func TestHeaderHooks(t *testing.T) {
 		same(t, "error", k.Do(enginetest.Request{}).Header.Get("Hello-Too"), "")
 		same(t, "all, behind an error", all, 4)
 	})
-	story(t, "EIO-HD-3, EIO-HD-4 websocket", headerHooks(&initial, &all), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HD-3, EIO-HD-4 websocket", headerHooks(&initial, &all), func(t *testing.T, k *enginetest.Kit) {
 		initial, all = 0, 0
 		h := k.Dial(websocket).Head.Header
 		same(t, "hello", h.Get("Hello"), "once")
@@ -144,7 +144,7 @@ func TestHeaderHooks(t *testing.T) {
 		same(t, "initial", initial, 1)
 		same(t, "all", all, 1)
 	})
-	story(t, "a panic is logged", engine.Options{
+	inBubble(t, "a panic is logged", engine.Options{
 		OnHeaders: func(http.Header, *engine.Request) { panic("a bug") },
 	}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "answer", k.Do(enginetest.Request{Query: polling}).Status, 200)
@@ -159,7 +159,7 @@ func TestFixedHeaders(t *testing.T) {
 		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko Firefox/140.0": "",
 		"": "",
 	} {
-		story(t, "EIO-HD-2 "+agent, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-HD-2 "+agent, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			p.Send("a")
 			for _, r := range []enginetest.Request{

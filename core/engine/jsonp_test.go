@@ -63,24 +63,24 @@ func (s *scripted) send(payload string) string {
 
 func TestJSONPAnswers(t *testing.T) {
 	for j, index := range map[string]string{"0": "0", "12": "12", "12abc": "12", "a1b2": "12", "": "", "alert(1)": "1", "x": ""} {
-		story(t, "EIO-JP-1 j="+j, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-JP-1 j="+j, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 			s := openScripted(t, k, polling+"&j="+url.QueryEscape(j), index)
 			s.Send("hello")
 			same(t, "poll", s.get(), `200 ___eio[`+index+`]("4hello");`)
 		})
 	}
-	story(t, "EIO-JP-1 revision 3", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-1 revision 3", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling3+"&j=7", "7")
 		s.Send(`a"\€😀`)
 		same(t, "poll", s.get(), `200 ___eio[7]("7:4a\"\\€😀");`)
 	})
-	story(t, "EIO-JP-2 what ends a line in scripts", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-2 what ends a line in scripts", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		s.Send("\u2028\u2029\n\r\t\x00\x7f")
 		s.Send("</script>")
 		same(t, "poll", s.get(), `200 ___eio[0]("4\u2028\u2029\n\r\t\u0000`+"\x7f"+`\u001e4\u003c/script\u003e");`)
 	})
-	story(t, "EIO-JP-5 better: base64 only", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-5 better: base64 only", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		for query, want := range map[string]string{polling: `bAQID`, polling3: `6:b4AQID`} {
 			s := openScripted(t, k, query+"&j=0", "0")
 			s.SendBinary("\x01\x02\x03")
@@ -89,7 +89,7 @@ func TestJSONPAnswers(t *testing.T) {
 			same(t, "content type", a.Header.Get("Content-Type"), "text/javascript; charset=UTF-8")
 		}
 	})
-	story(t, "EIO-JP-1 close and noop", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-1 close and noop", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling3+"&j=0", "0")
 		parked := s.poll()
 		synctest.Wait()
@@ -99,41 +99,41 @@ func TestJSONPAnswers(t *testing.T) {
 		s.Session.Close(nil)
 		same(t, "next poll", s.get(), `200 ___eio[0]("6\u001e1");`)
 	})
-	story(t, "EIO-JP-1 refusals are as usual", engine.Options{AllowJSONP: true}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-1 refusals are as usual", engine.Options{AllowJSONP: true}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "revision 3", k.Do(enginetest.Request{Query: polling3 + "&j=0", Header: ownPage()}).String(), badVersion)
 		same(t, "no session", k.Do(enginetest.Request{Query: polling + "&j=0&sid=x"}).String(), unknownSession)
 	})
-	story(t, "j is for polling", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "j is for polling", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		c := k.Dial(websocket + "&j=0")
 		p := k.Peer(sidOf(t, c.Next()))
 		p.SendBinary("\x01")
-		next(t, c, "<01>")
+		wantFrames(t, c, "<01>")
 	})
-	story(t, "EIO-JP-5 text also after an upgrade", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-5 text also after an upgrade", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling3+"&j=0", "0")
 		c := k.Dial(websocket3 + "&sid=" + s.Session.ID())
 		c.Text("5")
 		s.SendBinary("\x01")
-		next(t, c, "b4AQ==")
+		wantFrames(t, c, "b4AQ==")
 	})
 }
 
 func TestJSONPPosts(t *testing.T) {
-	story(t, "EIO-JP-3, EIO-JP-6", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-3, EIO-JP-6", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		a := s.post("d=" + url.QueryEscape("4one\x1ebAQID"))
 		same(t, "answer", a.String(), "200 ok")
 		same(t, "EIO-JP-6 content type", a.Header.Get("Content-Type"), "text/html")
 		same(t, "messages", strings.Join(s.Messages(), "|"), "one|<010203>")
 	})
-	story(t, "EIO-JP-3 revision 3", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-3 revision 3", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling3+"&j=0", "0")
 		same(t, "answer", s.send("4:4é+😀6:b4AQID"), "400") // six code units, not four
 		s = openScripted(t, k, polling3+"&j=0", "0")
 		same(t, "answer", s.send("5:4é+😀6:b4AQID"), "200 ok")
 		same(t, "messages", strings.Join(s.Messages(), "|"), "é+😀|<010203>")
 	})
-	story(t, "EIO-JP-3 newlines as the official client hides them", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-3 newlines as the official client hides them", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		for _, text := range []string{"a\nb", `a\nb`, "\n", `\n`, "\n\n", `\n\n`, "\\\n", `\t\\`, `\`, `n`, "\\n\n\\n"} {
 			same(t, "post", s.send("4"+text), "200 ok")
@@ -145,7 +145,7 @@ func TestJSONPPosts(t *testing.T) {
 			same(t, "message", all[len(all)-1], want)
 		}
 	})
-	story(t, "EIO-JP-3 backslashes", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-JP-3 backslashes", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		for d, want := range map[string]string{
 			`\n`: "\n", `\\n`: `\n`, `\\\n`: `\\n`, `\\\\n`: `\\\n`, `\n\n`: "\n\n", `\\n\n`: "\\n\n", `\n\\n`: "\n\\n", `\\`: `\\`,
@@ -158,7 +158,7 @@ func TestJSONPPosts(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing": "", "another field": "e=4a", "a payload": "4a",
 	} {
-		story(t, "EIO-JP-4 "+name, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-JP-4 "+name, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 			s := openScripted(t, k, polling+"&j=0", "0")
 			same(t, "post", s.post(body).String(), "200 ok")
 			same(t, "messages", len(s.Messages()), 0)
@@ -168,13 +168,13 @@ func TestJSONPPosts(t *testing.T) {
 	for name, body := range map[string]string{
 		"an empty payload": "d=", "no packet": "d=abc", "no escape": "d=%zz",
 	} {
-		story(t, "EIO-POST-7 "+name, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-POST-7 "+name, jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 			s := openScripted(t, k, polling+"&j=0", "0")
 			same(t, "post", s.post(body).String(), "400")
 			same(t, "reason", s.End().Reason, engine.ParseError)
 		})
 	}
-	story(t, "EIO-POST-3 octets", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-3 octets", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		a := k.Do(enginetest.Request{
 			Method: http.MethodPost, Query: s.query, Body: strings.NewReader("d=4a"),

@@ -16,8 +16,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// story runs a subtest in fake time, with a server of its own.
-func story(t *testing.T, name string, opts engine.Options, f func(t *testing.T, k *enginetest.Kit)) {
+// inBubble runs a subtest in fake time, with a server of its own.
+func inBubble(t *testing.T, name string, opts engine.Options, f func(t *testing.T, k *enginetest.Kit)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { f(t, enginetest.New(t, opts)) })

@@ -103,7 +103,7 @@ func TestWebSocketOrigin(t *testing.T) {
 			cors: allowed(engine.CORS{InsecureAllowAllOrigins: true, Credentials: true}), ok: true,
 		},
 	} {
-		story(t, "EIO-CO-4 better: "+c.name, engine.Options{CORS: c.cors}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-CO-4 better: "+c.name, engine.Options{CORS: c.cors}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			req := enginetest.Request{Query: websocket, Header: fromPage(c.origin), Host: c.host, TLS: c.tls}
 			upgrade := req
@@ -165,7 +165,7 @@ func TestForeignPagesReadNothingByScripts(t *testing.T) {
 		"CORS: all":              {opts: cors(engine.CORS{InsecureAllowAllOrigins: true}), header: http.Header{}, ok: true},
 	} {
 		c.opts.AllowJSONP = true
-		story(t, name, c.opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, name, c.opts, func(t *testing.T, k *enginetest.Kit) {
 			s := scriptQuery(t, k)
 			requests := map[string]enginetest.Request{
 				"handshake": {Query: polling + "&j=0"},
@@ -208,7 +208,7 @@ func scriptQuery(t *testing.T, k *enginetest.Kit) string {
 func sidIn(query string) string { return query[strings.LastIndex(query, "=")+1:] }
 
 func TestJSONPIsOffUnlessAskedFor(t *testing.T) {
-	story(t, "JSONP", engine.Options{CORS: &engine.CORS{InsecureAllowAllOrigins: true}}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "JSONP", engine.Options{CORS: &engine.CORS{InsecureAllowAllOrigins: true}}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "JSONP", k.Do(enginetest.Request{Query: polling + "&j=0", Header: ownPage()}).String(), badRequest)
 		same(t, "sessions", k.Remembered(), 0)
 		k.Dial(websocket + "&j=0") // where it means nothing

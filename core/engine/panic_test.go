@@ -34,7 +34,7 @@ func TestHandlerPanics(t *testing.T) {
 			t.Error("the session id, which is a secret, was logged")
 		}
 	}
-	story(t, "websocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "websocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = panics
 		other, _ := openWebSocket(t, k)
 		c, p := openWebSocket(t, k)
@@ -46,9 +46,9 @@ func TestHandlerPanics(t *testing.T) {
 		synctest.Wait()
 		same(t, "sessions", k.Remembered(), 1)
 		other.Text("4good")
-		next(t, other, "4good")
+		wantFrames(t, other, "4good")
 	})
-	story(t, "polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "polling", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = panics
 		other := k.OpenPolling()
 		p := k.OpenPolling()
@@ -57,18 +57,18 @@ func TestHandlerPanics(t *testing.T) {
 		same(t, "post", p.Post("4bad\x1e4behind"), "500")
 		told(t, k, p.Peer)
 		same(t, "parked poll", parked.Wait().String(), "200 1")
-		heard(t, p.Peer, "bad")
+		wantMessages(t, p.Peer, "bad")
 		same(t, "sessions", k.Remembered(), 1)
 		same(t, "the other", other.Post("4good"), "200 ok")
 		same(t, "the other", other.Get(), "200 4good")
 	})
-	story(t, "while an upgrade is under way", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "while an upgrade is under way", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = panics
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		same(t, "post", p.Post("4bad"), "500")
 		told(t, k, p.Peer)
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 	})
 }
 
@@ -76,7 +76,7 @@ func TestHandlerPanics(t *testing.T) {
 // goroutines.
 func TestWorkerPanics(t *testing.T) {
 	for _, transport := range []string{engine.Polling, engine.WebSocket} {
-		story(t, transport, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, transport, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			var broken atomic.Bool
 			k.Work = func(p *enginetest.Peer) {
 				if len(p.Messages()) > 0 && !broken.Swap(true) {

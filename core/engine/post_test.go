@@ -14,7 +14,7 @@ import (
 	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
-func heard(t *testing.T, p *enginetest.Peer, want ...string) {
+func wantMessages(t *testing.T, p *enginetest.Peer, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(append([]string{}, want...), p.Messages()); diff != "" {
 		t.Errorf("messages: %s", diff)
@@ -24,7 +24,7 @@ func heard(t *testing.T, p *enginetest.Peer, want ...string) {
 // The official Java client ends base64 with a line break, over polling, and breaks long
 // lines. Two of three lengths of its binary data were refused, and ended the session.
 func TestEIO_DEC_2_Base64OfTheJavaClient(t *testing.T) {
-	story(t, "EIO-DEC-2 line breaks, blanks and padding", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-DEC-2 line breaks, blanks and padding", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		var all []string
 		long := strings.Repeat(strings.Repeat("A", 76)+"\r\n", 3)
@@ -34,38 +34,38 @@ func TestEIO_DEC_2_Base64OfTheJavaClient(t *testing.T) {
 		} {
 			same(t, "answer to "+body, p.Post(body), "200 ok")
 			all = append(all, want)
-			heard(t, p.Peer, all...)
+			wantMessages(t, p.Peer, all...)
 		}
 	})
-	story(t, "EIO-V3-3", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-3", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		same(t, "answer", o.post("7:b4Aw==\n2:4a"), "200 ok")
-		heard(t, o.Peer, "<03>", "a")
+		wantMessages(t, o.Peer, "<03>", "a")
 	})
 }
 
 // The body of a POST that is not UTF-8 has U+FFFD for what is not, as on the reference. It
 // ended the session.
 func TestEIO_POST_BodiesThatAreNotUTF8(t *testing.T) {
-	story(t, "EIO-ENC-7", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-ENC-7", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "answer", p.Post("4\xff\xe9\x1e4\xe2\x82\x1e4\xed\xa0\xbd\x1e4é"), "200 ok")
-		heard(t, p.Peer, "\ufffd\ufffd", "\ufffd", "\ufffd\ufffd\ufffd", "é")
+		wantMessages(t, p.Peer, "\ufffd\ufffd", "\ufffd", "\ufffd\ufffd\ufffd", "é")
 	})
-	story(t, "EIO-V3-19", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-19", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		same(t, "text", o.post("3:4\xff\xe92:4\xe2\x822:4é"), "200 ok")
-		heard(t, o.Peer, "\ufffd\ufffd", "\ufffd", "é")
+		wantMessages(t, o.Peer, "\ufffd\ufffd", "\ufffd", "é")
 		same(t, "octets", o.postAs("application/octet-stream", "\x00\x04\xff4\xed\xa0\xbd\x01\x02\xff\x04\xff"), "200 ok")
-		heard(t, o.Peer, "\ufffd\ufffd", "\ufffd", "é", "\ufffd\ufffd\ufffd", "<ff>")
+		wantMessages(t, o.Peer, "\ufffd\ufffd", "\ufffd", "é", "\ufffd\ufffd\ufffd", "<ff>")
 	})
 }
 
 func TestPollingPost(t *testing.T) {
-	story(t, "EIO-POST-1 packets are processed before the answer", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-1 packets are processed before the answer", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		a := k.Do(enginetest.Request{Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4a\x1e4b")})
-		heard(t, p.Peer, "a", "b")
+		wantMessages(t, p.Peer, "a", "b")
 		same(t, "answer", a.String(), "200 ok")
 		same(t, "content type", a.Header.Get("Content-Type"), "text/html")
 		same(t, "EIO-HD-1 cache control", a.Header.Get("Cache-Control"), "no-store")
@@ -73,26 +73,26 @@ func TestPollingPost(t *testing.T) {
 	for _, contentType := range []string{
 		"text/plain;charset=UTF-8", "text/plain", "application/json", "", "application/octet-stream; x=y",
 	} {
-		story(t, "EIO-POST-2 content type "+contentType, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-POST-2 content type "+contentType, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			a := k.Do(enginetest.Request{
 				Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4x"),
 				Header: http.Header{"Content-Type": {contentType}},
 			})
 			same(t, "answer", a.String(), "200 ok")
-			heard(t, p.Peer, "x")
+			wantMessages(t, p.Peer, "x")
 		})
 	}
-	story(t, "EIO-POST-4 a lower limit of middleware", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-4 a lower limit of middleware", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		a := k.Do(enginetest.Request{
 			Method: http.MethodPost, Query: p.Query(), Body: http.MaxBytesReader(nil, io.NopCloser(strings.NewReader("4abc")), 3),
 		})
 		same(t, "answer", a.String(), "413")
 		same(t, "the session lives on", p.Post("4x"), "200 ok")
-		heard(t, p.Peer, "x")
+		wantMessages(t, p.Peer, "x")
 	})
-	story(t, "EIO-POST-12 a pong that nobody waits for", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-12 a pong that nobody waits for", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		time.Sleep(10 * time.Second)
 		same(t, "answer", p.Post("3"), "200 ok")
@@ -101,23 +101,23 @@ func TestPollingPost(t *testing.T) {
 		same(t, "poll", a.String(), "200 2")
 		same(t, "the interval starts anew", a.At.Sub(start), 25*time.Second)
 	})
-	story(t, "EIO-POST-13 open, upgrade and noop are ignored", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-13 open, upgrade and noop are ignored", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "answer", p.Post("0{}\x1e5\x1e6\x1e4x"), "200 ok")
-		heard(t, p.Peer, "x")
+		wantMessages(t, p.Peer, "x")
 		same(t, "transport", p.Session.Transport(), "polling")
 	})
-	story(t, "EIO-POST-14 message without data", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-14 message without data", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "answer", p.Post("4"), "200 ok")
-		heard(t, p.Peer, "")
+		wantMessages(t, p.Peer, "")
 	})
-	story(t, "EIO-POST-15, EIO-ENC-4 binary", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-15, EIO-ENC-4 binary", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "answer", p.Post("bAQIDBA==\x1eb\x1eb-_8"), "200 ok")
-		heard(t, p.Peer, "<01020304>", "<>", "<fbff>")
+		wantMessages(t, p.Peer, "<01020304>", "<>", "<fbff>")
 	})
-	story(t, "protocol suite: three packets are echoed in one poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "protocol suite: three packets are echoed in one poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		p := k.OpenPolling()
 		same(t, "answer", p.Post("4a\x1ebAQIDBA==\x1e4c"), "200 ok")
@@ -134,13 +134,13 @@ func TestPollingPostBody(t *testing.T) {
 	}
 	for _, chunked := range []bool{false, true} {
 		name := map[bool]string{false: " with a length", true: " in chunks"}[chunked]
-		story(t, "EIO-POST-4 exactly the limit"+name, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-POST-4 exactly the limit"+name, opts, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			exact := strings.Repeat("€", 6) + "x" // bytes count, not characters: EIO-ENC-7
 			same(t, "answer", post(k, p, strings.NewReader("4"+exact), chunked), "200 ok")
-			heard(t, p.Peer, exact)
+			wantMessages(t, p.Peer, exact)
 		})
-		story(t, "EIO-POST-4 one past it, and the session goes on"+name, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-POST-4 one past it, and the session goes on"+name, opts, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			a := k.Do(enginetest.Request{
 				Method: http.MethodPost, Query: p.Query(), Chunked: chunked,
@@ -148,12 +148,12 @@ func TestPollingPostBody(t *testing.T) {
 			})
 			same(t, "answer", a.String(), "413")
 			same(t, "EIO-HD-1 cache control", a.Header.Get("Cache-Control"), "")
-			heard(t, p.Peer)
+			wantMessages(t, p.Peer)
 			same(t, "next", p.Post("4x"), "200 ok")
-			heard(t, p.Peer, "x")
+			wantMessages(t, p.Peer, "x")
 		})
 	}
-	story(t, "EIO-POST-4 an endless body is not read to the end", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-4 an endless body is not read to the end", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		r, w := io.Pipe()
 		go func() {
@@ -165,7 +165,7 @@ func TestPollingPostBody(t *testing.T) {
 		}()
 		same(t, "answer", post(k, p, r, true), "413")
 	})
-	story(t, "EIO-POST-5 characters in pieces", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-5 characters in pieces", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		r, w := io.Pipe()
 		go func() {
@@ -176,9 +176,9 @@ func TestPollingPostBody(t *testing.T) {
 			_ = w.Close()
 		}()
 		same(t, "answer", post(k, p, r, true), "200 ok")
-		heard(t, p.Peer, "é€😀")
+		wantMessages(t, p.Peer, "é€😀")
 	})
-	story(t, "EIO-POST-8 second POST while one is being read", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-8 second POST while one is being read", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		parked := p.Poll()
 		r, w := io.Pipe()
@@ -193,16 +193,16 @@ func TestPollingPostBody(t *testing.T) {
 		if _, err := w.Write([]byte("4a")); err == nil {
 			t.Error("the first is still being read")
 		}
-		heard(t, p.Peer)
+		wantMessages(t, p.Peer)
 	})
 	for _, sent := range []string{"", "4x"} {
-		story(t, "EIO-POST-9 client aborts after "+sent, opts, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-POST-9 client aborts after "+sent, opts, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			same(t, "answer", post(k, p, enginetest.Broken(sent), true), "0 hung up")
 			end := p.End()
 			same(t, "reason", end.Reason, engine.TransportError)
 			same(t, "error", end.Err.Error(), "data request connection closed prematurely")
-			heard(t, p.Peer)
+			wantMessages(t, p.Peer)
 			same(t, "next", p.Get(), unknownSession)
 		})
 	}
@@ -260,7 +260,7 @@ func TestPollingPostEnds(t *testing.T) {
 	} {
 		for _, parked := range []bool{true, false} {
 			name := map[bool]string{true: ", poll parked", false: ", no poll"}[parked]
-			story(t, c.name+name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+			inBubble(t, c.name+name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 				p := k.OpenPolling()
 				var poll *enginetest.Call
 				if parked {
@@ -272,7 +272,7 @@ func TestPollingPostEnds(t *testing.T) {
 					Header: http.Header{"Content-Type": {c.contentType}},
 				})
 				same(t, "answer", a.String(), c.answer)
-				heard(t, p.Peer, c.heard...)
+				wantMessages(t, p.Peer, c.heard...)
 				end := p.End()
 				same(t, "reason", end.Reason, c.reason)
 				if end.Err == nil || end.Err.Error() != c.err {
@@ -291,7 +291,7 @@ func TestPollingPostEnds(t *testing.T) {
 			})
 		}
 	}
-	story(t, "EIO-POST-10 better: a poll that the close overtakes is answered as if it had been parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-10 better: a poll that the close overtakes is answered as if it had been parked", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("never read")
 		post := k.Start(enginetest.Request{Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("1")})
@@ -302,7 +302,7 @@ func TestPollingPostEnds(t *testing.T) {
 		same(t, "next poll", p.Get(), unknownSession)
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "one POST after the other", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "one POST after the other", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		for range 300 {
 			same(t, "post", p.Post("4x"), "200 ok")

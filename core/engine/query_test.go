@@ -44,20 +44,20 @@ func TestParametersOfClientsThatEscapeLittleDoNotVanish(t *testing.T) {
 
 // The session's request is kept as text and parsed again.
 func TestParametersAreTheSameForAsLongAsTheSessionLives(t *testing.T) {
-	story(t, "query", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "query", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.Do(enginetest.Request{Query: polling + "&a=1;2&b=50%"})
 		q := k.LastPeer().Session.Request().Query
 		same(t, "a", q.Get("a"), "1;2")
 		same(t, "b", q.Get("b"), "50%")
 	})
-	story(t, "a session whose id has to be unescaped", engine.Options{
+	inBubble(t, "a session whose id has to be unescaped", engine.Options{
 		GenerateID: func(*engine.Request) (string, error) { return "a;b%", nil },
 	}, func(t *testing.T, k *enginetest.Kit) {
 		k.Do(enginetest.Request{Query: polling})
 		k.LastPeer().Send("x")
 		same(t, "poll", k.Do(enginetest.Request{Query: polling + "&sid=a;b%"}).String(), "200 4x")
 	})
-	story(t, "a form", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a form", jsonpOptions(), func(t *testing.T, k *enginetest.Kit) {
 		s := openScripted(t, k, polling+"&j=0", "0")
 		same(t, "post", s.post("x=;&d=450%;+%zz").String(), "200 ok")
 		same(t, "messages", strings.Join(s.Messages(), "|"), "50%; %zz")

@@ -83,14 +83,14 @@ func dialOld(t *testing.T, k *enginetest.Kit, more string) (*enginetest.Conn, *e
 }
 
 func TestRevision3Admission(t *testing.T) {
-	story(t, "EIO-V3-1, EIO-V3-18 refused by default", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-1, EIO-V3-18 refused by default", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "polling", k.Do(enginetest.Request{Query: polling3}).String(), badVersion)
 		same(t, "WebSocket", k.Do(enginetest.Request{Query: websocket3, Header: enginetest.Handshake()}).String(),
 			"400 Unsupported protocol version")
 		same(t, "sessions", k.Remembered(), 0)
 	})
 	for _, eio := range []string{"EIO=3", "EIO=2", "EIO=abc", "EIO=", "EIO=04", "EIO=4&EIO=3", "x=1"} {
-		story(t, "EIO-V3-1 all but 4 is revision 3: "+eio, eio3(), func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-V3-1 all but 4 is revision 3: "+eio, eio3(), func(t *testing.T, k *enginetest.Kit) {
 			a := k.Do(enginetest.Request{Query: "transport=polling&" + eio})
 			_, packet, _ := strings.Cut(a.Body, ":")
 			p := oldPeer(t, k, packet)
@@ -100,7 +100,7 @@ func TestRevision3Admission(t *testing.T) {
 			}).String(), "200 2:4x")
 		})
 	}
-	story(t, "EIO-V3-1, EIO-VF-5 the session keeps its revision", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-1, EIO-VF-5 the session keeps its revision", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		old, young := openOld(t, k, ""), k.OpenPolling()
 		same(t, "protocol", young.Session.Protocol(), 4)
 		for query, sid := range map[string]string{polling: old.sid(), polling3: young.SID} {
@@ -117,14 +117,14 @@ func TestRevision3Admission(t *testing.T) {
 }
 
 func TestRevision3Payloads(t *testing.T) {
-	story(t, "EIO-V3-2 lengths are UTF-16 code units", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-2 lengths are UTF-16 code units", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		same(t, "post", o.post("5:4é€😀2:4b"), "200 ok")
 		same(t, "messages", strings.Join(o.Messages(), "|"), "é€😀|b")
 		o.Send("é€😀")
 		same(t, "poll", o.get(), "200 5:4é€😀")
 	})
-	story(t, "EIO-V3-3, EIO-V3-4 base64 only", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-3, EIO-V3-4 base64 only", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "&b64=1")
 		o.SendBinary("\x01\x02\x03\x04")
 		o.SendBinary("")
@@ -134,13 +134,13 @@ func TestRevision3Payloads(t *testing.T) {
 		same(t, "octets may come all the same", o.postAs(octets, "\x01\x02\xff\x04\x01"), "200 ok")
 		same(t, "messages", strings.Join(o.Messages(), "|"), "<01>")
 	})
-	story(t, "EIO-V3-4 later b64 is ignored", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-4 later b64 is ignored", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		o.query += "&b64=1"
 		o.SendBinary("a")
 		same(t, "poll", o.get(), "200 \x01\x02\xff\x04a")
 	})
-	story(t, "EIO-V3-5, EIO-V3-6 binary", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-5, EIO-V3-6 binary", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		o.Send("€")
 		o.SendBinary("\x01\x02\x03\x04")
@@ -148,7 +148,7 @@ func TestRevision3Payloads(t *testing.T) {
 		same(t, "poll", a.String(), "200 \x00\x04\xff4€\x01\x05\xff\x04\x01\x02\x03\x04")
 		same(t, "content type", a.Header.Get("Content-Type"), octets)
 	})
-	story(t, "EIO-V3-7 without binary it stays text", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-7 without binary it stays text", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		o.SendBinary("a")
 		o.get()
@@ -157,7 +157,7 @@ func TestRevision3Payloads(t *testing.T) {
 		same(t, "poll", a.String(), "200 2:4a")
 		same(t, "content type", a.Header.Get("Content-Type"), "text/plain; charset=UTF-8")
 	})
-	story(t, "EIO-V3-9 posts in either form, 18.3-13", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-9 posts in either form, 18.3-13", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		same(t, "text", o.post("4:4one6:b4AQID"), "200 ok")
 		same(t, "octets", o.postAs(octets, "\x00\x01\x03\xff4€€€€\x01\x05\xff\x04\x01\x02\x03\x04"), "200 ok")
@@ -171,7 +171,7 @@ func TestRevision3Payloads(t *testing.T) {
 		"EIO-V3-10 the form of revision": {"text/plain", "2:4a4b\x1e4c"},
 		"EIO-V3-11 truncated":            {octets, "\x00\x02\xff4a\x01\x03\xff\x04"},
 	} {
-		story(t, name, eio3(), func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, name, eio3(), func(t *testing.T, k *enginetest.Kit) {
 			o := openOld(t, k, "")
 			parked := o.poll()
 			synctest.Wait()
@@ -182,7 +182,7 @@ func TestRevision3Payloads(t *testing.T) {
 			same(t, "next poll", o.get(), unknownSession)
 		})
 	}
-	story(t, "EIO-V3-17 limits", engine.Options{AllowEIO3: true, MaxHTTPBufferSize: 10}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-17 limits", engine.Options{AllowEIO3: true, MaxHTTPBufferSize: 10}, func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		same(t, "at the limit", o.post("8:41234567"), "200 ok")
 		same(t, "beyond", o.post("9:412345678"), "413")
@@ -191,20 +191,20 @@ func TestRevision3Payloads(t *testing.T) {
 }
 
 func TestRevision3WebSocket(t *testing.T) {
-	story(t, "EIO-V3-12, EIO-V3-13", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-12, EIO-V3-13", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c, p := dialOld(t, k, "")
 		c.Text("4€😀")
 		c.Binary("\x04\x01\x02\x03\x04")
 		c.Binary("\x04")
 		c.Text("b4AQID")
-		next(t, c, "4€😀", "<0401020304>", "<04>", "<04010203>")
+		wantFrames(t, c, "4€😀", "<0401020304>", "<04>", "<04010203>")
 		same(t, "messages", strings.Join(p.Messages(), "|"), "€😀|<01020304>|<>|<010203>")
 	})
-	story(t, "EIO-WS-12, EIO-ENC-4 base64 only", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-12, EIO-ENC-4 base64 only", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		c, p := dialOld(t, k, "&b64=1")
 		p.SendBinary("\x01\x02\x03\x04")
-		next(t, c, "b4AQIDBA==")
+		wantFrames(t, c, "b4AQIDBA==")
 	})
 	for name, bad := range map[string]func(c *enginetest.Conn){
 		"EIO-V3-12 empty binary":       func(c *enginetest.Conn) { c.Binary("") },
@@ -214,14 +214,14 @@ func TestRevision3WebSocket(t *testing.T) {
 		"EIO-WS-8 nothing":             func(c *enginetest.Conn) { c.Text("") },
 		"EIO-WS-8 a payload, not text": func(c *enginetest.Conn) { c.Text("\x04a") },
 	} {
-		story(t, name, eio3(), func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, name, eio3(), func(t *testing.T, k *enginetest.Kit) {
 			c, p := dialOld(t, k, "")
 			bad(c)
-			next(t, c, "close")
+			wantFrames(t, c, "close")
 			same(t, "reason", p.End().Reason, engine.ParseError)
 		})
 	}
-	story(t, "a broadcast's frames reach everybody in their own form", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a broadcast's frames reach everybody in their own form", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		young, youngPeer := openWebSocket(t, k)
 		youngText := k.Dial(websocket + "&b64=1")
 		textPeer := k.Peer(sidOf(t, youngText.Next()))
@@ -236,53 +236,53 @@ func TestRevision3WebSocket(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			next(t, young, "4text", "<fbff>")
-			next(t, youngText, "4text", "b+/8=")
-			next(t, old, "4text", "<04fbff>")
-			next(t, oldText, "4text", "b4+/8=")
+			wantFrames(t, young, "4text", "<fbff>")
+			wantFrames(t, youngText, "4text", "b+/8=")
+			wantFrames(t, old, "4text", "<04fbff>")
+			wantFrames(t, oldText, "4text", "b4+/8=")
 		}
 	})
 }
 
 func TestRevision3Upgrade(t *testing.T) {
-	story(t, "EIO-V3-14 as in revision 4", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-V3-14 as in revision 4", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		o := openOld(t, k, "")
 		parked := o.poll()
 		synctest.Wait()
 		c := k.Dial(websocket3 + "&sid=" + o.sid())
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		same(t, "parked poll", parked.Wait().String(), "200 1:6")
 		o.SendBinary("a") // in the form for polling, were it fetched there
 		c.Text("5")
 		c.Binary("\x04b")
-		next(t, c, "<0461>", "<0462>")
+		wantFrames(t, c, "<0461>", "<0462>")
 		same(t, "transport", o.Session.Transport(), "websocket")
 		same(t, "poll", o.get(), badRequest)
 	})
-	story(t, "EIO-UP-6 a ping that is no probe", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-6 a ping that is no probe", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		c := k.Dial(websocket3 + "&sid=" + o.sid())
 		c.Text("2")
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		o.Send("still here")
 		same(t, "poll", o.get(), "200 11:4still here")
 	})
-	story(t, "EIO-HB-23, EIO-UP-13 the upgrade is no ping", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-23, EIO-UP-13 the upgrade is no ping", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		start := time.Now()
 		o := openOld(t, k, "")
 		c := k.Dial(websocket3 + "&sid=" + o.sid())
 		time.Sleep(5 * time.Second)
 		c.Text("2probe")
 		c.Text("5")
-		next(t, c, "3probe", "close")
+		wantFrames(t, c, "3probe", "close")
 		same(t, "end", o.End().At.Sub(start), interval+timeout)
 	})
 }
 
 func TestRevision3Heartbeat(t *testing.T) {
-	story(t, "EIO-HB-20, EIO-V3-15 polling", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-20, EIO-V3-15 polling", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		for range 3 {
 			parked := o.poll()
@@ -294,36 +294,36 @@ func TestRevision3Heartbeat(t *testing.T) {
 			same(t, "poll", o.get(), "200 1:3")
 		}
 	})
-	story(t, "EIO-HB-20 WebSocket", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-20 WebSocket", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		c, _ := dialOld(t, k, "")
 		for range 3 {
 			time.Sleep(interval + timeout - 1)
 			c.Text("2")
-			next(t, c, "3")
+			wantFrames(t, c, "3")
 		}
 		c.Text("2probe") // which it is only on a connection that is to take over
-		next(t, c, "3")
+		wantFrames(t, c, "3")
 		c.Binary("\x02")
-		next(t, c, "3")
+		wantFrames(t, c, "3")
 	})
-	story(t, "EIO-HB-21, EIO-HB-23 only pings count", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-21, EIO-HB-23 only pings count", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		c, p := dialOld(t, k, "")
 		time.Sleep(10 * time.Second)
 		c.Text("2")
-		next(t, c, "3")
+		wantFrames(t, c, "3")
 		start := time.Now()
 		for range 8 {
 			time.Sleep(5 * time.Second)
 			c.Text("4message")
 			p.Send("answer")
-			next(t, c, "4answer")
+			wantFrames(t, c, "4answer")
 		}
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		end := p.End()
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(start), interval+timeout)
 	})
-	story(t, "EIO-HB-21 from open, polling", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-21 from open, polling", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		start := time.Now()
 		parked := o.poll().Wait()
@@ -332,22 +332,22 @@ func TestRevision3Heartbeat(t *testing.T) {
 		same(t, "reason", o.End().Reason, engine.PingTimeout)
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-HB-21 a ping that comes too late", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-21 a ping that comes too late", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		time.Sleep(interval + timeout)
 		same(t, "post", o.post("1:2"), unknownSession)
 		same(t, "reason", o.End().Reason, engine.PingTimeout)
 	})
-	story(t, "EIO-HB-22 pongs", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-22 pongs", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		c, p := dialOld(t, k, "")
 		c.Text("3")
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		same(t, "reason", p.End().Reason, engine.TransportError)
 		o := openOld(t, k, "")
 		same(t, "post", o.post("1:3"), "200 ok")
 		same(t, "reason", o.End().Reason, engine.TransportError)
 	})
-	story(t, "EIO-HB-21 a session on hold is not read, so it is not overdue", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-21 a session on hold is not read, so it is not overdue", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		c, p := dialOld(t, k, "")
 		p.Session.Hold()
 		p.Session.Hold()
@@ -355,15 +355,15 @@ func TestRevision3Heartbeat(t *testing.T) {
 		p.Session.Release()
 		time.Sleep(unread/2 - 1)
 		c.Text("2")
-		next(t, c, "3")
+		wantFrames(t, c, "3")
 		p.Session.Release()
 		start := time.Now()
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		same(t, "after", p.End().At.Sub(start), interval+timeout)
 		p.Session.Hold() // after the end
 		p.Session.Release()
 	})
-	story(t, "EIO-HB-21 but not for ever", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-21 but not for ever", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		_, p := dialOld(t, k, "")
 		start := time.Now()
 		p.Session.Hold()
@@ -371,7 +371,7 @@ func TestRevision3Heartbeat(t *testing.T) {
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(start), unread)
 	})
-	story(t, "EIO-HB-21 over polling, polls count while a POST waits", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-HB-21 over polling, polls count while a POST waits", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		o.Session.Hold()
 		for range 10 {
@@ -385,7 +385,7 @@ func TestRevision3Heartbeat(t *testing.T) {
 }
 
 func TestRevision3Close(t *testing.T) {
-	story(t, "EIO-POST-10 by the client", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-10 by the client", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		parked := o.poll()
 		synctest.Wait()
@@ -395,7 +395,7 @@ func TestRevision3Close(t *testing.T) {
 		same(t, "messages", len(o.Messages()), 0)
 		same(t, "next poll", o.get(), unknownSession)
 	})
-	story(t, "EIO-CL-3, EIO-CL-4, EIO-GET-8 by the server", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-3, EIO-CL-4, EIO-GET-8 by the server", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		parked := o.poll()
 		synctest.Wait()
@@ -406,7 +406,7 @@ func TestRevision3Close(t *testing.T) {
 		same(t, "next poll", o.get(), "200 1:61:1")
 		same(t, "reason", o.End().Reason, engine.ForcedClose)
 	})
-	story(t, "EIO-GET-5 overlap", eio3(), func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-5 overlap", eio3(), func(t *testing.T, k *enginetest.Kit) {
 		o := openOld(t, k, "")
 		parked := o.poll()
 		synctest.Wait()

@@ -32,7 +32,7 @@ func TestWaitForRoom(t *testing.T) {
 		default:
 		}
 	}
-	story(t, "until a WebSocket is read", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "until a WebSocket is read", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := dialSlow(k)
 		done := waits(t.Context(), p)
 		still(t, done)
@@ -41,21 +41,21 @@ func TestWaitForRoom(t *testing.T) {
 		same(t, "error", <-done, nil)
 		same(t, "buffered", p.Session.Buffered(), 0)
 	})
-	story(t, "until there is a poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "until there is a poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		done := waits(t.Context(), p.Peer)
 		still(t, done)
 		p.Get()
 		same(t, "error", <-done, nil)
 	})
-	story(t, "until the session ends", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "until the session ends", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		done := waits(t.Context(), p.Peer)
 		p.Session.Close(nil)
 		same(t, "error", <-done, engine.ErrClosed)
 		same(t, "afterwards", p.Session.WaitForRoom(t.Context(), 1<<30), engine.ErrClosed)
 	})
-	story(t, "until the context ends", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "until the context ends", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := waits(ctx, p.Peer)
@@ -64,7 +64,7 @@ func TestWaitForRoom(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
-	story(t, "Flush waits for what was sent before alone", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "Flush waits for what was sent before alone", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		if p.Session.TryFlush() != true {
 			t.Error("something waits at first")
@@ -81,7 +81,7 @@ func TestWaitForRoom(t *testing.T) {
 		p.Session.Close(nil)
 		same(t, "afterwards", p.Session.Flush(t.Context()), engine.ErrClosed)
 	})
-	story(t, "several at the same time", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "several at the same time", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		first, second := waits(t.Context(), p.Peer), waits(t.Context(), p.Peer)
 		p.Get()

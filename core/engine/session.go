@@ -12,7 +12,7 @@ import (
 
 // A Session is one Engine.IO connection: a client as the transport layer sees
 // it, whichever transport carries it at the moment. Its methods are safe for
-// concurrent use. Only [Session.WaitForRoom] blocks.
+// concurrent use. Only [Session.WaitForRoom] and [Session.Flush] block.
 type Session struct {
 	id        string
 	handshake handshakeRequest

@@ -30,15 +30,15 @@ func TestShutdownDeadline(t *testing.T) {
 		},
 		"second connection of a session (EIO-UP-9)": func(t *testing.T, k *enginetest.Kit) {
 			_, p := openWebSocket(t, k)
-			next(t, k.Dial(websocket+"&sid="+p.Session.ID()), "close")
+			wantFrames(t, k.Dial(websocket+"&sid="+p.Session.ID()), "close")
 		},
 		"refused while probing (EIO-UP-6)": func(t *testing.T, k *enginetest.Kit) {
 			c := k.OpenPolling().Upgrade()
 			c.Text("garbage")
-			next(t, c, "close")
+			wantFrames(t, c, "close")
 		},
 	} {
-		story(t, "EIO-CL-8 "+name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-CL-8 "+name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			connect(t, k)
 			start := time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -51,7 +51,7 @@ func TestShutdownDeadline(t *testing.T) {
 			same(t, "sessions", k.Remembered(), 0)
 		})
 	}
-	story(t, "EIO-CL-8 without a deadline, closeTimeout is the limit", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-CL-8 without a deadline, closeTimeout is the limit", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		openWebSocket(t, k)
 		start := time.Now()
 		if err := k.Shutdown(t.Context()); err != nil {

@@ -53,7 +53,7 @@ func TestSlowClient(t *testing.T) {
 		synctest.Wait()
 		same(t, "sessions", k.Remembered(), 1)
 	}
-	story(t, "EIO-WS-18 better: a WebSocket that does not read is closed, others get everything", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-18 better: a WebSocket that does not read is closed, others get everything", opts, func(t *testing.T, k *enginetest.Kit) {
 		other, o := openWebSocket(t, k)
 		_, p := dialSlow(k)
 		if n := fill(t, p); n < most/2 {
@@ -61,18 +61,18 @@ func TestSlowClient(t *testing.T) {
 		}
 		for i := range 2 * most { // the other one reads
 			o.Send(fmt.Sprint(i))
-			next(t, other, fmt.Sprint("4", i))
+			wantFrames(t, other, fmt.Sprint("4", i))
 		}
 		slow(t, k, p)
 	})
-	story(t, "polling client that does not poll", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "polling client that does not poll", opts, func(t *testing.T, k *enginetest.Kit) {
 		openWebSocket(t, k)
 		p := k.OpenPolling()
 		fill(t, p.Peer)
 		same(t, "poll", p.Get(), unknownSession)
 		slow(t, k, p.Peer)
 	})
-	story(t, "a client that catches up may fall behind again", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a client that catches up may fall behind again", opts, func(t *testing.T, k *enginetest.Kit) {
 		c, p := dialSlow(k)
 		for range most / 2 {
 			if err := p.Session.Send(f); err != nil {
@@ -89,21 +89,21 @@ func TestSlowClient(t *testing.T) {
 		}
 		sessionOf(t, k, c)
 		for range most/2 + 3*most {
-			next(t, c, string(f.Payload()))
+			wantFrames(t, c, string(f.Payload()))
 		}
 	})
 	large := strings.Repeat("x", 10*limit)
-	story(t, "a message larger than the whole buffer, WebSocket", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a message larger than the whole buffer, WebSocket", opts, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		for range 3 {
 			p.Send("before")
 			p.Send(large)
-			next(t, c, "4before", "4"+large)
+			wantFrames(t, c, "4before", "4"+large)
 			synctest.Wait()
 		}
 		same(t, "open", p.Open(), true)
 	})
-	story(t, "a message larger than the whole buffer, polling", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a message larger than the whole buffer, polling", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		for range 3 {
 			p.Send(large)
@@ -115,21 +115,21 @@ func TestSlowClient(t *testing.T) {
 		same(t, "parked poll", parked.Wait().String(), "200 4"+large)
 		same(t, "open", p.Open(), true)
 	})
-	story(t, "a message larger than the whole buffer, its attachments together", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a message larger than the whole buffer, its attachments together", opts, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		head, attachment := message(large), frame.Binary(append(frame.Buffer(3), "\x01\x02\x03"...))
 		if err := p.Session.Send(head, attachment, head); err != nil {
 			t.Fatal(err)
 		}
-		next(t, c, "4"+large, "<010203>", "4"+large)
+		wantFrames(t, c, "4"+large, "<010203>", "4"+large)
 	})
-	story(t, "more behind such a message", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "more behind such a message", opts, func(t *testing.T, k *enginetest.Kit) {
 		_, p := dialSlow(k)
 		p.Send(large)
 		same(t, "Send", p.Session.Send(f), engine.ErrSlowClient)
 		same(t, "reason", p.End().Reason, engine.TransportError)
 	})
-	story(t, "a flood of pings without reading the pongs", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a flood of pings without reading the pongs", opts, func(t *testing.T, k *enginetest.Kit) {
 		c, p := dialSlow(k)
 		payload := strings.Repeat("p", 100)
 		for range 10 * most {
@@ -149,9 +149,9 @@ func TestSlowClient(t *testing.T) {
 			t.Errorf("%d pongs were queued, of %d bytes each", pongs, len(payload))
 		}
 		c.Ping("again")
-		next(t, c, "pong again")
+		wantFrames(t, c, "pong again")
 	})
-	story(t, "a flood of pings of revision 3", engine.Options{MaxSendBuffer: limit, AllowEIO3: true}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a flood of pings of revision 3", engine.Options{MaxSendBuffer: limit, AllowEIO3: true}, func(t *testing.T, k *enginetest.Kit) {
 		c := k.DialPaused(enginetest.Request{Query: websocket3, Header: enginetest.Handshake()})
 		synctest.Wait()
 		p := k.LastPeer()
@@ -163,7 +163,7 @@ func TestSlowClient(t *testing.T) {
 		}
 		_ = c.Close()
 	})
-	story(t, "a volatile message does not end the session", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a volatile message does not end the session", opts, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		for range 3 * most {
 			p.Session.SendVolatile(f) // no poll is open
@@ -177,7 +177,7 @@ func TestSlowClient(t *testing.T) {
 		same(t, "status", parked.Wait().Status, 200)
 		same(t, "open", p.Open(), true)
 	})
-	story(t, "a volatile message does not end the session whose handler sends many", opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "a volatile message does not end the session whose handler sends many", opts, func(t *testing.T, k *enginetest.Kit) {
 		dropped := 0
 		k.Work = func(p *enginetest.Peer) { // what it sends is written when it returns
 			for len(p.Messages()) > 0 && dropped < most {
@@ -196,7 +196,7 @@ func TestSlowClient(t *testing.T) {
 
 func TestSendVolatile(t *testing.T) {
 	f := message("volatile")
-	story(t, "websocket: dropped while congested", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "websocket: dropped while congested", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := dialSlow(k)
 		p.Send("in the way") // the client reads neither this
 		synctest.Wait()
@@ -206,12 +206,12 @@ func TestSendVolatile(t *testing.T) {
 		p.Send("kept")
 		c.Resume()
 		sessionOf(t, k, c)
-		next(t, c, "4in the way", "4kept")
+		wantFrames(t, c, "4in the way", "4kept")
 		synctest.Wait()
 		same(t, "queued", p.Session.SendVolatile(f), true)
-		next(t, c, "4volatile")
+		wantFrames(t, c, "4volatile")
 	})
-	story(t, "polling: dropped without a poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "polling: dropped without a poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "queued", p.Session.SendVolatile(f), false)
 		poll := p.Poll()
@@ -223,7 +223,7 @@ func TestSendVolatile(t *testing.T) {
 
 // Frames of one Send stay together, whatever else is sent meanwhile.
 func TestSendKeepsTogether(t *testing.T) {
-	story(t, "frames of one Send", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "frames of one Send", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		const senders, each = 8, 50
 		for i := range senders {
@@ -235,7 +235,7 @@ func TestSendKeepsTogether(t *testing.T) {
 		}
 		for range senders * each {
 			sender, _ := strings.CutSuffix(c.Next(), "head")
-			next(t, c, sender+"tail")
+			wantFrames(t, c, sender+"tail")
 		}
 	})
 }

@@ -21,7 +21,7 @@ func suite3(t *testing.T, name string, f func(t *testing.T, k *enginetest.Kit)) 
 	opts := engine.Options{
 		AllowEIO3: true, PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond,
 	}
-	story(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		f(t, k)
 	})
@@ -50,7 +50,7 @@ func TestProtocolSuite3Handshake(t *testing.T) {
 		suite3(t, "18.6-5 "+query, func(t *testing.T, k *enginetest.Kit) {
 			c := k.Dial(query)
 			oldPeer(t, k, c.Next())
-			next(t, c, "close")
+			wantFrames(t, c, "close")
 		})
 	}
 	for _, query := range []string{"EIO=3", "EIO=3&transport=abc"} {
@@ -91,9 +91,9 @@ func TestProtocolSuite3Messages(t *testing.T) {
 		c, _ := dialOld(t, k, "")
 		c.Text("4hello")
 		c.Binary("\x04\x01\x02\x03\x04")
-		next(t, c, "4hello", "<0401020304>")
+		wantFrames(t, c, "4hello", "<0401020304>")
 		c.Text("abc")
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 	})
 }
 
@@ -114,10 +114,10 @@ func TestProtocolSuite3Heartbeat(t *testing.T) {
 		c, _ := dialOld(t, k, "")
 		for range 3 {
 			c.Text("2")
-			next(t, c, "3")
+			wantFrames(t, c, "3")
 		}
 		start := time.Now()
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		same(t, "after", time.Since(start), 500*time.Millisecond)
 	})
 }
@@ -148,7 +148,7 @@ func TestProtocolSuite3Close(t *testing.T) {
 		c, p := dialOld(t, k, "")
 		start := time.Now()
 		c.Text("1")
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		same(t, "after", time.Since(start), 0)
 		same(t, "reason", p.End().Reason, engine.TransportClose)
 	})
@@ -161,7 +161,7 @@ func TestProtocolSuite3Upgrade(t *testing.T) {
 		o := openOld(t, k, "&b64=1")
 		c := k.Dial(websocket3 + "&sid=" + o.sid())
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		return o, c
 	}
 	suite3(t, "18.6-22 probe, noop, upgrade, echo", func(t *testing.T, k *enginetest.Kit) {
@@ -169,7 +169,7 @@ func TestProtocolSuite3Upgrade(t *testing.T) {
 		same(t, "poll", o.get(), "200 1:6")
 		c.Text("5")
 		c.Text("4hello")
-		next(t, c, "4hello")
+		wantFrames(t, c, "4hello")
 	})
 	suite3(t, "18.6-23 a poll afterwards", func(t *testing.T, k *enginetest.Kit) {
 		o, c := probed(t, k)
@@ -177,14 +177,14 @@ func TestProtocolSuite3Upgrade(t *testing.T) {
 		synctest.Wait()
 		same(t, "poll", o.get(), badRequest)
 		c.Text("4hello")
-		next(t, c, "4hello")
+		wantFrames(t, c, "4hello")
 	})
 	suite3(t, "18.6-24 another WebSocket afterwards", func(t *testing.T, k *enginetest.Kit) {
 		o, c := probed(t, k)
 		c.Text("5")
 		synctest.Wait()
-		next(t, k.Dial(websocket3+"&sid="+o.sid()), "close")
+		wantFrames(t, k.Dial(websocket3+"&sid="+o.sid()), "close")
 		c.Text("4hello")
-		next(t, c, "4hello")
+		wantFrames(t, c, "4hello")
 	})
 }

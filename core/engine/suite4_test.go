@@ -17,7 +17,7 @@ import (
 func suite4(t *testing.T, name string, f func(t *testing.T, k *enginetest.Kit)) {
 	t.Helper()
 	opts := engine.Options{PingInterval: 300 * time.Millisecond, PingTimeout: 200 * time.Millisecond}
-	story(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, name, opts, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		f(t, k)
 	})
@@ -105,9 +105,9 @@ func TestProtocolSuite4Messages(t *testing.T) {
 		c := dial4(t, k)
 		c.Text("4hello")
 		c.Binary("\x01\x02\x03\x04")
-		next(t, c, "4hello", "<01020304>")
+		wantFrames(t, c, "4hello", "<01020304>")
 		c.Text("abc")
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 	})
 }
 
@@ -124,11 +124,11 @@ func TestProtocolSuite4Heartbeat(t *testing.T) {
 	suite4(t, "18.5-19, 18.5-20 WebSocket", func(t *testing.T, k *enginetest.Kit) {
 		c := dial4(t, k)
 		for range 3 {
-			next(t, c, "2")
+			wantFrames(t, c, "2")
 			c.Text("3")
 		}
 		start := time.Now()
-		next(t, c, "2", "close")
+		wantFrames(t, c, "2", "close")
 		same(t, "after", time.Since(start), 500*time.Millisecond)
 	})
 }
@@ -146,7 +146,7 @@ func TestProtocolSuite4Close(t *testing.T) {
 		c := dial4(t, k)
 		start := time.Now()
 		c.Text("1")
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		same(t, "after", time.Since(start), 0)
 	})
 }
@@ -158,7 +158,7 @@ func TestProtocolSuite4Upgrade(t *testing.T) {
 		p := k.OpenPolling()
 		c := k.Dial(websocket + "&sid=" + p.SID)
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		return p, c
 	}
 	suite4(t, "18.5-23 probe, noop, upgrade, echo", func(t *testing.T, k *enginetest.Kit) {
@@ -166,7 +166,7 @@ func TestProtocolSuite4Upgrade(t *testing.T) {
 		same(t, "poll", p.Get(), "200 6")
 		c.Text("5")
 		c.Text("4hello")
-		next(t, c, "4hello")
+		wantFrames(t, c, "4hello")
 	})
 	suite4(t, "18.5-24 a poll afterwards", func(t *testing.T, k *enginetest.Kit) {
 		p, c := probed(t, k)
@@ -174,14 +174,14 @@ func TestProtocolSuite4Upgrade(t *testing.T) {
 		synctest.Wait()
 		same(t, "poll", p.Get(), badRequest)
 		c.Text("4hello")
-		next(t, c, "4hello")
+		wantFrames(t, c, "4hello")
 	})
 	suite4(t, "18.5-25 another WebSocket afterwards", func(t *testing.T, k *enginetest.Kit) {
 		p, c := probed(t, k)
 		c.Text("5")
 		synctest.Wait()
-		next(t, k.Dial(websocket+"&sid="+p.SID), "close")
+		wantFrames(t, k.Dial(websocket+"&sid="+p.SID), "close")
 		c.Text("4hello")
-		next(t, c, "4hello")
+		wantFrames(t, c, "4hello")
 	})
 }

@@ -25,15 +25,15 @@ func TestWorkerTakesItsTime(t *testing.T) {
 		}
 		return func() { close(done) }
 	}
-	story(t, "messages, pings and heartbeat go on", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "messages, pings and heartbeat go on", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		release := busy(k)
 		c, p := openWebSocket(t, k)
 		c.Text("4a")
-		next(t, c, "4working")
+		wantFrames(t, c, "4working")
 		c.Text("4b")
 		c.Ping("x")
-		next(t, c, "pong x")
-		heard(t, p, "a", "b")
+		wantFrames(t, c, "pong x")
+		wantMessages(t, p, "a", "b")
 		for range 3 {
 			pinged(t, c)
 			c.Text("3")
@@ -42,15 +42,15 @@ func TestWorkerTakesItsTime(t *testing.T) {
 		synctest.Wait()
 		c.Text("4c")
 		c.Ping("y")
-		next(t, c, "pong y")
-		heard(t, p, "a", "b", "c")
+		wantFrames(t, c, "pong y")
+		wantMessages(t, p, "a", "b", "c")
 	})
-	story(t, "the end is told meanwhile", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "the end is told meanwhile", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		release := busy(k)
 		defer release()
 		c, p := openWebSocket(t, k)
 		c.Text("4a")
-		next(t, c, "4working")
+		wantFrames(t, c, "4working")
 		_ = c.Close()
 		same(t, "reason", p.End().Reason, engine.TransportClose)
 		synctest.Wait()
@@ -67,7 +67,7 @@ func TestWorkerTakesItsTime(t *testing.T) {
 		"broken packet":    {enginetest.MaskedText("7"), "close", engine.ParseError},
 		"engine's own end": {enginetest.MaskedText("1"), "close", engine.TransportClose},
 	} {
-		story(t, "the end comes with the message: "+name, engine.Options{MaxHTTPBufferSize: 50}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "the end comes with the message: "+name, engine.Options{MaxHTTPBufferSize: 50}, func(t *testing.T, k *enginetest.Kit) {
 			release := busy(k)
 			defer release()
 			c, p := openWebSocket(t, k)
@@ -83,7 +83,7 @@ func TestWorkerTakesItsTime(t *testing.T) {
 			same(t, "reason", p.End().Reason, end.reason)
 		})
 	}
-	story(t, "polling: the answer does not wait for it", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "polling: the answer does not wait for it", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		release := busy(k)
 		p := k.OpenPolling()
 		start := time.Now()
@@ -91,10 +91,10 @@ func TestWorkerTakesItsTime(t *testing.T) {
 		same(t, "took", time.Since(start), 0)
 		same(t, "poll", p.Get(), "200 4working")
 		same(t, "post", p.Post("4b"), "200 ok")
-		heard(t, p.Peer, "a", "b")
+		wantMessages(t, p.Peer, "a", "b")
 		release()
 	})
-	story(t, "EIO-UP-3 it does not hold up the upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-3 it does not hold up the upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		release := busy(k)
 		defer release()
 		p := k.OpenPolling()
@@ -102,11 +102,11 @@ func TestWorkerTakesItsTime(t *testing.T) {
 		same(t, "poll", p.Get(), "200 4working")
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		c.Text("5")
 		c.Text("4b")
 		c.Ping("")
-		next(t, c, "pong ")
-		heard(t, p.Peer, "a", "b")
+		wantFrames(t, c, "pong ")
+		wantMessages(t, p.Peer, "a", "b")
 	})
 }

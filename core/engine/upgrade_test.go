@@ -19,7 +19,7 @@ func upgraded(t *testing.T, k *enginetest.Kit) (*enginetest.Conn, *enginetest.Po
 	p := k.OpenPolling()
 	c := p.Upgrade()
 	c.Text("2probe")
-	next(t, c, "3probe")
+	wantFrames(t, c, "3probe")
 	c.Text("5")
 	synctest.Wait()
 	same(t, "transport", p.Session.Transport(), "websocket")
@@ -27,12 +27,12 @@ func upgraded(t *testing.T, k *enginetest.Kit) (*enginetest.Conn, *enginetest.Po
 }
 
 func TestUpgrade(t *testing.T) {
-	story(t, "protocol suite: probe, noop, upgrade, echo", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "protocol suite: probe, noop, upgrade, echo", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		start := time.Now()
 		a := p.Poll().Wait()
 		same(t, "poll", a.String(), "200 6")
@@ -40,11 +40,11 @@ func TestUpgrade(t *testing.T) {
 		c.Text("5")
 		c.Text("4hello")
 		c.Binary("\x01")
-		next(t, c, "4hello", "<01>")
+		wantFrames(t, c, "4hello", "<01>")
 		same(t, "EIO-UP-14 request", p.Session.Request().Query.Get("transport"), "polling")
 		same(t, "EIO-HS-8 sessions", k.Remembered(), 1)
 	})
-	story(t, "EIO-UP-1, EIO-UP-2, EIO-GET-9 every poll is ended while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-1, EIO-UP-2, EIO-GET-9 every poll is ended while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		parked := p.Poll()
 		c := p.Upgrade()
@@ -59,7 +59,7 @@ func TestUpgrade(t *testing.T) {
 			same(t, "after", a.At.Sub(start), 100*time.Millisecond)
 		}
 	})
-	story(t, "EIO-UP-2 better: the poll that was parked at the probe ends at once", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-2 better: the poll that was parked at the probe ends at once", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		parked := p.Poll()
 		time.Sleep(100 * time.Millisecond)
@@ -67,15 +67,15 @@ func TestUpgrade(t *testing.T) {
 		start := time.Now()
 		c.Text("2probe")
 		same(t, "after", parked.Wait().At.Sub(start), 0)
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 	})
-	story(t, "EIO-UP-2 a session's first moments have no packet more than its messages", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-2 a session's first moments have no packet more than its messages", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		start := time.Now()
 		parked := p.Poll()
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		time.Sleep(30 * time.Millisecond)
 		synctest.Wait()
 		same(t, "answered", parked.Answered(), false)
@@ -90,12 +90,12 @@ func TestUpgrade(t *testing.T) {
 		}
 	})
 	for what, send := range map[string]bool{"": false, "while messages wait": true} {
-		story(t, "EIO-GET-10 a GET that overtakes the upgrade packet"+what, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-GET-10 a GET that overtakes the upgrade packet"+what, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			time.Sleep(time.Second)
 			c := p.Upgrade()
 			c.Text("2probe")
-			next(t, c, "3probe")
+			wantFrames(t, c, "3probe")
 			if send {
 				p.Send("for the new connection")
 			}
@@ -108,13 +108,13 @@ func TestUpgrade(t *testing.T) {
 			same(t, "poll", poll.Wait().String(), badRequest)
 			same(t, "another", p.Get(), badRequest)
 			if send {
-				next(t, c, "4for the new connection", "4this, too")
+				wantFrames(t, c, "4for the new connection", "4this, too")
 			}
 			p.Send("x")
-			next(t, c, "4x")
+			wantFrames(t, c, "4x")
 		})
 	}
-	story(t, "EIO-GET-10 a GET while a POST holds up the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-10 a GET while a POST holds up the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		wait := make(chan struct{})
 		k.OnMessage = func(*enginetest.Peer, bool, []byte) { <-wait }
 		p := k.OpenPolling()
@@ -122,43 +122,43 @@ func TestUpgrade(t *testing.T) {
 		synctest.Wait()
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		c.Text("5")
 		same(t, "poll", p.Get(), badRequest)
 		close(wait)
 		same(t, "post", post.Wait().String(), "200 ok")
 		p.Send("x")
-		next(t, c, "4x")
+		wantFrames(t, c, "4x")
 	})
-	story(t, "EIO-UP-4 without a probe", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-4 without a probe", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		p.Send("waiting")
 		c.Text("5")
-		next(t, c, "4waiting")
+		wantFrames(t, c, "4waiting")
 		same(t, "transport", p.Session.Transport(), "websocket")
 	})
-	story(t, "EIO-UP-5 several probes", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-5 several probes", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		for range 3 {
 			c.Text("2probe")
 		}
-		next(t, c, "3probe", "3probe", "3probe")
+		wantFrames(t, c, "3probe", "3probe", "3probe")
 		c.Text("5")
 		p.Send("x")
-		next(t, c, "4x")
+		wantFrames(t, c, "4x")
 	})
-	story(t, "EIO-GET-10, EIO-UP-12 polling after the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-GET-10, EIO-UP-12 polling after the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c, p := upgraded(t, k)
 		same(t, "GET", p.Get(), badRequest)
 		same(t, "POST", p.Post("4x"), badRequest)
-		heard(t, p.Peer)
+		wantMessages(t, p.Peer)
 		c.Text("4still")
-		next(t, c, "4still")
+		wantFrames(t, c, "4still")
 	})
-	story(t, "EIO-UP-12 a poll parked at the switch (better: answered with a noop)", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-12 a poll parked at the switch (better: answered with a noop)", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		parked := p.Poll()
 		c := p.Upgrade()
@@ -166,19 +166,19 @@ func TestUpgrade(t *testing.T) {
 		c.Text("5")
 		same(t, "parked poll", parked.Wait().String(), "200 6")
 		p.Send("x")
-		next(t, c, "4x")
+		wantFrames(t, c, "4x")
 	})
-	story(t, "EIO-UP-3 queued data goes with the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-3 queued data goes with the switch", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		p.Send("a")
 		same(t, "while probing, polling carries it", p.Get(), "200 4a")
 		p.SendBinary("b")
 		p.Send("c")
 		c.Text("5")
-		next(t, c, "<62>", "4c")
+		wantFrames(t, c, "<62>", "4c")
 	})
 }
 
@@ -190,47 +190,47 @@ func TestUpgradeFails(t *testing.T) {
 		p.Send("down")
 		same(t, "poll", p.Get(), "200 4down")
 		same(t, "post", p.Post("4up"), "200 ok")
-		heard(t, p.Peer, "up")
+		wantMessages(t, p.Peer, "up")
 	}
 	for name, first := range map[string]string{
 		"message": "4x", "close": "1", "ping": "2", "empty": "", "unknown": "7", "pong": "3probe", "upgrade with data": "5x",
 	} {
-		story(t, "EIO-UP-6 first packet is "+name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, "EIO-UP-6 first packet is "+name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			c := p.Upgrade()
 			c.Text(first)
-			next(t, c, "close")
+			wantFrames(t, c, "close")
 			c.Text("5") // too late
 			synctest.Wait()
 			unharmed(t, p)
 			again := p.Upgrade()
 			again.Text("2probe")
-			next(t, again, "3probe")
+			wantFrames(t, again, "3probe")
 		})
 	}
-	story(t, "EIO-UP-6 binary", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-6 binary", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		c.Binary("2probe")
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		unharmed(t, p)
 	})
-	story(t, "EIO-UP-6 garbage behind the probe", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-6 garbage behind the probe", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		c.Raw([]byte("garbage garbage"))
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 		unharmed(t, p)
 	})
 	for _, probed := range []bool{false, true} {
-		story(t, fmt.Sprintf("EIO-UP-7 connection lost, probed %v", probed), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, fmt.Sprintf("EIO-UP-7 connection lost, probed %v", probed), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			c := p.Upgrade()
 			if probed {
 				c.Text("2probe")
-				next(t, c, "3probe")
+				wantFrames(t, c, "3probe")
 			}
 			_ = c.Close()
 			synctest.Wait()
@@ -245,58 +245,58 @@ func TestUpgradeFails(t *testing.T) {
 			synctest.Wait()
 			same(t, "transport", p.Session.Transport(), "websocket")
 		})
-		story(t, fmt.Sprintf("EIO-UP-8 upgrade timeout, probed %v", probed), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, fmt.Sprintf("EIO-UP-8 upgrade timeout, probed %v", probed), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			start := time.Now()
 			c := p.Upgrade()
 			if probed {
 				c.Text("2probe")
-				next(t, c, "3probe")
+				wantFrames(t, c, "3probe")
 			}
-			next(t, c, "end")
+			wantFrames(t, c, "end")
 			same(t, "after", time.Since(start), 10*time.Second)
 			unharmed(t, p)
 		})
 	}
-	story(t, "EIO-UP-8 the timeout does not touch who made it in time", engine.Options{UpgradeTimeout: time.Second}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-8 the timeout does not touch who made it in time", engine.Options{UpgradeTimeout: time.Second}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := upgraded(t, k)
 		time.Sleep(5 * time.Second)
 		p.Send("x")
-		next(t, c, "4x")
+		wantFrames(t, c, "4x")
 	})
-	story(t, "EIO-UP-9 second connection while one probes", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-9 second connection while one probes", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		first := p.Upgrade()
 		first.Text("2probe")
-		next(t, first, "3probe")
+		wantFrames(t, first, "3probe")
 		second := p.Upgrade()
-		next(t, second, "close")
+		wantFrames(t, second, "close")
 		second.Text("5")
 		first.Text("5")
 		p.Send("x")
-		next(t, first, "4x")
+		wantFrames(t, first, "4x")
 	})
-	story(t, "EIO-UP-9 second connection after the upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-9 second connection after the upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		first, p := upgraded(t, k)
-		next(t, p.Upgrade(), "close")
+		wantFrames(t, p.Upgrade(), "close")
 		first.Text("4x")
-		next(t, first, "4x")
+		wantFrames(t, first, "4x")
 	})
-	story(t, "EIO-UP-9 second connection to a session over WebSocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-9 second connection to a session over WebSocket", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		first, p := openWebSocket(t, k)
-		next(t, k.Dial(websocket+"&sid="+p.Session.ID()), "close")
+		wantFrames(t, k.Dial(websocket+"&sid="+p.Session.ID()), "close")
 		first.Text("4x")
-		next(t, first, "4x")
+		wantFrames(t, first, "4x")
 	})
-	story(t, "EIO-UP-15 better: upgrades that are not allowed are refused", engine.Options{DisableUpgrades: true}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-15 better: upgrades that are not allowed are refused", engine.Options{DisableUpgrades: true}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		unharmed(t, p)
 	})
-	story(t, "EIO-VF-24 a proxy that strips the upgrade headers", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-VF-24 a proxy that strips the upgrade headers", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		same(t, "answer", k.Do(enginetest.Request{Query: websocket + "&sid=" + p.SID}).String(), badRequest)
 		unharmed(t, p)
@@ -307,7 +307,7 @@ func TestUpgradeFails(t *testing.T) {
 func TestUpgradeUnderLoad(t *testing.T) {
 	const messages = 50
 	for pause := range 12 { // moves the switch along the messages
-		story(t, fmt.Sprintf("EIO-UP-3, EIO-UP-18 exactly once and in order, %d", pause), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, fmt.Sprintf("EIO-UP-3, EIO-UP-18 exactly once and in order, %d", pause), engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			var want []string
 			for i := range messages {
@@ -364,91 +364,91 @@ func TestUpgradeUnderLoad(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("client got %v", got)
 			}
-			heard(t, p.Peer, want...)
+			wantMessages(t, p.Peer, want...)
 			same(t, "nothing more", c.Waiting(), "")
 		})
 	}
 }
 
 func TestUpgradeAndClose(t *testing.T) {
-	story(t, "EIO-UP-10 session closed while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-10 session closed while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		parked := p.Poll()
 		c := p.Upgrade()
 		synctest.Wait()
 		p.Session.Close(nil)
 		same(t, "parked poll", parked.Wait().String(), "200 1")
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
 	})
-	story(t, "EIO-UP-10 client closes while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-10 client closes while probing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		same(t, "post", p.Post("1"), "200 ok")
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 		same(t, "reason", p.End().Reason, engine.TransportClose)
 	})
-	story(t, "EIO-UP-10 the probe comes when the client has closed, before its POST is answered", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-10 the probe comes when the client has closed, before its POST is answered", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		post := k.Start(enginetest.Request{Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("1")})
 		synctest.Wait() // it waits for a poll that it may have overtaken
 		c := p.Upgrade()
-		next(t, c, "close")
+		wantFrames(t, c, "close")
 		same(t, "POST", post.Wait().String(), "200 ok")
 		c.Text("5")
 		time.Sleep(30 * time.Second)
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-UP-10 ping timeout while probing", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-10 ping timeout while probing", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 		same(t, "reason", p.End().Reason, engine.PingTimeout)
 	})
-	story(t, "EIO-UP-11 the upgrade completes while closing, and brings what was queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-11 the upgrade completes while closing, and brings what was queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		same(t, "poll", p.Get(), "200 6") // the client polls no more
 		p.Send("last words")
 		p.Session.Close(nil)
 		synctest.Wait()
 		c.Text("5")
-		next(t, c, "4last words", "close")
+		wantFrames(t, c, "4last words", "close")
 		same(t, "reason", p.End().Reason, engine.ForcedClose)
 		_ = c.Close()
 		synctest.Wait()
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-UP-11 the upgrade begins while closing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-11 the upgrade begins while closing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		p.Send("last words")
 		p.Session.Close(nil)
 		c := p.Upgrade()
 		c.Text("2probe")
-		next(t, c, "3probe")
+		wantFrames(t, c, "3probe")
 		c.Text("5")
-		next(t, c, "4last words", "close")
+		wantFrames(t, c, "4last words", "close")
 	})
-	story(t, "EIO-UP-10, EIO-CL-4 nobody completes it in time", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-10, EIO-CL-4 nobody completes it in time", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		start := time.Now()
 		c := p.Upgrade()
 		p.Send("never read")
 		p.Session.Close(nil)
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 		same(t, "after", time.Since(start), 30*time.Second)
 		same(t, "poll", p.Get(), unknownSession)
 	})
-	story(t, "EIO-UP-10 the closing session is fetched by polling", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-UP-10 the closing session is fetched by polling", engine.Options{UpgradeTimeout: time.Hour}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		p.Session.Close(nil)
 		same(t, "poll", p.Get(), "200 6\x1e1")
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 	})
 }

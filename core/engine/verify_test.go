@@ -56,7 +56,7 @@ func TestVerification(t *testing.T) {
 		{"EIO-RT-6 for transport", "GET", polling + "&transport=x", nil, unknownTransport},
 		{"EIO-RT-6 for sid", "GET", polling + "&sid=SID&sid=x", nil, unknownSession},
 	} {
-		story(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			got := k.Do(enginetest.Request{
 				Method: c.method, Query: strings.ReplaceAll(c.query, "SID", p.SID), Header: c.header,
@@ -95,7 +95,7 @@ func TestVerificationUpgrade(t *testing.T) {
 		{"EIO-WS-20 better: polling on a WebSocket is refused", polling, nil, "400 Bad request"},
 		{"EIO-WS-20 with a session", polling + "&sid=SID", nil, "400 Bad request"},
 	} {
-		story(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			p := k.OpenPolling()
 			if c.header == nil {
 				c.header = enginetest.Handshake()
@@ -126,7 +126,7 @@ func TestVerificationPasses(t *testing.T) {
 		}},
 		{"EIO-RT-7 unknown keys are left alone", polling + "&room=a+b&room=c%20d", nil},
 	} {
-		story(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			same(t, "status", k.Do(enginetest.Request{Query: c.query, Header: c.header}).Status, 200)
 			same(t, "sessions", k.Remembered(), 1)
 			if c.header.Get("Origin") != "" {
@@ -137,7 +137,7 @@ func TestVerificationPasses(t *testing.T) {
 }
 
 func TestRouting(t *testing.T) {
-	story(t, "EIO-RT-6, EIO-UP-14 the session keeps the query", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-RT-6, EIO-UP-14 the session keeps the query", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		var p *enginetest.Peer
 		k.OnMessage = func(peer *enginetest.Peer, _ bool, _ []byte) { p = peer }
 		c := k.Dial(websocket + "&room=a+b&room=c%20d")
@@ -149,12 +149,12 @@ func TestRouting(t *testing.T) {
 		same(t, "room", strings.Join(q["room"], "|"), "a b|c d")
 		same(t, "transport", q.Get("transport"), "websocket")
 	})
-	story(t, "EIO-WS-22 polling alone", engine.Options{Transports: []string{"polling"}}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-22 polling alone", engine.Options{Transports: []string{"polling"}}, func(t *testing.T, k *enginetest.Kit) {
 		got := k.Do(enginetest.Request{Query: websocket, Header: enginetest.Handshake()})
 		same(t, "websocket", got.String(), "400 Transport unknown")
 		same(t, "polling", k.Do(enginetest.Request{Query: polling}).Status, 200)
 	})
-	story(t, "EIO-WS-22 websocket alone", engine.Options{Transports: []string{"websocket"}}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-22 websocket alone", engine.Options{Transports: []string{"websocket"}}, func(t *testing.T, k *enginetest.Kit) {
 		same(t, "polling", k.Do(enginetest.Request{Query: polling}).String(), unknownTransport)
 		k.Dial(websocket)
 		same(t, "sessions", k.Remembered(), 1)
@@ -163,7 +163,7 @@ func TestRouting(t *testing.T) {
 
 // EIO-VF-11: what the host does to a handshake that was verified.
 func TestConnectionNotTaken(t *testing.T) {
-	story(t, "EIO-VF-11", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-VF-11", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		got := k.Do(enginetest.Request{
 			Query: websocket, Header: enginetest.Handshake(), UpgradeErr: errors.New("no hijacking here"),
 		})

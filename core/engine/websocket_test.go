@@ -34,7 +34,7 @@ func sessionOf(t *testing.T, k *enginetest.Kit, c *enginetest.Conn) *enginetest.
 	return k.Peer(sid[:20])
 }
 
-func next(t *testing.T, c *enginetest.Conn, want ...string) {
+func wantFrames(t *testing.T, c *enginetest.Conn, want ...string) {
 	t.Helper()
 	for _, w := range want {
 		same(t, "frame", c.Next(), w)
@@ -42,7 +42,7 @@ func next(t *testing.T, c *enginetest.Conn, want ...string) {
 }
 
 func TestWebSocketMessages(t *testing.T) {
-	story(t, "EIO-WS-1, EIO-ENC-1, EIO-ENC-3, EIO-DEC-5 one packet per message", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-1, EIO-ENC-1, EIO-ENC-3, EIO-DEC-5 one packet per message", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c, p := openWebSocket(t, k)
 		c.Text("4hello")
@@ -50,10 +50,10 @@ func TestWebSocketMessages(t *testing.T) {
 		c.Text("4é€😀")
 		c.Binary("\x01\x02")
 		c.Binary("")
-		next(t, c, "4hello", "4", "4é€😀", "<0102>", "<>")
-		heard(t, p, "hello", "", "é€😀", "<0102>", "<>")
+		wantFrames(t, c, "4hello", "4", "4é€😀", "<0102>", "<>")
+		wantMessages(t, p, "hello", "", "é€😀", "<0102>", "<>")
 	})
-	story(t, "EIO-WS-4 fragments with control frames between", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-4 fragments with control frames between", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c, _ := openWebSocket(t, k)
 		c.Raw(enginetest.Masked(ws.NewFrame(ws.OpText, false, []byte("4he"))))
@@ -61,45 +61,45 @@ func TestWebSocketMessages(t *testing.T) {
 		c.Raw(enginetest.Masked(ws.NewFrame(ws.OpContinuation, false, []byte("l"))))
 		c.Raw(enginetest.Masked(ws.NewPongFrame([]byte("unasked"))))
 		c.Raw(enginetest.Masked(ws.NewFrame(ws.OpContinuation, true, []byte("lo"))))
-		next(t, c, "pong between", "4hello")
+		wantFrames(t, c, "pong between", "4hello")
 	})
-	story(t, "EIO-WS-4 a ping frame is no heartbeat", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-4 a ping frame is no heartbeat", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		start := time.Now()
-		next(t, c, "2")
+		wantFrames(t, c, "2")
 		for range 19 {
 			time.Sleep(time.Second)
 			c.Ping("alive")
-			next(t, c, "pong alive")
+			wantFrames(t, c, "pong alive")
 		}
 		end := p.End()
 		same(t, "reason", end.Reason, engine.PingTimeout)
 		same(t, "after", end.At.Sub(start), 45*time.Second)
 	})
-	story(t, "EIO-WS-11, EIO-DEC-2 base64 as text", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-11, EIO-DEC-2 base64 as text", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		c.Text("bAQIDBA==")
 		c.Ping("")
 		c.Next()
-		heard(t, p, "<01020304>")
+		wantMessages(t, p, "<01020304>")
 	})
-	story(t, "EIO-WS-12, EIO-ENC-4, EIO-RT-7 a peer that cannot take binary", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-12, EIO-ENC-4, EIO-RT-7 a peer that cannot take binary", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c := k.Dial(websocket + "&b64=1")
 		sessionOf(t, k, c)
 		c.Binary("\x01\x02\x03\x04")
 		c.Binary("")
 		c.Text("4text")
-		next(t, c, "bAQIDBA==", "b", "4text")
+		wantFrames(t, c, "bAQIDBA==", "b", "4text")
 	})
-	story(t, "EIO-RT-7 an empty b64 says nothing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-RT-7 an empty b64 says nothing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c := k.Dial(websocket + "&b64=")
 		sessionOf(t, k, c)
 		c.Binary("\x01")
-		next(t, c, "<01>")
+		wantFrames(t, c, "<01>")
 	})
-	story(t, "EIO-WS-19 order", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-19 order", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		want := make([]string, 0, 600)
 		for i := range 300 {
@@ -108,15 +108,15 @@ func TestWebSocketMessages(t *testing.T) {
 			p.SendBinary("\x00")
 			want = append(want, "4"+s, "<00>")
 		}
-		next(t, c, want...)
+		wantFrames(t, c, want...)
 	})
-	story(t, "EIO-POST-13 open, upgrade, pong and noop are ignored", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-POST-13 open, upgrade, pong and noop are ignored", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c, _ := openWebSocket(t, k)
 		for _, s := range []string{"0{}", "3", "5", "6", "4x"} {
 			c.Text(s)
 		}
-		next(t, c, "4x")
+		wantFrames(t, c, "4x")
 	})
 }
 
@@ -125,16 +125,16 @@ func TestWebSocketAhead(t *testing.T) {
 	dial := func(k *enginetest.Kit, query string, ahead []byte) *enginetest.Conn {
 		return k.DialRequest(enginetest.Request{Query: query, Header: enginetest.Handshake(), Ahead: ahead})
 	}
-	story(t, "EIO-WS-5 messages", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-5 messages", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		two := append(enginetest.MaskedText("4a"), enginetest.MaskedText("4b")...)
 		c := dial(k, websocket, two[:len(two)-1])
 		sessionOf(t, k, c)
-		next(t, c, "4a")
+		wantFrames(t, c, "4a")
 		c.Raw(two[len(two)-1:])
-		next(t, c, "4b")
+		wantFrames(t, c, "4b")
 	})
-	story(t, "EIO-WS-5 garbage with the handshake of a session", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-5 garbage with the handshake of a session", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c := dial(k, websocket, []byte("garbage garbage"))
 		p := sessionOf(t, k, c)
 		if got := c.Next(); !strings.HasPrefix(got, "close 1002") {
@@ -142,14 +142,14 @@ func TestWebSocketAhead(t *testing.T) {
 		}
 		same(t, "reason", p.End().Reason, engine.TransportError)
 	})
-	story(t, "EIO-WS-5 garbage with the handshake of an upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-5 garbage with the handshake of an upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		c := dial(k, websocket+"&sid="+p.SID, []byte("garbage garbage"))
 		same(t, "the connection", c.Next(), "end")
 		p.Send("unharmed")
 		same(t, "poll", p.Get(), "200 4unharmed")
 	})
-	story(t, "EIO-WS-5 a whole upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-5 a whole upgrade", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		p := k.OpenPolling()
 		var ahead []byte
@@ -157,7 +157,7 @@ func TestWebSocketAhead(t *testing.T) {
 			ahead = append(ahead, enginetest.MaskedText(s)...)
 		}
 		c := dial(k, websocket+"&sid="+p.SID, ahead)
-		next(t, c, "3probe", "4x")
+		wantFrames(t, c, "3probe", "4x")
 	})
 }
 
@@ -197,7 +197,7 @@ func TestWebSocketEnds(t *testing.T) {
 		{"EIO-WS-13 application's code", raw(ws.NewCloseFrame(ws.NewCloseFrameBody(4000, ""))), "close 4000", engine.TransportClose},
 		{"EIO-WS-15 better: 1 closes", text("1"), "close", engine.TransportClose},
 	} {
-		story(t, c.name, engine.Options{MaxHTTPBufferSize: limit}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{MaxHTTPBufferSize: limit}, func(t *testing.T, k *enginetest.Kit) {
 			conn, p := openWebSocket(t, k)
 			other, _ := openWebSocket(t, k)
 			conn.Raw(append(text("4before"), c.sent...))
@@ -207,7 +207,7 @@ func TestWebSocketEnds(t *testing.T) {
 			}
 			end := p.End()
 			same(t, "reason", end.Reason, c.reason)
-			heard(t, p, "before")
+			wantMessages(t, p, "before")
 			same(t, "GET", k.Do(enginetest.Request{Query: polling + "&sid=" + p.Session.ID()}).String(), unknownSession)
 			_ = conn.Close()
 			synctest.Wait()
@@ -215,21 +215,21 @@ func TestWebSocketEnds(t *testing.T) {
 			same(t, "the other client hears", other.Waiting(), "")
 		})
 	}
-	story(t, "EIO-WS-6 exactly the limit", engine.Options{MaxHTTPBufferSize: limit}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-6 exactly the limit", engine.Options{MaxHTTPBufferSize: limit}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c, _ := openWebSocket(t, k)
 		exact := "4" + strings.Repeat("x", limit-1)
 		c.Text(exact)
-		next(t, c, exact)
+		wantFrames(t, c, exact)
 	})
-	story(t, "EIO-WS-13 connection lost", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-13 connection lost", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		_ = c.Close()
 		same(t, "reason", p.End().Reason, engine.TransportClose)
 		synctest.Wait()
 		same(t, "sessions", k.Remembered(), 0)
 	})
-	story(t, "EIO-WS-14 the server closes, what was sent comes first", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-14 the server closes, what was sent comes first", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
 		start := time.Now()
 		p.Send("last words")
@@ -240,14 +240,14 @@ func TestWebSocketEnds(t *testing.T) {
 		if err := p.Session.SendMessage(false, nil); err == nil {
 			t.Error("a closed session takes messages")
 		}
-		next(t, c, "4last words", "close")
+		wantFrames(t, c, "4last words", "close")
 		c.SendClose(0)
 		_ = c.Close()
-		next(t, c, "end")
+		wantFrames(t, c, "end")
 	})
-	story(t, "EIO-WS-16 ping timeout", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-16 ping timeout", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)
-		next(t, c, "2", "close")
+		wantFrames(t, c, "2", "close")
 		same(t, "reason", p.End().Reason, engine.PingTimeout)
 	})
 }
@@ -276,7 +276,7 @@ func TestWebSocketHandshake(t *testing.T) {
 		{"EIO-WS-2 invalid subprotocol", with("Sec-Websocket-Protocol", "a b"), "400 Invalid Sec-WebSocket-Protocol header"},
 		{"EIO-WS-2 subprotocol twice", with("Sec-Websocket-Protocol", "a, b, a"), "400 Invalid Sec-WebSocket-Protocol header"},
 	} {
-		story(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			a := k.Do(c.request(k))
 			same(t, "answer", a.String(), c.want)
 			same(t, "connection", a.Header.Get("Connection"), "close")
@@ -296,16 +296,16 @@ func TestWebSocketHandshake(t *testing.T) {
 		{"EIO-WS-2 version 8", with("Sec-Websocket-Version", "8")},
 		{"EIO-WS-2 extensions are not looked at", with("Sec-Websocket-Extensions", "permessage-deflate; =;,")},
 	} {
-		story(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		inBubble(t, c.name, engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 			k.OnMessage = enginetest.Echo
 			conn := k.DialRequest(c.request(k))
 			sessionOf(t, k, conn)
 			same(t, "extensions", conn.Head.Header.Get("Sec-WebSocket-Extensions"), "")
 			conn.Text("4x")
-			next(t, conn, "4x")
+			wantFrames(t, conn, "4x")
 		})
 	}
-	story(t, "EIO-WS-3 the first subprotocol", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-3 the first subprotocol", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c := k.DialRequest(with("Sec-Websocket-Protocol", "chat, superchat")(k))
 		same(t, "protocol", c.Head.Header.Get("Sec-WebSocket-Protocol"), "chat")
 	})
@@ -314,14 +314,14 @@ func TestWebSocketHandshake(t *testing.T) {
 // A big message in small pieces has to arrive, and costs the peer next to it
 // nothing.
 func TestWebSocketTrickle(t *testing.T) {
-	story(t, "EIO-WS-4 byte by byte", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+	inBubble(t, "EIO-WS-4 byte by byte", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OnMessage = enginetest.Echo
 		c, _ := openWebSocket(t, k)
 		long := strings.Repeat("€", 5000)
 		for b := range bytes.SplitSeq(enginetest.MaskedText("4"+long), nil) {
 			c.Raw(b)
 		}
-		next(t, c, "4"+long)
+		wantFrames(t, c, "4"+long)
 	})
 }
 

@@ -62,7 +62,7 @@ func NewCtx(tb testing.TB, event string, args ...any) (*sio.Ctx, *Caller) {
 	got := make(chan *sio.Ctx, 1)
 	var taken atomic.Bool
 	srv.OnUnknown(func(c *sio.Ctx) error {
-		if !taken.Swap(true) { // what the test's client sends later is nobody's
+		if !taken.Swap(true) { // only the first event is for the test
 			got <- c
 		}
 		return nil

@@ -42,10 +42,10 @@ func TestCluster(t *testing.T, connect func(t *testing.T, n int) []adapter.Clust
 		{"answers", clusterSuite.answers},
 		{"nobody to answer", clusterSuite.nobodyToAnswer},
 		{"answers in part", clusterSuite.answersInPart},
-		{"order of questions", clusterSuite.orderOfRequests},
+		{"order of requests", clusterSuite.orderOfRequests},
 		{"one reply at a time", clusterSuite.oneReplyAtATime},
 		{"members that leave", clusterSuite.membersThatLeave},
-		{"leaving with a question", clusterSuite.leavingWithARequest},
+		{"leaving with a request", clusterSuite.leavingWithARequest},
 		{"concurrency", clusterSuite.concurrency},
 		{"servers: broadcasts", clusterSuite.broadcasts},
 		{"servers: order", clusterSuite.broadcastOrder},
@@ -92,7 +92,7 @@ func (m *member) Receive(msg *adapter.Message) {
 	if from, ok := strings.CutPrefix(string(msg.Data), `["`+probe+`","`); ok {
 		select {
 		case m.probed <- strings.TrimSuffix(from, `"]`):
-		default: // nobody waits for it any more
+		default: // the test does not wait for it any more
 		}
 		return
 	}

@@ -71,8 +71,8 @@ func (p *serverGroup) checkSocket(t *testing.T, r sio.RemoteSocket) string {
 // acks: the ack of every client comes, with its id.
 func (s clusterSuite) acks(t *testing.T) {
 	p := s.startServers(t, 3, "0a", "1a", "1b", "2a")
-	for name, guest := range p.clients {
-		guest.AutoAck("ask", map[string]any{"name": name, "blob": []byte(name)})
+	for name, client := range p.clients {
+		client.AutoAck("ask", map[string]any{"name": name, "blob": []byte(name)})
 	}
 	type answer struct {
 		Name string
@@ -114,7 +114,7 @@ func (s clusterSuite) acksInPart(t *testing.T) {
 	p.clients["1x"].AutoAck("ask", "1x")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	go func() { // ends with the question, at which the test looks
+	go func() { // ends with the request, which the test checks
 		for _, name := range []string{"0y", "1y", "1z"} {
 			p.clients[name].inbox.takeEvent()
 		}

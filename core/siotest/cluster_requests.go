@@ -132,7 +132,7 @@ func (s clusterSuite) joiningAgain(t *testing.T) {
 
 // answers: all replies of all others arrive, unchanged, those of one server in order.
 func (s clusterSuite) answers(t *testing.T) {
-	questions := map[adapter.Kind]*adapter.Message{
+	requests := map[adapter.Kind]*adapter.Message{
 		adapter.Broadcast:   messages()[1],
 		adapter.ServerEvent: event("ask", []byte{1}),
 		adapter.Fetch:       {Kind: adapter.Fetch, Target: adapter.Target{Rooms: []string{"a"}}},
@@ -164,13 +164,13 @@ func (s clusterSuite) answers(t *testing.T) {
 	}
 	m := s.members(t, 3, func(i int, m *member) {
 		m.answer = func(_ context.Context, msg *adapter.Message, reply func(*adapter.Reply)) {
-			mustMean(t, m, msg, questions[msg.Kind])
+			mustMean(t, m, msg, requests[msg.Kind])
 			for _, r := range replies(i, msg.Kind) {
 				reply(r)
 			}
 		}
 	})
-	for k, msg := range questions {
+	for k, msg := range requests {
 		got, err := m[0].ask(t, msg)
 		if err != nil {
 			t.Errorf("kind %d: %v", k, err)
@@ -395,7 +395,7 @@ func (s clusterSuite) concurrency(t *testing.T) {
 				if err := passing.Close(); err != nil {
 					t.Error(err)
 				}
-				if err := await(t, "the end of a question", asked); err != nil && !errors.Is(err, adapter.ErrClosed) {
+				if err := await(t, "the end of a request", asked); err != nil && !errors.Is(err, adapter.ErrClosed) {
 					t.Error(err)
 				}
 			}

@@ -102,9 +102,9 @@ func (p *serverGroup) mustReachOnly(t *testing.T, what string, server int, send 
 	t.Helper()
 	must(t, send())
 	must(t, p.on(server).Emit("end")) // takes the same way, and arrives later
-	for name, guest := range p.clients {
+	for name, client := range p.clients {
 		got := 0
-		for guest.Next().Name != "end" {
+		for client.Next().Name != "end" {
 			got++
 		}
 		want := 0
@@ -175,11 +175,11 @@ func (s clusterSuite) broadcastOrder(t *testing.T) {
 		})
 	}
 	all.Wait()
-	for name, guest := range p.clients {
+	for name, client := range p.clients {
 		next := make([]int, len(p.servers))
 		for range n * len(p.servers) {
 			var server, i int
-			guest.Expect("e", &server, &i)
+			client.Expect("e", &server, &i)
 			if i != next[server] {
 				t.Fatalf("%s got event %d of server %d, want %d", name, i, server, next[server])
 			}
@@ -204,9 +204,9 @@ func (s clusterSuite) sets(t *testing.T) {
 	must(t, on.Emit("last"))
 	must(t, on.To("b").Disconnect())
 	must(t, on.To("a").Close())
-	for name, guest := range p.clients {
-		guest.Expect("last") // SIO-CU-4
-		if why := guest.Disconnected(); why != ServerDisconnect {
+	for name, client := range p.clients {
+		client.Expect("last") // SIO-CU-4
+		if why := client.Disconnected(); why != ServerDisconnect {
 			t.Errorf("%s: %s", name, why)
 		}
 	}
@@ -216,17 +216,17 @@ func (s clusterSuite) sets(t *testing.T) {
 // deletion. A broker takes a moment, so the first events to a room may be lost.
 func (s clusterSuite) roomsThatComeAndGo(t *testing.T) {
 	p := s.startServers(t, 2, "1a")
-	guest, socket := p.clients["1a"], p.sockets["1a"]
+	client, socket := p.clients["1a"], p.sockets["1a"]
 	for i := range 20 {
 		room := fmt.Sprint("room ", i)
 		must(t, socket.Join(room))
-		for tick := time.NewTicker(10 * time.Millisecond); len(guest.inbox.unread()) == 0; <-tick.C {
+		for tick := time.NewTicker(10 * time.Millisecond); len(client.inbox.unread()) == 0; <-tick.C {
 			must(t, p.on(0).To(room).Emit("e", i))
 		}
 		must(t, socket.Leave(room))
 		must(t, p.on(0).To(room).Emit("e", "after leaving"))
 		must(t, p.on(0).Emit("end"))
-		for e := guest.Next(); e.Name != "end"; e = guest.Next() {
+		for e := client.Next(); e.Name != "end"; e = client.Next() {
 			if got := e.String(); got != fmt.Sprintf(`["e",%d]`, i) {
 				t.Errorf("in %s: %s", room, got)
 			}

@@ -32,7 +32,7 @@ func TestMistakesOfClustersAreFound(t *testing.T) {
 		"does not ask":        "TestCluster/answers",
 		"loses a reply":       "TestCluster/answers",
 		"replies late":        "TestCluster/answers_in_part",
-		"asks too early":      "TestCluster/order_of_questions",
+		"asks too early":      "TestCluster/order_of_requests",
 		"replies in parallel": "TestCluster/one_reply_at_a_time",
 		"waits for all":       "TestCluster/members_that_leave",
 		"goes on when closed": "TestCluster/close",

@@ -72,7 +72,7 @@ func LoopbackTLS(tb testing.TB, h http.Handler) Dialer {
 func (d Dialer) At(path string) Dialer {
 	u, err := url.Parse(d.URL)
 	if err != nil {
-		return d // whoever uses it will say what is wrong
+		return d // the request will fail with the reason
 	}
 	u.Path, u.RawPath, u.RawQuery = path, "", ""
 	d.URL = u.String()
@@ -159,7 +159,7 @@ func (d Dialer) HTTP(tb testing.TB) *http.Client {
 func (d Dialer) Endpoint(params ...string) string {
 	u, err := url.Parse(d.URL)
 	if err != nil {
-		return d.URL // whoever uses it will say what is wrong
+		return d.URL // the request will fail with the reason
 	}
 	q := u.Query()
 	for i := 0; i+1 < len(params); i += 2 {

@@ -123,7 +123,7 @@ func Run(t *testing.T, mount Mount, opts ...Option) {
 		{"ahead", (*suite).ahead, s.brief},
 		{"CORS", (*suite).cors, s.brief},
 		{"compression", (*suite).compression, false},
-		{"values", (*suite).values, s.lookup == nil}, // nobody said how to find them
+		{"values", (*suite).values, s.lookup == nil}, // the mount has no lookup
 		{"keep-alive", (*suite).keepAlive, s.lookup == nil},
 		{"shutdown", (*suite).shutdown, false},
 	} {
@@ -189,15 +189,15 @@ func fetch(t *testing.T, c *http.Client, method, url string, h http.Header) answ
 // testLog makes everything above Debug a failure: no test here makes the server
 // do something wrong.
 type testLog struct {
-	t       *testing.T
-	allowed string // what a message begins with that is expected, if not empty
-	attrs   []slog.Attr
+	t     *testing.T
+	but   string // what a message begins with that is expected, if not empty
+	attrs []slog.Attr
 }
 
 func (l testLog) Enabled(_ context.Context, level slog.Level) bool { return level > slog.LevelDebug }
 
 func (l testLog) Handle(_ context.Context, r slog.Record) error {
-	if l.allowed != "" && strings.HasPrefix(r.Message, l.allowed) {
+	if l.but != "" && strings.HasPrefix(r.Message, l.but) {
 		return nil
 	}
 	r.AddAttrs(l.attrs...)

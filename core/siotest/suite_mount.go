@@ -86,7 +86,7 @@ func (s *suite) cors(t *testing.T) {
 	const page = "http://page.test"
 	_, d := s.mount.Serve(t, &sio.Options{
 		CORS:   &sio.CORS{Origins: []string{page}, Credentials: true},
-		Logger: slog.New(testLog{t: t, allowed: "a page of another origin"}),
+		Logger: slog.New(testLog{t: t, but: "a page of another origin"}),
 	}, echo)
 	client := d.HTTP(t)
 	polling := d.Endpoint("EIO", "4", "transport", "polling")
@@ -184,7 +184,7 @@ func (s *suite) keepAlive(t *testing.T) {
 			host := strings.Split(d.URL, "/")[2]
 			want := fmt.Sprintf(`431["acme",%q,%q,%q,true,%q]`, user, user, user, host)
 			for range rounds {
-				// The other requests of a session do not count, whoever sends them.
+				// The other requests of a session do not count, from any client.
 				_, err1 := request("XXXXX", http.MethodPost, url, `421["who"]`)
 				got, err2 := request("XXXXX", http.MethodGet, url, "")
 				if err := errors.Join(err1, err2); err != nil || got != want {

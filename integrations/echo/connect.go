@@ -9,8 +9,8 @@ import (
 	"github.com/sioplug/sioplug/integrations/internal/connect"
 )
 
-// connectedKey has what Connect's middleware has left.
-var connectedKey = sio.NewKey[*kept]("echo's context at connect time") //nolint:gochecknoglobals // immutable
+// connectedKey has the context as Connect's middleware has left it.
+var connectedKey = sio.NewKey[*savedContext]("echo's context at connect time") //nolint:gochecknoglobals // immutable
 
 // Connect makes middleware for [sio.Namespace.UseConnect] of Echo's. It sees the
 // request that opened the connection, its route and its values, once for each
@@ -29,15 +29,15 @@ var connectedKey = sio.NewKey[*kept]("echo's context at connect time") //nolint:
 // saved have no place here.
 func Connect(mw ...echo.MiddlewareFunc) sio.Middleware {
 	return sio.Guard(func(s *sio.Ctx) error {
-		from := found(s.Socket)
+		from := savedContextOf(s.Socket)
 		if from == nil {
 			return connect.OtherMountError("sioecho")
 		}
 		rec := new(connect.Recorder)
-		c := from.make(connect.Again(from.opened.Request(s.Handshake()), s.Socket), rec)
-		var passed *kept
+		c := from.make(connect.CloneRequest(from.request.Request(s.Handshake()), s.Socket), rec)
+		var passed *savedContext
 		h := func(c echo.Context) error { //nolint:unparam // as Echo wants it
-			passed = keep(from.may.Context(c.Request().Context()), c, from.may)
+			passed = saveContext(from.filter.Context(c.Request().Context()), c, from.filter)
 			return nil
 		}
 		for _, m := range slices.Backward(mw) {

@@ -24,7 +24,8 @@ func Provide(srv *sio.Server) echo.MiddlewareFunc {
 //
 //	sioecho.From(c).To("lobby").Emit("news", text)
 //
-// It panics unless [Provide] is among the middleware.
+// It panics unless [Provide] is among the middleware. In a unit test of the handler, use
+// Provide(sio.New(nil)): a server without clients, to which emitting does nothing.
 func From(c echo.Context) *sio.Server {
 	srv, ok := c.Get(serverKey).(*sio.Server)
 	if !ok {

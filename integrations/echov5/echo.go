@@ -50,9 +50,9 @@ const fileParam = "socket.io-file"
 // the JavaScript client below it, if [sio.Options] says that there are any.
 func Handler(srv *sio.Server) echo.HandlerFunc {
 	checkKeys()
-	may := reused.New("sioechov5", reused.Echo, (*echo.Context)(nil)).Keeper(srv.Options().Logger)
+	filter := reused.New("sioechov5", reused.Echo, (*echo.Context)(nil)).Filter(srv.Options().Logger)
 	return func(c *echo.Context) error {
-		x := &exchange{nethttp.New(c.Response(), c.Request()), c, may}
+		x := &exchange{nethttp.New(c.Response(), c.Request()), c, filter}
 		x.Request().ClientIP = c.RealIP()
 		srv.Serve(c.Request().Context(), x)
 		return nil
@@ -63,16 +63,16 @@ func Handler(srv *sio.Server) echo.HandlerFunc {
 type exchange struct {
 	*nethttp.Exchange
 
-	c   *echo.Context
-	may reused.Keeper
+	c      *echo.Context
+	filter reused.Filter
 }
 
 type contextKey struct{}
 
 // Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	ctx := x.may.Context(x.Exchange.Values())
-	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c, x.may))
+	ctx := x.filter.Context(x.Exchange.Values())
+	return context.WithValue(ctx, contextKey{}, saveContext(ctx, x.c, x.filter))
 }
 
 // Upgrade implements [engine.Exchange]. Echo then knows what the answer was.
@@ -85,21 +85,21 @@ func (x *exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	return err
 }
 
-// kept is what sockets keep of a context.
-type kept struct {
-	may    reused.Keeper
-	echo   *echo.Echo
-	route  echo.RouteInfo
-	params echo.PathValues
-	values map[string]any
-	opened connect.Opened
-	whole  connect.Shared[echo.Context]
+// A savedContext has what a socket needs of a context after its request.
+type savedContext struct {
+	filter  reused.Filter
+	echo    *echo.Echo
+	route   echo.RouteInfo
+	params  echo.PathValues
+	values  map[string]any
+	request connect.SavedRequest
+	cached  connect.Shared[echo.Context]
 }
 
-// keep returns what is to be kept of c, which Echo uses again, and of the context
-// of its request. Objects that lead back to c are not kept.
-func keep(ctx context.Context, c *echo.Context, may reused.Keeper) *kept {
-	k := &kept{may: may, echo: c.Echo(), route: c.RouteInfo(), opened: connect.Open(ctx, c.Request())}
+// saveContext copies what a socket needs of c and of the context of its request. Echo uses
+// c again for other requests, so objects that lead back to c are left out.
+func saveContext(ctx context.Context, c *echo.Context, filter reused.Filter) *savedContext {
+	k := &savedContext{filter: filter, echo: c.Echo(), route: c.RouteInfo(), request: connect.SaveRequest(ctx, c.Request())}
 	for _, v := range c.PathValues() {
 		if v.Name != "*" && v.Name != fileParam { // those are the mount's
 			k.params = append(k.params, v)
@@ -109,21 +109,21 @@ func keep(ctx context.Context, c *echo.Context, may reused.Keeper) *kept {
 		if k.values == nil {
 			k.values = make(map[string]any)
 		}
-		if v := c.Get(key); may(v, key) {
+		if v := c.Get(key); filter(v, key) {
 			k.values[key] = v
 		}
 	}
 	return k
 }
 
-// context returns the context once more.
-func (k *kept) context(s *sio.Socket) *echo.Context {
-	return k.whole.Get(func() *echo.Context { return k.make(k.opened.Request(s.Handshake()), nil) })
+// context returns a context with what was saved.
+func (k *savedContext) context(s *sio.Socket) *echo.Context {
+	return k.cached.Get(func() *echo.Context { return k.make(k.request.Request(s.Handshake()), nil) })
 }
 
-// make returns a context like the one that was kept, for another request and
-// answer.
-func (k *kept) make(r *http.Request, w http.ResponseWriter) *echo.Context {
+// make returns a context like the one that was saved, for another request and
+// response.
+func (k *savedContext) make(r *http.Request, w http.ResponseWriter) *echo.Context {
 	c := k.echo.NewContext(r, w)
 	c.QueryParams() // parses the query, which must not be left to handlers that run at the same time
 	route, params := k.route, slices.Clone(k.params)
@@ -143,18 +143,18 @@ func (k *kept) make(r *http.Request, w http.ResponseWriter) *echo.Context {
 // Values that lead to Echo's own context are left out, since Echo uses that again for
 // other requests; so are functions, which may do so. The log says so once for each.
 func Context(s *sio.Socket) *echo.Context {
-	if k := found(s); k != nil {
+	if k := savedContextOf(s); k != nil {
 		return k.context(s)
 	}
 	return nil
 }
 
-// found returns what was kept for a socket, nil if it came by another mount.
-func found(s *sio.Socket) *kept {
+// savedContextOf returns the context of a socket, nil if it came by another mount.
+func savedContextOf(s *sio.Socket) *savedContext {
 	if k, ok := connectedKey.Get(s); ok {
 		return k
 	}
-	k, _ := s.Handshake().Context.Value(contextKey{}).(*kept)
+	k, _ := s.Handshake().Context.Value(contextKey{}).(*savedContext)
 	return k
 }
 

@@ -50,10 +50,10 @@ func Handler(srv *sio.Server) fiber.Handler {
 		fasthttpx.RefusePrefork("siofiber", srv)
 	}
 	checkPaths()
-	var around around
-	keep := fasthttpx.NewKeeper("siofiber", srv, (*fiber.Ctx)(nil))
+	var check mountCheck
+	filter := fasthttpx.NewFilter("siofiber", srv, (*fiber.Ctx)(nil))
 	return func(c *fiber.Ctx) error {
-		if around.refuses(c, srv) {
+		if check.refuses(c, srv) {
 			return c.Status(fiber.StatusInternalServerError).SendString("timeout middleware: see the server's log")
 		}
 		fasthttpx.Serve(srv, c.Context(), fasthttpx.Framework{
@@ -62,8 +62,8 @@ func Handler(srv *sio.Server) fiber.Handler {
 
 			WriteTimeout: c.App().Config().WriteTimeout,
 			Values: func() context.Context {
-				kept := request(c, keep).Lasting()
-				return context.WithValue(kept, handshakeKey{}, &handshake{snapshot(c, keep), c.App(), keep})
+				values := request(c, filter).SavedContext()
+				return context.WithValue(values, handshakeKey{}, &handshake{saveRequest(c, filter), c.App(), filter})
 			},
 		})
 		return nil
@@ -72,37 +72,37 @@ func Handler(srv *sio.Server) fiber.Handler {
 
 // A handshake is what sockets keep of the request that opened their connection.
 type handshake struct {
-	*fasthttpx.Snapshot
+	*fasthttpx.SavedRequest
 
-	app  *fiber.App
-	keep reused.Keeper
+	app    *fiber.App
+	filter reused.Filter
 }
 
 type handshakeKey struct{}
 
-func snapshot(c *fiber.Ctx, keep reused.Keeper) *fasthttpx.Snapshot {
+func saveRequest(c *fiber.Ctx, filter reused.Filter) *fasthttpx.SavedRequest {
 	route := c.Route()
 	param := func(name string) string { return c.Params(name) }
-	return request(c, keep).Take(route.Path, route.Params, param)
+	return request(c, filter).Save(route.Path, route.Params, param)
 }
 
-func request(c *fiber.Ctx, keep reused.Keeper) fasthttpx.Request {
-	return fasthttpx.Request{Ctx: c.Context(), User: c.UserContext(), Keep: keep, Own: func() { ownPaths(c) }}
+func request(c *fiber.Ctx, filter reused.Filter) fasthttpx.Request {
+	return fasthttpx.Request{Ctx: c.Context(), User: c.UserContext(), Filter: filter, Detach: func() { detachPaths(c) }}
 }
 
-func opening(s *sio.Socket) (h *handshake, ok bool) {
+func handshakeOf(s *sio.Socket) (h *handshake, ok bool) {
 	h, ok = s.Handshake().Context.Value(handshakeKey{}).(*handshake)
 	return h, ok
 }
 
-// found returns what there is for a socket: what its connect middleware has
-// left, and otherwise what was there when the connection was opened.
-func found(s *sio.Socket) *fasthttpx.Snapshot {
+// savedRequest returns the request of a socket: as its connect middleware has left it,
+// or else as it was when the connection was opened.
+func savedRequest(s *sio.Socket) *fasthttpx.SavedRequest {
 	if connected, ok := connectedKey.Get(s); ok {
 		return connected
 	}
-	if h, ok := opening(s); ok {
-		return h.Snapshot
+	if h, ok := handshakeOf(s); ok {
+		return h.SavedRequest
 	}
 	return nil // from another mount
 }
@@ -116,12 +116,12 @@ func found(s *sio.Socket) *fasthttpx.Snapshot {
 // those again; so are functions, values that have such an object in them, and an
 // [io.Closer], which fasthttp closes. The log says so once for each.
 func Locals[T any](s *sio.Socket, key any) T {
-	v, _ := found(s).Local(key).(T)
+	v, _ := savedRequest(s).Local(key).(T)
 	return v
 }
 
 // Params returns the route parameter of that name, "" if there is none.
-func Params(s *sio.Socket, name string) string { return found(s).Param(name) }
+func Params(s *sio.Socket, name string) string { return savedRequest(s).Param(name) }
 
 // Cookies returns the cookie of that name which came with the request that
 // opened the socket's connection, "" if there is none.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+	"go.uber.org/goleak"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
@@ -16,7 +17,14 @@ import (
 	"github.com/sioplug/sioplug/integrations/internal/mounttest"
 )
 
-func TestMain(m *testing.M) { framework.Main(m) }
+func TestMain(m *testing.M) {
+	framework.Main()
+	goleak.VerifyTestMain(m,
+		// fasthttp's own, which sleep for seconds before they see that they are done.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
+	)
+}
 
 // framework is Fiber 2.
 var framework = fibertest.Framework[*fiber.Ctx]{

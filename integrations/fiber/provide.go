@@ -21,7 +21,8 @@ func Provide(srv *sio.Server) fiber.Handler {
 //
 //	siofiber.From(c).To("lobby").Emit("news", text)
 //
-// It panics unless [Provide] is among the middleware.
+// It panics unless [Provide] is among the middleware. In a unit test of the handler, use
+// Provide(sio.New(nil)): a server without clients, to which emitting does nothing.
 func From(c *fiber.Ctx) *sio.Server {
 	srv, ok := c.Locals(serverKey{}).(*sio.Server)
 	if !ok {

@@ -12,8 +12,8 @@ import (
 	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
-// connectedKey has what Connect's middleware has left.
-var connectedKey = sio.NewKey[*fasthttpx.Snapshot]("fiber's locals at connect time") //nolint:gochecknoglobals // immutable
+// connectedKey has the request as Connect's middleware has left it.
+var connectedKey = sio.NewKey[*fasthttpx.SavedRequest]("fiber's locals at connect time") //nolint:gochecknoglobals // immutable
 
 // Connect makes middleware for [sio.Namespace.UseConnect] of Fiber's: handlers
 // that check something and call Next. They see the request that opened the
@@ -36,14 +36,14 @@ func Connect(handlers ...fiber.Handler) sio.Middleware {
 		a.handlers = append(a.handlers, h)
 	}
 	return sio.Guard(func(c *sio.Ctx) error {
-		h, ok := opening(c.Socket)
+		h, ok := handshakeOf(c.Socket)
 		if !ok {
 			return connect.OtherMountError("siofiberv3")
 		}
-		ctx := found(c.Socket).Replay(c.Handshake())
-		ctx.SetUserValue(keepKey{}, h.keep)
+		ctx := savedRequest(c.Socket).NewRequestCtx(c.Handshake())
+		ctx.SetUserValue(filterKey{}, h.filter)
 		a.at(place{h.app, h.Route}).Handler()(ctx)
-		passed, ok := ctx.UserValue(passedKey{}).(*fasthttpx.Snapshot)
+		passed, ok := ctx.UserValue(passedKey{}).(*fasthttpx.SavedRequest)
 		if !ok {
 			res := &ctx.Response
 			return connect.Refuse(res.StatusCode(), string(res.Header.ContentType()), res.Body(), nil)
@@ -54,16 +54,16 @@ func Connect(handlers ...fiber.Handler) sio.Middleware {
 }
 
 type (
-	keepKey   struct{}
+	filterKey struct{}
 	passedKey struct{}
 )
 
 // pass is the handler behind the others: it notes what they have left.
 func pass(c fiber.Ctx) error {
 	ctx := c.RequestCtx()
-	keep, _ := ctx.UserValue(keepKey{}).(reused.Keeper)
-	ctx.RemoveUserValue(keepKey{})
-	ctx.SetUserValue(passedKey{}, snapshot(c, keep))
+	filter, _ := ctx.UserValue(filterKey{}).(reused.Filter)
+	ctx.RemoveUserValue(filterKey{})
+	ctx.SetUserValue(passedKey{}, saveRequest(c, filter))
 	return nil
 }
 

@@ -7,6 +7,7 @@ require (
 	github.com/gofiber/utils/v2 v2.0.2
 	github.com/sioplug/sioplug v0.0.0
 	github.com/valyala/fasthttp v1.69.0
+	go.uber.org/goleak v1.3.0
 )
 
 require github.com/savsgio/gotils v0.0.0-20240704082632-aef3928b8a38 // indirect
@@ -26,7 +27,6 @@ require (
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/tinylib/msgp v1.6.3 // indirect
 	github.com/valyala/bytebufferpool v1.0.0 // indirect
-	go.uber.org/goleak v1.3.0 // indirect
 	golang.org/x/crypto v0.48.0 // indirect
 	golang.org/x/net v0.50.0 // indirect
 	golang.org/x/sys v0.41.0 // indirect

@@ -11,8 +11,8 @@ import (
 	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
-// connectedKey has what Connect's middleware has left.
-var connectedKey = sio.NewKey[*kept]("gin's context at connect time") //nolint:gochecknoglobals // immutable
+// connectedKey has the context as Connect's middleware has left it.
+var connectedKey = sio.NewKey[*savedContext]("gin's context at connect time") //nolint:gochecknoglobals // immutable
 
 // Connect makes middleware for [sio.Namespace.UseConnect] of Gin's. It sees the
 // request that opened the connection, its parameters and its keys, once for each
@@ -37,11 +37,11 @@ func Connect(mw ...gin.HandlerFunc) sio.Middleware {
 		if from == nil {
 			return connect.OtherMountError("siogin")
 		}
-		v := &visit{from: from, may: found(c.Socket).may}
-		r := connect.Again(from.Request, c.Socket)
+		v := &connectRun{from: from, filter: savedContextOf(c.Socket).filter}
+		r := connect.CloneRequest(from.Request, c.Socket)
 		r.RemoteAddr = net.JoinHostPort(c.Handshake().Address, "0")
 		rec := new(connect.Recorder)
-		e.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+		e.ServeHTTP(rec, r.WithContext(context.WithValue(r.Context(), connectRunKey{}, v)))
 		if v.passed == nil {
 			return rec.Refusal(v.reason())
 		}
@@ -50,23 +50,23 @@ func Connect(mw ...gin.HandlerFunc) sio.Middleware {
 	})
 }
 
-// A visit is one run of Connect's middleware.
-type visit struct {
+// A connectRun is one run of Connect's middleware.
+type connectRun struct {
 	from   *gin.Context
-	may    reused.Keeper
-	passed *kept
+	filter reused.Filter
+	passed *savedContext
 	errs   *gin.Error
 }
 
-type visitKey struct{}
+type connectRunKey struct{}
 
-func visitOf(c *gin.Context) *visit {
-	v, _ := c.Request.Context().Value(visitKey{}).(*visit)
+func connectRunOf(c *gin.Context) *connectRun {
+	v, _ := c.Request.Context().Value(connectRunKey{}).(*connectRun)
 	return v // it is there: a request's context is replaced by its children only
 }
 
 // reason returns why Gin's middleware has aborted, as far as it said so.
-func (v *visit) reason() error {
+func (v *connectRun) reason() error {
 	if v.errs == nil {
 		return nil
 	}
@@ -76,7 +76,7 @@ func (v *visit) reason() error {
 // begin is the handler before the others: it makes the context like the one
 // that was there when the connection was opened.
 func begin(c *gin.Context) {
-	v := visitOf(c)
+	v := connectRunOf(c)
 	for key, value := range v.from.Keys {
 		c.Set(key, value)
 	}
@@ -91,7 +91,7 @@ func pass(c *gin.Context) {
 	if c.IsAborted() {
 		return
 	}
-	v := visitOf(c)
+	v := connectRunOf(c)
 	v.from = nil // what is kept must not hold on to it
-	v.passed = keep(v.may.Context(c.Request.Context()), c, v.may)
+	v.passed = saveContext(v.filter.Context(c.Request.Context()), c, v.filter)
 }

@@ -41,12 +41,12 @@ func Mount(r gin.IRoutes, srv *sio.Server) {
 // the JavaScript client below it, if [sio.Options] says that there are any.
 func Handler(srv *sio.Server) gin.HandlerFunc {
 	var timeout timeoutCheck
-	may := reused.New("siogin", reused.Gin, (*gin.Context)(nil)).Keeper(srv.Options().Logger)
+	filter := reused.New("siogin", reused.Gin, (*gin.Context)(nil)).Filter(srv.Options().Logger)
 	return func(c *gin.Context) {
 		if timeout.refuses(c, srv) {
 			return
 		}
-		x := &exchange{nethttp.New(c.Writer, c.Request), c, may}
+		x := &exchange{nethttp.New(c.Writer, c.Request), c, filter}
 		x.Request().ClientIP = c.ClientIP()
 		srv.Serve(c.Request.Context(), x)
 	}
@@ -56,8 +56,8 @@ func Handler(srv *sio.Server) gin.HandlerFunc {
 type exchange struct {
 	*nethttp.Exchange
 
-	c   *gin.Context
-	may reused.Keeper
+	c      *gin.Context
+	filter reused.Filter
 }
 
 // Upgrade implements [engine.Exchange]. Gin then knows what the answer was.
@@ -70,50 +70,50 @@ type contextKey struct{}
 
 // Values implements [engine.Exchange].
 func (x *exchange) Values() context.Context {
-	ctx := x.may.Context(x.Exchange.Values())
-	return context.WithValue(ctx, contextKey{}, keep(ctx, x.c, x.may))
+	ctx := x.filter.Context(x.Exchange.Values())
+	return context.WithValue(ctx, contextKey{}, saveContext(ctx, x.c, x.filter))
 }
 
-// kept is what sockets keep of a context.
-type kept struct {
-	may    reused.Keeper
-	base   *gin.Context // without a request
-	opened connect.Opened
-	whole  connect.Shared[gin.Context]
+// A savedContext has what a socket needs of a context after its request.
+type savedContext struct {
+	filter  reused.Filter
+	base    *gin.Context // without a request
+	request connect.SavedRequest
+	cached  connect.Shared[gin.Context]
 }
 
-// keep returns what is to be kept of c, which Gin uses again, and of the context
-// of its request. Objects that lead back to c are not kept.
-func keep(ctx context.Context, c *gin.Context, may reused.Keeper) *kept {
+// saveContext copies what a socket needs of c and of the context of its request. Gin uses
+// c again for other requests, so objects that lead back to c are left out.
+func saveContext(ctx context.Context, c *gin.Context, filter reused.Filter) *savedContext {
 	base := c.Copy()
 	base.Request = nil
 	base.Params = withoutWildcard(base.Params)
 	for key, value := range base.Keys { // any, before Gin 1.11 string
-		if !may(value, key) {
+		if !filter(value, key) {
 			delete(base.Keys, key)
 		}
 	}
-	return &kept{may: may, base: base, opened: connect.Open(ctx, c.Request)}
+	return &savedContext{filter: filter, base: base, request: connect.SaveRequest(ctx, c.Request)}
 }
 
-// context returns the context once more.
-func (k *kept) context(s *sio.Socket) *gin.Context {
-	return k.whole.Get(func() *gin.Context {
+// context returns a context with what was saved.
+func (k *savedContext) context(s *sio.Socket) *gin.Context {
+	return k.cached.Get(func() *gin.Context {
 		c := k.base.Copy()
-		c.Request = k.opened.Request(s.Handshake())
+		c.Request = k.request.Request(s.Handshake())
 		c.Query("") // parses the query, which must not be left to handlers that run at the same time
 		return c
 	})
 }
 
 func withoutWildcard(ps gin.Params) gin.Params {
-	kept := make(gin.Params, 0, len(ps))
+	others := make(gin.Params, 0, len(ps))
 	for _, p := range ps {
 		if p.Key != wildcard {
-			kept = append(kept, p)
+			others = append(others, p)
 		}
 	}
-	return kept
+	return others
 }
 
 // Context returns the Gin context of the request that opened the socket's
@@ -126,17 +126,17 @@ func withoutWildcard(ps gin.Params) gin.Params {
 // Keys whose values lead to Gin's own context are left out, since Gin uses that again
 // for other requests; so are functions, which may do so. The log says so once for each.
 func Context(s *sio.Socket) *gin.Context {
-	if k := found(s); k != nil {
+	if k := savedContextOf(s); k != nil {
 		return k.context(s)
 	}
 	return nil
 }
 
-// found returns what was kept for a socket, nil if it came by another mount.
-func found(s *sio.Socket) *kept {
+// savedContextOf returns the context of a socket, nil if it came by another mount.
+func savedContextOf(s *sio.Socket) *savedContext {
 	if k, ok := connectedKey.Get(s); ok {
 		return k
 	}
-	k, _ := s.Handshake().Context.Value(contextKey{}).(*kept)
+	k, _ := s.Handshake().Context.Value(contextKey{}).(*savedContext)
 	return k
 }

@@ -19,7 +19,8 @@ func Provide(srv *sio.Server) gin.HandlerFunc {
 //
 //	siogin.From(c).To("lobby").Emit("news", text)
 //
-// It panics unless [Provide] is among the middleware.
+// It panics unless [Provide] is among the middleware. In a unit test of the handler, use
+// Provide(sio.New(nil)): a server without clients, to which emitting does nothing.
 func From(c *gin.Context) *sio.Server {
 	v, _ := c.Get(serverKey)
 	srv, ok := v.(*sio.Server)

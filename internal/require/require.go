@@ -20,8 +20,8 @@ import (
 // whose absence is a failure.
 const EnvVar = "SIOPLUG_REQUIRE"
 
-// Tool returns the path of the named tool: "node", "chromium", "redis", "java" or
-// "python". If the tool is not installed the test ends there, skipped or failed.
+// Tool returns the path of the named tool: "node", "chromium", "redis", "nginx",
+// "haproxy", "java" or "python". If the tool is not installed the test ends there, skipped or failed.
 func Tool(tb testing.TB, name string) string {
 	tb.Helper()
 	programs, hint := tool(name)
@@ -95,6 +95,12 @@ func tool(name string) (programs []string, hint string) {
 	case "chromium":
 		return []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"},
 			"install Chromium (Debian: apt-get install chromium) or Google Chrome"
+	case "nginx":
+		return []string{"nginx", "/usr/sbin/nginx"},
+			"install nginx (Debian: apt-get install nginx-light)"
+	case "haproxy":
+		return []string{"haproxy", "/usr/sbin/haproxy"},
+			"install HAProxy (Debian: apt-get install haproxy)"
 	case "redis":
 		return []string{"redis-server"},
 			"install Redis (Debian: apt-get install redis-server)"

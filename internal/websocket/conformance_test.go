@@ -45,13 +45,13 @@ func TestFraming(t *testing.T) { // 1
 		story{"nothing", nil, nil, "eof"},
 		story{"ends in a header", masked(fin|text, "abc")[:3], nil, "eof"},
 		story{"ends in a payload", masked(fin|text, "abc")[:7], nil, "eof"})
-	tell(t, stories)
+	runStories(t, stories)
 }
 
 func TestPings(t *testing.T) { // 2
 	t.Parallel()
 	long := strings.Repeat("\xfe", 125)
-	tell(t, []story{
+	runStories(t, []story{
 		{"2.1 empty", masked(fin|ping, ""), []string{"control:8a:"}, "eof"},
 		{"2.2 text", masked(fin|ping, "Hello"), []string{"control:8a:Hello"}, "eof"},
 		{"2.3 binary", masked(fin|ping, "\x00\xff\xfe"), []string{"control:8a:\x00\xff\xfe"}, "eof"},
@@ -99,13 +99,13 @@ func TestReserved(t *testing.T) { // 3 and 4
 				fmt.Sprintf("4 opcode %d with payload", op), masked(fin|op, "reserved"), nil, "violation 1002",
 			})
 	}
-	tell(t, stories)
+	runStories(t, stories)
 }
 
 func TestFragmentation(t *testing.T) { // 5
 	t.Parallel()
 	ab := []string{"text:fragment1fragment2"}
-	tell(t, []story{
+	runStories(t, []story{
 		{"5.1 ping", join(masked(ping, "a"), masked(fin|cont, "b")), nil, "violation 1002"},
 		{"5.2 pong", join(masked(pong, "a"), masked(fin|cont, "b")), nil, "violation 1002"},
 		{"7 fragmented close", masked(closeF, ""), nil, "violation 1002"},
@@ -190,14 +190,14 @@ func TestClosing(t *testing.T) { // 7
 			fmt.Sprintf("7.9 code %d", code), closing(code, ""), nil, "violation 1002",
 		})
 	}
-	tell(t, stories)
+	runStories(t, stories)
 }
 
 func TestLimits(t *testing.T) { // 9 and EIO-WS-6
 	t.Parallel()
 	full := strings.Repeat("x", limit)
 	half := full[:limit/2]
-	tell(t, []story{
+	runStories(t, []story{
 		{"9.1 at the limit", masked(fin|binry, full), []string{"binary:" + full}, "eof"},
 		{
 			"9.3 at the limit in fragments",
@@ -220,9 +220,9 @@ func TestLimits(t *testing.T) { // 9 and EIO-WS-6
 	})
 }
 
-// tell runs every story over every network, in pieces of several sizes and
+// runStories runs every story over every network, in pieces of several sizes and
 // with everything or a part sent ahead.
-func tell(t *testing.T, stories []story) {
+func runStories(t *testing.T, stories []story) {
 	t.Helper()
 	for _, s := range stories {
 		t.Run(s.name, func(t *testing.T) {

@@ -57,7 +57,7 @@ func TestUTF8(t *testing.T) { // 6
 		bytewise = append(bytewise, masked(fin|cont, "")...)
 		stories = append(stories, story{fmt.Sprintf("fragments %q", s), bytewise, want, end})
 	}
-	tell(t, stories)
+	runStories(t, stories)
 }
 
 // Text that cannot become valid any more is refused with the byte that makes it

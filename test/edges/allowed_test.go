@@ -107,6 +107,6 @@ var allowed = map[string]string{
 var goroutines = map[string]string{
 	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
 	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
-	"integrations/internal/fasthttpx.look":     "nothing of the application's is called",
+	"integrations/internal/fasthttpx.watch":    "nothing of the application's is called",
 	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }

@@ -1,9 +1,13 @@
-// Package firsthour_test does what somebody does in the first hour with sioplug, to
-// applications as the frameworks' own quick starts make them, at the oldest versions
-// that are supported. It adds sioplug as README.md says, word for word, and the official
-// JavaScript client connects with a token that the framework's own middleware checks:
+// Package firsthour_test does what somebody does in the first hour with sioplug, at the
+// oldest supported versions of the frameworks:
 //
 //	go test ./firsthour -v
+//
+// TestFirstHour adds sioplug to applications as the frameworks' own quick starts make
+// them. It follows README.md word for word. The official JavaScript client connects with
+// a token that the framework's own middleware checks.
+//
+// TestGettingStarted runs the programs of the getting-started pages as they stand there.
 //
 // With SIOPLUG_FRESH in the environment, Go downloads all modules anew, as on a machine
 // that has never seen them ("make firsthour").
@@ -29,6 +33,9 @@ const (
 	secret   = "a secret of the application, of 32 bytes"
 	patience = 5 * time.Minute
 )
+
+// modules are those of sioplug that the applications use.
+var modules = []string{sioplug, sioplug + "/integrations/echov5", sioplug + "/integrations/fiberv3"}
 
 // A quickStart is an application in testdata, before there is sioplug.
 type quickStart struct {
@@ -66,19 +73,22 @@ func TestFirstHour(t *testing.T) {
 			guide := readGuide(t, name)
 			app := newProject(t, env)
 			app.write(t, "main.go", read(t, filepath.Join("testdata", name, "main.go")))
-			app.run(t, append([]string{"go", "get", start.framework + "@" + oldest(t, start.framework)}, start.others...)...)
+			app.run(t, append([]string{"go", "get", start.framework + "@" + oldest(t, ".", start.framework)}, start.others...)...)
 			app.run(t, "go", "get", ".")
 			app.run(t, "go", "build", "-o", "before", ".")
 			before := app.modules(t)
 
-			app.run(t, "go", "mod", "edit", "-replace", sioplug+"="+checkout(t))
+			app.useCheckout(t)
 			app.run(t, guide.get...)
 			app.write(t, "main.go", guide.apply(read(t, filepath.Join("testdata", name, "main.go")), start.answer))
 			app.run(t, "go", "build", "-o", "after", ".")
-			compare(t, start, before, app.modules(t))
+			compare(t, start.framework, before, app.modules(t))
 
 			token := token(t)
-			url := app.serve(t, token)
+			url, answer := app.serve(t, "/restricted", token)
+			if answer != "Welcome ada" {
+				t.Errorf("the application's own route answers %q", answer)
+			}
 			client := exec.CommandContext(t.Context(), node, "client.mjs", abs(t, "../interop"), url, token)
 			if out, err := client.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "ok" {
 				t.Errorf("the client: %v\n%s", err, out)
@@ -88,7 +98,7 @@ func TestFirstHour(t *testing.T) {
 }
 
 // compare fails if sioplug has raised the version of the framework, and tells of others.
-func compare(t *testing.T, start quickStart, before, after map[string]string) {
+func compare(t *testing.T, framework string, before, after map[string]string) {
 	t.Helper()
 	if after[sioplug] != released {
 		t.Errorf("sioplug is %q in the application's modules", after[sioplug])
@@ -96,7 +106,7 @@ func compare(t *testing.T, start quickStart, before, after map[string]string) {
 	for module, version := range before {
 		switch now := after[module]; {
 		case now == version:
-		case module == start.framework:
+		case module == framework:
 			t.Errorf("%s: %s became %s", module, version, now)
 		default:
 			t.Logf("%s: %s became %s", module, version, now)
@@ -116,11 +126,11 @@ func token(t *testing.T) string {
 	return token
 }
 
-// oldest returns the version that sioplug itself asks for.
-func oldest(t *testing.T, module string) string {
+// oldest returns the version of a module that sioplug asks for, in a folder.
+func oldest(t *testing.T, folder, module string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Version}}", module)
-	cmd.Dir = checkout(t)
+	cmd.Dir = filepath.Join(checkout(t), folder)
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	out, err := cmd.Output()
 	if err != nil {
@@ -134,16 +144,8 @@ func oldest(t *testing.T, module string) string {
 func environment(t *testing.T) []string {
 	t.Helper()
 	proxy := t.TempDir()
-	versions := filepath.Join(proxy, sioplug, "@v")
-	if err := os.MkdirAll(versions, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for file, text := range map[string]string{
-		"list": released + "\n", released + ".info": `{"Version":"` + released + `","Time":"2026-01-01T00:00:00Z"}`,
-	} {
-		if err := os.WriteFile(filepath.Join(versions, file), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	for _, module := range modules {
+		release(t, filepath.Join(proxy, module, "@v"))
 	}
 	proxies := []string{"file://" + proxy}
 	env := append(os.Environ(), "GOWORK=off", "GOFLAGS=", "JWT_SECRET="+secret, "GIN_MODE=release")
@@ -153,6 +155,21 @@ func environment(t *testing.T) []string {
 		proxies = append(proxies, "file://"+filepath.Join(goEnv(t, "GOMODCACHE"), "cache", "download"))
 	}
 	return append(env, "GOPROXY="+strings.Join(append(proxies, goEnv(t, "GOPROXY")), ","))
+}
+
+// release makes a folder of a module proxy, in which a module has one version.
+func release(t *testing.T, folder string) {
+	t.Helper()
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for file, text := range map[string]string{
+		"list": released + "\n", released + ".info": `{"Version":"` + released + `","Time":"2026-01-01T00:00:00Z"}`,
+	} {
+		if err := os.WriteFile(filepath.Join(folder, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func goEnv(t *testing.T, name string) string {

@@ -69,7 +69,7 @@ var layers = []layer{
 	{
 		folder: "integrations/internal",
 		ours:   []string{"core", "core/engine", "core/siotest", "internal/..."},
-		others: []string{"github.com/valyala/fasthttp", "github.com/fasthttp/websocket", "golang.org/x/sys"},
+		others: []string{"github.com/valyala/fasthttp", "github.com/fasthttp/websocket", "golang.org/x/sys", "go.uber.org/goleak"},
 	},
 	mount("gin", "github.com/gin-gonic/gin", "core/engine", "core/nethttp"),
 	mount("echo", "github.com/labstack/echo/v4", "core/engine", "core/nethttp"),

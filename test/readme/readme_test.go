@@ -40,7 +40,7 @@ func TestCodeInDocumentsCompiles(t *testing.T) {
 			for _, b := range blocks {
 				block := string(b[1])
 				if strings.HasPrefix(block, "package main\n") {
-					vet(t, block, block)
+					program(t, block)
 				} else if f, ok := enclose(block); ok {
 					together = append(together, f)
 				} else {
@@ -53,6 +53,22 @@ func TestCodeInDocumentsCompiles(t *testing.T) {
 				vet(t, all, complete(t, all), preamble(t, nil))
 			}
 		})
+	}
+}
+
+// program compiles a program that is complete, or runs its tests if it has some.
+func program(t *testing.T, block string) {
+	t.Helper()
+	if !strings.Contains(block, "\nfunc Test") {
+		vet(t, block, block)
+		return
+	}
+	name := filepath.Join(t.TempDir(), "program_test.go")
+	if err := os.WriteFile(name, []byte(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", "test", name).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s\n%s", err, out, block)
 	}
 }
 
@@ -93,12 +109,15 @@ func enclose(block string) (declaration string, ok bool) {
 // imports are the packages that documents can use without saying so.
 func imports() map[string]string {
 	return map[string]string{
-		"ecdsa": "crypto/ecdsa", "ed25519": "crypto/ed25519", "rsa": "crypto/rsa",
+		"regexp": "regexp", "slices": "slices", "synctest": "testing/synctest", "testing": "testing",
+		"adapter": "github.com/sioplug/sioplug/core/adapter",
+		"ecdsa":   "crypto/ecdsa", "ed25519": "crypto/ed25519", "rsa": "crypto/rsa",
 		"context": "context", "errors": "errors", "expvar": "expvar", "fmt": "fmt", "http": "net/http", "log": "log", "net": "net", "strings": "strings", "time": "time",
 		"gin": "github.com/gin-gonic/gin", "echo": "github.com/labstack/echo/v4", "fiber": "github.com/gofiber/fiber/v2",
 		"jwt": "github.com/golang-jwt/jwt/v5", "redis": "github.com/redis/go-redis/v9",
 		"echo5": "github.com/labstack/echo/v5", "fiber3": "github.com/gofiber/fiber/v3",
-		"chi": "github.com/go-chi/chi/v5", "middleware": "github.com/go-chi/chi/v5/middleware",
+		"fiber3jwt": "github.com/gofiber/contrib/v3/jwt",
+		"chi":       "github.com/go-chi/chi/v5", "middleware": "github.com/go-chi/chi/v5/middleware",
 		"sio":     "github.com/sioplug/sioplug/core",
 		"siotest": "github.com/sioplug/sioplug/core/siotest",
 		"engine":  "github.com/sioplug/sioplug/core/engine",

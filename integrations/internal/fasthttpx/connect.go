@@ -8,9 +8,9 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// Replay returns a request like the one that opened a socket's connection, for
+// NewRequestCtx returns a request like the one that opened a socket's connection, for
 // middleware that runs once more for one of its namespaces.
-func (s *Snapshot) Replay(h *sio.Handshake) *fasthttp.RequestCtx {
+func (s *SavedRequest) NewRequestCtx(h *sio.Handshake) *fasthttp.RequestCtx {
 	var req fasthttp.Request
 	req.Header.SetMethod(fasthttp.MethodGet)
 	req.SetRequestURI(h.URL)

@@ -43,7 +43,7 @@ type Framework struct {
 
 // Serve answers the request of a fasthttp handler.
 func Serve(srv *sio.Server, ctx *fasthttp.RequestCtx, f Framework) {
-	p := newPresence(f.Context, ctx.Conn())
+	p := newRequestContext(f.Context, ctx.Conn())
 	defer p.stop()
 	x := &exchange{
 		ctx: ctx, req: request(ctx, f.IP), values: f.Values,

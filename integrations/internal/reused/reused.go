@@ -78,27 +78,27 @@ func New(name string, types Types, contexts ...any) *Finder {
 	return f
 }
 
-// A Keeper says whether a socket may keep a value that was left under a key.
-type Keeper func(value, where any) bool
+// A Filter says whether a socket may keep a value that was left under a key.
+type Filter func(value, where any) bool
 
-// Keeper returns the keeper of a mount, whose server logs to log.
-func (f *Finder) Keeper(log *slog.Logger) Keeper {
-	return func(value, where any) bool { return f.Keep(value, where, log) }
+// Filter returns the filter of a mount, whose server logs to log.
+func (f *Finder) Filter(log *slog.Logger) Filter {
+	return func(value, where any) bool { return f.Allows(value, where, log) }
 }
 
 // Context returns what can be kept of the context of a request: it, or one without
 // values.
-func (k Keeper) Context(ctx context.Context) context.Context {
+func (k Filter) Context(ctx context.Context) context.Context {
 	if k(ctx, "the context of the request") {
 		return ctx
 	}
 	return context.Background()
 }
 
-// Keep reports whether a socket may keep a value that middleware has left under a key.
+// Allows reports whether a socket may keep a value that middleware has left under a key.
 // Otherwise the log says once what to do instead, unless the value is one of the
 // framework's own objects, which is there in every request.
-func (f *Finder) Keep(value, where any, log *slog.Logger) bool {
+func (f *Finder) Allows(value, where any, log *slog.Logger) bool {
 	t := reflect.TypeOf(value)
 	if t == nil {
 		return true

@@ -108,7 +108,7 @@ func TestWhatIsKept(t *testing.T) {
 		logger := slog.New(slog.NewTextHandler(&log, nil))
 		f := finders()[tt.framework]
 		for range 2 {
-			if got := f.Keep(tt.value, "key", logger); got != tt.kept {
+			if got := f.Allows(tt.value, "key", logger); got != tt.kept {
 				t.Errorf("%s: kept %v, want %v", tt.name, got, tt.kept)
 			}
 		}
@@ -125,8 +125,8 @@ func TestWhatIsNotKeptIsLogged(t *testing.T) {
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	f := finders()["fiber"]
 	for range 3 {
-		f.Keep(&held{new(fiber2.Ctx)}, "user", logger)
-		f.Keep(func() {}, "t", logger)
+		f.Allows(&held{new(fiber2.Ctx)}, "user", logger)
+		f.Allows(func() {}, "t", logger)
 	}
 	for _, want := range []string{"*reused_test.held", "where=user", "it has a *fiber.Ctx", "leave copies", "it is a function", "where=t"} {
 		if strings.Count(log.String(), want) == 0 {

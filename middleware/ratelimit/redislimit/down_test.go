@@ -21,12 +21,11 @@ func down(t *testing.T, choice ratelimit.Limiter, decides func(t *testing.T, l r
 	s, log := redistest.Start(t), new(logbook)
 	l := newLimiter(t, s, redislimit.Options{Down: choice, Logger: log.logger(), Retry: 50 * time.Millisecond})
 	for round := range 2 {
-		// A denial counts for a second, also if Redis has lost it: each round has its keys.
-		before, after := fmt.Sprint("before", round), fmt.Sprint("after", round)
-		if v := take(t, l, before, daily(1), 1, 0); !v.OK {
+		key := fmt.Sprint("before", round) // the limiter remembers for a second that it denied
+		if v := take(t, l, key, daily(1), 1, 0); !v.OK {
 			t.Fatalf("at first: %+v", v)
 		}
-		if v := take(t, l, before, daily(1), 1, 0); v.OK {
+		if v := take(t, l, key, daily(1), 1, 0); v.OK {
 			t.Fatalf("Redis does not decide: %+v", v)
 		}
 		s.Kill()
@@ -36,13 +35,14 @@ func down(t *testing.T, choice ratelimit.Limiter, decides func(t *testing.T, l r
 		}
 		s.Restart() // empty, and without the script
 		eventually(t, "Redis decides again", func() bool {
-			take(t, l, after, daily(1), 0, 0)
+			take(t, l, fmt.Sprint("after", round), daily(1), 0, 0)
 			return log.count("level=INFO") == 1
 		})
-		if v := take(t, l, after, daily(1), 1, 0); !v.OK {
+		key = fmt.Sprint("after", round)
+		if v := take(t, l, key, daily(1), 1, 0); !v.OK {
 			t.Fatalf("after that: %+v", v)
 		}
-		if v := take(t, l, after, daily(1), 1, 0); v.OK {
+		if v := take(t, l, key, daily(1), 1, 0); v.OK {
 			t.Fatalf("after that: %+v", v)
 		}
 		log.mu.Lock()

@@ -54,6 +54,7 @@ var (
 
 func inBlacklist(context.Context, auth.Token) (bool, error) { return false, nil }
 func addToBlacklist(string)                                 {}
+func save(context.Context, []byte) error                    { return nil }
 func mayEdit(*Claims, *sio.Ctx) error                       { return nil }
 
 func signIn(*gin.Context)     {}

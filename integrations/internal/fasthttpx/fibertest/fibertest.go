@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
-	"go.uber.org/goleak"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
@@ -79,16 +78,12 @@ func Variants() map[string]any {
 	}
 }
 
-// Main is for the function TestMain of an integration.
-func (f Framework[C]) Main(m *testing.M) {
+// Main begins the function TestMain of an integration. In a process that a test has
+// started, it does not return.
+func (f Framework[C]) Main() {
 	if os.Getenv(preforking) != "" {
 		f.prefork()
 	}
-	goleak.VerifyTestMain(m,
-		// fasthttp's own, which sleep for seconds before they see that they are done.
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
-		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),
-	)
 }
 
 // An Application is one of Fiber's.

@@ -6,10 +6,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// ownPaths makes the memory of the path that of the socket, as [fasthttpx.Own] does
-// with the rest of a request: parameters and what Path returns are strings of buffers
-// that Fiber keeps for the next request. It makes new ones when there are none.
-func ownPaths(c *fiber.Ctx) {
+// detachPaths leaves the memory of the path to the socket, as [fasthttpx.Detach] does
+// with the rest of a request. Parameters and the result of Path are strings in buffers that
+// Fiber uses again for the next request. Fiber makes new buffers if there are none.
+func detachPaths(c *fiber.Ctx) {
 	v := reflect.ValueOf(c).Elem()
 	for _, name := range pathBuffers() {
 		*(*[]byte)(v.FieldByName(name).Addr().UnsafePointer()) = nil

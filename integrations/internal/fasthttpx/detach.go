@@ -6,37 +6,37 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// Own makes the memory of a request that of its socket. fasthttp would use it again
+// Detach leaves the memory of a request to its socket. fasthttp would use it again
 // for the next request of the connection, and every string that a framework returns of
 // a request is that memory: also those in structs, maps, contexts and functions, which
 // nobody can find and copy. So the request gets new memory with the same in it, and
 // the old one is never written again. The garbage collector frees what nobody refers to.
 //
 // What follows in the handlers around the mount sees no difference.
-func Own(ctx *fasthttp.RequestCtx) {
+func Detach(ctx *fasthttp.RequestCtx) {
 	req, res := &ctx.Request, &ctx.Response
 
-	uri := leave(ctx.URI())
+	uri := detach(ctx.URI())
 	uri.CopyTo(ctx.URI())
 
-	args := leave(req.PostArgs())
+	args := detach(req.PostArgs())
 	args.CopyTo(req.PostArgs())
 
-	header := leave(&req.Header)
+	header := detach(&req.Header)
 	header.CopyTo(&req.Header)
 
-	answer := leave(&res.Header)
+	answer := detach(&res.Header)
 	answer.CopyTo(&res.Header)
 
-	ownBody(req)
+	detachBody(req)
 	if !res.IsBodyStream() && len(res.Body()) > 0 {
 		res.SwapBody(nil) // there will be another one
 	}
 }
 
-// leave returns what is in p, and leaves nothing there. fasthttp forbids copies of its
+// detach returns what is in p, and leaves a zero value there. fasthttp forbids copies of its
 // types since two of them would share their memory. Here one is empty.
-func leave[T any](p *T) *T {
+func detach[T any](p *T) *T {
 	left := new(T)
 	swap(left, p)
 	return left
@@ -44,9 +44,9 @@ func leave[T any](p *T) *T {
 
 func swap[T any](a, b *T) { *a, *b = *b, *a }
 
-// ownBody does for the body what Own does for the rest. A stream has no memory yet, and
+// detachBody does for the body what Detach does for the rest. A stream has no memory yet, and
 // the parts of a form are nobody else's.
-func ownBody(req *fasthttp.Request) {
+func detachBody(req *fasthttp.Request) {
 	if req.IsBodyStream() {
 		return
 	}

@@ -11,10 +11,10 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-// Opened is what sockets keep of the request that opened their connection,
-// beside what their handshake has. As a whole, a request takes thousands of bytes
-// for as long as a connection lives, and many are never asked for it.
-type Opened struct {
+// A SavedRequest has what a socket needs of the request that opened its connection,
+// beside the handshake. A whole request would take thousands of bytes for as long as the
+// connection lives, and most sockets never need it.
+type SavedRequest struct {
 	ctx        context.Context //nolint:containedctx // the request's values; it does not end
 	remoteAddr string
 	proto      string
@@ -23,14 +23,13 @@ type Opened struct {
 	tls        *tls.ConnectionState
 }
 
-// Open returns what is to be kept of a request, with a context that has its
-// values.
-func Open(ctx context.Context, r *http.Request) Opened {
-	return Opened{context.WithoutCancel(ctx), r.RemoteAddr, r.Proto, r.ProtoMajor, r.ProtoMinor, r.TLS}
+// SaveRequest saves a request, with a context that has its values.
+func SaveRequest(ctx context.Context, r *http.Request) SavedRequest {
+	return SavedRequest{context.WithoutCancel(ctx), r.RemoteAddr, r.Proto, r.ProtoMajor, r.ProtoMinor, r.TLS}
 }
 
-// Request returns the request once more, without a body.
-func (o *Opened) Request(h *sio.Handshake) *http.Request {
+// Request returns the request, without a body.
+func (o *SavedRequest) Request(h *sio.Handshake) *http.Request {
 	u, err := url.ParseRequestURI(h.URL)
 	if err != nil {
 		u = &url.URL{Path: h.URL} // cannot be: it was one
@@ -42,8 +41,8 @@ func (o *Opened) Request(h *sio.Handshake) *http.Request {
 	return r.WithContext(o.ctx)
 }
 
-// Again returns a request like one of Opened, for middleware that may change it.
-func Again(r *http.Request, s *sio.Socket) *http.Request { return r.Clone(s.Context()) }
+// CloneRequest copies a request, for middleware that may change it.
+func CloneRequest(r *http.Request, s *sio.Socket) *http.Request { return r.Clone(s.Context()) }
 
 // A Shared is a value that is made when somebody asks for it, and shared by all
 // who ask while it is in use.

@@ -14,8 +14,8 @@ import (
 	"github.com/sioplug/sioplug/integrations/internal/reused"
 )
 
-// A Snapshot is what stays of a request for the handlers of its socket: copies.
-type Snapshot struct {
+// A SavedRequest has what handlers of a socket need of its request: copies.
+type SavedRequest struct {
 	// Route is the path of the route, as it was registered.
 	Route string
 
@@ -31,14 +31,14 @@ type param struct{ key, value string }
 
 type local struct{ key, value any }
 
-// NewKeeper returns the keeper of a mount. contexts are the framework's own, as
+// NewFilter returns the filter of a mount. contexts are the framework's own, as
 // pointers; fasthttp's is among them anyway.
-func NewKeeper(integration string, srv *sio.Server, contexts ...any) reused.Keeper {
+func NewFilter(integration string, srv *sio.Server, contexts ...any) reused.Filter {
 	finder := reused.New(integration, reused.Fiber, append(contexts, (*fasthttp.RequestCtx)(nil))...)
 	log := srv.Options().Logger
-	keep := finder.Keeper(log)
+	filter := finder.Filter(log)
 	return func(value, where any) bool {
-		if !keep(value, where) {
+		if !filter(value, where) {
 			return false
 		}
 		_, closes := value.(io.Closer)
@@ -51,23 +51,22 @@ func NewKeeper(integration string, srv *sio.Server, contexts ...any) reused.Keep
 
 // A Request is one that opens a session, or has middleware run for a connect.
 type Request struct {
-	Ctx  *fasthttp.RequestCtx
-	User context.Context //nolint:containedctx // that of the application
-	Keep reused.Keeper
+	Ctx    *fasthttp.RequestCtx
+	User   context.Context //nolint:containedctx // that of the application
+	Filter reused.Filter
 
-	// Own makes the memory that the framework itself has of the request that of the
-	// socket, as [Own] does.
-	Own func()
+	// Detach leaves the framework's own memory of the request to the socket, as [Detach] does.
+	Detach func()
 }
 
-// Take returns what the framework's handlers have left in the request, and the
+// Save returns what the framework's handlers have left in the request, and the
 // parameters of its route. A framework's own name for what "*" stands for is not a
 // parameter of the application.
 //
 // From then on the memory of the request is the socket's, unless all that was left has
 // been copied: strings and numbers, as is common.
-func (r Request) Take(route string, names []string, value func(name string) string) *Snapshot {
-	s := &Snapshot{Route: strings.Clone(route), RemoteAddr: r.Ctx.RemoteAddr()}
+func (r Request) Save(route string, names []string, value func(name string) string) *SavedRequest {
+	s := &SavedRequest{Route: strings.Clone(route), RemoteAddr: r.Ctx.RemoteAddr()}
 	for _, name := range names {
 		if !strings.HasPrefix(name, "*") {
 			s.params = append(s.params, param{name, strings.Clone(value(name))})
@@ -75,7 +74,7 @@ func (r Request) Take(route string, names []string, value func(name string) stri
 	}
 	copied := r.User == context.Background()
 	r.Ctx.VisitUserValuesAll(func(key, value any) {
-		if r.isUser(value) || !r.Keep(value, key) {
+		if r.isUser(value) || !r.Filter(value, key) {
 			return
 		}
 		k, plainKey := clone(key)
@@ -84,14 +83,14 @@ func (r Request) Take(route string, names []string, value func(name string) stri
 		s.locals = append(s.locals, local{k, v})
 	})
 	if !copied {
-		r.Own()
-		Own(r.Ctx)
+		r.Detach()
+		Detach(r.Ctx)
 	}
 	return s
 }
 
 // isUser reports whether a value is the context of the application, which frameworks
-// keep among their values: see Lasting.
+// keep among their values: see SavedContext.
 func (r Request) isUser(value any) bool {
 	return reflect.ValueOf(value).Comparable() && value == r.User
 }
@@ -111,14 +110,14 @@ func clone(value any) (v any, own bool) {
 }
 
 // Restore gives ctx the local values.
-func (s *Snapshot) Restore(ctx *fasthttp.RequestCtx) {
+func (s *SavedRequest) Restore(ctx *fasthttp.RequestCtx) {
 	for _, l := range s.locals {
 		ctx.SetUserValue(l.key, l.value)
 	}
 }
 
 // Local returns the local value of that key, nil if there is none.
-func (s *Snapshot) Local(key any) any {
+func (s *SavedRequest) Local(key any) any {
 	if s == nil {
 		return nil
 	}
@@ -131,7 +130,7 @@ func (s *Snapshot) Local(key any) any {
 }
 
 // Param returns the route parameter of that name, "" if there is none.
-func (s *Snapshot) Param(name string) string {
+func (s *SavedRequest) Param(name string) string {
 	if s == nil {
 		return ""
 	}
@@ -146,11 +145,11 @@ func (s *Snapshot) Param(name string) string {
 // mark is the key of a value by which a context is recognized as fasthttp's.
 type mark struct{}
 
-// Lasting returns a context with the values of the one that the application made for
+// SavedContext returns a context with the values of the one that the application made for
 // the request. It has none if that has values of fasthttp's own context, or anything
 // else that cannot be kept: they would be another request's soon.
-func (r Request) Lasting() context.Context {
-	user := r.Keep.Context(r.User)
+func (r Request) SavedContext() context.Context {
+	user := r.Filter.Context(r.User)
 	r.Ctx.SetUserValue(mark{}, true)
 	defer r.Ctx.RemoveUserValue(mark{})
 	if user.Value(mark{}) != nil {

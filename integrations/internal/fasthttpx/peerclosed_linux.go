@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hungUp waits until the peer has closed its side of the connection, and
+// peerClosed waits until the peer has closed its side of the connection, and
 // reports that it has, or until the connection's read deadline. It takes
 // nothing from the connection, and what the client sent before it went, which
 // over TLS is its farewell, does not hide the end.
-func hungUp(c syscall.RawConn) (yes bool) {
+func peerClosed(c syscall.RawConn) (yes bool) {
 	err := c.Read(func(fd uintptr) (done bool) {
 		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}} //nolint:gosec // descriptors are small
 		for {
