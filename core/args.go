@@ -29,8 +29,8 @@ func (a Args) Bind(dst ...any) error {
 }
 
 // Values returns all values, decoded as encoding/json decodes into an any: objects are
-// maps, and numbers are float64. Binary data is a []byte, at any depth. So the values
-// can be emitted as they came:
+// maps, and numbers are float64. Binary data is a []byte, at any depth. To emit the
+// values again:
 //
 //	values, err := c.Args().Values()
 //	if err != nil {

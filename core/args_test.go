@@ -113,9 +113,13 @@ func TestHandlersTakeNoArgumentAndAllArguments(t *testing.T) {
 		c := d.WebSocket(t)
 		c.Connect("/", "")
 		for _, p := range [][2]string{
-			{`["any"]`, `[true]`}, {`["any",null]`, `[true]`}, {`["any",0]`, `[false]`},
-			{`["all"]`, `[0]`}, {`["all",1,null,"x"]`, `[3]`},
-			{`["fit",1]`, `[]`}, {`["fit","x"]`, `[{"error":{"message":"invalid payload"}}]`},
+			{`["any"]`, `[true]`},
+			{`["any",null]`, `[true]`},
+			{`["any",0]`, `[false]`},
+			{`["all"]`, `[0]`},
+			{`["all",1,null,"x"]`, `[3]`},
+			{`["fit",1]`, `[]`},
+			{`["fit","x"]`, `[{"error":{"message":"invalid payload"}}]`},
 		} {
 			c.Send("421" + p[0])
 			c.Want("431" + p[1])

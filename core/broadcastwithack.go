@@ -14,14 +14,16 @@ import (
 // An Ack is one of the answers that [BroadcastWithAck] and
 // [ServerSideEmitWithAck] collect.
 type Ack[T any] struct {
-	Server string // that the answer comes from; "" if it is this one, or unknown
-	Socket string // of the client that answered or should have; "" if unknown, or if a server answers
-	Value  T      // the first value of the answer; the zero T if there was none; all if T is [Args]
+	Server string // the server that answers; "" if it is this one, or unknown
+	Socket string // the id of the client that answers; "" if unknown, or if a server answers
+	Value  T      // the first value of the answer, or the zero T if there is none; all values if T is [Args]
 
-	// Err is nil for an answer. It matches [ErrDisconnected] if the client has
-	// gone instead, [ErrNotReady] if it was not sent a volatile event,
-	// [ErrAckBlocked] if its answer cannot be read, and the context's error if it
-	// did not answer in time.
+	// Err is nil if the client or the server has answered. Otherwise it matches:
+	//
+	//   - [ErrDisconnected] if the client has disconnected,
+	//   - [ErrNotReady] if the client was not ready for a volatile event,
+	//   - [ErrAckBlocked] if the answer cannot be read,
+	//   - the context's error if the answer did not come in time.
 	Err error
 }
 

@@ -40,7 +40,7 @@ type client struct {
 	mu              sync.Mutex
 	sockets         []*Socket // few
 	unfinished      int32     // number of sockets that have not run their last task
-	ackWaiters      int32     // number of acks that somebody waits for
+	ackWaiters      int32     // number of acks that goroutines wait for
 	blockedOn       *Socket   // the read loop waits for space in its queue: see source
 	connectDeadline deadline.Item[*client]
 	closeError      *DisconnectError

@@ -86,9 +86,9 @@ type reading struct {
 	err      error
 }
 
-// load returns the file's contents. One that is missing or cannot be read is
-// tried again by the next request, but only the first failure is worth a line in
-// the log, because the next one is up to any client.
+// load returns the file's contents. If a file is missing or cannot be read, the next
+// request tries again. Only the first failure is logged, because any client can cause
+// the next one.
 func (f *clientFile) load(log *slog.Logger) (*variants, error) {
 	f.mu.Lock()
 	if f.variants != nil {
@@ -149,9 +149,9 @@ func (f *clientFile) respond(v *variants, asked http.Header) engine.Response {
 	return engine.Response{Status: http.StatusOK, Header: h, Body: body.data}
 }
 
-// matches reports whether a client has what it asks for, by the list of tags in
-// its If-None-Match (SIO-FS-3; the reference knows no lists). Tags of others may
-// have commas in them, but no quotes: no part of one is a tag of ours.
+// matches reports whether the list of tags in If-None-Match has our tag (SIO-FS-3; the
+// reference knows no lists). Other tags may have commas in them, but no quotes, so no
+// part of one is our tag.
 func matches(lines []string, etag string) bool {
 	for tag := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		tag = strings.TrimSpace(tag)
@@ -182,9 +182,9 @@ func newBody(data []byte) body {
 	return body{data, `"` + hex.EncodeToString(sum[:8]) + `"`}
 }
 
-// readVariants reads a file, and what somebody has compressed of it. What is
-// missing is compressed here, once, for the first client that wants it; except
-// for Brotli, which Go has no encoder for.
+// readVariants reads a file and its compressed variants. A missing variant is compressed
+// here, once, for the first client that accepts it. Brotli is an exception: Go has no
+// encoder for it.
 func readVariants(fsys fs.FS, name string) (*variants, error) {
 	plain, err := fs.ReadFile(fsys, name)
 	if err != nil {

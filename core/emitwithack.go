@@ -45,9 +45,9 @@ var errNotAsked = errors.New("sio: this Answer was not asked for: use one that A
 // client is connected.
 //
 // Wait may be called again, and by several goroutines: all get the same
-// acknowledgement or error. When ctx ends and nobody else waits, the acknowledgement
-// is forgotten, and later calls return the same error. What has come already is
-// returned even if ctx has ended.
+// acknowledgement or error. When ctx ends and no other goroutine waits, the
+// acknowledgement is dropped, and later calls return the same error. An acknowledgement
+// that has come already is returned even if ctx has ended.
 //
 // A handler may wait for its own client, as with [Socket.EmitWithAck]: derive ctx from
 // [Ctx.Context].

@@ -13,7 +13,7 @@ import (
 // messageType is the Engine.IO type character of a message.
 const messageType = '4'
 
-// sizeHint is what a small packet needs; larger ones grow.
+// sizeHint is the size of a small packet in bytes; larger ones grow.
 const sizeHint = 128
 
 func buffer() []byte { return append(frame.Buffer(sizeHint), messageType) }

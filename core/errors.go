@@ -26,8 +26,8 @@ var (
 	// continue its session, but may begin a new one.
 	ErrNotRecovered = errors.New("sio: the client may not continue its session")
 
-	// ErrAuthDropped is for the auth payload of a client that was larger than what is
-	// kept: see [Handshake].
+	// ErrAuthDropped is for an auth payload that was too large to be kept: see
+	// [Handshake].
 	ErrAuthDropped = errors.New("sio: the auth payload is not kept: it is larger than Options.MaxHandshakeBytes: " +
 		"raise that, or keep what you need of it in UseConnect, by a Key")
 
@@ -121,8 +121,8 @@ func internalError() wireError { return wireError{Message: "internal error"} }
 
 func (s *Server) log() *slog.Logger { return s.logger }
 
-// debug logs what happens to every client. It asks first, because a call of the
-// logger needs much stack, whether there is anything to log or not.
+// debug logs an event of a client. It first asks whether Debug is enabled, because a
+// call of the logger needs much stack.
 func (s *Server) debug(msg string, attrs ...slog.Attr) {
 	if ctx := context.Background(); s.logger.Enabled(ctx, slog.LevelDebug) {
 		s.logger.LogAttrs(ctx, slog.LevelDebug, msg, slices.Clone(attrs)...) //nolint:sloglint // its callers have constants

@@ -73,9 +73,9 @@ func (s *Socket) logFailure(msg, event string, err error) {
 	log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // its callers pass constants
 }
 
-// causedByClient reports whether a client can cause err at will. That is so if err is
-// meant for the client, or if the client has gone, reads or answers too slowly, did not
-// ask for an ack, or sent wrong values.
+// causedByClient reports whether a client can cause err at will: an error that is meant
+// for the client, or one of a client that has gone, or is too slow. It also can if it
+// did not ask for an ack, or sent wrong values.
 func (s *Socket) causedByClient(err error) bool {
 	if _, meant := toWire(err); meant {
 		return true

@@ -11,20 +11,20 @@ import (
 // errNotRead tells that a context ended because a client did not read.
 var errNotRead = errors.New("sio: the client did not read in time")
 
-// Flush waits until what was emitted to the client before has been written to its
-// connection, or fetched by a poll: for all namespaces of the client. Events that are
-// emitted meanwhile do not matter. It does not say that the client has handled them;
-// for that, have it acknowledge.
+// Flush waits until earlier events have been written to the client's connection, or
+// fetched by a poll: the events of all namespaces of the client. It does not wait for
+// events that are emitted meanwhile. It does not say that the client has handled the
+// events; for that, use an acknowledgement.
 //
 // Emit never waits, and disconnects the client at [Options.MaxSendBuffer]. So a handler
 // that emits more than that calls Flush in between, as the example does. One event may
 // be larger than MaxSendBuffer: it is sent if less than MaxSendBuffer waits when it is
 // emitted.
 //
-// The error matches [ErrDisconnected] if the connection ends before, and the context's
+// The error matches [ErrDisconnected] if the connection ends first, and the context's
 // error if ctx does. A client that reads nothing at all is disconnected after
-// [Options.PingInterval] + [Options.PingTimeout]. Give ctx a deadline if a client that
-// reads very slowly must not keep you longer.
+// [Options.PingInterval] + [Options.PingTimeout]. Give ctx a deadline if you do not want
+// to wait long for a client that reads very slowly.
 //
 // A handler may wait for its own client, as with [Socket.EmitWithAck]: derive ctx from
 // [Ctx.Context]. Acknowledgements and heartbeats are read meanwhile.

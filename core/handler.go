@@ -54,7 +54,7 @@ func Guard(check func(c *Ctx) error) Middleware {
 // all arguments, of any number, In is [Args].
 //
 // If f returns nil and the client asked for an acknowledgement that f has not sent,
-// Bind sends one without values. So whoever awaits it in the client goes on. To send
+// Bind sends one without values. So a client that awaits it can go on. To send
 // values, use [Reply] or [Ctx.Ack]. If the acknowledgement has to come later, when f
 // has returned, do not use Bind: a later Ack would get [ErrAckSent]. Write a Handler
 // that decodes by [Ctx.Bind].

@@ -16,18 +16,18 @@ import (
 // the client sent to connect to the namespace. After an upgrade it is still the first
 // request.
 type Handshake struct {
-	Header  http.Header // not to be changed: all sockets of the client share it
-	Query   url.Values  // likewise
+	Header  http.Header // do not change it: all sockets of the client share it
+	Query   url.Values  // do not change it, either
 	URL     string      // path and query as the client sent them
 	Host    string      // as the client sent it
 	Address string      // of the client, by the framework's trusted-proxy rules
 	Secure  bool        // over TLS, as far as this server sees
 	Time    time.Time   // when the connection was opened, in milliseconds
 
-	// Auth is the payload of CONNECT, nil if there was none; [Handshake.Bind] decodes
-	// it. Beyond [Options.MaxHandshakeBytes] in all the namespaces of a client, where
-	// equal payloads count once, it is there until the OnConnect handlers have
-	// returned, and nil afterwards: keep what you need of a larger one.
+	// Auth is the payload of CONNECT, nil if there was none. [Handshake.Bind] decodes
+	// it. The payloads of all namespaces of a client may have
+	// [Options.MaxHandshakeBytes]; equal ones count once. A payload beyond that is nil
+	// when the OnConnect handlers have returned: keep the values that you need.
 	Auth json.RawMessage
 
 	// Context has the values that the HTTP side left: a framework's keys, a

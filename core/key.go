@@ -20,10 +20,10 @@ type Key[T any] struct {
 // NewKey returns a new key. The name is for people. Values stay on this server.
 func NewKey[T any](name string) *Key[T] { return &Key[T]{name: name} }
 
-// NewDataKey returns a new key for values that are part of their socket's data,
-// under that name: other servers of a cluster see them ([RemoteSocket.Data]), and
-// they survive connection state recovery wherever the client comes back to. So T
-// must encode as JSON and back; NewDataKey panics if it cannot.
+// NewDataKey returns a new key for values that are part of their socket's data, under
+// that name. Other servers of a cluster see them ([RemoteSocket.Data]). They survive
+// connection state recovery, also if the client comes back to another server. T must
+// encode as JSON and back; NewDataKey panics if it cannot.
 func NewDataKey[T any](name string) *Key[T] {
 	var none T
 	if _, err := json.Marshal(none); err != nil {

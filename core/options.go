@@ -56,23 +56,23 @@ type Options struct {
 	// although it is in memory once.
 	MaxSendBuffer int
 
-	// MaxHandshakeBytes is how many bytes the URL and the headers of the request
-	// may have that opens a connection, cookies included: 16 KiB by default, which
-	// is also the limit of Node.js. They are kept for as long as the connection
-	// lives. A larger request is refused with status 431. As many bytes of auth
-	// payloads are kept for a client: see [Handshake].
+	// MaxHandshakeBytes is the limit in bytes of the URL and the headers, cookies
+	// included, of the request that opens a connection. The default is 16 KiB, which is
+	// also the limit of Node.js. They are kept as long as the connection lives. A
+	// larger request is refused with status 431. The same limit is for the auth
+	// payloads that are kept for a client: see [Handshake].
 	MaxHandshakeBytes int
 
-	// MaxPendingEvents and MaxPendingBytes are how much of what a client sent
-	// may wait for a socket's handlers, 256 events and 1 MiB by default.
-	// Beyond that the connection is not read until a handler has returned, so
-	// nothing is lost and the client is slowed down. MaxPendingBytes also bounds the
-	// auth payloads of the namespaces that a client waits to be accepted in: beyond
-	// that it is refused with "too much auth data".
+	// MaxPendingEvents and MaxPendingBytes limit the events that may wait for a
+	// socket's handlers, to 256 events and 1 MiB by default. When a limit is reached,
+	// the connection is not read until a handler has returned. So no event is lost,
+	// and the client is slowed down. MaxPendingBytes also limits the auth payloads of
+	// connects that wait to be accepted. Beyond that, the client is refused with
+	// "too much auth data".
 	//
-	// While a pong or an acknowledgement of the client is awaited, reading goes on
-	// beyond these limits, because it may come behind those events. Then 8 times
-	// MaxPendingBytes more may wait, for all sockets of the client together. When
+	// A pong or an acknowledgement may come behind events that wait. While the server
+	// awaits one, it reads beyond these limits: up to 8 times MaxPendingBytes more may
+	// wait, for all sockets of the client together. When
 	// this is used up, calls that wait for acknowledgements return [ErrAckBlocked].
 	// From clients of AllowEIO3 a ping is always awaited.
 	//
@@ -83,8 +83,8 @@ type Options struct {
 	MaxPendingBytes  int
 
 	// MaxNamespaces is how many namespaces one client may be in at the same time,
-	// 100 by default. Those that it has left count until their handlers have
-	// returned. It is refused from others with "too many namespaces".
+	// 100 by default. A namespace that it has left counts until the handlers there have
+	// returned. Beyond that, a connect is refused with "too many namespaces".
 	MaxNamespaces int
 
 	// Transports are the transports that clients may use, "polling" and "websocket" by
@@ -98,18 +98,18 @@ type Options struct {
 	// because whoever knows it can send in the client's name.
 	AllowEIO3 bool
 
-	// AllowJSONP lets clients poll by loading scripts and sending forms (JSONP), as
-	// browsers without CORS have to: the last one was Internet Explorer 9. Scripts
-	// can be loaded by every page, so only pages of the server's own origin may do
-	// that, and those that CORS lets in. What tells is the Referer header, so pages
+	// AllowJSONP lets clients poll by loading scripts and sending forms (JSONP). Only
+	// browsers without CORS need it: the last one was Internet Explorer 9. Every page
+	// can load scripts, so only pages of the server's own origin may do it, and pages
+	// that CORS lets in. The server tells the origin by the Referer header, so pages
 	// must send it. Without AllowJSONP, such requests are refused with status 400.
 	AllowJSONP bool
 
-	// AllowRequest, if set, is asked about every client once, when it opens its
-	// connection. An error refuses the client with status 403: an [*Error], or
-	// an [*HTTPError], which may choose the status, with its message; any other
-	// one with "Forbidden". Refusals are logged at Debug, since clients can cause
-	// them at will; OnConnectionError is told of each.
+	// AllowRequest, if set, is called once for each client, when it opens its
+	// connection. An error refuses the client with status 403. The client gets the
+	// message of an [*Error] or an [*HTTPError], which may also choose the status, and
+	// "Forbidden" for any other error. Refusals are logged at Debug, since clients can
+	// cause them at will. OnConnectionError is called for each.
 	AllowRequest func(r *Request) error
 
 	// GenerateID, if set, returns the id of a new connection, which is not that
@@ -131,15 +131,14 @@ type Options struct {
 	// WebSockets are refused with status 403, because browsers would.
 	CORS *CORS
 
-	// UseRequest are called in this order for every HTTP request: each poll and
-	// POST of a client that uses polling, once for one that uses WebSocket.
-	// They may add to the header of the answer. An error ends the request: an
-	// [*HTTPError] is the answer, any other one is answered with status 400. Both
-	// are logged at Debug. The framework's own middleware, which runs before, can do
-	// more.
+	// UseRequest functions are called in this order for every HTTP request: for each
+	// poll and POST of a polling client, and once for a WebSocket. They may add to the
+	// header of the answer. An error ends the request: an [*HTTPError] is the answer,
+	// any other error is answered with status 400. Both are logged at Debug. The
+	// framework's own middleware, which runs earlier, can do more.
 	UseRequest []func(h http.Header, r *Request) error
 
-	// OnConnectionError is told of every request that is refused, and why.
+	// OnConnectionError is called for every request that is refused, with the reason.
 	OnConnectionError func(err ConnectionError)
 
 	// OnInitialHeaders may change the header of the answer that opens a
@@ -148,8 +147,8 @@ type Options struct {
 	OnHeaders        func(h http.Header, r *Request)
 
 	// DisableHTTPCompression turns off the compression of the answers to polls.
-	// Otherwise those of HTTPCompressionThreshold bytes, 1024 by default, and
-	// more are compressed if the client takes that, at HTTPCompressionLevel: a
+	// Otherwise an answer is compressed if it has at least HTTPCompressionThreshold
+	// bytes, 1024 by default, and if the client accepts that. HTTPCompressionLevel is a
 	// level of package compress/flate, its DefaultCompression by default.
 	DisableHTTPCompression   bool
 	HTTPCompressionThreshold int

@@ -111,6 +111,7 @@ func isNotRecovered(err error) bool {
 	return is
 }
 
+// notRecovered logs why a client does not continue its session.
 func (s *Socket) notRecovered(err error) {
 	s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
 }

@@ -10,9 +10,8 @@ import (
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
-// Revision 4 of the Socket.IO protocol, which clients of version 2 speak over
-// revision 3 of Engine.IO. Its packets are those of revision 5; what differs is
-// how clients connect (SIO section 12).
+// Clients of version 2 speak revision 4 of the Socket.IO protocol, over revision 3 of
+// Engine.IO. Only the way to connect differs from revision 5 (SIO section 12).
 
 // isRevision4 reports whether the client speaks revision 4.
 func (c *client) isRevision4() bool { return c.session.Protocol() == 3 }

@@ -141,13 +141,13 @@ func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 // On sets the handler of an event, with middleware of its own, outermost first.
 // It panics if the event has a handler already.
 //
-// It also panics for the names of the JavaScript server's own events, and says which
-// method has their place: [Namespace.OnConnect] for "connection" and "connect",
+// It also panics for the names of the JavaScript server's own events. The message names
+// the method to use instead: [Namespace.OnConnect] for "connection" and "connect",
 // [Namespace.OnDisconnect] for "disconnect" and "disconnecting",
 // [Server.OnNewNamespace] for "new_namespace". Clients cannot send an event of most of
 // these names. They can send "connection" and "new_namespace", which then goes to
-// [Namespace.OnUnknown]. The name "error" is as any other one: only what clients send
-// goes to its handler. For errors of handlers there is [Options.OnError].
+// [Namespace.OnUnknown]. The name "error" is as any other: its handler gets events of
+// clients only. For errors of handlers there is [Options.OnError].
 func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 	mustHandler(fmt.Sprintf("On(%q)", event), h)
 	mustMiddleware(fmt.Sprintf("On(%q)", event), mw)

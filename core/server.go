@@ -126,8 +126,9 @@ func (s *Server) closeNamespaces() <-chan struct{} {
 	return closed
 }
 
-// warnTooMany logs that an event cannot be sent: once at Warn, because the error of Emit
-// is easily overlooked, and then at Debug, because it may depend on what clients send.
+// warnTooMany logs that an event cannot be sent. The first time it does so at Warn,
+// because the error of Emit is easily overlooked. Later it does so at Debug, because the
+// number may depend on clients.
 func (s *Server) warnTooMany(event string, n int) {
 	level := slog.LevelDebug
 	if s.warnedTooMany.CompareAndSwap(false, true) {
