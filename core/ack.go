@@ -2,21 +2,21 @@ package sio
 
 import "github.com/sioplug/sioplug/internal/packet"
 
-// An ackWaiter gets the answers of one or more sockets to one ack id. Either answered or
+// An ackWaiter gets the answers of one or more sockets to one ack id. Either acked or
 // failed is called once for each of them, unless the socket has been told to forget
 // it; neither may block.
 type ackWaiter interface {
 	acked(s *Socket, a Args)
 	failed(s *Socket, err error) // there will be no answer
 
-	// awaited reports whether somebody waits at the moment. It is called with the
+	// hasWaiters reports whether somebody waits at the moment. It is called with the
 	// socket's mu held.
 	hasWaiters() bool
 }
 
 // await notes that w is to get the ack of that id, and has more read of the client
 // than usual meanwhile: the ack may be behind events that wait for the handler that
-// is about to wait for it. An unawait has to follow, unless there is an error.
+// is about to wait for it. A stopAwaiting has to follow, unless there is an error.
 func (s *Socket) await(id uint64, w ackWaiter) error {
 	if err := s.registerAck(id, w); err != nil {
 		return err

@@ -156,12 +156,13 @@ func (p *pendingAck) wait(ctx context.Context, t *task) (Args, error) {
 	if t == nil {
 		t = taskOf(ctx)
 	}
+	done := ctx.Done() // before addWaiter, because a nil ctx panics
 	p.addWaiter()
 	t.yield()
 	var ended error
 	select {
 	case <-p.done:
-	case <-ctx.Done():
+	case <-done:
 		ended = fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
 	}
 	return p.removeWaiter(ended)
@@ -176,13 +177,13 @@ func (p *pendingAck) addWaiter() {
 	p.socket.client.addAckWaiter()
 }
 
-// removeWaiter takes begin back. ended is the error of a context that has ended, or nil.
+// removeWaiter takes addWaiter back. ended is the error of a context that has ended, or nil.
 func (p *pendingAck) removeWaiter(ended error) (Args, error) {
 	s := p.socket
 	s.client.removeAckWaiter()
 	s.mu.Lock()
 	p.waiters--
-	_, open := s.acks[p.id] // if not, whoever took it out is about to make e final
+	_, open := s.acks[p.id] // if not, whoever took it out is about to resolve p
 	if open && ended != nil && p.waiters == 0 {
 		delete(s.acks, p.id)
 		p.resolve(Args{}, ended)

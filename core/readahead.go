@@ -79,7 +79,7 @@ func (c *client) addAckWaiter() {
 	c.ReadOn()
 }
 
-// removeAckWaiter takes an awaitsAck back.
+// removeAckWaiter takes addAckWaiter back.
 func (c *client) removeAckWaiter() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
