@@ -22,6 +22,9 @@ func (a Args) Len() int { return a.args.Len() }
 
 // Bind decodes the values into dst, by position, as [Ctx.Bind] does.
 func (a Args) Bind(dst ...any) error {
+	if a.isDroppedAuth() {
+		return ErrAuthDropped
+	}
 	if err := a.decode(dst); err != nil {
 		return a.invalid(err)
 	}
@@ -40,6 +43,9 @@ func (a Args) Bind(dst ...any) error {
 //
 // The error is that of [Args.Bind]: a number may be too large for a float64.
 func (a Args) Values() ([]any, error) {
+	if a.isDroppedAuth() {
+		return nil, ErrAuthDropped
+	}
 	values, err := a.args.Values(a.codec)
 	if err != nil {
 		return nil, a.invalid(err)
@@ -92,6 +98,11 @@ func (c *Ctx) Args() Args {
 		args = c.authArgs()
 	}
 	return Args{args, c.wire().codec, c.task}
+}
+
+// isDroppedAuth reports whether the values are an auth payload that is not kept any more.
+func (a Args) isDroppedAuth() bool {
+	return a.task != nil && a.task.kind == taskConnect && a.Len() == 0
 }
 
 // authArgs returns the auth payload as a list, empty if the payload was dropped.

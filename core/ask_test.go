@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,5 +208,36 @@ func TestABlockedAnswerThatNobodyWaitsForIsReadLater(t *testing.T) {
 		if v, err := (<-later).Wait(t.Context()); v != 7 || err != nil {
 			t.Errorf("answer %d, %v", v, err)
 		}
+	})
+}
+
+// A nil context makes the handler fail. It must not count as one that waits: the client's
+// events would be read beyond the limits for ever.
+func TestAWaitThatPanicsLeavesNoWaiter(t *testing.T) {
+	opts := &sio.Options{MaxPendingEvents: 4, Logger: slog.New(new(logbook))}
+	bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		ended := make(chan struct{})
+		srv.On("wait", func(c *sio.Ctx) error {
+			var none context.Context
+			_, err := c.EmitWithAck(none, "question", 1)
+			return err
+		})
+		srv.On("block", func(*sio.Ctx) error { <-ended; return nil })
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		c.Send(`42["wait"]`)
+		asked(t, c, theQuestion)
+		var sent atomic.Int32
+		go func() {
+			for c.TrySend(`42["block"]`) == nil {
+				sent.Add(1)
+			}
+		}()
+		time.Sleep(time.Second)
+		if n := sent.Load(); n == 0 || n > 20 {
+			t.Errorf("%d events were read, and 4 may wait", n)
+		}
+		c.Abort()
+		close(ended)
 	})
 }

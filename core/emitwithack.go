@@ -154,12 +154,13 @@ func (p *pendingAck) wait(ctx context.Context, t *task) (Args, error) {
 	if t == nil {
 		t = taskOf(ctx)
 	}
+	done := ctx.Done() // before addWaiter, because a nil ctx panics
 	p.addWaiter()
 	t.yield()
 	var ended error
 	select {
 	case <-p.done:
-	case <-ctx.Done():
+	case <-done:
 		ended = fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
 	}
 	return p.removeWaiter(ended)

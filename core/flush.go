@@ -21,10 +21,11 @@ var errNotRead = errors.New("sio: the client did not read in time")
 // be larger than MaxSendBuffer: it is sent if less than MaxSendBuffer waits when it is
 // emitted.
 //
-// The error matches [ErrDisconnected] if the connection ends first, and the context's
-// error if ctx does. A client that reads nothing at all is disconnected after
-// [Options.PingInterval] + [Options.PingTimeout]. Give ctx a deadline if you do not want
-// to wait long for a client that reads very slowly.
+// The error matches [ErrDisconnected] if the connection ends before, and the context's
+// error if ctx does. A client that reads nothing and does not answer pings is
+// disconnected after [Options.PingInterval] + [Options.PingTimeout]. But a client may
+// send pongs without reading, and keep Flush waiting as long as it likes. So give ctx a
+// deadline.
 //
 // A handler may wait for its own client, as with [Socket.EmitWithAck]: derive ctx from
 // [Ctx.Context]. Acknowledgements and heartbeats are read meanwhile.

@@ -152,6 +152,12 @@ func TestAnAuthPayloadThatDoesNotFit(t *testing.T) {
 			if err := kept.Bind(new(struct{})); !errors.Is(err, sio.ErrAuthDropped) {
 				t.Errorf("Ctx.Bind afterwards: %v", err)
 			}
+			if err := kept.Args().Bind(new(sio.Optional[any])); !errors.Is(err, sio.ErrAuthDropped) {
+				t.Errorf("Args.Bind afterwards: %v", err)
+			}
+			if v, err := kept.Args().Values(); !errors.Is(err, sio.ErrAuthDropped) {
+				t.Errorf("Args.Values afterwards: %v, %v", v, err)
+			}
 			if n := kept.Args().Len(); n != 0 {
 				t.Errorf("Ctx.Args afterwards: %d values", n)
 			}
