@@ -1,6 +1,6 @@
-// Package siotest helps to test Socket.IO servers: their handlers one by one,
-// whole servers by clients in memory, what they say packet by packet, and the
-// ways of mounting them.
+// Package siotest helps to test Socket.IO servers. It can call one handler, connect
+// clients in memory to a whole server, and send and receive single packets. It also has
+// the tests that every mount, adapter, log and parser has to pass.
 //
 // # One handler
 //
