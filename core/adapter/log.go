@@ -17,9 +17,9 @@ type Log interface { //nolint:interfacebloat // one store, in one order
 	//
 	// Append must not wait for the network. A Log on a network calls deliver later,
 	// from a goroutine of its own, and bounds the number of waiting messages. If it
-	// cannot keep m, it calls deliver with "" when it is m's turn: then connected
-	// clients get m, and nobody can recover it. If Append returns an error, deliver was
-	// not called and will not be.
+	// cannot keep m, it calls deliver with "" when it is m's turn. Then connected
+	// clients get m, and no client can recover it. If Append returns an error, it has
+	// not called deliver, and will not.
 	Append(m *Message, deliver func(offset string)) error
 
 	// End returns the offset of the last message in the log. In an empty log, it

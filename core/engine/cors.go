@@ -40,10 +40,10 @@ type CORS struct {
 	// returns an error, the request is refused.
 	AllowOrigin func(r *Request, origin string) (bool, error)
 
-	// InsecureAllowAllOrigins allows every page in the world. With Credentials,
-	// and over WebSocket in any case, such a page acts in the name of the user who
-	// looks at it, if the server knows users by cookies or by their network. The
-	// other rules for origins do not count then.
+	// InsecureAllowAllOrigins allows every page in the world. If the server knows users
+	// by cookies or by their network, such a page acts in the name of its visitor: over
+	// WebSocket in any case, over polling with Credentials. The other rules for origins
+	// do not count then.
 	InsecureAllowAllOrigins bool
 
 	// Credentials allows cookies in polling requests of other origins.
@@ -60,8 +60,8 @@ type CORS struct {
 	// simple ones.
 	ExposedHeaders []string
 
-	// MaxAge is for how long browsers may keep the answer to a preflight, in
-	// whole seconds. 0 leaves it to the browser, less than 0 is not at all.
+	// MaxAge is how long browsers may keep the answer to a preflight, in whole seconds.
+	// 0 leaves it to the browser. A negative value forbids it.
 	MaxAge time.Duration
 
 	// OptionsSuccessStatus is the status of that answer, 204 by default.

@@ -6,21 +6,20 @@ import (
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
-// PerMessageDeflate are the settings of compression over WebSocket
-// (permessage-deflate, RFC 7692). A zero value means the default. Clients
-// that do not offer to compress are served without.
+// PerMessageDeflate are the settings of compression over WebSocket (permessage-deflate,
+// RFC 7692). A zero value means the default. Clients that do not offer to compress are
+// served without.
 //
-// A connection that may compress takes about 40 bytes more than another one. The
-// memory of the algorithm is shared by all connections: 0.8 MiB for each message that
-// is being compressed, and 50 KiB for each that is being decompressed. A broadcast is
-// compressed once for all its receivers.
+// A connection that may compress takes about 40 bytes more than another one. All
+// connections share the memory of the algorithm: 0.8 MiB for each message that is being
+// compressed, 50 KiB for each that is being decompressed. A broadcast is compressed once
+// for all its receivers.
 //
-// With a context takeover, a message may refer to those before it, which makes
-// small ones that are alike much smaller. In return each connection keeps the
-// last 1<<MaxWindowBits bytes of its messages (up to 32 KiB for each
-// direction), and sending takes several times as long: those bytes have to be
-// worked through for every message, and a broadcast is compressed for each
-// receiver. ServerMaxWindowBits of 11 to 13 is a good compromise.
+// With a context takeover, a message may refer to earlier ones. That makes small messages
+// that are alike much smaller. In return each connection keeps the last 1<<MaxWindowBits
+// bytes of its messages, up to 32 KiB for each direction. Sending takes several times as
+// long, because these bytes are processed for every message. A broadcast is compressed
+// for each receiver. ServerMaxWindowBits of 11 to 13 is a good compromise.
 type PerMessageDeflate struct {
 	// Threshold is the size in bytes from which on a message is compressed,
 	// 1024 by default. 1 compresses everything.

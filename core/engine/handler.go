@@ -34,10 +34,9 @@ type Worker interface {
 // A Reader is a [Handler] whose Message waits between [Session.Hold] and
 // [Session.Release].
 type Reader interface {
-	// ReadOn is called when the session awaits a sign of life that may come
-	// behind the message that is waiting: from now on
-	// [Session.AwaitsHeartbeat] returns true, and Message should go on if it
-	// can. ReadOn must not block.
+	// ReadOn is called when the session awaits a pong or ping, which may come behind
+	// the message that is waiting. From now on [Session.AwaitsHeartbeat] returns true,
+	// and Message should go on if it can. ReadOn must not block.
 	ReadOn()
 }
 

@@ -149,13 +149,12 @@ func (s *Session) restartHeartbeatLocked() {
 	}
 }
 
-// Hold tells the session that the handler pauses reading: the client must not count as
-// dead because nobody listens. Every Hold needs a Release.
+// Hold tells the session that the handler pauses reading. Until Release, the client does
+// not count as dead for not answering. Every Hold needs a Release.
 //
 // The polls of a polling session show that the client is alive. A WebSocket has four
-// times PingInterval + PingTimeout until the Release. Meanwhile the handler is asked to
-// read on, if it is a [Reader], as soon as a pong is awaited. If it does, the heartbeat
-// is as usual.
+// times PingInterval + PingTimeout until the Release. As soon as a pong is awaited, a
+// handler that is a [Reader] is asked to read on. If it does, the heartbeat is as usual.
 func (s *Session) Hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,8 +2,7 @@ package engine
 
 import "errors"
 
-// A Reason says why a session ended, in the words of the JavaScript server
-// (EIO section 13.1).
+// A Reason says why a session ended, in the words of the JavaScript server.
 type Reason string
 
 // Why sessions end.

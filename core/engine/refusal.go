@@ -186,10 +186,10 @@ type ConnectionError struct {
 	Code    int
 	Message string
 
-	// Context has details, under the names of the JavaScript server: "name",
-	// such as "TRANSPORT_MISMATCH", for code 3, and "transport",
-	// "previousTransport", "sid", "method", "message", "protocol",
-	// "previousProtocol", "origin", "size", "limit" or "error" where they say more.
+	// Context has details, under the names of the JavaScript server. For code 3 it has
+	// "name", such as "TRANSPORT_MISMATCH". Depending on the error it has "transport",
+	// "previousTransport", "sid", "method", "message", "protocol", "previousProtocol",
+	// "origin", "size", "limit" or "error".
 	Context map[string]any
 }
 

@@ -101,16 +101,15 @@ func (q *sendQueue) discard() {
 
 var errNotReady = errors.New("client is not ready to receive")
 
-// Send queues the frames of one message, in order and without anything in
-// between. It does not wait for the client: one that does not read fast enough
-// is disconnected when a message is sent to it while Options.MaxSendBuffer bytes
-// wait already, and Send returns [ErrSlowClient]. A message of any size can be
-// sent while less is waiting. On a closed session Send returns [ErrClosed].
+// Send queues the frames of one message, in order and without anything in between. It
+// does not wait for the client. If Options.MaxSendBuffer bytes wait already, Send
+// disconnects the client and returns [ErrSlowClient]. A message of any size can be sent
+// while less is waiting. On a closed session Send returns [ErrClosed].
 func (s *Session) Send(frames ...*frame.Frame) error { return s.send(frames, false) }
 
-// SendVolatile is like [Session.Send], but drops the message if the client is
-// not ready to receive: its connection is congested, it has no poll open, or its
-// send buffer is full. It reports whether the message was queued.
+// SendVolatile is like [Session.Send], but drops the message if the client is not ready
+// to receive. That is so if its connection is congested, if it has no poll open, or if
+// its send buffer is full. SendVolatile reports whether the message was queued.
 func (s *Session) SendVolatile(frames ...*frame.Frame) bool { return s.send(frames, true) == nil }
 
 // SendMessage sends one message that needs no more than its bytes, which are

@@ -223,8 +223,8 @@ func (e *Server) untrackClosingConn(t *wsTransport) {
 	delete(e.closingConns, t)
 }
 
-// NewID returns a random session id: 15 bytes as 20 characters of the URL-safe
-// base64 alphabet, the form that other software expects (EIO-HS-4).
+// NewID returns a random session id: 15 bytes as 20 characters of the URL-safe base64
+// alphabet, the form of the JavaScript server.
 func NewID() string {
 	var b [15]byte
 	_, _ = rand.Read(b[:]) // never fails, says its documentation

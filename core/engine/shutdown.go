@@ -16,10 +16,10 @@ const closeGrace = 500 * time.Millisecond
 // one because a handler's Close may hang.
 const parallelCloses = 64
 
-// Shutdown refuses new sessions, closes all others, and waits until their connections
-// are closed. What was sent before is delivered first; the reference drops it
-// (EIO-CL-8). When ctx ends, Shutdown closes the connections that are left and returns
-// the context's error, half a second later at most.
+// Shutdown refuses new sessions, closes all others, and waits until their connections are
+// closed. Messages that were sent before are delivered first; the JavaScript server drops
+// them. When ctx ends, Shutdown closes the connections that are left. It returns the
+// context's error then, half a second later at most.
 func (e *Server) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	loops := e.readLoops.Close() // under mu, so no session registers after this

@@ -3,6 +3,7 @@ package nethttp_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/nethttp"
@@ -26,4 +27,14 @@ func ExamplePathValue() {
 	siotest.Pipes(tb, mux).At("/t/acme/socket.io/").Connect(tb, "/", nil).Ask("where").Bind(&tenant)
 	fmt.Println(tenant)
 	// Output: acme
+}
+
+// Middleware finds the writer below others, for example to ask which one it is.
+func ExampleUnwrap() {
+	type logging struct{ http.ResponseWriter }
+
+	below := httptest.NewRecorder()
+	w := logging{below}
+	fmt.Println(nethttp.Unwrap(w) == below)
+	// Output: true
 }

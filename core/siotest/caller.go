@@ -35,9 +35,8 @@ type Caller struct {
 //	}
 //	client.Expect("posted", &got)
 //
-// Behind them is a server in memory that is shut down when the test ends, so
-// the Ctx can do all that others can: join rooms, have values by [sio.Key], ask
-// the client. An error that the handler returns does not become an ack.
+// Both belong to a server in memory, which is shut down when the test ends. So the Ctx
+// can join rooms, have values by [sio.Key], and ask the client. An error that the handler returns does not become an ack.
 //
 // For the event "connect", c is that of middleware of [sio.Namespace.UseConnect],
 // with the auth payload as its argument. Its client is not connected, and will

@@ -110,9 +110,9 @@ func (c *Client) Want(packets ...string) {
 	}
 }
 
-// Connect connects to a namespace, "/" for the root, with a JSON object as auth
-// payload or "" for none, and returns the id of the socket. No other packet may
-// come before the answer.
+// Connect connects to a namespace, "/" for the root, and returns the id of the socket.
+// The auth payload is a JSON object, or "" for none. No other packet may come before the
+// answer.
 func (c *Client) Connect(namespace, auth string) (id string) {
 	c.tb.Helper()
 	head := "40"

@@ -1,6 +1,6 @@
-// Package siotest helps to test Socket.IO servers: their handlers one by one,
-// whole servers by clients in memory, what they say packet by packet, and the
-// ways of mounting them.
+// Package siotest helps to test Socket.IO servers. It can call one handler, connect
+// clients in memory to a whole server, and send and receive single packets. It also has
+// the tests that every mount, adapter, log and parser has to pass.
 //
 // # One handler
 //
@@ -40,16 +40,14 @@
 //	451-["picture",{"_placeholder":true,"num":0}]
 //	bAQIDBA==
 //
-// Nothing is hidden but what the transports need for themselves: pings are
-// answered when the client reads, noops are skipped.
+// The Client answers pings when it reads, and skips noops. All other packets are visible.
 //
 // # Networks
 //
-// A [Dialer] says how to get to a server; it opens Clients and Peers. [Loopback]
-// serves on a TCP port of this machine. [Pipes] serves over [net.Pipe], as
-// [Connect] and [NewCtx] do, so that server, clients and network fit into a
-// bubble of testing/synctest, where time is fake and [synctest.Wait] tells when
-// everything has been said:
+// A [Dialer] opens Clients and Peers. [Loopback] serves on a TCP port of this machine.
+// [Pipes] serves over [net.Pipe], as [Connect] and [NewCtx] do. So server, clients and
+// network fit into a bubble of testing/synctest. There time is fake, and [synctest.Wait]
+// returns when all packets have arrived:
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		client := siotest.Connect(t, newServer(), "/", nil)

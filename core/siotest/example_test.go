@@ -3,6 +3,7 @@ package siotest_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -165,4 +166,28 @@ func (t *exampleT) end() {
 	for _, f := range slices.Backward(t.cleanups) {
 		f()
 	}
+}
+
+// The packets themselves, for what a client of Socket.IO would not send. The upgrade is
+// done as official clients do it.
+func ExampleDialer() {
+	t := newT() // in a test, its *testing.T
+	defer t.end()
+
+	srv := sio.New(nil)
+	srv.On("post", post)
+	t.Cleanup(func() { _ = srv.Shutdown(context.Background()) })
+
+	d := siotest.Pipes(t, srv)
+	d.Header = http.Header{"X-Tenant": {"acme"}}
+	client := d.Polling(t)
+	client.Connect("/", `{"token":"x"}`)
+	client.Upgrade()
+	client.Send(`421["post",{"text":1}]`)
+	fmt.Println(client.Next())
+	client.Send(`4nonsense`)
+	fmt.Println("closed:", client.UntilClosed())
+	// Output:
+	// 431[{"error":{"message":"invalid payload"}}]
+	// closed: []
 }

@@ -11,10 +11,9 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
-// TestLog tests an [adapter.Log]. It calls open for every subtest, which returns an
-// empty log that is used until what open gave to t.Cleanup is called, after its
-// Close. The log keeps about as much as the limits say; those that are zero do not
-// matter.
+// TestLog tests an [adapter.Log]. It calls open for every subtest. open returns an empty
+// log, and may end it by t.Cleanup, which runs after the log's Close. The log keeps about
+// as much as the limits say. A limit of zero does not matter.
 //
 // Each subtest is run by run: directly if that is nil, which takes some seconds. For
 // logs in memory it can be [testing/synctest.Test].

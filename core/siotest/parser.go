@@ -14,9 +14,9 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// TestParser tests a parser for [sio.Options.Parser]: that packets of all kinds are
-// the same when they were encoded and decoded, that memory is not shared, that limits
-// hold, and that nothing which a peer could send does harm.
+// TestParser tests a parser for [sio.Options.Parser]. Packets of all kinds are encoded
+// and decoded, and have to be the same afterwards. Memory must not be shared, limits must
+// hold, and broken packets must do no harm.
 func TestParser(t *testing.T, p parser.Parser) {
 	t.Helper()
 	for _, tt := range []struct {

@@ -33,9 +33,9 @@ type Peer struct {
 	inbox     *inbox
 }
 
-// Connect connects a client to a namespace of h in memory: usually a
-// [*sio.Server], or what a server is mounted into at "/socket.io/". The auth
-// payload is anything that encodes as a JSON object, or nil for none.
+// Connect connects a client in memory to a namespace. h is a [*sio.Server], or an
+// application that has one mounted at "/socket.io/". The auth payload is a value that
+// encodes as a JSON object, or nil.
 //
 // It fails the test if the client is refused; for that, see [TryConnect]. To use
 // one network for several clients, or headers, see [Dialer.Connect].
@@ -123,8 +123,8 @@ func (p *Peer) Emit(event string, args ...any) {
 	p.emit(packet.Header{Namespace: p.namespace}, event, args)
 }
 
-// Ask sends an event that the server is to acknowledge. It does not wait; the
-// methods of what it returns do. So the client can be asked something itself
+// Ask sends an event that the server is to acknowledge. It does not wait for the
+// acknowledgement. The methods of [Ack] do. So the server can ask the client something
 // meanwhile.
 func (p *Peer) Ask(event string, args ...any) *Ack {
 	p.tb.Helper()

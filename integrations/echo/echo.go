@@ -3,10 +3,10 @@
 //	e := echo.New()
 //	sioecho.Mount(e, srv)
 //
-// Echo's middleware runs for every HTTP request of the mount: for each poll and
-// POST of a client that uses polling, once for one that uses WebSocket. What it
-// set on the request that opened the connection is there in every handler, by
-// [Context] and [ContextGet].
+// Echo's middleware runs for every HTTP request of the mount: for each poll and POST of a
+// client that uses polling, once for a client that uses WebSocket. Handlers read by
+// [Context] and [ContextGet] the values that it set on the request which opened the
+// connection.
 package sioecho
 
 import (
@@ -45,9 +45,10 @@ func Mount(r Router, srv *sio.Server) {
 // nothing, for the path of the file that is asked for: index.html.
 const fileParam = "socket.io-file"
 
-// Handler returns the handler that [Mount] registers, for all methods. Clients
-// ask for the path they were given with a slash behind it, and for the files of
-// the JavaScript client below it, if [sio.Options] says that there are any.
+// Handler returns the handler that [Mount] registers. Route it for all methods, at the
+// path of the client's option path, with a slash at the end. If [sio.Options].ClientFS is
+// set, route it for all paths below, too: clients find the files of the JavaScript client
+// there.
 func Handler(srv *sio.Server) echo.HandlerFunc {
 	checkKeys()
 	filter := reused.New("sioecho", reused.Echo, echo.New().NewContext(nil, nil)).Filter(srv.Options().Logger)
@@ -139,17 +140,18 @@ func (k *savedContext) make(r *http.Request, w http.ResponseWriter) echo.Context
 	return c
 }
 
-// Context returns the Echo context of the request that opened the socket's
-// connection, with what [Connect] found later: a copy for reading its values,
-// parameters, query, cookies and headers, which all sockets of the client share.
-// It has no response, and what is set there may be gone the next time: for that
-// there is [sio.Key]. If the socket came by another mount, Context returns nil.
+// Context returns a copy of the Echo context of the request that opened the socket's
+// connection, with the values that [Connect] added. Use it to read values, parameters,
+// query, cookies and headers. All sockets of a client share the copy. It has no response.
+// To store a value for a socket, use [sio.Key]: values that are set on the copy may be
+// lost. If the socket came by another mount, Context returns nil.
 //
-// An application's own type of context that embeds [echo.Context] is not copied;
-// what its Get returns is.
+// The copy is of Echo's own type. Of an application's type that embeds [echo.Context], it
+// has the values that its Get returns.
 //
-// Values that lead to Echo's own context are left out, since Echo uses that again for
-// other requests; so are functions, which may do so. The log says so once for each.
+// Some values are left out: those that lead to Echo's own context, because Echo uses that
+// again for other requests, and functions, which may have the context in them. The server
+// logs each once.
 func Context(s *sio.Socket) echo.Context {
 	if k := savedContextOf(s); k != nil {
 		return k.context(s)
@@ -166,9 +168,9 @@ func savedContextOf(s *sio.Socket) *savedContext {
 	return k
 }
 
-// ContextGet is Echo's function of that name for a socket: it returns the value
-// that Echo's middleware had set when the socket's connection was opened, or that
-// [Connect] found later. The error is [ErrNonExistentKey] or [ErrInvalidKeyType].
+// ContextGet is echo.ContextGet for a socket. It returns a value that Echo's middleware
+// set on the request which opened the socket's connection, or that [Connect] added. The
+// error is [ErrNonExistentKey] or [ErrInvalidKeyType].
 func ContextGet[T any](s *sio.Socket, key string) (v T, err error) {
 	c := Context(s)
 	if c == nil || c.Get(key) == nil {

@@ -103,3 +103,45 @@ func ExampleConnect() {
 	}
 	// Output: Forbidden map[body:map[message:staff only] status:403]
 }
+
+// Another path than /socket.io/, for clients with the option path: "/live/".
+func ExampleHandler() {
+	srv := sio.New(nil)
+	srv.On("hello", sio.Reply(func(_ *sio.Ctx, name string) (string, error) { return "Hello " + name, nil }))
+
+	e := echo.New()
+	e.Any("/live/", sioecho.Handler(srv))
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	var answer string
+	siotest.Loopback(tb, e).At("/live/").Connect(tb, "/", nil).Ask("hello", "Ada").Bind(&answer)
+	fmt.Println(answer)
+	// Output: Hello Ada
+}
+
+// Middleware that is not for sockets, such as a check that would refuse their POSTs.
+func ExampleSkipper() {
+	csrf := func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if c.Request().Method == http.MethodPost && !sioecho.Skipper(c) {
+				return echo.ErrForbidden
+			}
+			return next(c)
+		}
+	}
+	srv := sio.New(nil)
+	srv.On("hello", sio.Reply(func(_ *sio.Ctx, name string) (string, error) { return "Hello " + name, nil }))
+
+	e := echo.New()
+	e.Use(csrf)
+	sioecho.Mount(e, srv)
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	client := siotest.Loopback(tb, e).Polling(tb)
+	client.Connect("/", "")
+	client.Send(`420["hello","Ada"]`)
+	fmt.Println(client.Next())
+	// Output: 430["Hello Ada"]
+}

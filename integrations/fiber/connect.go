@@ -15,21 +15,21 @@ import (
 // connectedKey has the request as Connect's middleware has left it.
 var connectedKey = sio.NewKey[*fasthttpx.SavedRequest]("fiber's locals at connect time") //nolint:gochecknoglobals // immutable
 
-// Connect makes middleware for [sio.Namespace.UseConnect] of Fiber's: handlers
-// that check something and call Next. They see the request that opened the
-// connection, its route and its Locals, once for each client of the namespace.
-// What they leave in Locals is there in the namespace's handlers, by [Locals].
+// Connect makes middleware for [sio.Namespace.UseConnect] of Fiber's handlers that check
+// something and call Next. They run once for each client that connects to the namespace.
+// They see the request that opened the connection, with its route and Locals. Handlers of
+// the namespace read by [Locals] the values that they store in Locals.
 //
-// A handler that answers instead of calling Next, or returns an error, refuses
-// the client, which gets the status and the body as the data of its
-// "connect_error": {"status": 401, "body": ...}. An answer of 500 or above is
-// an internal error, which is logged.
+// If a handler answers instead of calling Next, or returns an error, the client is
+// refused. The data of its "connect_error" has the status and the body: {"status": 401,
+// "body": ...}. An answer with status 500 or above is an internal error of the server:
+// the client gets "internal error", and the server logs it.
 //
-// It is for middleware that looks at requests: authentication, sessions that
-// are read, key checks, rate limits. There is no answer whose headers, cookies
-// or body it could change, and Next returns before the client is connected, so
-// CORS, compression, caches, timeouts, logs of what was answered, and sessions
-// that are saved have no place here.
+// Use it for middleware that looks at requests: authentication, sessions that are only
+// read, key checks, rate limits. Middleware that changes answers has no effect here, such
+// as CORS, compression and sessions that are saved: there is no answer. Middleware that
+// waits for the end of a request, such as timeouts and access logs, sees the end before
+// the client is connected.
 func Connect(handlers ...fiber.Handler) sio.Middleware {
 	a := &apps{handlers: append(slices.Clone(handlers), pass), made: make(map[place]*fiber.App)}
 	return sio.Guard(func(c *sio.Ctx) error {

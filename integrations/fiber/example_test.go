@@ -114,3 +114,43 @@ func ExampleConnect() {
 	}
 	// Output: Forbidden map[body:staff only status:403]
 }
+
+// Another path than /socket.io/, for clients with the option path: "/live/".
+func ExampleHandler() {
+	srv := sio.New(nil)
+	srv.On("hello", sio.Reply(func(_ *sio.Ctx, name string) (string, error) { return "Hello " + name, nil }))
+
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app.All("/live/", siofiber.Handler(srv))
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	var answer string
+	run(tb, app).At("/live/").Connect(tb, "/", nil).Ask("hello", "Ada").Bind(&answer)
+	fmt.Println(answer)
+	// Output: Hello Ada
+}
+
+// Middleware that is not for sockets, such as a check that would refuse their POSTs.
+func ExampleNext() {
+	csrf := func(c *fiber.Ctx) error {
+		if c.Method() == fiber.MethodPost && !siofiber.Next(c) {
+			return fiber.ErrForbidden
+		}
+		return c.Next()
+	}
+	srv := sio.New(nil)
+	srv.On("hello", sio.Reply(func(_ *sio.Ctx, name string) (string, error) { return "Hello " + name, nil }))
+
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app.Use(csrf)
+	siofiber.Mount(app, srv)
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	client := run(tb, app).Polling(tb)
+	client.Connect("/", "")
+	client.Send(`420["hello","Ada"]`)
+	fmt.Println(client.Next())
+	// Output: 430["Hello Ada"]
+}

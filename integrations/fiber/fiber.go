@@ -3,10 +3,9 @@
 //	app := fiber.New()
 //	siofiber.Mount(app, srv)
 //
-// Fiber's middleware runs for every HTTP request of the mount: for each poll and
-// POST of a client that uses polling, once for one that uses WebSocket. What it
-// left in Locals on the request that opened the connection is there in every
-// handler, by [Locals].
+// Fiber's middleware runs for every HTTP request of the mount: for each poll and POST of
+// a client that uses polling, once for a client that uses WebSocket. Handlers read by
+// [Locals] the values that it stored on the request which opened the connection.
 package siofiber
 
 import (
@@ -42,9 +41,10 @@ func Mount(r fiber.Router, srv *sio.Server) {
 	r.All(path+"/*", h)
 }
 
-// Handler returns the handler that [Mount] registers, for all methods. Clients
-// ask for the path they were given with a slash behind it, and for the files of
-// the JavaScript client below it, if [sio.Options] says that there are any.
+// Handler returns the handler that [Mount] registers. Route it for all methods, at the
+// path of the client's option path, with a slash at the end. If [sio.Options].ClientFS is
+// set, route it for all paths below, too: clients find the files of the JavaScript client
+// there.
 func Handler(srv *sio.Server) fiber.Handler {
 	if fiber.IsChild() {
 		fasthttpx.RefusePrefork("siofiber", srv)
@@ -107,14 +107,17 @@ func savedRequest(s *sio.Socket) *fasthttpx.SavedRequest {
 	return nil // from another mount
 }
 
-// Locals returns what Fiber's middleware had left under that key when the
-// socket's connection was opened, or what [Connect] found later. It is the zero
-// T if there is nothing, or something else.
+// Locals returns the value that Fiber's middleware stored under that key on the request
+// which opened the socket's connection, or that [Connect] added. It returns the zero T if
+// there is no value, or one of another type.
 //
-// Strings of the request may be anywhere in it: their memory is the socket's, and
-// Fiber does not use it again. Fiber's own objects are left out, because Fiber does use
-// those again; so are functions, values that have such an object in them, and an
-// [io.Closer], which fasthttp closes. The log says so once for each.
+// The value may have strings of the request anywhere in it. They stay as they are: Fiber
+// does not use their memory again.
+//
+// Some values are left out: Fiber's own objects and values with such an object in them,
+// because Fiber uses them again; functions, which may use the request; and values with a
+// Close method, because fasthttp closes them. The server logs each once, except Fiber's
+// own objects.
 func Locals[T any](s *sio.Socket, key any) T {
 	v, _ := savedRequest(s).Local(key).(T)
 	return v

@@ -9,17 +9,17 @@ import (
 	"github.com/sioplug/sioplug/integrations/internal/fasthttpx"
 )
 
-// Listener returns a listener for an application which waits while the process has no
-// descriptor for another connection, as net/http does:
+// Listener returns a listener that waits when the process has no descriptor left for
+// another connection, as net/http does:
 //
 //	ln, err := net.Listen("tcp", ":3000")
 //	...
 //	err = app.Listener(siofiberv3.Listener(ln))
 //
-// Fiber's own listener ends in that case, and with it most programs. [Mount] makes
-// app.Listen wait, too, while there are hardly any descriptors left; but what the rest
-// of the program opens in the same moment can still end it. For TLS, ln is what
-// [crypto/tls.NewListener] is given.
+// Fiber's own listener returns an error in that case, and most programs end then. [Mount]
+// makes app.Listen wait when hardly any descriptors are left. But if other parts of the
+// program take the last ones at that moment, app.Listen still returns the error. For TLS,
+// wrap ln by Listener first, and then by [crypto/tls.NewListener].
 func Listener(ln net.Listener) net.Listener { return fasthttpx.NewListener(ln) }
 
 // appOf returns the application of a router, nil if it cannot be found. A group does not

@@ -14,20 +14,21 @@ import (
 // connectedKey has the context as Connect's middleware has left it.
 var connectedKey = sio.NewKey[*savedContext]("gin's context at connect time") //nolint:gochecknoglobals // immutable
 
-// Connect makes middleware for [sio.Namespace.UseConnect] of Gin's. It sees the
-// request that opened the connection, its parameters and its keys, once for each
-// client of the namespace; only FullPath is empty. What it sets is there in the
-// namespace's handlers, by [Context].
+// Connect makes middleware for [sio.Namespace.UseConnect] of Gin's middleware. It runs
+// once for each client that connects to the namespace. It sees the request that opened
+// the connection, with its parameters and keys. FullPath is empty. Handlers of the
+// namespace read by [Context] the keys that it sets.
 //
-// Middleware that aborts refuses the client, which gets the status and the body
-// as the data of its "connect_error": {"status": 401, "body": ...}. An answer of
-// 500 or above is an internal error, which is logged.
+// If the middleware aborts, the client is refused. The data of its "connect_error" has
+// the status and the body: {"status": 401, "body": ...}. An answer with status 500 or
+// above is an internal error of the server: the client gets "internal error", and the
+// server logs it.
 //
-// It is for middleware that looks at requests: authentication, sessions that
-// are read, key checks, rate limits. There is no answer whose headers, cookies
-// or body it could change, and Next returns before the client is connected, so
-// CORS, compression, timeouts, logs of what was answered, and sessions that are
-// saved have no place here.
+// Use it for middleware that looks at requests: authentication, sessions that are only
+// read, key checks, rate limits. Middleware that changes answers has no effect here, such
+// as CORS, compression and sessions that are saved: there is no answer. Middleware that
+// waits for the end of a request, such as timeouts and access logs, sees the end before
+// the client is connected.
 func Connect(mw ...gin.HandlerFunc) sio.Middleware {
 	e := gin.New()
 	_ = e.SetTrustedProxies(nil) // the client's address is known; nil is always accepted

@@ -90,3 +90,19 @@ func ExampleConnect() {
 	}
 	// Output: Forbidden map[body:map[error:staff only] status:403]
 }
+
+// Another path than /socket.io/, for clients with the option path: "/live/".
+func ExampleHandler() {
+	srv := sio.New(nil)
+	srv.On("hello", sio.Reply(func(_ *sio.Ctx, name string) (string, error) { return "Hello " + name, nil }))
+
+	r := gin.New()
+	r.Any("/live/", siogin.Handler(srv))
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	var answer string
+	siotest.Loopback(tb, r).At("/live/").Connect(tb, "/", nil).Ask("hello", "Ada").Bind(&answer)
+	fmt.Println(answer)
+	// Output: Hello Ada
+}

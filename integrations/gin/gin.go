@@ -3,10 +3,9 @@
 //	r := gin.Default()
 //	siogin.Mount(r, srv)
 //
-// Gin's middleware runs for every HTTP request of the mount: for each poll and
-// POST of a client that uses polling, once for one that uses WebSocket. What it
-// set on the request that opened the connection is there in every handler, by
-// [Context].
+// Gin's middleware runs for every HTTP request of the mount: for each poll and POST of a
+// client that uses polling, once for a client that uses WebSocket. Handlers read by
+// [Context] the keys that it set on the request which opened the connection.
 package siogin
 
 import (
@@ -36,9 +35,10 @@ func Mount(r gin.IRoutes, srv *sio.Server) {
 	r.Any(path+"/*"+wildcard, h)
 }
 
-// Handler returns the handler that [Mount] registers, for all methods. Clients
-// ask for the path they were given with a slash behind it, and for the files of
-// the JavaScript client below it, if [sio.Options] says that there are any.
+// Handler returns the handler that [Mount] registers. Route it for all methods, at the
+// path of the client's option path, with a slash at the end. If [sio.Options].ClientFS is
+// set, route it for all paths below, too: clients find the files of the JavaScript client
+// there.
 func Handler(srv *sio.Server) gin.HandlerFunc {
 	var timeout timeoutCheck
 	filter := reused.New("siogin", reused.Gin, (*gin.Context)(nil)).Filter(srv.Options().Logger)
@@ -116,15 +116,18 @@ func withoutWildcard(ps gin.Params) gin.Params {
 	return others
 }
 
-// Context returns the Gin context of the request that opened the socket's
-// connection, with what [Connect] found later: a copy for reading its keys,
-// parameters, query, cookies and headers, which all sockets of the client share.
-// It has no response writer, and what is set there may be gone the next time:
-// for that there is [sio.Key]. If the socket came by another mount, Context
-// returns nil. Before Gin 1.10, FullPath is empty.
+// Context returns a copy of the Gin context of the request that opened the socket's
+// connection, with the keys that [Connect] added. Use it to read keys, parameters, query,
+// cookies and headers. All sockets of a client share the copy, and it is safe for
+// concurrent reading. It has no response writer. To store a value for a socket, use
+// [sio.Key]: keys that are set on the copy may be lost.
 //
-// Keys whose values lead to Gin's own context are left out, since Gin uses that again
-// for other requests; so are functions, which may do so. The log says so once for each.
+// If the socket came by another mount, Context returns nil. Before Gin 1.10, FullPath is
+// empty.
+//
+// Some keys are left out: keys with values that lead to Gin's own context, because Gin
+// uses that again for other requests, and keys with functions, which may have the context
+// in them. The server logs each once.
 func Context(s *sio.Socket) *gin.Context {
 	if k := savedContextOf(s); k != nil {
 		return k.context(s)

@@ -43,8 +43,8 @@ var layers = []layer{
 		ours:   []string{"core/adapter", "core/engine", "core/nethttp", "core/parser", "internal/..."},
 		tests:  []string{"core/..."},
 	},
-	{folder: "core/adapter", ours: []string{"internal/..."}, tests: []string{"core/siotest"}},
-	{folder: "core/engine", ours: []string{"internal/..."}, tests: []string{"core/internal/..."}},
+	{folder: "core/adapter", ours: []string{"internal/..."}, tests: []string{"core", "core/siotest"}},
+	{folder: "core/engine", ours: []string{"internal/..."}, tests: []string{"core/internal/...", "core/nethttp", "core/siotest"}},
 	{folder: "core/nethttp", ours: []string{"core/engine"}, tests: []string{"core/...", "internal/..."}},
 	{
 		folder: "core/parser",

@@ -9,16 +9,15 @@
 //	import * as parser from "socket.io-msgpack-parser";
 //	const socket = io({ parser });
 //
-// A packet is one binary message, its binary values included. There may be any number
-// of these in what is sent. In what clients send there may be as many as
-// Options.MaxAttachments allows: 15,625 by default. Handlers see nothing of all this: a server has packets as JSON and attachments, whatever the encoding,
-// so struct tags and [sio.Options.JSON] apply as ever.
+// A packet is one binary message, its binary values included. The server may send any
+// number of binary values in one packet. Clients may send as many as
+// Options.MaxAttachments allows, 15,625 by default. Handlers do not see the encoding:
+// struct tags and [sio.Options.JSON] apply as without it.
 //
-// What MessagePack has and JSON has not becomes what JSON.stringify makes of it.
-// Of what clients send, undefined is left out of objects and is null in arrays, dates
-// are strings, NaN and infinities are null, and any typed array or ArrayBuffer is
-// binary data. In the other direction, a [time.Time] arrives as a string and not as a
-// Date.
+// Values that JSON does not have are converted as JSON.stringify does. From clients,
+// undefined is left out of objects and is null in arrays. Dates are strings, NaN and
+// infinities are null, and any typed array or ArrayBuffer is binary data. To clients, a
+// [time.Time] is a string and not a Date.
 //
 // Whole numbers keep their precision up to 64 bits in both directions, but JavaScript
 // rounds them beyond 2^53. For whole floats beyond that the bytes may differ from
