@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,46 @@ func TestCompatibilityIsUpToDate(t *testing.T) {
 	t.Parallel()
 	if err := run("../..", false); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCountsOfRows compares the numbers in docs/compatibility.md with the rows.
+func TestCountsOfRows(t *testing.T) {
+	t.Parallel()
+	rows, err := os.ReadFile("../../" + document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../docs/compatibility.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	statuses := []string{"as the reference", "better", "differs", "later", "others"}
+	counts := make(map[string]int)
+	all := 0
+	for line := range strings.Lines(string(rows)) {
+		m := tableRow.FindStringSubmatch(strings.TrimSpace(line))
+		if m == nil {
+			continue
+		}
+		all++
+		i := slices.IndexFunc(statuses, func(s string) bool { return strings.HasPrefix(m[2], s) })
+		if i < 0 {
+			i = len(statuses) - 1
+		}
+		counts[statuses[i]]++
+	}
+	if want := fmt.Sprintf(" in %d rows", all); !strings.Contains(string(page), want) {
+		t.Errorf("docs/compatibility.md should say%s", want)
+	}
+	for _, status := range statuses {
+		found := false
+		for line := range strings.Lines(string(page)) {
+			found = found || strings.HasPrefix(line, "| "+status) && strings.HasSuffix(line, fmt.Sprintf(" | %d |\n", counts[status]))
+		}
+		if !found {
+			t.Errorf("docs/compatibility.md should count %d rows %q", counts[status], status)
+		}
 	}
 }
 

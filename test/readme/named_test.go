@@ -42,7 +42,7 @@ func TestTestsThatDocumentsNameAreThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := 0
-	for _, doc := range docs {
+	for _, doc := range append(docs, attacksAndTests) {
 		text, err := os.ReadFile(doc)
 		if err != nil {
 			t.Fatal(err)
@@ -59,30 +59,58 @@ func TestTestsThatDocumentsNameAreThere(t *testing.T) {
 	}
 }
 
-// TestEveryAttackHasATest looks at the tables of attacks: the last cell of each row
-// names the tests, which the test above looks for.
+// attacksAndTests is the document that names the tests of the attacks.
+const attacksAndTests = "testdata/attacks.md"
+
+// TestEveryAttackHasATest compares the attacks in docs/security.md with those that tests
+// are named for. The test above looks for these tests.
 func TestEveryAttackHasATest(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../docs/security.md")
+	tested := make(map[string]bool)
+	for _, cells := range rowsBelow(t, attacksAndTests, "| attack | tests |") {
+		if len(cells) != 2 || !namedTest.MatchString(cells[1]) {
+			t.Errorf("no test is named in: %s", cells)
+			continue
+		}
+		tested[cells[0]] = true
+	}
+	attacks := rowsBelow(t, "../../docs/security.md", "| asset | attack | protection |")
+	for _, cells := range attacks {
+		if len(cells) != 3 || !tested[cells[1]] {
+			t.Errorf("%s has no tests of: %s", attacksAndTests, cells)
+			continue
+		}
+		delete(tested, cells[1])
+	}
+	for attack := range tested {
+		t.Errorf("docs/security.md does not have the attack: %s", attack)
+	}
+	if len(attacks) < 25 {
+		t.Errorf("only %d attacks", len(attacks))
+	}
+}
+
+// rowsBelow returns the rows of a document's tables with this head.
+func rowsBelow(t *testing.T, document, head string) (rows [][]string) {
+	t.Helper()
+	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, inside := 0, false
+	inside := false
 	for line := range strings.Lines(string(text)) {
-		cells := strings.Split(strings.Trim(line, "|\n"), "|")
-		switch {
+		switch line = strings.TrimSpace(line); {
 		case !strings.HasPrefix(line, "|"):
 			inside = false
-		case strings.HasPrefix(line, "| asset | attack | what stops it | test |"):
+		case line == head:
 			inside = true
 		case inside && !strings.HasPrefix(line, "|---"):
-			rows++
-			if len(cells) != 4 || !namedTest.MatchString(cells[3]) {
-				t.Errorf("no test is named in: %s", line)
+			cells := strings.Split(strings.Trim(line, "|"), "|")
+			for i := range cells {
+				cells[i] = strings.TrimSpace(cells[i])
 			}
+			rows = append(rows, cells)
 		}
 	}
-	if rows < 25 {
-		t.Errorf("only %d attacks", rows)
-	}
+	return rows
 }
