@@ -45,7 +45,7 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 	case m.Kind == adapter.Fetch:
 		reply(&adapter.Reply{Sockets: n.ns.describeSockets(m.Target)}) //nolint:contextcheck // nothing that takes time
 	default:
-		n.ns.server.log().DebugContext(ctx, "unknown request in the cluster", slog.Int("kind", int(m.Kind)))
+		n.ns.server.log().DebugContext(ctx, "unknown request of another server", slog.Int("kind", int(m.Kind)))
 	}
 }
 
