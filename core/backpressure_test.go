@@ -102,7 +102,14 @@ func TestBackPressure(t *testing.T) {
 				send, stop := c.TrySend, func() {}
 				if name == "polling" { // what the others answer is not read in this time
 					p := newBusyPoller(t, d, c)
-					send, stop = p.post, p.stop
+					send, stop = p.post, func() {
+						go p.stop()
+						for range 3 { // until the next ping
+							time.Sleep(10 * time.Second)
+							mustEcho(t, bystander) // its pings have to be read meanwhile
+						}
+						p.running.Wait()
+					}
 				}
 				done := make(chan error, 1)
 				go func() {
