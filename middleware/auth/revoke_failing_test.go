@@ -89,7 +89,7 @@ func TestRevocationReachesSessionsThatWaitToBeRecovered(t *testing.T) {
 			bubble(t, &sio.Options{ConnectionStateRecovery: &recovery}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				srv.UseConnect(auth.Require(hs256()))
 				srv.On("leave", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
-					return "ok", srv.Broadcast().Leave(c.Rooms()...)
+					return "ok", srv.Broadcast().Leave("auth:sub:ann", "auth:sub:bob")
 				}))
 				c, other := d.WebSocket(t), enter(t, d, token(t, claims{"sub": "bob"}))
 				c.Send(`40{"token":"` + token(t, nil) + `"}`)
