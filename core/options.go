@@ -66,8 +66,9 @@ type Options struct {
 	// MaxPendingEvents and MaxPendingBytes are how much of what a client sent
 	// may wait for a socket's handlers, 256 events and 1 MiB by default.
 	// Beyond that the connection is not read until a handler has returned, so
-	// nothing is lost and the client is slowed down. MaxPendingBytes also bounds the
-	// auth payloads of the namespaces that a client waits to be accepted in: beyond
+	// nothing is lost and the client is slowed down. An event that is larger than
+	// the rest of MaxPendingBytes still gets in, as the last one. MaxPendingBytes also
+	// bounds the auth payloads of the namespaces that a client waits to be accepted in: beyond
 	// that it is refused with "too much auth data".
 	//
 	// While a pong or an acknowledgement of the client is awaited, reading goes on
