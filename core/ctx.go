@@ -88,6 +88,11 @@ func (c *Ctx) Size() int {
 //
 // An argument that is missing or does not fit makes Bind return an [*Error],
 // "invalid payload", for the handler to return.
+//
+// As with encoding/json, null leaves a value as it is: a string stays "". So check
+// values that must not be empty. For a []byte, a client may also send a string: Bind
+// decodes it as base64, without an error if it happens to be that. To tell binary data
+// and strings apart, decode into an any: it gets a []byte or a string.
 func (c *Ctx) Bind(dst ...any) error {
 	var err error
 	if c.task.kind == taskConnect {
@@ -146,7 +151,8 @@ func (c *Ctx) WantsAck() bool { return c.task.wantsAck && !c.task.acked.Load() }
 
 // Ack acknowledges the event with args. It may be called from anywhere, also
 // after the handler has returned, but once: later calls return [ErrAckSent].
-// If the client did not ask for an ack, it returns [ErrNoAck].
+// If the client did not ask for an ack, it returns [ErrNoAck]. A handler may return
+// that error as well: it is logged at Debug only.
 func (c *Ctx) Ack(args ...any) error {
 	if !c.task.wantsAck {
 		return ErrNoAck

@@ -19,8 +19,8 @@ import (
 // room: [Namespace.To].
 type RemoteSocket struct {
 	ID        string
-	Server    string // that it is connected to; "" if it is this one, or unknown
-	Rooms     []string
+	Server    string                     // that it is connected to; "" if it is this one, or unknown
+	Rooms     []string                   // as [Socket.Rooms]
 	Data      map[string]json.RawMessage // the values of data keys, by name: see [NewDataKey]
 	Handshake Handshake                  // without a Context
 }

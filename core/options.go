@@ -66,7 +66,8 @@ type Options struct {
 	// MaxPendingEvents and MaxPendingBytes limit the events that may wait for a
 	// socket's handlers, to 256 events and 1 MiB by default. When a limit is reached,
 	// the connection is not read until a handler has returned. So no event is lost,
-	// and the client is slowed down. MaxPendingBytes also limits the auth payloads of
+	// and the client is slowed down. An event that is larger than the rest of
+	// MaxPendingBytes still gets in, as the last one. MaxPendingBytes also limits the auth payloads of
 	// connects that wait to be accepted. Beyond that, the client is refused with
 	// "too much auth data".
 	//

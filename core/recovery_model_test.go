@@ -252,8 +252,13 @@ func (m *modelServer) comeBack(c *modelClient) {
 	if len(missed) > 0 {
 		c.mustHave(m, c.due[len(c.due)-1])
 	}
-	if got, want := slices.Sorted(slices.Values(c.sock.Rooms()[1:])), sortedKeys(c.rooms); !slices.Equal(got, want) {
+	if got, want := slices.Sorted(slices.Values(append(c.sock.Rooms()[1:], c.sock.Pinned()...))), sortedKeys(c.rooms); !slices.Equal(got, want) {
 		m.t.Fatalf("back in rooms %q, want %q", got, want)
+	}
+	for _, room := range c.sock.Pinned() {
+		if !c.rooms[room] {
+			m.t.Fatalf("pinned to %q", room)
+		}
 	}
 }
 

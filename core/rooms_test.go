@@ -170,11 +170,20 @@ func TestPinnedSocketsStayInTheirRooms(t *testing.T) {
 		synctest.Wait()
 		want := func(rooms ...string) {
 			t.Helper()
-			if got := s.Rooms()[1:]; !slices.Equal(got, rooms) {
-				t.Errorf("rooms %q, want %q", got, rooms)
+			if got := s.Pinned(); !slices.Equal(got, rooms) {
+				t.Errorf("pinned to %q, want %q", got, rooms)
+			}
+			if got := s.Rooms(); !slices.Equal(got, []string{s.ID()}) {
+				t.Errorf("rooms %q, want the id alone", got)
+			}
+			fetched, err := srv.Broadcast().Fetch(t.Context())
+			if err != nil || len(fetched) != 1 || !slices.Equal(fetched[0].Rooms, s.Rooms()) {
+				t.Errorf("fetched %+v, %v", fetched, err)
 			}
 		}
-		must(t, s.Leave(s.Rooms()...))
+		must(t, s.Join("b", "c"))
+		must(t, s.Leave("c"))
+		must(t, s.Leave(append(s.Rooms(), s.Pinned()...)...))
 		must(t, srv.To("a").Leave("a", "b"))
 		want("a", "b")
 		must(t, s.Unpin("a"))

@@ -130,7 +130,7 @@ func (n *Namespace) OnConnect(h Handler) {
 
 // OnDisconnect adds a function that runs when a client that was accepted has
 // disconnected, after its last event. The socket is still in its rooms, but
-// can no longer be emitted to.
+// can no longer be emitted to. Broadcasts to others work: s.To("room").Emit.
 func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 	if f == nil {
 		misuse("OnDisconnect got a nil function")

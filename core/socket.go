@@ -206,6 +206,10 @@ func (s *Socket) Leave(rooms ...string) error {
 // Pin is like [Socket.Join] for rooms that the socket has to stay in: neither
 // Leave nor [Broadcast.Leave] takes it out, only Unpin. It is for rooms that the
 // server relies on to find a client, whatever rooms its handlers let clients name.
+// [Socket.Rooms] leaves these rooms out.
+//
+// Pin does not reserve the room: another socket can join a room of the same name. If
+// clients name the rooms that they join, give those rooms a prefix of their own.
 func (s *Socket) Pin(rooms ...string) error {
 	if err := s.checkConnected(); err != nil {
 		return s.doForAbsent(err, &adapter.Message{Kind: adapter.Join, Rooms: rooms, Pin: true})
@@ -225,8 +229,13 @@ func (s *Socket) Unpin(rooms ...string) error {
 	return nil
 }
 
-// Rooms returns the rooms that the socket is in, its id included.
+// Rooms returns the socket's id, then the rooms that the socket has joined. Rooms that it
+// is pinned to are left out, even if it has joined them as well: see [Socket.Pinned].
 func (s *Socket) Rooms() []string { return s.ns.index.Rooms(&s.member) }
+
+// Pinned returns the rooms that the socket is pinned to: those of [Socket.Pin]. Package
+// auth pins sockets, too, to rooms whose names begin with "auth:".
+func (s *Socket) Pinned() []string { return s.ns.index.Pinned(&s.member) }
 
 // To returns the clients in any of the rooms, but not this one.
 func (s *Socket) To(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }

@@ -22,8 +22,8 @@ func (n *Namespace) Socket(id string) *Socket {
 	return nil
 }
 
-// Rooms returns the names of the rooms that clients of this server have joined,
-// sorted. The ids of sockets, which are rooms as well, are not among them.
+// Rooms returns the names of the rooms that clients of this server have joined or are
+// pinned to, sorted. The ids of sockets, which are rooms as well, are not among them.
 func (n *Namespace) Rooms() []string {
 	names := make(map[string]bool)
 	for _, n := range n.selfOrChildren() {

@@ -151,7 +151,7 @@ func compare(t *testing.T, x *rooms.Index[string], members map[string]*member, m
 		}
 		want := append(slices.Collect(maps.Keys(in)), id)
 		slices.Sort(want)
-		if got := slices.Sorted(slices.Values(x.Rooms(members[id]))); !slices.Equal(got, want) {
+		if got := slices.Sorted(slices.Values(append(x.Rooms(members[id]), x.Pinned(members[id])...))); !slices.Equal(got, want) {
 			t.Fatalf("%s is in %v, want %v", id, got, want)
 		}
 	}

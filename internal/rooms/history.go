@@ -286,7 +286,7 @@ func (x *Index[M]) RemoveWithHistory(m *Member[M]) (v History) {
 	}
 	v.Left = x.tracker.leavePosition(m)
 	was := x.removeLocked(m, &p, func(s *membership[M]) {
-		v.Stays = append(v.Stays, Stay{Room: s.room.name, From: *s.since, Pinned: s.pinned})
+		v.Stays = append(v.Stays, Stay{Room: s.room.name, From: *s.since, Pinned: s.pinned.Load()})
 	})
 	slices.Reverse(v.Stays) // into the order of joining
 	if was != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // An Index holds the members of one namespace and the members of its rooms. Joining
@@ -52,10 +53,10 @@ type room[M any] struct {
 type membership[M any] struct {
 	room        *room[M]
 	member      *Member[M]
-	roomIndex   int // in room.memberships
-	memberIndex int // in member.memberships
-	pinned      bool
-	since       *string // the position of joining; see positionTracker
+	roomIndex   int         // in room.memberships
+	memberIndex int         // in member.memberships
+	pinned      atomic.Bool // set with the index's mu held
+	since       *string     // the position of joining; see positionTracker
 }
 
 // NewIndex returns an empty index.
@@ -153,11 +154,13 @@ func (x *Index[M]) joinRoomLocked(m *Member[M], name string, pin bool) *membersh
 		x.rooms[r.name] = r
 	}
 	if s := m.membership(r); s != nil {
-		s.pinned = s.pinned || pin
+		if pin {
+			s.pinned.Store(true)
+		}
 		return nil
 	}
 	s := m.addMembership(r)
-	s.pinned = pin
+	s.pinned.Store(pin)
 	x.noteJoinedLocked(r.name, m.id, len(r.memberships) == 1 && x.ids[name] == nil)
 	return s
 }
@@ -174,7 +177,7 @@ func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
 	for _, name := range names {
 		p.step()
 		if r := x.rooms[name]; r != nil {
-			if s := m.membership(r); s != nil && (pinned || !s.pinned) {
+			if s := m.membership(r); s != nil && (pinned || !s.pinned.Load()) {
 				x.tracker.left(s)
 				x.leaveRoomLocked(s)
 			}
@@ -182,16 +185,28 @@ func (x *Index[M]) leaveRooms(m *Member[M], names []string, pinned bool) {
 	}
 }
 
-// Rooms returns the names of m's rooms, its id first. It returns nil if m is not a
-// member.
+// Rooms returns the names of m's rooms, its id first, without those where it is pinned.
+// It returns nil if m is not a member.
 func (x *Index[M]) Rooms(m *Member[M]) []string {
 	memberships, ok := x.membershipsOf(m)
 	if !ok {
 		return nil
 	}
-	names := append(make([]string, 0, 1+len(memberships)), m.id)
+	return appendNames(append(make([]string, 0, 1+len(memberships)), m.id), memberships, false)
+}
+
+// Pinned returns the names of the rooms where m is pinned.
+func (x *Index[M]) Pinned(m *Member[M]) []string {
+	memberships, _ := x.membershipsOf(m)
+	return appendNames(nil, memberships, true)
+}
+
+// appendNames appends the names of the rooms where a member is pinned, or not pinned.
+func appendNames[M any](names []string, memberships []*membership[M], pinned bool) []string {
 	for _, s := range memberships { // the room of a membership and the name of a room never change
-		names = append(names, s.room.name)
+		if s.pinned.Load() == pinned {
+			names = append(names, s.room.name)
+		}
 	}
 	return names
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -116,15 +117,16 @@ func TestPinnedMembersStay(t *testing.T) {
 	x.Pin(m, "red")
 	x.Join(m, "red", "green") // which changes nothing
 	x.Leave(m, "red", "blue", "green", "never joined")
-	want := func(want ...string) {
+	want := func(rooms string, pinned ...string) {
 		t.Helper()
-		if got := x.Rooms(m); !slices.Equal(got, want) {
-			t.Errorf("rooms %v, want %v", got, want)
+		if got := strings.Join(x.Rooms(m), " "); got != rooms || !slices.Equal(x.Pinned(m), pinned) {
+			t.Errorf("rooms %v, pinned to %v; want %v, %v", got, x.Pinned(m), rooms, pinned)
 		}
 	}
 	want("a", "red", "green")
 	x.Unpin(m, "red", "never joined")
 	x.Join(m, "red")
+	want("a red", "green")
 	x.Leave(m, "red")
 	want("a", "green")
 	x.Remove(m)

@@ -180,7 +180,7 @@ func (d requirement) check(c *sio.Ctx) error {
 	if err == nil {
 		err = d(claims, c)
 	}
-	if err = refuse(err); err != nil {
+	if err = s.opts.refuse(err); err != nil {
 		s.opts.notifyDenied(c, s.subject(), err)
 		return err
 	}

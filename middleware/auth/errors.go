@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -62,6 +63,19 @@ func refuse(err error) error {
 		if errors.Is(err, r.is) {
 			return &sio.Error{Message: r.message, Data: refusal{r.code}, Err: err}
 		}
+	}
+	return err
+}
+
+// refuse is [refuse] with the message of the option [Message].
+func (o *options) refuse(err error) error {
+	err = refuse(err)
+	code := codeOf(err)
+	if code == "" || o == nil { // nil for what another server has saved
+		return err
+	}
+	if message := cmp.Or(o.messages[code], o.messages[""]); message != "" {
+		return &sio.Error{Message: message, Data: refusal{code}, Err: err}
 	}
 	return err
 }

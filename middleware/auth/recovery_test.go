@@ -125,7 +125,7 @@ func TestRecoveryDoesNotBypassTheGuard(t *testing.T) {
 				bubble(t, &sio.Options{ConnectionStateRecovery: &recovery}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 					srv.UseConnect(auth.Require(hs256(), tt.opts...))
 					rooms := make(chan []string, 2)
-					srv.OnConnect(func(c *sio.Ctx) error { rooms <- c.Rooms(); return nil })
+					srv.OnConnect(func(c *sio.Ctx) error { rooms <- append(c.Rooms(), c.Pinned()...); return nil })
 					var tok string
 					if tt.first != nil {
 						tok = tt.first(t)

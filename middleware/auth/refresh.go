@@ -32,7 +32,7 @@ func Refresh[C any](verify Verifier[C]) sio.Handler {
 		if s == nil {
 			return errNoGuard
 		}
-		if err := refuse(refresh(c, s, verify)); err != nil {
+		if err := s.opts.refuse(refresh(c, s, verify)); err != nil {
 			s.opts.notifyRefused(c.Socket, err)
 			return err
 		}

@@ -27,6 +27,7 @@ type options struct {
 	warn           time.Duration
 	revoked        func(context.Context, Token) (bool, error)
 	observe        func(Event)
+	messages       map[Code]string // "" for all other codes; nil for the messages of this package
 	log            *slog.Logger
 }
 
@@ -111,6 +112,28 @@ func checkSubject[C any](o *options, guard string) bool {
 	}
 	_, ok := any(new(C)).(interface{ GetSubject() (string, error) })
 	return ok || o.subject != nil
+}
+
+// Message sets the message of the errors for clients that are refused with one of these
+// codes, or with any code if there are none. It is err.message in the client:
+//
+//	auth.Require(verify, auth.Message("unauthorized"))
+//
+// The code stays in err.data.code. An [sio.Error] of yours keeps its message. Message also
+// applies to [Refresh], and to [Scope] and the like.
+func Message(message string, codes ...Code) Option {
+	requireValues("Message", message)
+	if len(codes) == 0 {
+		codes = []Code{""}
+	}
+	return func(o *options) {
+		if o.messages == nil {
+			o.messages = make(map[Code]string)
+		}
+		for _, code := range codes {
+			o.messages[code] = message
+		}
+	}
 }
 
 // Observe calls f for every decision, for metrics or an audit log. f is called on the
@@ -283,7 +306,7 @@ func (g *guard) admit(c *sio.Ctx) error {
 	if errors.Is(err, sio.ErrNotRecovered) {
 		return err
 	}
-	if err = refuse(err); err != nil {
+	if err = g.opts.refuse(err); err != nil {
 		g.opts.notifyRefused(c.Socket, err)
 		return err
 	}
@@ -317,7 +340,7 @@ func (g *guard) identify(c *sio.Ctx) (principal, error) {
 // accept runs when the connect chain has accepted the client.
 func (g *guard) accept(c *sio.Ctx) error {
 	s := sessionOf(c.Socket)
-	if err := refuse(s.start(c)); err != nil {
+	if err := g.opts.refuse(s.start(c)); err != nil {
 		g.opts.notifyRefused(c.Socket, err)
 		return err
 	}

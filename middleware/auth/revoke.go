@@ -42,6 +42,11 @@ func (o *options) checkRevoked(ctx context.Context, claims any) error {
 // rooms that they cannot leave: see [sio.Socket.Pin]. Clients that have lost their
 // connection do not recover their session. For the subject "", it does nothing.
 //
+// The names of these rooms begin with "auth:sub:" and "auth:jti:". A socket that joins
+// such a room by its name gets no rights by that: it keeps its own claims and subject.
+// But RevokeSubject and [RevokeToken] disconnect it as well. So if clients name the rooms
+// that they join, check the names ([Join]), or put a prefix of your own before them.
+//
 // If it returns an error, not all servers could be reached. The sockets of this server
 // are disconnected nevertheless. Call it again for the other servers.
 func RevokeSubject(ns *sio.Namespace, subject string) error {

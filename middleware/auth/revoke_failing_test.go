@@ -88,8 +88,8 @@ func TestRevocationReachesSessionsThatWaitToBeRecovered(t *testing.T) {
 			t.Parallel()
 			bubble(t, &sio.Options{ConnectionStateRecovery: &recovery}, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 				srv.UseConnect(auth.Require(hs256()))
-				srv.On("leave", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
-					return "ok", srv.Broadcast().Leave(c.Rooms()...)
+				srv.On("leave", sio.Reply(func(*sio.Ctx, struct{}) (string, error) {
+					return "ok", srv.Broadcast().Leave("auth:sub:ann", "auth:sub:bob")
 				}))
 				c, other := d.WebSocket(t), enter(t, d, token(t, claims{"sub": "bob"}))
 				c.Send(`40{"token":"` + token(t, nil) + `"}`)

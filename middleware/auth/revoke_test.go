@@ -79,7 +79,9 @@ func TestNobodyEscapesRevocationByLeavingRooms(t *testing.T) {
 		srv.UseConnect(auth.Require(hs256()))
 		srv.On("authenticate", auth.Refresh(hs256()))
 		srv.On("leave", sio.Reply(func(c *sio.Ctx, rooms []string) (string, error) { return "ok", c.Leave(rooms...) }))
-		srv.On("leave all", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) { return "ok", c.Leave(c.Rooms()...) }))
+		srv.On("leave all", sio.Reply(func(c *sio.Ctx, _ struct{}) (string, error) {
+			return "ok", c.Leave(append(c.Rooms(), c.Pinned()...)...)
+		}))
 		for _, tt := range []struct {
 			refreshed bool
 			revoke    func() error

@@ -165,7 +165,7 @@ func setRooms(socket *sio.Socket, rooms []string) error {
 	if err := socket.Pin(rooms...); err != nil {
 		return err
 	}
-	stale := slices.DeleteFunc(socket.Rooms(), func(r string) bool { return !isAuthRoom(r) || slices.Contains(rooms, r) })
+	stale := slices.DeleteFunc(socket.Pinned(), func(r string) bool { return !isAuthRoom(r) || slices.Contains(rooms, r) })
 	return socket.Unpin(stale...)
 }
 

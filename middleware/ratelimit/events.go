@@ -10,8 +10,8 @@ import (
 )
 
 // MaxRooms is for events with which a client joins one room. It refuses the event if the
-// socket is in n rooms already, without the room of its id. If an event has a list of
-// rooms, use [Join] in its handler.
+// socket is in n rooms already, without the room of its id and the rooms of
+// [sio.Socket.Pin]. If an event has a list of rooms, use [Join] in its handler.
 func MaxRooms(n int, opts ...Option) sio.Middleware {
 	if n <= 0 {
 		misuse.Panic("ratelimit: MaxRooms has to be above 0")
@@ -27,9 +27,9 @@ func MaxRooms(n int, opts ...Option) sio.Middleware {
 	}
 }
 
-// Join makes a socket join all of the rooms. If it would then be in more than n rooms,
-// without the room of its id, it joins none of them. The error is for the client, like
-// that of [MaxRooms].
+// Join makes a socket join all of the rooms. If it would then be in more than n rooms, it
+// joins none of them. It counts as [MaxRooms] does, and returns such an error for the
+// client.
 func Join(s *sio.Socket, n int, rooms ...string) error {
 	all := otherRooms(s)
 	for _, r := range rooms {
