@@ -37,7 +37,11 @@ func unhurried(ns *sio.Namespace) {
 	ns.On("number", sio.Bind(receive))
 	ns.On("answered number", sio.Reply(func(c *sio.Ctx, n int) (int, error) { return n, receive(c, n) }))
 	ns.On("numbers", sio.Reply(received))
-	ns.On("answer later", sio.Bind(func(c *sio.Ctx, n int) error {
+	ns.On("answer later", func(c *sio.Ctx) error { // not made by Bind, which acknowledges at once
+		var n int
+		if err := c.Bind(&n); err != nil {
+			return err
+		}
 		list, _ := pending.Get(c.Socket)
 		if list = append(list, c); len(list) < n {
 			pending.Set(c.Socket, list)
@@ -49,7 +53,7 @@ func unhurried(ns *sio.Namespace) {
 			}
 		}
 		return nil
-	}))
+	})
 }
 
 // pending are events that wait for their acks.
