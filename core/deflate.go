@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // PerMessageDeflate are the settings of [Options.PerMessageDeflate]. What it costs
@@ -32,10 +33,10 @@ func checkDeflate(p *PerMessageDeflate) {
 		return
 	}
 	if p.Threshold < 0 {
-		misuse("Options.PerMessageDeflate.Threshold is negative: leave it 0 for the default, 1 compresses everything")
+		misuse.Panic("sio: Options.PerMessageDeflate.Threshold is negative: leave it 0 for the default, 1 compresses everything")
 	}
 	if p.Level < 0 || p.Level > maxDeflateLevel {
-		misuse(fmt.Sprintf("Options.PerMessageDeflate.Level is %d: use 1 (fastest) to %d (smallest), 0 for the default",
+		misuse.Panic(fmt.Sprintf("sio: Options.PerMessageDeflate.Level is %d: use 1 (fastest) to %d (smallest), 0 for the default",
 			p.Level, maxDeflateLevel))
 	}
 	checkWindow("Server", p.ServerMaxWindowBits)
@@ -44,7 +45,7 @@ func checkDeflate(p *PerMessageDeflate) {
 
 func checkWindow(whose string, bits int) {
 	if bits != 0 && (bits < minWindowBits || bits > maxWindowBits) {
-		misuse(fmt.Sprintf("Options.PerMessageDeflate.%sMaxWindowBits is %d: use %d to %d, 0 for the default",
+		misuse.Panic(fmt.Sprintf("sio: Options.PerMessageDeflate.%sMaxWindowBits is %d: use %d to %d, 0 for the default",
 			whose, bits, minWindowBits, maxWindowBits))
 	}
 }

@@ -128,8 +128,3 @@ func (s *Server) debug(msg string, attrs ...slog.Attr) {
 		s.logger.LogAttrs(ctx, slog.LevelDebug, msg, slices.Clone(attrs)...) //nolint:sloglint // its callers have constants
 	}
 }
-
-// misuse ends the program at startup, when a registration can only be wrong.
-func misuse(msg string) {
-	panic("sio: " + msg) //nolint:forbidigo // wrong registration must not go unnoticed
-}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // A Handler handles one inbound packet. Its error goes where [Error] says; a
@@ -35,7 +37,7 @@ type Middleware func(next Handler) Handler
 // Guard returns a Middleware that continues only if check returns nil.
 func Guard(check func(c *Ctx) error) Middleware {
 	if check == nil {
-		misuse("Guard got a nil function")
+		misuse.Panic("sio: Guard got a nil function")
 	}
 	return func(next Handler) Handler {
 		return func(c *Ctx) error {
@@ -60,7 +62,7 @@ func Guard(check func(c *Ctx) error) Middleware {
 // that decodes by [Ctx.Bind].
 func Bind[In any](f func(c *Ctx, in In) error) Handler {
 	if f == nil {
-		misuse("Bind got a nil function")
+		misuse.Panic("sio: Bind got a nil function")
 	}
 	mustDecode[In]("Bind")
 	return func(c *Ctx) error {
@@ -82,7 +84,7 @@ func Bind[In any](f func(c *Ctx, in In) error) Handler {
 // client asked for that and f has not done it.
 func Reply[In, Out any](f func(c *Ctx, in In) (Out, error)) Handler {
 	if f == nil {
-		misuse("Reply got a nil function")
+		misuse.Panic("sio: Reply got a nil function")
 	}
 	mustDecode[In]("Reply")
 	mustEncode[Out]("Reply")
@@ -128,7 +130,7 @@ func bindAny[In any](c *Ctx) (in In, err error) {
 func chain(h Handler, mw ...Middleware) Handler {
 	for _, m := range slices.Backward(mw) {
 		if h = m(h); h == nil {
-			misuse("a middleware returned a nil handler: return next, or a handler that calls it")
+			misuse.Panic("sio: a middleware returned a nil handler: return next, or a handler that calls it")
 		}
 	}
 	return h
@@ -141,7 +143,7 @@ func mustDecode[T any](what string) {
 		t = o.valueType()
 	}
 	if t.Kind() == reflect.Interface && t.NumMethod() > 0 {
-		misuse(fmt.Sprintf("%s: nothing can be decoded into a %v: take a type that implements it, or any", what, t))
+		misuse.Panic(fmt.Sprintf("sio: %s: nothing can be decoded into a %v: take a type that implements it, or any", what, t))
 	}
 	mustHaveJSON(what, t)
 }
@@ -149,7 +151,7 @@ func mustDecode[T any](what string) {
 // mustEncode panics if a T cannot be sent.
 func mustEncode[T any](what string) {
 	if t := reflect.TypeFor[T](); isOptional((*T)(nil)) {
-		misuse(fmt.Sprintf("%s: a %v cannot be sent: return a pointer instead", what, t))
+		misuse.Panic(fmt.Sprintf("sio: %s: a %v cannot be sent: return a pointer instead", what, t))
 	}
 	mustHaveJSON(what, reflect.TypeFor[T]())
 }
@@ -157,7 +159,7 @@ func mustEncode[T any](what string) {
 func mustHaveJSON(what string, t reflect.Type) {
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer:
-		misuse(fmt.Sprintf("%s: a %v cannot be sent or received: take a type that encoding/json knows", what, t))
+		misuse.Panic(fmt.Sprintf("sio: %s: a %v cannot be sent or received: take a type that encoding/json knows", what, t))
 	default:
 	}
 }

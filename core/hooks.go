@@ -3,6 +3,7 @@ package sio
 import (
 	"slices"
 
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
@@ -40,7 +41,7 @@ func (c *Ctx) OnRecover(check Handler) { c.addHook("OnRecover", hook{when: onRec
 
 func (c *Ctx) addHook(method string, h hook) {
 	if c.task.kind != taskConnect || c.state.Load() == stateConnected {
-		misuse("Ctx." + method + " outside of the connect chain: use it in the middleware of UseConnect")
+		misuse.Panic("sio: Ctx." + method + " outside of the connect chain: use it in the middleware of UseConnect")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

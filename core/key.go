@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
@@ -28,7 +29,7 @@ func NewDataKey[T any](name string) *Key[T] {
 	var none T
 	if _, err := json.Marshal(none); err != nil {
 		if _, never := errors.AsType[*json.UnsupportedTypeError](err); never {
-			misuse(fmt.Sprintf("NewDataKey(%q): %v: use NewKey, whose values stay on this server", name, err))
+			misuse.Panic(fmt.Sprintf("sio: NewDataKey(%q): %v: use NewKey, whose values stay on this server", name, err))
 		}
 	}
 	return &Key[T]{name: name, data: true}

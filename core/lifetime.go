@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
@@ -207,7 +208,7 @@ func (n *Namespace) callOnNamespaceEnd() {
 // returns. See also [Server.OnNamespaceEnd] and [Server.Namespaces].
 func (s *Server) OnNewNamespace(f func(n *Namespace)) {
 	if f == nil {
-		misuse("OnNewNamespace got a nil function")
+		misuse.Panic("sio: OnNewNamespace got a nil function")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -225,7 +226,7 @@ func (s *Server) OnNewNamespace(f func(n *Namespace)) {
 // function: it would wait for itself.
 func (s *Server) OnNamespaceEnd(f func(n *Namespace)) {
 	if f == nil {
-		misuse("OnNamespaceEnd got a nil function")
+		misuse.Panic("sio: OnNamespaceEnd got a nil function")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,6 +2,7 @@ package sio
 
 import (
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
 )
@@ -11,7 +12,7 @@ import (
 // there is [Namespace.UseEvents].
 func (n *Namespace) OnAny(f func(c *Ctx)) {
 	if f == nil {
-		misuse("OnAny got a nil function")
+		misuse.Panic("sio: OnAny got a nil function")
 	}
 	n.register(func(r *routes) {
 		r.onAny = append(r.onAny, f)
@@ -28,7 +29,7 @@ func (n *Namespace) OnAny(f func(c *Ctx)) {
 // are as the client will get them. Acks are not events.
 func (n *Namespace) OnAnyOutgoing(f func(s *Socket, event string, args Args)) {
 	if f == nil {
-		misuse("OnAnyOutgoing got a nil function")
+		misuse.Panic("sio: OnAnyOutgoing got a nil function")
 	}
 	n.register(func(r *routes) { r.onOutgoing = append(r.onOutgoing, f) })
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/parser"
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/serial"
 )
@@ -249,16 +250,16 @@ func (o *Options) withDefaults() Options {
 		"HTTPCompressionThreshold": int64(c.HTTPCompressionThreshold),
 	} {
 		if v < 0 {
-			misuse(fmt.Sprintf("Options.%s is negative: leave it 0 for the default", name))
+			misuse.Panic(fmt.Sprintf("sio: Options.%s is negative: leave it 0 for the default", name))
 		}
 	}
 	for _, t := range c.Transports {
 		if t != engine.Polling && t != engine.WebSocket {
-			misuse(fmt.Sprintf("Options.Transports has %q: use %q and %q", t, engine.Polling, engine.WebSocket))
+			misuse.Panic(fmt.Sprintf("sio: Options.Transports has %q: use %q and %q", t, engine.Polling, engine.WebSocket))
 		}
 	}
 	if opts := c.engine(); opts.Validate() != nil {
-		misuse("Options." + opts.Validate().Error())
+		misuse.Panic("sio: Options." + opts.Validate().Error())
 	}
 	checkDeflate(c.PerMessageDeflate)
 	c.ConnectionStateRecovery = c.ConnectionStateRecovery.withDefaults()

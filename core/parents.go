@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"sync"
 
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
@@ -34,7 +35,7 @@ const maxNamespaceName = 1024
 // [Options.CleanupEmptyChildNamespaces].
 func (s *Server) OfFunc(match func(name string, h *Handshake) bool) *Namespace {
 	if match == nil {
-		misuse("OfFunc got a nil function")
+		misuse.Panic("sio: OfFunc got a nil function")
 	}
 	return s.addParent(&namePattern{match: func(name string, h *Handshake) (ok bool, err error) {
 		err = rescue.Call(func() error { ok = match(name, h); return nil })
@@ -46,7 +47,7 @@ func (s *Server) OfFunc(match func(name string, h *Handshake) bool) *Namespace {
 // slash, so patterns are best anchored: ^/dynamic-\d+$.
 func (s *Server) OfRegexp(pattern *regexp.Regexp) *Namespace {
 	if pattern == nil {
-		misuse("OfRegexp got a nil pattern")
+		misuse.Panic("sio: OfRegexp got a nil pattern")
 	}
 	return s.addParent(&namePattern{byName: true, match: func(name string, _ *Handshake) (bool, error) {
 		return pattern.MatchString(name), nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // Recovery are the settings of connection state recovery (SIO section 10). A
@@ -72,7 +73,7 @@ func (r *Recovery) withDefaults() *Recovery {
 		"MaxDisconnectionDuration": int64(c.MaxDisconnectionDuration), "MaxBytes": int64(c.MaxBytes),
 	} {
 		if v < 0 {
-			misuse(fmt.Sprintf("Recovery.%s is negative: leave it 0 for the default", name))
+			misuse.Panic(fmt.Sprintf("sio: Recovery.%s is negative: leave it 0 for the default", name))
 		}
 	}
 	c.MaxDisconnectionDuration = cmp.Or(c.MaxDisconnectionDuration, defaultDisconnection)

@@ -2,6 +2,7 @@ package sio
 
 import (
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/rooms"
 )
@@ -51,7 +52,7 @@ func (k RoomEventKind) String() string {
 // number of rooms. When it has caught up, it knows the current state.
 func (n *Namespace) OnRoom(f func(e RoomEvent)) {
 	if f == nil {
-		misuse("OnRoom got a nil function")
+		misuse.Panic("sio: OnRoom got a nil function")
 	}
 	n.register(func(r *routes) { r.onRoom = append(r.onRoom, f) })
 	for _, n := range n.selfOrChildren() {

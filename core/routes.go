@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
@@ -133,7 +134,7 @@ func (n *Namespace) OnConnect(h Handler) {
 // can no longer be emitted to. Broadcasts to others work: s.To("room").Emit.
 func (n *Namespace) OnDisconnect(f func(s *Socket, reason Reason)) {
 	if f == nil {
-		misuse("OnDisconnect got a nil function")
+		misuse.Panic("sio: OnDisconnect got a nil function")
 	}
 	n.register(func(r *routes) { r.onDisconnect = append(r.onDisconnect, f) })
 }
@@ -152,12 +153,12 @@ func (n *Namespace) On(event string, h Handler, mw ...Middleware) {
 	mustHandler(fmt.Sprintf("On(%q)", event), h)
 	mustMiddleware(fmt.Sprintf("On(%q)", event), mw)
 	if instead := useInstead(event); instead != "" {
-		misuse(fmt.Sprintf("On(%q): %s", event, instead))
+		misuse.Panic(fmt.Sprintf("sio: On(%q): %s", event, instead))
 	}
 	e := newEndpoint(event, chain(h, mw...))
 	n.register(func(r *routes) {
 		if r.events[event] != nil {
-			misuse(fmt.Sprintf("On(%q): namespace %s has a handler for it already: combine both in one handler",
+			misuse.Panic(fmt.Sprintf("sio: On(%q): namespace %s has a handler for it already: combine both in one handler",
 				event, n.name))
 		}
 		r.events[event] = r.withMiddleware(e, r.eventMW).withOnAny(r.onAny)
@@ -188,7 +189,7 @@ func (n *Namespace) OnUnknown(h Handler) {
 	mustHandler("OnUnknown", h)
 	n.register(func(r *routes) {
 		if r.hasUnknown {
-			misuse(fmt.Sprintf("OnUnknown: namespace %s has one already: combine both in one handler", n.name))
+			misuse.Panic(fmt.Sprintf("sio: OnUnknown: namespace %s has one already: combine both in one handler", n.name))
 		}
 		r.unknown, r.hasUnknown = r.unknown.withHandler(h), true
 	})
@@ -196,12 +197,12 @@ func (n *Namespace) OnUnknown(h Handler) {
 
 func mustHandler(what string, h Handler) {
 	if h == nil {
-		misuse(what + " got a nil handler")
+		misuse.Panic("sio: " + what + " got a nil handler")
 	}
 }
 
 func mustMiddleware(what string, mw []Middleware) {
 	if slices.ContainsFunc(mw, func(m Middleware) bool { return m == nil }) {
-		misuse(what + " got a nil middleware")
+		misuse.Panic("sio: " + what + " got a nil middleware")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/misuse"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/serial"
@@ -29,14 +30,14 @@ type ServerHandler func(ctx context.Context, args Args) (answer any, err error)
 // name is reserved or has a handler already.
 func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 	if h == nil {
-		misuse(fmt.Sprintf("OnServerEvent(%q) got a nil handler", event))
+		misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q) got a nil handler", event))
 	}
 	if reservedForServers(event) {
-		misuse(fmt.Sprintf("OnServerEvent(%q): the name is reserved: use another one", event))
+		misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q): the name is reserved: use another one", event))
 	}
 	n.register(func(r *routes) {
 		if _, taken := r.onServer[event]; taken {
-			misuse(fmt.Sprintf("OnServerEvent(%q): namespace %s has a handler for it already: combine both in one handler", event, n.name))
+			misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q): namespace %s has a handler for it already: combine both in one handler", event, n.name))
 		}
 		r.onServer[event] = h
 	})

@@ -94,65 +94,45 @@ func TestUnknownToolFails(t *testing.T) {
 }
 
 func TestNodePackages(t *testing.T) {
-	now := time.Now()
-	tests := []struct {
-		name      string
-		installed time.Time // zero: not at all
-		skip      bool
-	}{
-		{"absent", time.Time{}, true},
-		{"out of date", now.Add(-time.Hour), true},
-		{"up to date", now.Add(time.Hour), false},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Setenv(require.EnvVar, "")
-			dir := t.TempDir()
-			mustWrite(t, filepath.Join(dir, "package-lock.json"), 0o600)
-			if !tt.installed.IsZero() {
-				stamp := filepath.Join(dir, "node_modules", ".package-lock.json")
-				mustWrite(t, stamp, 0o600)
-				if err := os.Chtimes(stamp, tt.installed, tt.installed); err != nil {
-					t.Fatal(err)
-				}
-			}
-
-			f := watch(func(f *fakeTB) { require.NodePackages(f, dir) })
-			if skipped := f.skipped != ""; skipped != tt.skip || f.failed != "" {
-				t.Errorf("skipped %q, failed %q; want skip = %v", f.skipped, f.failed, tt.skip)
-			}
-		})
-	}
+	installations(t, func(f *fakeTB, dir, _ string) { require.NodePackages(f, dir) },
+		filepath.Join("node_modules", ".package-lock.json"), "package-lock.json")
 }
 
 func TestBuilt(t *testing.T) {
+	installations(t, func(f *fakeTB, dir, stamp string) {
+		require.Built(f, "java", stamp, filepath.Join(dir, "pom.xml"), filepath.Join(dir, "*.java"))
+	}, "built", "pom.xml", "Main.java")
+}
+
+// installations checks that a test skips unless the file stamp is newer than the sources.
+// All are in a folder, which ask gets together with the path of stamp.
+func installations(t *testing.T, ask func(f *fakeTB, dir, stamp string), stamp string, sources ...string) {
+	t.Helper()
 	now := time.Now()
-	tests := []struct {
-		name  string
-		built time.Time // zero: not at all
-		skip  bool
+	for _, tt := range []struct {
+		name string
+		at   time.Time // zero: not at all
+		skip bool
 	}{
 		{"absent", time.Time{}, true},
 		{"out of date", now.Add(-time.Hour), true},
 		{"up to date", now.Add(time.Hour), false},
-	}
-	for _, tt := range tests {
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Setenv(require.EnvVar, "")
 			dir := t.TempDir()
-			mustWrite(t, filepath.Join(dir, "pom.xml"), 0o600)
-			mustWrite(t, filepath.Join(dir, "Main.java"), 0o600)
-			stamp := filepath.Join(dir, "built")
-			if !tt.built.IsZero() {
-				mustWrite(t, stamp, 0o600)
-				if err := os.Chtimes(stamp, tt.built, tt.built); err != nil {
+			for _, name := range sources {
+				mustWrite(t, filepath.Join(dir, name), 0o600)
+			}
+			path := filepath.Join(dir, stamp)
+			if !tt.at.IsZero() {
+				mustWrite(t, path, 0o600)
+				if err := os.Chtimes(path, tt.at, tt.at); err != nil {
 					t.Fatal(err)
 				}
 			}
 
-			f := watch(func(f *fakeTB) {
-				require.Built(f, "java", stamp, filepath.Join(dir, "pom.xml"), filepath.Join(dir, "*.java"))
-			})
+			f := watch(func(f *fakeTB) { ask(f, dir, path) })
 			if skipped := f.skipped != ""; skipped != tt.skip || f.failed != "" {
 				t.Errorf("skipped %q, failed %q; want skip = %v", f.skipped, f.failed, tt.skip)
 			}
