@@ -2,7 +2,6 @@ package codecs_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -10,6 +9,7 @@ import (
 	jsonv1 "github.com/go-json-experiment/json/v1"
 	goccy "github.com/goccy/go-json"
 
+	"github.com/sioplug/sioplug/internal/benchdata"
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
@@ -55,7 +55,7 @@ type point struct {
 }
 
 func BenchmarkCodec(b *testing.B) {
-	wire, err := json.Marshal(page())
+	wire, err := json.Marshal(benchdata.NewPage())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func BenchmarkCodec(b *testing.B) {
 	if err := json.Unmarshal(wire, &tree); err != nil {
 		b.Fatal(err)
 	}
-	small, large := point{3, -4, "somewhere"}, page()
+	small, large := point{3, -4, "somewhere"}, benchdata.NewPage()
 	for _, c := range append([]namedCodec{
 		{"default", nil}, {"std", stdCodec{}}, {"experiment", newExperiment()}, {"goccy", goccyCodec{}},
 	}, sonicCodecs()...) {
@@ -73,7 +73,7 @@ func BenchmarkCodec(b *testing.B) {
 			dst   func() any
 		}{
 			{"small struct", small, func() any { return new(point) }},
-			{"1KiB struct", &large, func() any { return new(benchPage) }},
+			{"1KiB struct", &large, func() any { return new(benchdata.Page) }},
 			{"1KiB tree", tree, func() any { return new(any) }},
 		} {
 			b.Run("encode/"+v.name+"/"+c.name, func(b *testing.B) {
@@ -104,31 +104,4 @@ func BenchmarkCodec(b *testing.B) {
 			})
 		}
 	}
-}
-
-type benchUser struct {
-	ID     int               `json:"id"`
-	Name   string            `json:"name"`
-	Email  string            `json:"email"`
-	Active bool              `json:"active"`
-	Score  float64           `json:"score"`
-	Tags   []string          `json:"tags"`
-	Extra  map[string]string `json:"extra"`
-}
-
-type benchPage struct {
-	Room  string      `json:"room"`
-	Users []benchUser `json:"users"`
-}
-
-// page encodes to about 1 KiB.
-func page() benchPage {
-	p := benchPage{Room: "lobby"}
-	for i := range 6 {
-		p.Users = append(p.Users, benchUser{
-			ID: i, Name: fmt.Sprintf("User Number %d", i), Email: fmt.Sprintf("user%d@example.org", i), Active: i%2 == 0,
-			Score: float64(i) * 1.25, Tags: []string{"alpha", "beta", "gamma"}, Extra: map[string]string{"city": "Berlin", "lang": "de"},
-		})
-	}
-	return p
 }

@@ -2,47 +2,20 @@ package packet_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/sioplug/sioplug/internal/benchdata"
 	"github.com/sioplug/sioplug/internal/packet"
 )
-
-type benchUser struct {
-	ID     int               `json:"id"`
-	Name   string            `json:"name"`
-	Email  string            `json:"email"`
-	Active bool              `json:"active"`
-	Score  float64           `json:"score"`
-	Tags   []string          `json:"tags"`
-	Extra  map[string]string `json:"extra"`
-}
-
-type benchPage struct {
-	Room  string      `json:"room"`
-	Users []benchUser `json:"users"`
-}
 
 type upload struct {
 	Name string `json:"name"`
 	Data []byte `json:"data"`
 }
 
-// page encodes to about 1 KiB.
-func page() benchPage {
-	p := benchPage{Room: "lobby"}
-	for i := range 6 {
-		p.Users = append(p.Users, benchUser{
-			ID: i, Name: fmt.Sprintf("User Number %d", i), Email: fmt.Sprintf("user%d@example.org", i), Active: i%2 == 0,
-			Score: float64(i) * 1.25, Tags: []string{"alpha", "beta", "gamma"}, Extra: map[string]string{"city": "Berlin", "lang": "de"},
-		})
-	}
-	return p
-}
-
 func BenchmarkDecodeEvent(b *testing.B) {
-	wire, _, err := packet.AppendEvent(nil, nil, packet.Header{}, "page", []any{page()})
+	wire, _, err := packet.AppendEvent(nil, nil, packet.Header{}, "page", []any{benchdata.NewPage()})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -56,7 +29,7 @@ func BenchmarkDecodeEvent(b *testing.B) {
 		{"small to string", []byte(small), func() any { return new(string) }},
 		{"id and namespace", []byte(`2/chat,17["say","hello",42,true]`), nil},
 		{"1KiB", wire, nil},
-		{"1KiB to struct", wire, func() any { return new(benchPage) }},
+		{"1KiB to struct", wire, func() any { return new(benchdata.Page) }},
 		{"1KiB of text", []byte(`2["echo","` + strings.Repeat("x", 1000) + `"]`), nil},
 	} {
 		b.Run(c.name, func(b *testing.B) {
@@ -80,7 +53,7 @@ func BenchmarkDecodeEvent(b *testing.B) {
 }
 
 func BenchmarkEncodeEvent(b *testing.B) {
-	p := page()
+	p := benchdata.NewPage()
 	wire, err := json.Marshal(p)
 	if err != nil {
 		b.Fatal(err)
