@@ -26,7 +26,7 @@ func apart() []string {
 	return []string{
 		"core/siotest", "core/internal", "integrations/internal/mounttest", "integrations/internal/connect/connecttest",
 		"integrations/internal/reused/reusedtest", "integrations/internal/fasthttpx/fibertest",
-		"internal/parsertest", "internal/redistest", "internal/require", "internal/exampletb",
+		"internal/benchdata", "internal/parsertest", "internal/redistest", "internal/require", "internal/exampletb",
 	}
 }
 
