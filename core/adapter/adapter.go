@@ -46,7 +46,7 @@ type Adapter interface {
 	// its place in the order of published messages. Ask calls reply for every reply,
 	// one call at a time. When all servers have answered in full or have left, it
 	// returns nil. If ctx ends first, the error matches that of the context. If the
-	// adapter knows that answers will not come, the error says how many are missing.
+	// adapter knows which answers are missing, the error is a [MissingError].
 	Ask(ctx context.Context, m *Message, reply func(*Reply)) error
 
 	// Close leaves the cluster. It may be called more than once. It waits for running
@@ -113,6 +113,7 @@ type Message struct {
 	Close      bool     // for Disconnect: end the clients' connections
 	Volatile   bool     // for Broadcast: drop the event for clients that are not ready
 	NoCompress bool     // for Broadcast: do not compress the event
+	Local      bool     // in a [Log] only: the message is for this server's own clients, and other servers do not get it
 }
 
 // A Target selects the clients that are in any of Rooms and in none of Except. Without
@@ -139,6 +140,9 @@ type Reply struct {
 
 	// Sockets is the answer to a Fetch, nil for other messages.
 	Sockets []Socket
+
+	// Clients is the answer to a Count: how many clients of the server are in the target.
+	Clients int
 }
 
 // An Ack is the acknowledgement of a client, or the result of the handler of a

@@ -1,0 +1,67 @@
+package cluster
+
+import "context"
+
+// A Broker carries packets between the servers of a cluster. It is all that is different
+// from one message broker to another. The [Cluster] calls Start first, and each method only
+// as its comment says.
+type Broker interface {
+	// Start is called once, before any other method. It does not wait for the network.
+	// self is the id of this server. From then on, the broker calls in.
+	Start(self string, in Inbound)
+
+	// Subscribe makes the broker pass on the packets of a namespace, Unsubscribe makes it
+	// stop. For each namespace the two alternate. They do not wait for the network. The
+	// broker calls [Inbound.Subscribed] when the subscription has taken effect, also
+	// after it was lost in between.
+	Subscribe(namespace string)
+	Unsubscribe(namespace string)
+
+	// Publish sends packets, in order. Calls do not overlap. It waits until the broker
+	// has taken them, also if that is slow, but not after the connection has failed. It
+	// returns how many the broker has taken, and how many of the following ones were
+	// lost or may have been. The cluster counts those as lost and does not send them
+	// again: nothing may arrive twice. If there is an error, the cluster waits for a
+	// while and calls Publish again with the others. A packet that cannot be encoded is
+	// one of those lost. When ctx ends, Publish returns.
+	Publish(ctx context.Context, packets []*Packet) (taken, lost int, err error)
+
+	// Close ends the broker's connections and goroutines, and waits for running calls
+	// of in. The cluster calls no method afterwards.
+	Close() error
+}
+
+// A Counter is a [Broker] that knows how many servers are in a namespace, this one
+// included. Others rely on heartbeats alone.
+type Counter interface {
+	Count(ctx context.Context, namespace string) (int, error)
+}
+
+// A RoomSubscriber is a [Broker] that subscribes to single rooms: see
+// [adapter.RoomWatcher]. Its methods do not wait for the network. If WatchesRooms reports
+// false, the others are not called.
+type RoomSubscriber interface {
+	WatchesRooms() bool
+	RoomCreated(namespace, room string)
+	RoomDeleted(namespace, room string)
+}
+
+// Inbound is what a [Broker] calls. Its methods are safe for concurrent use and do not
+// wait for the network.
+type Inbound interface {
+	// Receive takes a packet. The packets of one server have to arrive in the order in
+	// which it published them. Those of this server itself are ignored.
+	Receive(p *Packet)
+
+	// Refused counts a message that is no packet.
+	Refused(err error)
+
+	// Subscribed says that the subscription to a namespace has taken effect.
+	Subscribed(namespace string)
+
+	// Disconnected says that packets of others do not arrive for now, Connected that
+	// they do again, or for the first time. Packets that others sent meanwhile may have
+	// been missed, unless missed is false.
+	Disconnected(err error)
+	Connected(missed bool)
+}

@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"strings"
+	"time"
+
+	"github.com/sioplug/sioplug/core/adapter"
+)
+
+// A Type is the type of a [Packet].
+type Type uint8
+
+// The types of the official cluster adapters, with their values there.
+const (
+	InitialHeartbeat       Type = iota + 1 // a server has started; all others answer with a Heartbeat
+	Heartbeat                              // a server is there
+	Broadcast                              // a message; with RequestID, its acks are wanted
+	SocketsJoin                            // a message
+	SocketsLeave                           // a message
+	DisconnectSockets                      // a message
+	FetchSockets                           // a request
+	FetchSocketsResponse                   // Reply.Sockets
+	ServerSideEmit                         // a message; with RequestID, the results of its handlers are wanted
+	ServerSideEmitResponse                 // Reply.Ack, of which the first value is sent
+	BroadcastClientCount                   // Clients: how many clients of a server were asked
+	BroadcastAck                           // Reply.Ack, of which the first value is sent
+	AdapterClose                           // a server ends
+)
+
+// Types that only servers of this module send, to each other. Others ignore them.
+const (
+	CountSockets Type = iota + 64 // a request: how many clients are in the target
+	Answer                        // Reply, in full, to a request of a server of this module; Done with the last one
+	Cancel                        // the sender of the request RequestID does not wait for answers any more
+	Resync                        // the receiver To is asked to send a Heartbeat with all its namespaces
+)
+
+// A Packet is what servers of a cluster send each other. It is immutable. Which fields are
+// set depends on its type.
+type Packet struct {
+	Type      Type
+	From      string // id of the server that sends it; "" if unknown, "emitter" for a process that is no server
+	Namespace string // "" for what is about servers: heartbeats, AdapterClose and Resync
+	To        string // id of the only server that needs it; "" for all. Of a response, the server that asked.
+
+	RequestID string           // of a request and of its responses; unique for each server that asks
+	Message   *adapter.Message // of messages and requests
+	Timeout   time.Duration    // of requests: how long the sender waits; 0 if it does not say
+
+	Reply   *adapter.Reply // of responses; its Server is not sent
+	Clients int            // of BroadcastClientCount
+	Done    bool           // of Answer: it is the last one
+
+	Presence *Presence // of heartbeats of servers of this module
+}
+
+// A Presence says who a server is and in which namespaces it is.
+type Presence struct {
+	Name    string // for people: host name and process id
+	Version uint64 // number of changes of its namespaces
+
+	// All, in the answer to InitialHeartbeat and Resync, says that Namespaces are all of
+	// them, or the first ones; More says that others follow. Otherwise Joined or Left is
+	// the change that made Version, or there was none.
+	All        bool
+	More       bool
+	Namespaces []string
+	Joined     string
+	Left       string
+}
+
+// idPrefix begins the id of every server of this module. The ids of the official adapters
+// are hexadecimal or six characters long, so a server knows which others understand Answer.
+const (
+	idPrefix = "go"
+	idLength = 16
+)
+
+// IsOurs reports whether a server with that id understands the types that only servers of
+// this module send.
+func IsOurs(id string) bool { return len(id) == idLength && strings.HasPrefix(id, idPrefix) }
+
+// IsResponse reports whether packets of that type answer a request.
+func (t Type) IsResponse() bool {
+	switch t {
+	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck, Answer:
+		return true
+	default:
+		return false
+	}
+}

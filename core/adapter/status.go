@@ -1,0 +1,81 @@
+package adapter
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A Reporter is a [Cluster] that knows how it is. Its method is safe for concurrent use and
+// does not wait for the network.
+type Reporter interface {
+	Status() Status
+}
+
+// A Status says how the connection of a server with its cluster is, at the time of asking.
+type Status struct {
+	Server  string    // this server's id in the cluster
+	Healthy bool      // messages are sent, and those of others arrive
+	Since   time.Time // when Healthy changed the last time
+	Err     error     // why it is not healthy
+
+	// Members are the other servers that are known by name: those that say so in
+	// heartbeats. Servers of the official adapters for Redis do not. They are counted
+	// when they are asked.
+	Members []Member
+
+	Queued      int    // messages that wait for the broker
+	QueuedBytes int    // their size
+	Sent        uint64 // messages that the broker has taken
+	Received    uint64 // messages of other servers
+	Lost        uint64 // messages of this server that the broker did not take, or may not have taken
+	Refused     uint64 // messages from the broker that could not be read
+	Gaps        uint64 // times after which messages of others may have been missed
+}
+
+// A Member is another server of a cluster.
+type Member struct {
+	ID       string
+	Name     string // for people: host name and process id, unless the server is called otherwise
+	LastSeen time.Time
+}
+
+// An ErrorNotifier is a [Cluster] that tells of errors: the broker cannot be reached, or can
+// again (err is nil), messages were lost, a member was struck off. A server calls its method
+// once, before Join. f does not wait for the network, and may be called concurrently.
+type ErrorNotifier interface {
+	NotifyErrors(f func(err error))
+}
+
+// A MissingError is the error of [Adapter.Ask] if servers have not answered. It matches the
+// error of the context, if that has ended.
+type MissingError struct {
+	Servers []string // ids of members that have not answered in full
+	Unknown int      // number of servers that are not known by name and have not answered in full
+	Err     error    // why nobody waits for them any longer
+}
+
+// Error implements error.
+func (e *MissingError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "adapter: %d servers have not answered", len(e.Servers)+e.Unknown)
+	if len(e.Servers) > 0 {
+		fmt.Fprintf(&b, ", among them %s", strings.Join(e.Servers, ", "))
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %v", e.Err)
+	}
+	return b.String()
+}
+
+// Unwrap returns the reason.
+func (e *MissingError) Unwrap() error { return e.Err }
+
+// A LogProvider is a [Cluster] that keeps the data of connection state recovery, so that
+// clients can come back to any server. A server with recovery calls NewLog before Join,
+// unless it has a log of its own. keep is how long a session can be claimed. Messages that
+// are appended to the log are sent to the other servers by that, and are not published
+// again: [Adapter.Publish] knows them.
+type LogProvider interface {
+	NewLog(namespace string, keep time.Duration) Log
+}
