@@ -17,12 +17,10 @@ const kindCount = adapter.Fetch + 1
 
 // Why something is no packet.
 var (
-	errType      = errors.New("invalid type")
-	errData      = errors.New("no data")
-	errNoPacket  = errors.New("no packet")
-	errNoRooms   = errors.New("no rooms")
-	errNoID      = errors.New("no requestId")
-	errPacketTyp = errors.New("packet is no event")
+	errType    = errors.New("invalid type")
+	errData    = errors.New("no data")
+	errNoRooms = errors.New("no rooms")
+	errNoID    = errors.New("no requestId")
 )
 
 // Decode returns the packet of a message: JSON, if its first byte is a brace, or
@@ -175,7 +173,12 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 	switch p.Type {
 	case Broadcast:
 		m.Kind, m.Volatile, m.NoCompress = adapter.Broadcast, o.Volatile, o.NoCompress
-		return p.readEvent(d.packet, attachments)
+		var namespace string
+		m.Data, m.Attachments, namespace, err = clusterwire.ReadPacket(d.packet, attachments)
+		if p.Namespace == "" {
+			p.Namespace = namespace
+		}
+		return clusterwire.In("packet", err)
 	case ServerSideEmit:
 		m.Kind, m.Target = adapter.ServerEvent, adapter.Target{}
 		m.Data, m.Attachments, err = clusterwire.Event(d.packet, attachments)
@@ -198,33 +201,6 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 		m.Kind = adapter.Fetch
 	}
 	return nil
-}
-
-// readEvent reads the packet of a broadcast. Emitters have the namespace in it, too.
-func (p *Packet) readEvent(packet []byte, attachments [][]byte) error {
-	if clusterwire.Present(packet) == nil {
-		return errNoPacket
-	}
-	m := p.Message
-	err := clusterwire.Members(packet, func(name, value []byte) (err error) {
-		switch string(name) {
-		case "type":
-			if string(value) != "2" && string(value) != "5" { // with binary values
-				return errPacketTyp
-			}
-		case "data":
-			m.Data, m.Attachments, err = clusterwire.Event(value, attachments)
-		case "nsp":
-			if p.Namespace == "" {
-				p.Namespace, err = clusterwire.String(clusterwire.Present(value))
-			}
-		}
-		return clusterwire.In(string(name), err)
-	})
-	if err == nil && m.Data == nil {
-		err = errData
-	}
-	return clusterwire.In("packet", err)
 }
 
 // readResponse reads a response of the official adapters.

@@ -31,7 +31,9 @@ var (
 	errNumber   = errors.New("number out of range")
 	errEvent    = errors.New("not an array of an event's name and arguments, or the name is reserved")
 	errValue    = errors.New("invalid value")
-	errBinary   = errors.New("binary value in the wrong place")
+	errNoPacket = errors.New("no packet with data")
+	errNoEvent  = errors.New("packet of another type than an event")
+	errObject   = errors.New("not an object")
 )
 
 // Is reports whether a message is JSON. Otherwise, it is MessagePack.
@@ -102,7 +104,7 @@ func Members(object []byte, yield func(name, value []byte) error) error {
 	}
 	c := rawjson.Cursor{P: object}
 	if c.Peek() != '{' {
-		return errors.New("not an object")
+		return errObject
 	}
 	for c.More() {
 		name := c.Name()

@@ -132,3 +132,28 @@ func Raw(value []byte, attachments [][]byte) ([]byte, error) {
 	}
 	return rawjson.AppendBase64(make([]byte, 0, len(value)), value, attachments), nil
 }
+
+// ReadPacket returns the event in the member packet of a broadcast, and the namespace if
+// it is in there.
+func ReadPacket(packet []byte, attachments [][]byte) (data []byte, own [][]byte, namespace string, err error) {
+	if Present(packet) == nil {
+		return nil, nil, "", errNoPacket
+	}
+	err = Members(packet, func(name, value []byte) (err error) {
+		switch string(name) {
+		case "type":
+			if string(value) != "2" && string(value) != "5" { // with binary values
+				return errNoEvent
+			}
+		case "data":
+			data, own, err = Event(value, attachments)
+		case "nsp":
+			namespace, err = String(Present(value))
+		}
+		return In(string(name), err)
+	})
+	if err == nil && data == nil {
+		err = errNoPacket
+	}
+	return data, own, namespace, err
+}
