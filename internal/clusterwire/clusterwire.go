@@ -88,7 +88,7 @@ func (w *Writer) Free() {
 
 // AppendMessagePack appends the content as MessagePack, with attachments for placeholders.
 func (w *Writer) AppendMessagePack(dst []byte, attachments [][]byte) ([]byte, error) {
-	w.e.Dst, w.e.Attachments, w.e.WholeFloats = dst, attachments, true
+	w.e.Dst, w.e.Attachments = dst, attachments
 	err := w.e.Value(w.JSON, maxDepth)
 	if err != nil {
 		return dst, err
