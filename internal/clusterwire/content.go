@@ -58,8 +58,11 @@ func CheckEvent(value []byte) error {
 	if !ok || l.N == 0 || value[l.First] != '"' {
 		return errEvent
 	}
-	const longest = 6 * len("removeListener") // with escapes
-	if name := value[l.First+1 : l.FirstEnd-1]; len(name) <= longest && packet.Reserved(rawjson.DecodeString(name)) {
+	name := value[l.First+1 : l.FirstEnd-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		name = rawjson.AppendUnescaped(nil, name)
+	}
+	if packet.Reserved(name) {
 		return errEvent
 	}
 	return nil
@@ -150,7 +153,7 @@ func ReadPacket(packet []byte, attachments [][]byte) (data []byte, own [][]byte,
 		case "nsp":
 			namespace, err = String(Present(value))
 		}
-		return In(string(name), err)
+		return In(name, err)
 	})
 	if err == nil && data == nil {
 		err = errNoPacket
