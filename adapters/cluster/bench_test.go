@@ -13,7 +13,7 @@ import (
 func broadcasts(tb testing.TB) map[string]*cluster.Packet {
 	tb.Helper()
 	packet := func(data string, attachments ...[]byte) *cluster.Packet {
-		m := event(data, attachments...)
+		m := message(data, attachments...)
 		m.Target = adapter.Target{Rooms: []string{"room1"}}
 		return &cluster.Packet{Type: cluster.Broadcast, From: "go12345678901234", Namespace: "/", Message: m}
 	}

@@ -12,15 +12,15 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
-func event(data string, attachments ...[]byte) *adapter.Message {
+func message(data string, attachments ...[]byte) *adapter.Message {
 	return &adapter.Message{Kind: adapter.Broadcast, Data: []byte(data), Attachments: attachments}
 }
 
 // Official servers read such messages, so this one does, too.
 func TestCAP_F_22_ECO_MX_1_WhatMayBeMissing(t *testing.T) {
 	t.Parallel()
-	hello := event(`["e",1]`)
-	room := event(`["e",1]`)
+	hello := message(`["e",1]`)
+	room := message(`["e",1]`)
 	room.Target.Rooms = []string{"7", "a", "1.5", "0"}
 	for _, c := range []struct {
 		name, in string
@@ -58,7 +58,7 @@ func TestCF_1_CF_3_Refused(t *testing.T) {
 		"", "x", "{", "[]", "null", `{"type":3}`, `{"data":{}}`, `{"type":"3"}`, `{"type":0}`, `{"type":256}`, `{"type":-1}`, `{"type":3.5}`,
 		`{"type":3,"data":[]}`, `{"type":3,"data":{}}`, `{"type":3,"data":{"packet":null}}`, `{"type":3,"data":{"packet":{}}}`,
 		`{"type":3,"data":{"packet":{"data":null}}}`, `{"type":3,"data":{"packet":{"data":{}}}}`,
-		`{"type":3,"data":{"packet":{"data":[]}}}`, `{"type":3,"data":{"packet":{"data":[null]}}}`, `{"type":3,"data":{"packet":{"data":[7]}}}`,
+		`{"type":3,"data":{"packet":{"data":[]}}}`, `{"type":3,"data":{"packet":{"data":[null]}}}`,
 		`{"type":3,"data":{"packet":{"data":[{}]}}}`, `{"type":3,"data":{"packet":{"data":["disconnect"]}}}`,
 		`{"type":3,"data":{"packet":{"data":["\u0063onnect"]}}}`, `{"type":3,"data":{"packet":{"type":3,"data":["e"]}}}`,
 		`{"type":3,"data":{"packet":{"data":["e"]},"opts":{"rooms":[null]}}}`, `{"type":3,"data":{"packet":{"data":["e"]},"opts":{"rooms":[{}]}}}`,
@@ -67,9 +67,9 @@ func TestCF_1_CF_3_Refused(t *testing.T) {
 		`{"type":3,"data":{"packet":{"data":["e",` + deep + `]}}}`,
 		`{"type":4,"data":{}}`, `{"type":4,"data":{"rooms":{}}}`, `{"type":7,"data":{}}`, `{"type":8,"data":{"sockets":[]}}`,
 		`{"type":8,"data":{"requestId":"a","sockets":{}}}`, `{"type":8,"data":{"requestId":"a","sockets":[1]}}`,
-		`{"type":9,"data":{}}`, `{"type":9,"data":{"packet":[1]}}`, `{"type":11,"data":{"requestId":"a","clientCount":-1}}`,
+		`{"type":9,"data":{}}`, `{"type":9,"data":{"packet":[true]}}`, `{"type":11,"data":{"requestId":"a","clientCount":-1}}`,
 		`{"type":11,"data":{"requestId":"a","clientCount":1e9}}`, `{"type":12,"data":{"packet":1}}`,
-		`{"type":2,"data":{"version":-1}}`, `{"type":65,"data":{"requestId":"a","ack":{"data":1}}}`, `{"type":65,"data":{"requestId":"a","ack":1}}`,
+		`{"type":2,"data":{"version":-1}}`, `{"type":64,"data":{"requestId":"a","ack":{"data":1}}}`, `{"type":64,"data":{"requestId":"a","ack":1}}`,
 		"\x81\xa4type\x03", "\xdf\xff\xff\xff\xff", "\xdd\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff", "\xdb\xff\xff\xff\xff\x00", "\xc1", "\xc0\xc0",
 		"\x82\xa4type\x03\xa4data\x81\xa6packet\x81\xa4data\x92\xa1e\xa1\xff",          // not UTF-8
 		"\x82\xa4type\x03\xa4data\x81\xa6packet\x81\xa4data\x91\xc4\x01e",              // a binary name
@@ -103,18 +103,18 @@ func TestUnknownTypes(t *testing.T) {
 func TestCannotBeEncoded(t *testing.T) {
 	t.Parallel()
 	deep := `["e",` + strings.Repeat("[", 512) + strings.Repeat("]", 512) + "]"
-	room := event(`["e"]`)
+	room := message(`["e"]`)
 	room.Target.Rooms = []string{"\xff"}
 	for name, p := range map[string]*cluster.Packet{
 		"a room that is not UTF-8":    {Type: cluster.Broadcast, Message: room},
-		"text that is not UTF-8":      {Type: cluster.Broadcast, Message: event("[\"e\",\"\xff\"]")},
-		"an id that is not UTF-8":     {Type: cluster.Broadcast, From: "\xff", Message: event(`["e"]`)},
-		"a namespace not in UTF-8":    {Type: cluster.Broadcast, Namespace: "/\xff", Message: event(`["e"]`)},
-		"an invalid event":            {Type: cluster.Broadcast, Message: event(`["e"`)},
-		"an event without a name":     {Type: cluster.ServerSideEmit, Message: event(`[]`)},
-		"nested too deeply":           {Type: cluster.Broadcast, Message: event(deep)},
-		"an attachment that is alone": {Type: cluster.Broadcast, Message: event(`["e"]`, []byte{1})},
-		"an attachment twice":         {Type: cluster.Broadcast, Message: event(`["e",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`, []byte{1})},
+		"text that is not UTF-8":      {Type: cluster.Broadcast, Message: message("[\"e\",\"\xff\"]")},
+		"an id that is not UTF-8":     {Type: cluster.Broadcast, From: "\xff", Message: message(`["e"]`)},
+		"a namespace not in UTF-8":    {Type: cluster.Broadcast, Namespace: "/\xff", Message: message(`["e"]`)},
+		"an invalid event":            {Type: cluster.Broadcast, Message: message(`["e"`)},
+		"an event without a name":     {Type: cluster.ServerSideEmit, Message: message(`[]`)},
+		"nested too deeply":           {Type: cluster.Broadcast, Message: message(deep)},
+		"an attachment that is alone": {Type: cluster.Broadcast, Message: message(`["e"]`, []byte{1})},
+		"an attachment twice":         {Type: cluster.Broadcast, Message: message(`["e",{"_placeholder":true,"num":0},{"_placeholder":true,"num":0}]`, []byte{1})},
 		"no message":                  {Type: cluster.Broadcast},
 		"no reply":                    {Type: cluster.FetchSocketsResponse},
 		"no ack":                      {Type: cluster.BroadcastAck, Reply: &adapter.Reply{}},
@@ -148,7 +148,7 @@ func TestBinaryValuesElsewhere(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `["e",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]`
-	if diff := cmp.Diff(event(want, []byte{1}, []byte{2}), p.Message); diff != "" {
+	if diff := cmp.Diff(message(want, []byte{1}, []byte{2}), p.Message); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -210,7 +210,7 @@ func TestTimeouts(t *testing.T) {
 // A later version of this module may send more than this one knows.
 func TestAnswersOfALaterVersion(t *testing.T) {
 	t.Parallel()
-	p, err := cluster.Decode([]byte(`{"type":65,"new":1,"data":{"requestId":"a","later":{"x":[]},"ack":{"socket":"s","later":true,"data":[1]}}}`))
+	p, err := cluster.Decode([]byte(`{"type":64,"new":1,"data":{"requestId":"a","later":{"x":[]},"ack":{"socket":"s","later":true,"data":[1]}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,10 +100,10 @@ func TestClassicRefuses(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{
 		"", "x", "{", "null", "\x93\x01\x02\x03", "\x90", "\x92\xa1u\x81\xa4data\x91\xa1e\x00", "\xdd\xff\xff\xff\xff", "\xc1",
-		"\x92\xa1u\x81\xa4data\x91\x01", "\x92\xa1u\x81\xa4data\x92\xa1e\xa1\xff", "\x93\xa1u\x81\xa4data\x91\xa1e\x01",
+		"\x92\xa1u\x81\xa4data\x91\xc3", "\x92\xa1u\x81\xa4data\x92\xa1e\xa1\xff", "\x93\xa1u\x81\xa4data\x91\xa1e\x01",
 		`{}`, `{"type":"5"}`, `{"type":-1}`, `{"type":5}`, `{"type":0}`, `{"type":1}`, `{"type":7,"packet":{"data":["e"]}}`,
 		`{"type":2,"rooms":["a"]}`, `{"type":2,"opts":{}}`, `{"type":3,"sid":"a"}`, `{"type":4}`, `{"type":4,"close":true}`, `{"type":4,"sid":""}`,
-		`{"type":5,"requestId":"a","opts":{"rooms":[null]}}`, `{"type":6}`, `{"type":6,"data":[7]}`, `{"type":6,"data":["disconnect"]}`,
+		`{"type":5,"requestId":"a","opts":{"rooms":[null]}}`, `{"type":6}`, `{"type":6,"data":[null]}`, `{"type":6,"data":["disconnect"]}`,
 		`{"type":5,"requestId":"\u0000sa"}`, `{"type":2,"requestId":"\u0000ca","sid":"a","room":"b"}`,
 	} {
 		if p, err := decodeClassic([]byte(in)); err == nil {

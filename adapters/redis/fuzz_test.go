@@ -17,7 +17,7 @@ func FuzzDecodeClassic(f *testing.F) {
 			f.Add(strings.Contains(r.Channel, "-response#"), r.Bytes(f))
 		}
 	}
-	for _, in := range []string{`{"requestId":"q0","type":0,"rooms":["r1"]}`, `{"requestId":"q2","type":2,"sid":"a","room":7}`, `{"type":64,"data":{"requestId":"a"}}`} {
+	for _, in := range []string{`{"requestId":"q0","type":0,"rooms":["r1"]}`, `{"requestId":"q2","type":2,"sid":"a","room":7}`, `{"type":64,"data":{"requestId":"a","clients":3}}`} {
 		f.Add(false, []byte(in))
 	}
 	f.Fuzz(func(t *testing.T, response bool, in []byte) {

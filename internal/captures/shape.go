@@ -43,7 +43,6 @@ func Shape(tb testing.TB, p *cluster.Packet) any {
 var kinds = map[cluster.Type]adapter.Kind{
 	cluster.Broadcast: adapter.Broadcast, cluster.SocketsJoin: adapter.Join, cluster.SocketsLeave: adapter.Leave,
 	cluster.DisconnectSockets: adapter.Disconnect, cluster.FetchSockets: adapter.Fetch, cluster.ServerSideEmit: adapter.ServerEvent,
-	cluster.CountSockets: adapter.Fetch + 1,
 }
 
 func set(m map[string]any, name, value string) {
