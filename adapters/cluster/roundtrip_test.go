@@ -100,8 +100,6 @@ func (g *generator) message(t cluster.Type) *adapter.Message {
 		m.Kind, m.Rooms = adapter.Leave, g.list()
 	case cluster.DisconnectSockets:
 		m.Kind, m.Close = adapter.Disconnect, g.IntN(2) > 0
-	case cluster.CountSockets:
-		m.Kind = adapter.Fetch + 1
 	default:
 		m.Kind = adapter.Fetch
 	}
@@ -154,7 +152,7 @@ func (g *generator) packet(t cluster.Type) *cluster.Packet {
 	case cluster.AdapterClose:
 		return p
 	case cluster.Broadcast, cluster.SocketsJoin, cluster.SocketsLeave, cluster.DisconnectSockets,
-		cluster.FetchSockets, cluster.ServerSideEmit, cluster.CountSockets:
+		cluster.FetchSockets, cluster.ServerSideEmit:
 		p.Message = g.message(t)
 		if t != cluster.ServerSideEmit {
 			p.Timeout = time.Duration(g.IntN(3)) * time.Millisecond
@@ -187,7 +185,7 @@ func allTypes() []cluster.Type {
 	for t := cluster.InitialHeartbeat; t <= cluster.AdapterClose; t++ {
 		list = append(list, t)
 	}
-	return append(list, cluster.CountSockets, cluster.Answer, cluster.Cancel, cluster.Resync)
+	return append(list, cluster.Answer, cluster.Cancel, cluster.Resync)
 }
 
 // Every packet is the same when it arrives, whatever its values are.

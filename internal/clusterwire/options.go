@@ -61,7 +61,7 @@ func ReadOptions(value []byte) (o Options, err error) {
 		case "flags":
 			err = o.readFlags(value)
 		}
-		return In(string(name), err)
+		return In(name, err)
 	})
 	return o, In("opts", err)
 }
@@ -157,7 +157,7 @@ func ReadSockets(list []byte, attachments [][]byte) ([]adapter.Socket, error) {
 			case "handshake":
 				s.Handshake, err = readObject(value, attachments)
 			}
-			return In(string(name), err)
+			return In(name, err)
 		})
 		if err != nil {
 			return nil, In("sockets", err)

@@ -31,6 +31,11 @@ func (e *Encoder) Value(p []byte, depth int) error {
 	if !utf8.Valid(p) || !rawjson.Scan(p, depth) {
 		return ErrPayload
 	}
+	return e.Checked(p)
+}
+
+// Checked is [Encoder.Value] for JSON that has been checked.
+func (e *Encoder) Checked(p []byte) error {
 	e.astray = false
 	sizes := e.measure(p)
 	defer func() { e.sizes = sizes[:0] }()
