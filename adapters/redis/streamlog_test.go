@@ -93,7 +93,7 @@ func (p *streamPeer) read(ctx context.Context, t *testing.T, client *redis.Clien
 			continue
 		}
 		for _, m := range streams[0].Messages {
-			e, ok := newEntry(m)
+			e, ok := newStreamEntry(m)
 			if at = e.id; ok {
 				p.logs.read(p.stream, p.self, &e, p.in)
 			}

@@ -131,7 +131,7 @@ func (l *streamLogs) sending(p *cluster.Packet, kind, data string) {
 
 // read takes the next entry of a stream, and waits until it has been passed on. pass passes
 // a packet of another server on.
-func (l *streamLogs) read(stream, self string, e *entry, in cluster.Inbound) {
+func (l *streamLogs) read(stream, self string, e *streamEntry, in cluster.Inbound) {
 	log := l.log(e.namespace)
 	own := e.from == self
 	var p *cluster.Packet

@@ -12,7 +12,9 @@ import (
 // It knows how far the server has read.
 type streamOrder struct {
 	mu       sync.Mutex
-	position entryID // of the last entry that was passed on
+	position entryID // of the last entry that was passed on, or start
+	start    entryID // from where on entries are read
+	first    entryID // of the first entry that was passed on
 	queue    []func()
 	running  bool // a goroutine makes the calls
 }
@@ -62,6 +64,9 @@ func (s *streamOrder) pass(id entryID, f func()) {
 		defer close(done)
 		s.mu.Lock()
 		s.position = id
+		if s.first == (entryID{}) {
+			s.first = id
+		}
 		s.mu.Unlock()
 		f()
 	})
@@ -73,7 +78,7 @@ func (s *streamOrder) begin(id entryID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.position.compare(id) < 0 {
-		s.position = id
+		s.position, s.start, s.first = id, id, entryID{}
 	}
 }
 
@@ -81,6 +86,13 @@ func (s *streamOrder) at() entryID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.position
+}
+
+// next returns the entry that was passed on after that position, if the position is start.
+func (s *streamOrder) next(start entryID) (id entryID, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.first, start == s.start
 }
 
 // An entryID is the id of an entry of a stream: milliseconds and a sequence number.

@@ -27,14 +27,14 @@ const (
 
 var errEntry = errors.New("redisadapter: an entry of the stream is no message")
 
-// An entry is one of a stream, not decoded yet.
-type entry struct {
+// A streamEntry is one of a stream, not decoded yet.
+type streamEntry struct {
 	id                          entryID
 	from, namespace, kind, data string
 }
 
-// newEntry reads the members of an entry. ok is false if it is none of a cluster.
-func newEntry(m redis.XMessage) (e entry, ok bool) {
+// newStreamEntry reads the members of an entry. ok is false if it is none of a cluster.
+func newStreamEntry(m redis.XMessage) (e streamEntry, ok bool) {
 	e.id, ok = parseEntryID(m.ID)
 	for name, to := range map[string]*string{fieldUID: &e.from, fieldNSP: &e.namespace, fieldType: &e.kind, fieldData: &e.data} {
 		*to, _ = m.Values[name].(string)
@@ -43,7 +43,7 @@ func newEntry(m redis.XMessage) (e entry, ok bool) {
 }
 
 // decode decodes an entry: its data is JSON, or MessagePack in base64.
-func (e *entry) decode() (*cluster.Packet, error) {
+func (e *streamEntry) decode() (*cluster.Packet, error) {
 	t, err := strconv.ParseUint(e.kind, 10, 8)
 	if err != nil {
 		return nil, fmt.Errorf("%w: its type is %.20q", errEntry, e.kind)
@@ -117,11 +117,12 @@ func (r *streamReplay) page(ctx context.Context, end entryID, first bool) (caugh
 	if err != nil {
 		return false, fmt.Errorf("redisadapter: reading what a client has missed: %w", err)
 	}
-	if len(messages) == 0 || messages[0].ID != r.after.String() {
+	messages, ok := r.behind(messages)
+	if !ok {
 		return false, adapter.ErrUnknownOffset // it has been trimmed
 	}
-	for _, m := range messages[1:] {
-		e, ok := newEntry(m)
+	for _, m := range messages {
+		e, ok := newStreamEntry(m)
 		if e.id.compare(end) > 0 {
 			return true, nil
 		}
@@ -133,10 +134,19 @@ func (r *streamReplay) page(ctx context.Context, end entryID, first bool) (caugh
 			r.take(&e)
 		}
 	}
-	return len(messages) <= replayPage, nil
+	return len(messages) < replayPage, nil
 }
 
-func (r *streamReplay) take(e *entry) {
+// behind returns the entries behind after. ok is false if some may be missing.
+func (r *streamReplay) behind(messages []redis.XMessage) (_ []redis.XMessage, ok bool) {
+	if len(messages) > 0 && messages[0].ID == r.after.String() {
+		return messages[1:], true
+	}
+	next, ok := r.log.order.next(r.after) // there is no entry where reading began
+	return messages, ok && (next == entryID{} || len(messages) > 0 && messages[0].ID == next.String())
+}
+
+func (r *streamReplay) take(e *streamEntry) {
 	p, err := e.decode()
 	if err != nil || p.Message == nil || p.RequestID != "" || !inLog(p.Message) {
 		return

@@ -50,7 +50,7 @@ func (l *streamLog) Save(ctx context.Context, s *adapter.Session) error {
 	if err != nil {
 		return fmt.Errorf("redisadapter: encoding a session: %w", err)
 	}
-	w := streamSession{SID: s.ID, PID: s.PID, Rooms: []string{}, Data: s.Data, Own: string(own)}
+	w := streamSession{SID: s.ID, PID: s.PID, Data: s.Data, Own: string(own)}
 	for _, stay := range s.Rooms {
 		if stay.To == "" {
 			w.Rooms = append(w.Rooms, stay.Room)
@@ -182,6 +182,9 @@ func (l *streamLogs) limitSessions(ctx context.Context, key string, keep time.Du
 
 // append appends a session as MessagePack.
 func (w *streamSession) append(dst []byte) ([]byte, error) {
+	if w.Rooms == nil {
+		w.Rooms = []string{}
+	}
 	value, err := json.Marshal(struct {
 		SID   string          `json:"sid"`
 		PID   string          `json:"pid"`
@@ -214,6 +217,8 @@ func readStreamSession(data []byte) (w streamSession, err error) {
 		return w, err
 	}
 	w = streamSession{SID: read.SID, PID: read.PID, Data: read.Data, Own: read.Own}
-	w.Rooms, err = clusterwire.Strings(read.Rooms)
+	if w.Rooms, err = clusterwire.Strings(read.Rooms); err == nil && (w.SID == "" || w.PID == "") {
+		err = errEntry
+	}
 	return w, err
 }
