@@ -36,10 +36,28 @@ type streamEntry struct {
 // newStreamEntry reads the members of an entry. ok is false if it is none of a cluster.
 func newStreamEntry(m redis.XMessage) (e streamEntry, ok bool) {
 	e.id, ok = parseEntryID(m.ID)
-	for name, to := range map[string]*string{fieldUID: &e.from, fieldNSP: &e.namespace, fieldType: &e.kind, fieldData: &e.data} {
-		*to, _ = m.Values[name].(string)
+	for name, value := range m.Values {
+		if to := e.field(name); to != nil {
+			*to, _ = value.(string)
+		}
 	}
 	return e, ok && e.namespace != "" && e.kind != ""
+}
+
+// field returns where the member of that name is, nil if nobody needs it.
+func (e *streamEntry) field(name string) *string {
+	switch name {
+	case fieldUID:
+		return &e.from
+	case fieldNSP:
+		return &e.namespace
+	case fieldType:
+		return &e.kind
+	case fieldData:
+		return &e.data
+	default:
+		return nil
+	}
 }
 
 // decode decodes an entry: its data is JSON, or MessagePack in base64.

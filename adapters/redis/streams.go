@@ -3,10 +3,8 @@ package redisadapter
 import (
 	"context"
 	"encoding/base64"
-	"fmt"
 	"strconv"
 	"sync"
-	"unicode/utf16"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 )
@@ -20,6 +18,7 @@ type streams struct {
 	opts    StreamsOptions
 	keys    []string // of the streams
 	kind    topicKind
+	logs    *streamLogs
 	state   *streamState
 	readers sync.WaitGroup
 	stop    context.CancelFunc
@@ -28,14 +27,8 @@ type streams struct {
 	spaces map[string]struct{} // the namespaces that are subscribed to
 }
 
-func newStreams(n *nodes, o StreamsOptions) *streams {
-	s := &streams{broker: broker{nodes: n}, opts: o, spaces: make(map[string]struct{}), keys: []string{o.StreamName}}
-	if o.StreamCount > 1 {
-		s.keys = nil
-		for i := range o.StreamCount {
-			s.keys = append(s.keys, fmt.Sprintf("%s-%d", o.StreamName, i))
-		}
-	}
+func newStreams(n *nodes, o StreamsOptions, logs *streamLogs) *streams {
+	s := &streams{broker: broker{nodes: n}, opts: o, logs: logs, spaces: make(map[string]struct{}), keys: o.streams()}
 	if o.UseShardedPubSub {
 		s.kind = shard
 	}
@@ -57,7 +50,8 @@ func (s *streams) Start(self string, in cluster.Inbound) {
 	for _, key := range s.keys {
 		r := &streamReader{
 			nodes: s.nodes, key: key, count: s.opts.ReadCount, block: s.opts.BlockTime,
-			entry: func(id streamID, fields []reply) { s.entry(id, fields) }, state: s.state,
+			entry: func(id entryID, fields []reply) { s.entry(key, id, fields) }, state: s.state,
+			begin: s.logs.order(key).begin,
 		}
 		s.readers.Go(func() { r.run(ctx) })
 	}
@@ -101,22 +95,6 @@ func (s *streams) Count(ctx context.Context, namespace string) (int, error) {
 		return 0, err
 	}
 	return s.asker.subscribers(ctx, servers, "NUMSUB", name)
-}
-
-// stream returns the key of the stream that a namespace is in (ECO-ST-7).
-func (s *streams) stream(namespace string) string {
-	if len(s.keys) == 1 {
-		return s.keys[0]
-	}
-	var h int32
-	for _, unit := range utf16.Encode([]rune(namespace)) {
-		h = h*31 + int32(unit)
-	}
-	i := int(h) % len(s.keys)
-	if i < 0 { // the official adapter takes a stream that it never reads
-		i += len(s.keys)
-	}
-	return s.keys[i]
 }
 
 // isEntry reports whether a packet goes into a stream. A server-side event does if nobody
@@ -170,12 +148,14 @@ func (s *streams) encodeEntry(dst []byte, p *cluster.Packet) (out []byte, key st
 	if err != nil {
 		return dst, "", err
 	}
-	key = s.stream(p.Namespace)
+	key = s.logs.streamOf(p.Namespace)
+	kind := strconv.Itoa(int(p.Type))
+	s.logs.sending(p, kind, string(s.scratch))
 	const args = 14
 	dst = appendHead(dst, args)
 	for _, arg := range [...]string{
 		"XADD", key, "MAXLEN", "~", strconv.Itoa(s.opts.MaxLen), "*",
-		"uid", p.From, "nsp", p.Namespace, "type", strconv.Itoa(int(p.Type)), "data",
+		fieldUID, p.From, fieldNSP, p.Namespace, fieldType, kind, fieldData,
 	} {
 		dst = appendBulk(dst, arg)
 	}
@@ -192,57 +172,19 @@ func (s *streams) deliver(t target, _, payload []byte) {
 	s.receive(p, t)
 }
 
-// An entryFields has the fields of an entry.
-type entryFields struct{ uid, nsp, typ, data []byte }
-
-func readFields(fields []reply) (e entryFields) {
-	for i := 0; i+1 < len(fields); i += 2 {
-		value := fields[i+1].text
-		switch string(fields[i].text) {
-		case "uid":
-			e.uid = value
-		case "nsp":
-			e.nsp = value
-		case "type":
-			e.typ = value
-		case "data":
-			e.data = value
-		}
-	}
-	return e
-}
-
 // entry takes an entry of a stream. Readers call it for all entries, in order, also for
 // those of this server.
-func (s *streams) entry(_ streamID, fields []reply) {
-	e := readFields(fields)
-	s.mu.RLock()
-	_, wanted := s.spaces[string(e.nsp)]
-	s.mu.RUnlock()
-	if !wanted || string(e.uid) == s.self {
-		return
-	}
-	p, err := e.decode()
-	if err != nil {
-		s.state.Refused(fmt.Errorf("redisadapter: an entry of the stream: %w", err))
-		return
-	}
-	s.state.Receive(p)
-}
-
-func (e *entryFields) decode() (*cluster.Packet, error) {
-	typ, err := strconv.ParseUint(string(e.typ), 10, 8)
-	if err != nil {
-		return nil, fmt.Errorf("invalid type: %.20q", e.typ)
-	}
-	data := e.data
-	if len(data) > 0 && data[0] != '{' {
-		data = make([]byte, base64.StdEncoding.DecodedLen(len(e.data)))
-		n, err := base64.StdEncoding.Decode(data, e.data)
-		if err != nil {
-			return nil, err
+func (s *streams) entry(stream string, id entryID, fields []reply) {
+	e := streamEntry{id: id}
+	for i := 0; i+1 < len(fields); i += 2 {
+		if to := e.field(string(fields[i].text)); to != nil {
+			*to = string(fields[i+1].text)
 		}
-		data = data[:n]
 	}
-	return cluster.DecodeData(cluster.Type(typ), string(e.uid), string(e.nsp), data)
+	s.mu.RLock()
+	_, wanted := s.spaces[e.namespace]
+	s.mu.RUnlock()
+	if wanted {
+		s.logs.read(stream, s.self, &e, s.state)
+	}
 }
