@@ -113,6 +113,10 @@ func (c *Conn) Compress(a *Agreement) {
 	if a == nil {
 		return
 	}
+	if c.client {
+		c.compression = clientCompression(a)
+		return
+	}
 	z := &compression{deflate: a.deflate, outBits: maxWindowBits}
 	if a.params.serverBits != 0 {
 		z.outBits = uint8(a.params.serverBits) //nolint:gosec // at most 15

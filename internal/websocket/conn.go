@@ -50,8 +50,9 @@ const (
 	stateClosed
 )
 
-// A Conn is the server's end of a WebSocket connection after the opening
-// handshake. Make one with [New] and end it with [Conn.Close].
+// A Conn is one end of a WebSocket connection after the opening handshake: that of the
+// server if it was made with [New], that of the client if it was made with [NewClient].
+// End it with [Conn.Close].
 //
 // Serve, the writing methods (Write, Drain, Prepend) and the closing ones
 // (Close, CloseWithin) may be used from three sides at the same time. The
@@ -73,6 +74,7 @@ type Conn struct {
 	op         ws.OpCode // of the message that has begun; ws.OpContinuation if none has
 	fin        bool      // the current frame ends the message
 	compressed bool      // the message is
+	client     bool      // this is the client's end: it masks what it sends
 	maskPos    uint8     // position in mask of the next payload byte
 	mask       [4]byte   // of the current frame
 	remaining  int       // payload bytes of the current frame yet to come
@@ -91,6 +93,13 @@ type Conn struct {
 // deadline may be set.
 func New(nc net.Conn, maxMessage int, ahead []byte) *Conn {
 	return &Conn{nc: nc, raw: rawConn(nc), maxMessage: maxMessage, unparsed: ahead}
+}
+
+// NewClient is like [New] for the client's end.
+func NewClient(nc net.Conn, maxMessage int, ahead []byte) *Conn {
+	c := New(nc, maxMessage, ahead)
+	c.client = true
+	return c
 }
 
 // Serve reads until the connection ends, and calls h. It returns why the connection

@@ -1,5 +1,6 @@
-// Package websocket is the server's end of a WebSocket connection (RFC 6455)
-// over any [net.Conn], made for very many connections that are mostly idle.
+// Package websocket is an end of a WebSocket connection (RFC 6455) over any [net.Conn]:
+// that of the server, and with [NewClient] that of a client. It is made for very many
+// connections that are mostly idle.
 //
 // The package does the protocol and the system calls and leaves the policy to
 // its caller: [Check] validates an opening handshake, [Conn.Serve] reads and

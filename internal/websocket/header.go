@@ -32,7 +32,7 @@ const maxSplitFrame = headSize + maskSize + ws.MaxControlFramePayloadSize
 // A data frame whose length would have fitted a shorter form is accepted. RFC
 // 6455 section 5.2 asks for the shortest, but nothing depends on it, and the
 // JavaScript server accepts it too.
-func header(p []byte, fragmented, compression bool) (h ws.Header, size int, err error) {
+func header(p []byte, fragmented, compression, fromServer bool) (h ws.Header, size int, err error) {
 	if len(p) < headSize {
 		return h, 0, nil
 	}
@@ -41,10 +41,13 @@ func header(p []byte, fragmented, compression bool) (h ws.Header, size int, err 
 	h.OpCode = ws.OpCode(p[0] & 0xF)
 	h.Masked = p[1]&0x80 != 0
 	h.Length = int64(p[1] & 0x7F)
-	if err := checkHeader(h, fragmented, compression); err != nil {
+	if err := checkHeader(h, fragmented, compression, fromServer); err != nil {
 		return h, 0, err
 	}
-	size = headSize + maskSize
+	size = headSize
+	if !fromServer {
+		size += maskSize
+	}
 	switch h.Length {
 	case len16:
 		size += len16Size
@@ -53,6 +56,9 @@ func header(p []byte, fragmented, compression bool) (h ws.Header, size int, err 
 	}
 	if len(p) < size {
 		return h, 0, nil
+	}
+	if !fromServer {
+		copy(h.Mask[:], p[size-maskSize:size])
 	}
 	switch h.Length {
 	case len16:
@@ -64,23 +70,25 @@ func header(p []byte, fragmented, compression bool) (h ws.Header, size int, err 
 		}
 		h.Length = int64(n)
 	}
-	copy(h.Mask[:], p[size-maskSize:size])
 	return h, size, nil
 }
 
-// checkHeader refuses reserved bits and opcodes, frames without a mask, control
-// frames that are long or fragmented, and data frames that do not go with a
+// checkHeader refuses reserved bits and opcodes, frames of a client
+// without a mask and of a server with one, control frames that are long or fragmented, and data frames that do not go with a
 // message having begun or not (RFC 6455 sections 5.1, 5.2, 5.4, 5.5). It needs
 // no more than the first two bytes: only a length of at most 125, the longest
 // of a control frame, has no other form.
 //
 // With compression, the first reserved bit may stand in the first frame of a
 // message, and only there (RFC 7692 section 6).
-func checkHeader(h ws.Header, fragmented, compression bool) error {
+func checkHeader(h ws.Header, fragmented, compression, fromServer bool) error {
 	if compression && h.Rsv == rsv1 && (h.OpCode == ws.OpText || h.OpCode == ws.OpBinary) {
 		h.Rsv = 0
 	}
 	state := ws.StateServerSide
+	if fromServer {
+		state = ws.StateClientSide
+	}
 	if fragmented {
 		state = state.Set(ws.StateFragmented)
 	}

@@ -50,7 +50,7 @@ func (c *Conn) splitFrame(h Handler, p []byte) (int, error) {
 // parseFrame parses a frame. view has c.unparsed and p in one piece: as much of them as a
 // header and the payload of a control frame can need.
 func (c *Conn) parseFrame(h Handler, p, view []byte) (int, error) {
-	hd, size, err := header(view, c.op != ws.OpContinuation, c.compression != nil)
+	hd, size, err := header(view, c.op != ws.OpContinuation, c.compression != nil, c.client)
 	if err != nil {
 		return 0, err
 	}
@@ -74,7 +74,7 @@ func (c *Conn) parseFrame(h Handler, p, view []byte) (int, error) {
 // control handles a complete control frame, which may stand between the
 // fragments of a message (RFC 6455 section 5.5).
 func (c *Conn) control(h Handler, hd ws.Header, payload []byte) error {
-	ws.Cipher(payload, hd.Mask, 0)
+	c.unmask(payload, hd.Mask, 0)
 	switch hd.OpCode {
 	case ws.OpPing:
 		h.Control(frame.Pong(payload))
@@ -107,7 +107,7 @@ func (c *Conn) beginData(h Handler, hd ws.Header, p []byte) (int, error) {
 		return c.addPayload(h, p)
 	}
 	whole := p[:size]
-	ws.Cipher(whole, hd.Mask, 0)
+	c.unmask(whole, hd.Mask, 0)
 	if c.op == ws.OpText && !c.compressed && !utf8.Valid(whole) {
 		return 0, errNotUTF8()
 	}
@@ -118,7 +118,7 @@ func (c *Conn) beginData(h Handler, hd ws.Header, p []byte) (int, error) {
 // then, it is handed over.
 func (c *Conn) addPayload(h Handler, p []byte) (int, error) {
 	p = p[:min(len(p), c.remaining)]
-	ws.Cipher(p, c.mask, int(c.maskPos))
+	c.unmask(p, c.mask, int(c.maskPos))
 	c.maskPos = uint8((int(c.maskPos) + len(p)) % maskSize) //nolint:gosec // below 4
 	c.grow(len(p))
 	c.msg = append(c.msg, p...)
@@ -133,6 +133,13 @@ func (c *Conn) addPayload(h Handler, p []byte) (int, error) {
 	whole := c.msg
 	c.msg, c.validLen = nil, 0
 	return len(p), c.deliver(h, whole)
+}
+
+// unmask decodes payload that a client has masked. Servers do not mask.
+func (c *Conn) unmask(p []byte, mask [maskSize]byte, pos int) {
+	if !c.client {
+		ws.Cipher(p, mask, pos)
+	}
 }
 
 // deliver hands a whole message over. All messages come through here.

@@ -26,6 +26,9 @@ func (c *Conn) Write(frames []*frame.Frame) (blocked bool, err error) {
 	if c.compression != nil {
 		frames = c.compression.compressAll(frames)
 	}
+	if c.client {
+		return c.writeMasked(frames)
+	}
 	if c.raw == nil || len(c.out.frames) > 0 {
 		c.out.frames = append(c.out.frames, frames...)
 		return !c.out.empty(), nil

@@ -1,0 +1,172 @@
+package sioclient
+
+import (
+	"encoding/json"
+	"errors"
+
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/serial"
+)
+
+// readAheadFactor is how many times Options.MaxPendingBytes may wait beyond that while a
+// call waits for an acknowledgement.
+const readAheadFactor = 8
+
+var (
+	errNoSID = errors.New("sioclient: the server's answer has no id: it speaks version 2 of Socket.IO, " +
+		"for which this client is too new")
+	errTooEarly = errors.New("sioclient: the server sent too many events before it accepted the socket")
+)
+
+// receiveLocked handles a packet of the server. It returns an event for its handlers, or
+// nil.
+func (s *Socket) receiveLocked(k packet.Packet) *event {
+	switch k.Type {
+	case packet.Connect:
+		s.acceptedLocked(k.Data)
+	case packet.ConnectError:
+		s.refusedLocked(k.Data)
+	case packet.Disconnect:
+		s.leaveLocked(&DisconnectError{Reason: ReasonServerDisconnect})
+	case packet.Event:
+		return s.receiveEventLocked(k)
+	case packet.Ack:
+		if w := s.takeAckLocked(k.ID); k.HasID && w != nil { // CLI-EM-7
+			w.settleLocked(k.Args, nil)
+		}
+	default:
+	}
+	return nil
+}
+
+// acceptedLocked handles the answer to CONNECT, in the order of CLI-EM-2.
+func (s *Socket) acceptedLocked(data []byte) {
+	if s.connected || !s.asked {
+		return
+	}
+	var reply struct {
+		SID string `json:"sid"`
+		PID string `json:"pid"`
+	}
+	if err := json.Unmarshal(data, &reply); err != nil || reply.SID == "" {
+		s.connectFailedLocked(errNoSID)
+		return
+	}
+	s.connected, s.id = true, reply.SID
+	s.recovered = reply.PID != "" && reply.PID == s.pid // CLI-CSR-3
+	s.pid = reply.PID
+	if !s.recovered {
+		s.offset = ""
+	}
+	early := s.early
+	s.early, s.earlySize = nil, 0
+	for _, k := range early {
+		s.pushEventLocked(s.newEventLocked(k))
+	}
+	s.sendBufferedLocked()
+	s.retryLocked()
+	for _, f := range s.on.connectFuncs() {
+		s.m.pushLocked(&s.queue, "OnConnect", func() { f(s) })
+	}
+	s.resolveLocked(nil)
+	s.m.line.Start()
+}
+
+// refusedLocked handles CONNECT_ERROR.
+func (s *Socket) refusedLocked(data []byte) {
+	if s.connected || !s.asked {
+		return
+	}
+	s.asked = false
+	s.epoch++
+	s.deactivateLocked()
+	s.connectFailedLocked(serverError(data))
+	s.m.line.Start()
+}
+
+// serverError returns the error of a server that refuses.
+func serverError(data []byte) *sio.Error {
+	var e struct {
+		Message string `json:"message"`
+		Data    any    `json:"data"`
+	}
+	if err := json.Unmarshal(data, &e); err != nil { // servers of protocol 4 send a string
+		var text string
+		_ = json.Unmarshal(data, &text)
+		return &sio.Error{Message: text}
+	}
+	return &sio.Error{Message: e.Message, Data: e.Data}
+}
+
+func (s *Socket) receiveEventLocked(k packet.Packet) *event {
+	if s.connected {
+		return s.newEventLocked(k)
+	}
+	if s.earlySize += len(k.Name) + k.Args.Memory() + taskOverhead; s.earlySize > s.m.opts.MaxPendingBytes {
+		c := s.m.conn
+		go c.fail(errTooEarly) // ends at once; it needs mu
+		return nil
+	}
+	s.early = append(s.early, k)
+	return nil
+}
+
+// newEventLocked returns the event of a packet, and remembers its offset (CLI-CSR-1).
+func (s *Socket) newEventLocked(k packet.Packet) *event {
+	if s.pid != "" && !k.HasID {
+		if offset, before, ok := k.Args.CutLastString(); ok {
+			s.offset = offset
+			if !s.m.opts.KeepOffset {
+				k.Args = before
+			}
+		}
+	}
+	return newEvent(s, k, s.epoch)
+}
+
+// pushEventLocked queues an event without a limit.
+func (s *Socket) pushEventLocked(e *event) {
+	if _, err := s.queue.Push(e.task()); err == nil { // queues are never closed
+		s.m.line.Add(&s.queue)
+	}
+}
+
+// queueEvent queues an event for its handlers. If too many wait, it waits, and the
+// connection is not read meanwhile.
+func (s *Socket) queueEvent(e *event) {
+	o := s.m.opts
+	limits := serial.Limits{Tasks: o.MaxPendingEvents, Bytes: o.MaxPendingBytes}
+	if _, err := s.queue.PushWait(e.task(), limits, (*source)(s.m)); err == nil {
+		s.m.line.Add(&s.queue)
+	}
+}
+
+// A source is a Manager that reads events. It implements [serial.Source].
+type source Manager
+
+// ReadAhead implements [serial.Source].
+func (r *source) ReadAhead(bytes int) bool {
+	m := (*Manager)(r)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ackWaiters == 0 || m.ahead+bytes > readAheadFactor*m.opts.MaxPendingBytes {
+		return false
+	}
+	m.ahead += bytes
+	return true
+}
+
+// Handled implements [serial.Source].
+func (r *source) Handled(bytes int) {
+	m := (*Manager)(r)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ahead -= bytes
+}
+
+// Hold implements [serial.Source].
+func (r *source) Hold() { (*Manager)(r).line.Start() }
+
+// Release implements [serial.Source].
+func (*source) Release() {}
