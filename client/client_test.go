@@ -128,4 +128,3 @@ func TestServerDisconnects(t *testing.T) {
 		})
 	}
 }
-

@@ -16,7 +16,7 @@ type conn struct {
 	m         *Manager
 	engine    *eio.Engine
 	dec       decoder
-	reconnect bool // it was opened by an attempt to connect again
+	reconnect bool            // it was opened by an attempt to connect again
 	ctx       context.Context //nolint:containedctx // of calls of AuthFunc: it ends with the connection
 	cancel    context.CancelFunc
 }

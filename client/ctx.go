@@ -159,4 +159,3 @@ func (c *Ctx) Ack(args ...any) error {
 	}
 	return nil
 }
-

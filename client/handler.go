@@ -120,9 +120,9 @@ func (h *handlers) get() *registered {
 }
 
 func (h *handlers) outgoingFuncs() []func(*Socket, string, sio.Args) { return h.get().outgoing }
-func (h *handlers) connectFuncs() []func(*Socket)                   { return h.get().connect }
-func (h *handlers) connectErrorFuncs() []func(*Socket, error)       { return h.get().connectError }
-func (h *handlers) disconnectFuncs() []func(*Socket, Reason)        { return h.get().disconnect }
+func (h *handlers) connectFuncs() []func(*Socket)                    { return h.get().connect }
+func (h *handlers) connectErrorFuncs() []func(*Socket, error)        { return h.get().connectError }
+func (h *handlers) disconnectFuncs() []func(*Socket, Reason)         { return h.get().disconnect }
 
 // register changes a copy of what is registered.
 func register(h *handlers, what string, isNil bool, change func(r *registered)) {
