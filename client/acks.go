@@ -186,23 +186,31 @@ func firstValue[T any](args sio.Args) (v T, err error) {
 
 // ackError returns the error that an acknowledgement stands for, or nil.
 func ackError(args sio.Args) error {
-	if args.Len() != 1 {
-		return nil
+	if e := failureIn(args); e != nil {
+		return e
 	}
+	return nil
+}
+
+// failureIn returns nil for a value of any other form: {error: {message, data}}.
+func failureIn(args sio.Args) *sio.Error {
 	var raw json.RawMessage
-	if err := args.Bind(&raw); err != nil || len(raw) == 0 || raw[0] != '{' {
-		return nil
+	if args.Len() == 1 {
+		_ = args.Bind(&raw) // it stays empty
 	}
 	var members map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &members); err != nil || len(members) != 1 {
+	if len(raw) > 0 && raw[0] == '{' {
+		_ = json.Unmarshal(raw, &members) // it is valid
+	}
+	if len(members) != 1 {
 		return nil
 	}
 	var failure struct {
 		Message *string `json:"message"`
 		Data    any     `json:"data"`
 	}
-	if err := json.Unmarshal(members["error"], &failure); err != nil || failure.Message == nil {
-		return nil
+	if err := json.Unmarshal(members["error"], &failure); err == nil && failure.Message != nil {
+		return &sio.Error{Message: *failure.Message, Data: failure.Data}
 	}
-	return &sio.Error{Message: *failure.Message, Data: failure.Data}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rawjson"
 	"github.com/sioplug/sioplug/internal/rescue"
@@ -39,8 +40,9 @@ func (s *Socket) sendConnectLocked() {
 	}
 	s.asked = true
 	c, a, epoch := s.m.conn, s.auth, s.epoch
-	if a.value == nil && a.call == nil { // the usual case, which takes no code of the application's
-		s.sendAuthLocked(c, nil)
+	if a.value == nil && a.call == nil && s.m.opts.Parser == nil { // the usual case, without code of the application's
+		frames, _ := s.m.wire.connect(s.ns, s.withSessionLocked(nil)) // only a parser may fail
+		c.engine.Send(frames...)
 		return
 	}
 	go s.askAuth(c, a, epoch) // ends with AuthFunc, whose context ends with the connection
@@ -60,6 +62,13 @@ func (s *Socket) askAuth(c *conn, a auth, epoch uint64) {
 	})
 	m := s.m
 	m.mu.Lock()
+	data = s.withSessionLocked(data)
+	m.mu.Unlock()
+	var frames []*frame.Frame
+	if err == nil {
+		frames, err = m.wire.connect(s.ns, data)
+	}
+	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.conn != c || s.epoch != epoch || !s.asked {
 		return
@@ -68,7 +77,7 @@ func (s *Socket) askAuth(c *conn, a auth, epoch uint64) {
 		s.authFailedLocked(c, fmt.Errorf("sioclient: auth: %w", err))
 	} else {
 		s.authFails = 0
-		s.sendAuthLocked(c, data)
+		c.engine.Send(frames...)
 	}
 	m.line.Start()
 }
@@ -111,24 +120,19 @@ func (m *Manager) encodeAuth(value any) ([]byte, error) {
 	return data, nil
 }
 
-// sendAuthLocked sends CONNECT. To recover its session, the socket tells its private id
-// and the offset of its last event; members of the auth payload win (CLI-RC-6).
-func (s *Socket) sendAuthLocked(c *conn, data []byte) {
-	if s.pid != "" {
-		own := rawjson.AppendString([]byte(`{"pid":`), s.pid)
-		if s.offset != "" {
-			own = rawjson.AppendString(append(own, `,"offset":`...), s.offset)
-		}
-		if len(data) > len("{}") {
-			data = append(append(own, ','), data[1:]...)
-		} else {
-			data = append(own, '}')
-		}
+// withSessionLocked returns the auth payload with the private id and the offset of the last
+// event, if the socket has a session to recover. Members of the payload win, because they
+// come last (CLI-RC-6).
+func (s *Socket) withSessionLocked(data []byte) []byte {
+	if s.pid == "" {
+		return data
 	}
-	frames, err := s.m.wire.connect(s.ns, data)
-	if err != nil {
-		s.connectFailedLocked(err)
-		return
+	own := rawjson.AppendString([]byte(`{"pid":`), s.pid)
+	if s.offset != "" {
+		own = rawjson.AppendString(append(own, `,"offset":`...), s.offset)
 	}
-	c.engine.Send(frames...)
+	if len(data) <= len("{}") {
+		return append(own, '}')
+	}
+	return append(append(own, ','), data[1:]...)
 }

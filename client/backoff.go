@@ -9,8 +9,7 @@ import (
 // A backoff computes how long to wait before connecting again.
 type backoff struct {
 	first, most time.Duration
-	jitter      float64        // from 0 to 1
-	random      func() float64 // from 0 to 1; nil for the usual one
+	jitter      float64 // from 0 to 1
 }
 
 func (o *Options) backoff() backoff {
@@ -23,11 +22,7 @@ func (o *Options) backoff() backoff {
 func (b backoff) delay(n int) time.Duration {
 	d := float64(b.first) * math.Pow(2, float64(n))
 	if b.jitter > 0 {
-		random := b.random
-		if random == nil {
-			random = rand.Float64 //nolint:gosec // it spreads clients, and protects nothing
-		}
-		d *= 1 + b.jitter*(2*random()-1)
+		d *= 1 + b.jitter*(2*rand.Float64()-1) //nolint:gosec // it spreads clients, and protects nothing
 	}
 	return time.Duration(min(d, float64(b.most)))
 }

@@ -69,6 +69,7 @@ func TestBackOff_CLI_RC_2(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				if got := attempts(t, len(tt.want), tt.o); !slices.Equal(got, tt.want) {
 					t.Errorf("%v, want %v", got, tt.want)
@@ -151,6 +152,7 @@ func TestIdle(t *testing.T) {
 	t.Parallel()
 	for name, o := range ways() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := newSocket(t, siotest.Pipes(t, newServer(nil)), "/", o)
 				if err := s.Connect(context.Background()); err != nil {

@@ -15,7 +15,7 @@ import (
 type conn struct {
 	m         *Manager
 	engine    *eio.Engine
-	dec       decoder
+	dec       *decoder        // made for the first message
 	reconnect bool            // it was opened by an attempt to connect again
 	ctx       context.Context //nolint:containedctx // of calls of AuthFunc: it ends with the connection
 	cancel    context.CancelFunc
@@ -29,7 +29,6 @@ func (m *Manager) openLocked(reconnect bool) {
 	m.skipReconnect = false
 	c := &conn{m: m, reconnect: reconnect}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	c.dec = m.wire.newDecoder(m)
 	cfg := m.cfg
 	if m.useWebSocket && slices.Contains(cfg.Transports, WebSocket) {
 		changed := *cfg
@@ -39,17 +38,6 @@ func (m *Manager) openLocked(reconnect bool) {
 	m.conn = c
 	c.engine = eio.Open(cfg, c) // its calls wait for mu
 	m.last = c.engine
-}
-
-// closedContext returns a context that ends when the session has ended.
-func (c *conn) closedContext() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := c.engine.Done()
-	go func() { // ends with the session, which an orderly end limits to some seconds
-		<-done
-		cancel()
-	}()
-	return ctx
 }
 
 // Opened implements [eio.Handler].
@@ -96,7 +84,7 @@ func (c *conn) Closed(opened bool, reason string, err error) {
 func (m *Manager) lostLocked(reason Reason, err error) {
 	m.conn.cancel()
 	m.conn, m.open, m.attempts, m.useWebSocket = nil, false, 0, m.useWebSocket && reason != ReasonTransportError
-	m.opts.Logger.LogAttrs(context.Background(), slog.LevelDebug, "connection lost", slog.String("reason", string(reason)), errAttr(err))
+	m.debugLocked("connection lost", slog.String("reason", string(reason)), errAttr(err))
 	why := &DisconnectError{Reason: reason, Err: err}
 	for _, s := range m.sockets {
 		s.lostLocked(why)
@@ -114,7 +102,7 @@ func (m *Manager) openFailedLocked(err error) {
 	again := m.conn.reconnect
 	m.conn.cancel()
 	m.conn, m.useWebSocket = nil, false
-	m.opts.Logger.LogAttrs(context.Background(), slog.LevelDebug, "connecting failed", errAttr(err))
+	m.debugLocked("connecting failed", errAttr(err))
 	for _, s := range m.sockets {
 		if s.active {
 			s.connectFailedLocked(err)
@@ -177,6 +165,10 @@ func (m *Manager) reconnect() {
 
 // Message implements [eio.Handler].
 func (c *conn) Message(binary bool, p []byte) {
+	if c.dec == nil { // without the lock, as the parser may be the application's
+		d := c.m.wire.newDecoder(c.m)
+		c.dec = &d
+	}
 	k, complete, err := c.dec.decode(binary, p)
 	switch {
 	case err != nil:

@@ -2,7 +2,6 @@ package sioclient
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -116,8 +115,8 @@ func (c *Ctx) Bind(dst ...any) error {
 	if err == nil {
 		return nil
 	}
-	var bad *packet.ArgumentError
-	if !errors.As(err, &bad) || rescue.Panicked(bad.Err) {
+	bad := rescue.As[*packet.ArgumentError](err)
+	if bad == nil || rescue.Panicked(bad.Err) {
 		return err
 	}
 	return &sio.Error{Message: "invalid payload", Err: fmt.Errorf("decoding %q: %w", c.name, err)}

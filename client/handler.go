@@ -2,6 +2,7 @@ package sioclient
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -146,9 +147,9 @@ func (s *Socket) On(event string, h Handler) {
 		if r.events[event] != nil {
 			misuse.Panic(fmt.Sprintf("sioclient: On(%q): the event has a handler: call both functions in one handler", event))
 		}
-		events := make(map[string]Handler, len(r.events)+1)
-		for name, h := range r.events {
-			events[name] = h
+		events := maps.Clone(r.events)
+		if events == nil {
+			events = make(map[string]Handler)
 		}
 		events[event] = h
 		r.events = events
@@ -158,13 +159,8 @@ func (s *Socket) On(event string, h Handler) {
 // Off removes the handler of an event, if there is one.
 func (s *Socket) Off(event string) {
 	register(&s.on, "Off", false, func(r *registered) {
-		events := make(map[string]Handler, len(r.events))
-		for name, h := range r.events {
-			if name != event {
-				events[name] = h
-			}
-		}
-		r.events = events
+		r.events = maps.Clone(r.events)
+		delete(r.events, event)
 	})
 }
 

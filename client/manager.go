@@ -67,12 +67,16 @@ func (m *Manager) Of(namespace string) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
+	leave, err := m.wire.disconnect(name) // by the parser, so without the lock
+	if err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.socketLocked(name); s != nil {
 		return s, nil
 	}
-	s := &Socket{m: m, ns: name}
+	s := &Socket{m: m, ns: name, leave: leave}
 	s.auth.value, s.auth.call = m.opts.Auth, m.opts.AuthFunc
 	m.sockets = append(m.sockets, s)
 	return s, nil
@@ -163,7 +167,11 @@ func (m *Manager) closeConnLocked() {
 	c.cancel()
 	c.engine.Close()
 	if m.own != nil {
-		context.AfterFunc(c.closedContext(), m.closeIdle)
+		done := c.engine.Done()
+		go func() { // ends with the session, which an orderly end limits to some seconds
+			<-done
+			m.closeIdle()
+		}()
 	}
 }
 

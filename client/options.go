@@ -18,6 +18,7 @@ import (
 	"github.com/sioplug/sioplug/client/internal/eio"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/parser"
+	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
@@ -240,9 +241,7 @@ func (o *Options) withDefaults() (*Options, error) {
 	if c.Retries > 0 { // CLI-EM-10
 		c.AckTimeout = cmp.Or(c.AckTimeout, defaultAckTimeout)
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = rescue.Logger(cmp.Or(c.Logger, slog.Default()))
 	c.Query, c.ExtraHeaders = cloneValues(c.Query), c.ExtraHeaders.Clone()
 	if c.ExtraHeaders == nil {
 		c.ExtraHeaders = make(http.Header)

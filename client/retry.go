@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
@@ -14,13 +15,9 @@ import (
 // implements [ackWaiter] for the try that is on its way.
 type retried struct {
 	s       *Socket
-	event   string
-	content content
-	size    int
-	seen    *seen
+	out     *outgoing // the same for each try, so that a late acknowledgement counts
 	tries   int
-	pending bool   // a try is on its way
-	id      uint64 // of its ack
+	pending bool // a try is on its way
 	timer   *time.Timer
 	ack     *pendingAck // nil if nobody waits
 }
@@ -63,31 +60,29 @@ func (s *Socket) emitRetried(event string, args []any, ack *pendingAck) error {
 	if err != nil {
 		return err
 	}
-	c.attachments = cloneAll(c.attachments) // the caller may change them meanwhile
-	r := &retried{s: s, event: event, content: c, size: c.size() + taskOverhead, ack: ack}
+	r := &retried{s: s, ack: ack}
+	id := s.newAckID()
+	// The frames have no memory that is used again after the first write.
+	frames, err := m.wire.frames(frame.Shared(), packet.Event, packet.Header{Namespace: s.ns, ID: id, HasID: true}, c)
+	if err != nil {
+		return err
+	}
+	r.out = &outgoing{frames: frames, size: memory(frames) + taskOverhead, id: id, ack: r}
 	if len(s.on.outgoingFuncs()) > 0 {
-		r.seen = s.seeContent(event, c)
+		r.out.seen = s.seeContent(event, c)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s.bufSize > 0 && s.bufSize+r.size > m.opts.MaxSendBuffer {
+	if s.bufSize > 0 && s.bufSize+r.out.size > m.opts.MaxSendBuffer {
 		return ErrBufferFull
 	}
 	if ack != nil {
 		ack.retry = r
 	}
-	s.bufSize += r.size
+	s.bufSize += r.out.size
 	s.retries = append(s.retries, r)
 	s.retryLocked()
 	return nil
-}
-
-func cloneAll(ps [][]byte) [][]byte {
-	out := slices.Clone(ps)
-	for i, p := range out {
-		out[i] = append([]byte{}, p...)
-	}
-	return out
 }
 
 // retryLocked sends the first event, if it is not on its way.
@@ -96,23 +91,16 @@ func (s *Socket) retryLocked() {
 		return
 	}
 	r := s.retries[0]
-	r.id = s.nextAck
-	s.nextAck++
-	frames, err := s.m.wire.frames(packet.Event, packet.Header{Namespace: s.ns, ID: r.id, HasID: true}, r.content)
-	if err != nil {
-		s.finishRetriedLocked(r, packet.Args{}, err)
-		return
-	}
 	r.pending = true
 	r.tries++
-	if !s.sendLocked(&outgoing{frames: frames, id: r.id, ack: r, seen: r.seen}) {
+	if !s.sendLocked(r.out) {
 		return // the connection has ended, which fails the try
 	}
-	id := r.id
+	try := r.tries
 	r.timer = time.AfterFunc(s.m.opts.AckTimeout, func() {
 		s.m.mu.Lock()
 		defer s.m.mu.Unlock()
-		if r.pending && r.id == id && s.takeAckLocked(id) != nil {
+		if r.pending && r.tries == try && s.takeAckLocked(r.out.id) != nil {
 			r.settleLocked(packet.Args{}, ErrAckTimeout)
 		}
 	})
@@ -139,7 +127,7 @@ func (s *Socket) finishRetriedLocked(r *retried, values packet.Args, err error) 
 		return
 	}
 	s.retries = slices.Delete(s.retries, i, i+1)
-	s.bufSize -= r.size
+	s.bufSize -= r.out.size
 	if r.ack != nil {
 		r.ack.settleLocked(values, err)
 	} else if err != nil {
@@ -151,8 +139,10 @@ func (s *Socket) finishRetriedLocked(r *retried, values packet.Args, err error) 
 // dropRetriedLocked takes an event out whose caller does not wait any more.
 func (s *Socket) dropRetriedLocked(r *retried) {
 	if r.pending {
-		s.takeAckLocked(r.id)
-		r.timer.Stop()
+		s.takeAckLocked(r.out.id)
+		if r.timer != nil {
+			r.timer.Stop()
+		}
 		r.pending = false
 	}
 	r.ack = nil
@@ -161,6 +151,6 @@ func (s *Socket) dropRetriedLocked(r *retried) {
 		return
 	}
 	s.retries = slices.Delete(s.retries, i, i+1)
-	s.bufSize -= r.size
+	s.bufSize -= r.out.size
 	s.retryLocked()
 }

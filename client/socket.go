@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/serial"
 )
@@ -18,6 +19,7 @@ type Socket struct {
 	queue serial.Queue[*task]
 	auth  auth
 	on    handlers
+	leave []*frame.Frame // the packet that leaves the namespace
 
 	// Guarded by the Manager's mu:
 	active    bool // it is connected, or the client tries to connect it
@@ -197,9 +199,7 @@ func (s *Socket) Disconnect() {
 		return
 	}
 	if s.connected {
-		if frames, err := m.wire.disconnect(s.ns); err == nil {
-			m.conn.engine.Send(frames...)
-		}
+		m.conn.engine.Send(s.leave...)
 	}
 	s.leaveLocked(&DisconnectError{Reason: ReasonClientDisconnect})
 }

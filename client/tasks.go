@@ -39,14 +39,19 @@ func (t *task) Done(err error) {
 // Size implements [serial.Task].
 func (t *task) Size() int { return taskOverhead + t.size }
 
-func (m *Manager) logError(msg string, err error, attrs ...slog.Attr) {
-	attrs = append(attrs, errAttr(err))
+func (m *Manager) logError(msg string, err error) {
+	attrs := []slog.Attr{errAttr(err)}
 	if stack := rescue.StackOf(err); stack != nil {
 		attrs = append(attrs, slog.String("stack", string(stack)))
 	}
-	_ = rescue.Apart(func() error {
-		m.opts.Logger.LogAttrs(context.Background(), slog.LevelError, msg, attrs...) //nolint:sloglint // its callers have constants
-		return nil
+	m.opts.Logger.LogAttrs(context.Background(), slog.LevelError, msg, attrs...) //nolint:sloglint // its callers have constants
+}
+
+// debugLocked logs what the server can cause. The log is the application's, so it is
+// called without the lock.
+func (m *Manager) debugLocked(msg string, attrs ...slog.Attr) {
+	m.pushLocked(&m.queue, "logging", func() {
+		m.opts.Logger.LogAttrs(context.Background(), slog.LevelDebug, msg, attrs...) //nolint:sloglint // its callers have constants
 	})
 }
 

@@ -44,14 +44,6 @@ type content struct {
 	attachments [][]byte
 }
 
-func (c content) size() int {
-	n := len(c.data)
-	for _, p := range c.attachments {
-		n += len(p)
-	}
-	return n
-}
-
 func (w *wire) checkNumber(n int) error {
 	if w.maxSend == 0 || n <= w.maxSend {
 		return nil
@@ -76,7 +68,7 @@ func (w *wire) event(h packet.Header, name string, args []any) ([]*frame.Frame, 
 		if err != nil {
 			return nil, err
 		}
-		return w.frames(packet.Event, h, c)
+		return w.frames(frame.Single(), packet.Event, h, c)
 	}
 	slot := frame.Single()
 	buf, attachments, err := packet.AppendEvent(append(slot.Buffer(), messageType), w.codec, h, name, args)
@@ -115,11 +107,11 @@ func (w *wire) ack(h packet.Header, event string, args []any) ([]*frame.Frame, e
 	if err != nil {
 		return nil, encodingError("the ack of "+event, err)
 	}
-	return w.frames(packet.Ack, h, c)
+	return w.frames(frame.Single(), packet.Ack, h, c)
 }
 
-// frames returns the frames of an encoded event or ack.
-func (w *wire) frames(t packet.Type, h packet.Header, c content) ([]*frame.Frame, error) {
+// frames returns the frames of an encoded event or ack, its text in the memory of slot.
+func (w *wire) frames(slot *frame.Slot, t packet.Type, h packet.Header, c content) ([]*frame.Frame, error) {
 	if w.parser != nil {
 		return w.encodeWithParser(&parser.Packet{
 			Type: parser.Type(t), Namespace: h.Namespace, ID: h.ID, HasID: h.HasID,
@@ -131,7 +123,6 @@ func (w *wire) frames(t packet.Type, h packet.Header, c content) ([]*frame.Frame
 			return nil, sio.ErrPlaceholder
 		}
 	}
-	slot := frame.Single()
 	buf := packet.AppendWithData(append(slot.Buffer(), messageType), t, h, c.data, len(c.attachments))
 	return slot.Text(buf, c.attachments), nil
 }

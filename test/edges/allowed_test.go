@@ -18,6 +18,33 @@ const (
 // allowed are the calls outside of the edge, with the reason. A call that does not exist
 // any more has to be removed here.
 var allowed = map[string]string{
+	"client.Bind: f":                       byHandler,
+	"client.Reply: f":                      byHandler,
+	"client.Ctx.handle: h":                 inEdge, // of the event's task: serial.Line
+	"client.task.Run: t.run":               inEdge, // likewise
+	"client.task.Done: t.done":             ourOwn,
+	"client.Manager.pushLocked: f":         inEdge, // it is what task.Run calls
+	"client.Manager.hookCloseLocked: f":    inEdge, // likewise
+	"client.Manager.openFailedLocked: f":   inEdge,
+	"client.Manager.reconnect: f":          inEdge,
+	"client.conn.Opened: f":                inEdge,
+	"client.conn.Upgraded: f":              inEdge,
+	"client.Socket.observeLocked: f":       inEdge,
+	"client.Socket.acceptedLocked: f":      inEdge,
+	"client.Socket.lostLocked: f":          inEdge,
+	"client.Socket.connectFailedLocked: f": inEdge,
+	"client.register: change":              ourOwn,
+	"client.encodingError: errors.Is":      byCaller,
+
+	"client/internal/eio.Engine.opened: e.h.Opened":            ourOwn, // package sioclient has the one Handler
+	"client/internal/eio.Engine.receive: e.h.Message":          ourOwn,
+	"client/internal/eio.Engine.receive: e.h.Ping":             ourOwn,
+	"client/internal/eio.Engine.end: e.h.Closed":               ourOwn,
+	"client/internal/eio.Engine.packets: e.h.ReadDone":         ourOwn,
+	"client/internal/eio.Engine.reportUpgrade: e.h.Upgraded":   ourOwn,
+	"client/internal/eio.wsTransport.ReadDone: t.e.h.ReadDone": ourOwn,
+	"client/internal/eio.Engine.nextBatch: limit":              ourOwn,
+
 	"core.Bind: f":                                     byHandler,
 	"core.Reply: f":                                    byHandler,
 	"core.Guard: check":                                byHandler,

@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> integrations, middleware -> core -> internal
+//	examples, bench, test -> integrations, middleware, client -> core -> internal
 package layers_test
 
 import (
@@ -72,6 +72,12 @@ var layers = []layer{
 		others: []string{"github.com/redis/go-redis/v9"},
 	},
 
+	{
+		folder: "client",
+		ours:   []string{"client/internal/...", "core", "core/parser", "internal/..."}, tests: []string{"core/siotest"},
+	},
+	{folder: "client/internal", ours: []string{"internal/..."}},
+
 	{folder: "integrations", tests: []string{"core"}},
 	{
 		folder: "integrations/internal",
@@ -84,9 +90,9 @@ var layers = []layer{
 	mount("fiber", "github.com/gofiber/fiber/v2"),
 	mount("fiberv3", "github.com/gofiber/fiber/v3"),
 
-	{folder: "examples", ours: []string{"core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
-	{folder: "bench", ours: []string{"core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
-	{folder: "test", ours: []string{"core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
+	{folder: "examples", ours: []string{"client", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
+	{folder: "bench", ours: []string{"client", "core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
+	{folder: "test", ours: []string{"client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
 	{folder: "scripts", others: []string{"*"}},
 }
 
@@ -208,7 +214,7 @@ func TestWhatProgramsLink(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the go command")
 	}
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-C", root, "-deps", "./core/...", "./middleware/...").CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-C", root, "-deps", "./core/...", "./client/...", "./middleware/...").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list: %v\n%s", err, out)
 	}

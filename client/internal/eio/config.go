@@ -50,7 +50,7 @@ type Handshake struct {
 
 // A Handler is told what happens to an Engine. Opened, Message, ReadDone and Ping are
 // called one at a time. No lock is held, and the Engine's methods may be called.
-type Handler interface {
+type Handler interface { //nolint:interfacebloat // there is one implementation
 	// Opened is called before the first Message.
 	Opened(transport string)
 

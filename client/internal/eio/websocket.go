@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/payload"
@@ -76,7 +77,9 @@ func (e *Engine) takeOver(ctx context.Context, res *http.Response, hs websocket.
 	if nc == nil {
 		nc = &bodyConn{body}
 	}
-	stop := context.AfterFunc(ctx, func() { _ = nc.Close() }) // wakes the read below
+	stop := context.AfterFunc(ctx, func() { // wakes the read below
+		_ = rescue.Call(nc.Close) // it may be the application's
+	})
 	ahead, err := exchange(body, first)
 	if !stop() && err == nil {
 		err = ctx.Err()
@@ -106,7 +109,7 @@ func exchange(body io.ReadWriter, first *frame.Frame) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		case n == len(buf):
-			buf = append(buf, make([]byte, n)...)
+			buf = slices.Concat(buf, make([]byte, n))
 		case n > 0:
 			return append([]byte(nil), buf[:n]...), nil
 		}
@@ -121,7 +124,7 @@ func (e *Engine) openWebSocket(ctx context.Context) error {
 	}
 	result := make(chan error, 1)
 	o := &opening{t: t, result: result}
-	go rescue.Do(func() error { return t.conn.Serve(o) }, func(err error) { // ends with the session
+	go rescue.Do(func() error { return t.conn.Serve(o) }, func(err error) { //nolint:contextcheck // it ends with the session, and ctx with its opening
 		if o.accepted {
 			t.readEnded(err)
 			return
@@ -231,14 +234,14 @@ func (t *wsTransport) readEnded(err error) {
 	e.mu.Lock()
 	active, closing := t.active, e.state == stateClosing
 	e.mu.Unlock()
-	var broken *websocket.ProtocolError
+	broken, isBroken := err.(*websocket.ProtocolError) //nolint:errorlint // as Serve returns it
 	switch {
 	case !active:
 		t.close()
 		e.probeFailed(t, err)
 	case closing:
 		e.finish()
-	case errors.As(err, &broken):
+	case isBroken:
 		t.refuse(broken)
 		e.end(TransportError, wsError(err))
 	default:
@@ -249,8 +252,7 @@ func (t *wsTransport) readEnded(err error) {
 
 // answerClose waits until the echo of the server's close frame has been written.
 func (e *Engine) answerClose(t *wsTransport, err error) {
-	var closed *websocket.CloseError
-	if !errors.As(err, &closed) {
+	if _, closed := err.(*websocket.CloseError); !closed { //nolint:errorlint // as Serve returns it
 		return
 	}
 	ctx, cancel := context.WithTimeout(e.ctx, closeTimeout)
