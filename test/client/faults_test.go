@@ -19,6 +19,7 @@ func fast(o sioclient.Options) sioclient.Options {
 
 // faults run over all transports, and against all servers, behind a proxy.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	for _, target := range targets() {
 		t.Run(target.name, func(t *testing.T) {
 			t.Parallel()

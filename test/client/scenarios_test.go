@@ -79,6 +79,7 @@ func scenarios() map[string]struct {
 }
 
 func TestClient(t *testing.T) {
+	t.Parallel()
 	for _, target := range targets() {
 		t.Run(target.name, func(t *testing.T) {
 			t.Parallel()
