@@ -137,3 +137,24 @@ func TestDeflateAllocations(t *testing.T) {
 		t.Errorf("%v allocations to write a message that is compressed already", got)
 	}
 }
+
+// A client masks in memory that is borrowed.
+func TestClientWriteAllocations(t *testing.T) {
+	for _, n := range networks()[:2] {
+		server, client := n.pair(t)
+		c := websocket.NewClient(client, limit, nil)
+		frames := makeFrames(16)
+		got := make([]byte, len(websocket.AppendMasked(nil, frames)))
+		allocs := testing.AllocsPerRun(500, func() {
+			if blocked, err := c.Write(frames); blocked || err != nil {
+				t.Fatal(blocked, err)
+			}
+			if _, err := io.ReadFull(server, got); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if allocs != 0 {
+			t.Errorf("%s: %v allocations", n.name, allocs)
+		}
+	}
+}
