@@ -226,6 +226,9 @@ func (c *conn) Ping() {
 // Upgraded implements [eio.Handler].
 func (c *conn) Upgraded(err error) {
 	m := c.m
+	if err == nil {
+		m.closeIdle() // the connections of polling
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.conn != c {

@@ -65,6 +65,7 @@ var layers = []layer{
 		ours:   []string{"core", "internal/..."}, tests: []string{"core/adapter", "core/siotest", "middleware/ratelimit"},
 		others: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset"},
 	},
+	{folder: "middleware/idempotency", ours: []string{"core", "internal/..."}, tests: []string{"core/siotest"}},
 	{folder: "middleware/ratelimit", ours: []string{"core", "internal/..."}, tests: []string{"core/siotest"}},
 	{
 		folder: "middleware/ratelimit/redislimit",
@@ -74,7 +75,7 @@ var layers = []layer{
 
 	{
 		folder: "client",
-		ours:   []string{"client/internal/...", "core", "core/parser", "internal/..."}, tests: []string{"core/siotest"},
+		ours:   []string{"client/internal/...", "core", "core/parser", "internal/..."}, tests: []string{"core/siotest", "middleware/idempotency"},
 	},
 	{folder: "client/internal", ours: []string{"internal/..."}},
 
