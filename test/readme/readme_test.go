@@ -126,6 +126,7 @@ func imports() map[string]string {
 		"siofiber": "github.com/sioplug/sioplug/integrations/fiber", "siofiberv3": "github.com/sioplug/sioplug/integrations/fiberv3",
 		"sioechov5": "github.com/sioplug/sioplug/integrations/echov5",
 		"auth":      "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
+		"sioclient": "github.com/sioplug/sioplug/client", "idempotency": "github.com/sioplug/sioplug/middleware/idempotency",
 		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 	echo5 "github.com/labstack/echo/v5"
 
+	sioclient "github.com/sioplug/sioplug/client"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/middleware/auth"
 )
@@ -33,6 +34,7 @@ var (
 	srv         *sio.Server
 	c           *sio.Ctx
 	chat, admin *sio.Namespace
+	s           *sioclient.Socket
 )
 
 type (
@@ -52,6 +54,7 @@ var (
 	subject           string
 )
 
+func fetchToken(context.Context) (string, error)            { return "", nil }
 func inBlacklist(context.Context, auth.Token) (bool, error) { return false, nil }
 func addToBlacklist(string)                                 {}
 func save(context.Context, []byte) error                    { return nil }
