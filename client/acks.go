@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/internal/packet"
@@ -22,6 +23,7 @@ type pendingAck struct {
 	retry  *retried // of an event that is sent again; nil for others
 	done   chan struct{}
 	closed bool // done is
+	waits  bool // somebody waits
 	values packet.Args
 	err    error
 }
@@ -92,7 +94,8 @@ func Ask[T any](s *Socket, event string, args ...any) (*Answer[T], error) {
 // Other errors are [ErrAckTimeout] if ctx or Options.AckTimeout ends before the
 // acknowledgement comes, and a [*DisconnectError] if the connection is lost after the
 // event was sent: the server may have got it. An event that waits for a connection goes on
-// waiting.
+// waiting. In a handler, too many events may wait to be handled before the
+// acknowledgement: then the error is [ErrAckBlocked].
 func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...any) (v T, err error) {
 	a, err := Ask[T](s, event, args...)
 	if err != nil {
@@ -122,6 +125,9 @@ func (p *pendingAck) wait(ctx context.Context) (sio.Args, error) {
 		ctx, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
+	m.mu.Lock()
+	p.waits = true
+	m.mu.Unlock()
 	m.waiting(1)
 	defer m.waiting(-1)
 	select {
@@ -137,13 +143,28 @@ func (p *pendingAck) wait(ctx context.Context) (sio.Args, error) {
 
 // waiting counts calls that wait. Meanwhile more of the connection is read.
 func (m *Manager) waiting(n int) {
-	m.mu.Lock()
-	m.ackWaiters += n
-	sockets := m.sockets
-	m.mu.Unlock()
+	m.ackWaiters.Add(int64(n))
 	if n > 0 {
+		m.mu.Lock()
+		sockets := slices.Clone(m.sockets)
+		m.mu.Unlock()
 		for _, s := range sockets {
 			s.queue.Wake()
+		}
+	}
+}
+
+// failBlockedAcks fails the acknowledgements that somebody waits for. They cannot be read:
+// too many events that the server sent before wait for handlers.
+func (m *Manager) failBlockedAcks() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.sockets {
+		for id, w := range s.acks {
+			if p, ok := w.(*pendingAck); ok && p.waits && !s.isBufferedLocked(id) {
+				delete(s.acks, id)
+				p.settleLocked(packet.Args{}, ErrAckBlocked)
+			}
 		}
 	}
 }

@@ -12,6 +12,7 @@ var (
 	ErrBufferFull   = errors.New("sioclient: the send buffer is full: raise Options.MaxSendBuffer, wait by Flush, or set DropOldest")
 	ErrDropped      = errors.New("sioclient: the event was dropped from the send buffer, because newer ones needed the space")
 	ErrAckTimeout   = errors.New("sioclient: the server did not acknowledge in time")
+	ErrAckBlocked   = errors.New("sioclient: the acknowledgement cannot be read, because too many events that the server sent before wait for handlers: wait for it outside of the handler, or raise Options.MaxPendingBytes")
 	ErrAckSent      = errors.New("sioclient: the event was acknowledged already")
 	ErrNoAck        = errors.New("sioclient: the server did not ask for an acknowledgement")
 

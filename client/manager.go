@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sioplug/sioplug/client/internal/eio"
@@ -39,8 +40,9 @@ type Manager struct {
 	attempts      int       // of the present series
 	timer         *time.Timer
 	useWebSocket  bool // see Options.RememberUpgrade
-	ackWaiters    int  // calls that wait for acknowledgements
-	ahead         int  // bytes of events beyond the limits
+
+	ackWaiters atomic.Int64 // calls that wait for acknowledgements
+	ahead      atomic.Int64 // bytes of events beyond the limits
 }
 
 // NewManager returns a Manager for the server of that URL, whose path and query are

@@ -148,22 +148,20 @@ type source Manager
 // ReadAhead implements [serial.Source].
 func (r *source) ReadAhead(bytes int) bool {
 	m := (*Manager)(r)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.ackWaiters == 0 || m.ahead+bytes > readAheadFactor*m.opts.MaxPendingBytes {
+	if m.ackWaiters.Load() == 0 {
 		return false
 	}
-	m.ahead += bytes
+	if m.ahead.Load()+int64(bytes) > readAheadFactor*int64(m.opts.MaxPendingBytes) {
+		m.failBlockedAcks()
+		return false
+	}
+	m.ahead.Add(int64(bytes)) // only the goroutine that reads adds
 	return true
 }
 
-// Handled implements [serial.Source].
-func (r *source) Handled(bytes int) {
-	m := (*Manager)(r)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.ahead -= bytes
-}
+// Handled implements [serial.Source]. The line may hold its lock, and its lock is taken
+// with the Manager's mu held, so it must not take that.
+func (r *source) Handled(bytes int) { (*Manager)(r).ahead.Add(-int64(bytes)) }
 
 // Hold implements [serial.Source].
 func (r *source) Hold() { (*Manager)(r).line.Start() }

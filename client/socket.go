@@ -1,6 +1,7 @@
 package sioclient
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -28,8 +29,9 @@ type Socket struct {
 	asked     bool   // CONNECT was sent on this connection, or is about to be
 	epoch     uint64 // raised when the socket is disconnected
 	id        string
-	pid       string // private id for recovery, "" if the server has none
-	offset    string // of the last event
+	pid       string           // private id for recovery, "" if the server has none
+	offset    string           // of the last event
+	why       *DisconnectError // of the last disconnect; nil if there was none
 	waiters   []chan error
 	early     []packet.Packet // events from before the answer to CONNECT
 	earlySize int
@@ -222,7 +224,7 @@ func (s *Socket) deactivateLocked() {
 // lostLocked is called when the socket has lost its connection, whoever closed it.
 func (s *Socket) lostLocked(why *DisconnectError) {
 	was, asked := s.connected, s.asked
-	s.connected, s.asked, s.id = false, false, ""
+	s.connected, s.asked, s.id, s.why = false, false, "", why
 	s.early, s.earlySize = nil, 0
 	if s.authTimer != nil {
 		s.authTimer.Stop()
@@ -261,9 +263,9 @@ func (s *Socket) Context() context.Context {
 }
 
 func (s *Socket) contextLocked(epoch uint64) context.Context {
-	if !s.connected && !s.asked || s.epoch != epoch {
+	if !s.connected || s.epoch != epoch {
 		ctx, cancel := context.WithCancelCause(context.Background())
-		cancel(&DisconnectError{Reason: ReasonTransportClose})
+		cancel(cmp.Or(s.why, &DisconnectError{Reason: ReasonClientDisconnect}))
 		return ctx
 	}
 	if s.ctx == nil {

@@ -57,7 +57,7 @@ func (e *Engine) request(ctx context.Context, method, sid string, body []byte) (
 	if err != nil {
 		return nil, err
 	}
-	r.Header = e.cfg.Header.Clone()
+	e.setHeader(r)
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "text/plain;charset=UTF-8")
 	}
@@ -76,6 +76,14 @@ func (e *Engine) request(ctx context.Context, method, sid string, body []byte) (
 		err = errBodyTooLarge
 	}
 	return p, err
+}
+
+// setHeader puts the headers of the application into a request.
+func (e *Engine) setHeader(r *http.Request) {
+	r.Header = e.cfg.Header.Clone()
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+	}
 }
 
 // A StatusError is the answer of a server that refuses a request.

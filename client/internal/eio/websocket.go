@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"slices"
+	"time"
 
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/payload"
@@ -19,6 +20,9 @@ import (
 // firstRead is the size of the first read of a WebSocket. It is larger than what net/http
 // may have read behind the answer to the handshake.
 const firstRead = 4<<10 + 1
+
+// echoTimeout is how long a close frame may take to leave. The application waits for it.
+const echoTimeout = time.Second
 
 // A wsTransport is a WebSocket that carries a session, or probes to take it over. It
 // implements [websocket.Handler].
@@ -44,7 +48,7 @@ func (e *Engine) dial(ctx context.Context, sid string, first *frame.Frame) (*wsT
 	if err != nil {
 		return nil, wsError(err)
 	}
-	r.Header = e.cfg.Header.Clone()
+	e.setHeader(r)
 	hs.SetHeader(r.Header)
 	client := *e.cfg.Client
 	client.Timeout = 0 // it would also limit how long the WebSocket may live
@@ -255,10 +259,10 @@ func (e *Engine) answerClose(t *wsTransport, err error) {
 	if _, closed := err.(*websocket.CloseError); !closed { //nolint:errorlint // as Serve returns it
 		return
 	}
-	ctx, cancel := context.WithTimeout(e.ctx, closeTimeout)
+	ctx, cancel := context.WithTimeout(e.ctx, echoTimeout)
 	defer cancel()
 	_ = e.Flush(ctx)
-	t.conn.CloseWithin(closeTimeout)
+	t.conn.CloseWithin(echoTimeout)
 }
 
 // refuse tells the server which rule it broke.
@@ -270,7 +274,7 @@ func (t *wsTransport) refuse(broken *websocket.ProtocolError) {
 		e.flushLocked()
 	}
 	e.mu.Unlock()
-	ctx, cancel := context.WithTimeout(e.ctx, closeTimeout)
+	ctx, cancel := context.WithTimeout(e.ctx, echoTimeout)
 	defer cancel()
 	_ = e.Flush(ctx)
 }
