@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net/http/httptest"
 	"time"
 
@@ -34,7 +33,8 @@ func Example() {
 
 	s, err := sioclient.New(url, nil)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	menu := make(chan []string, 1)
 	s.On("menu", sioclient.Bind(func(_ *sioclient.Ctx, dishes []string) error {
@@ -42,7 +42,8 @@ func Example() {
 		return nil
 	}))
 	if err := s.Connect(ctx); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(<-menu)
 
@@ -64,11 +65,13 @@ func ExampleManager_Of() {
 	ctx := context.Background()
 	s, err := sioclient.Dial(ctx, url, nil)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	private, err := s.Manager().Of("/auth") // over the same connection
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	var refusal *sio.Error
 	if err := private.Connect(ctx); errors.As(err, &refusal) {
@@ -88,7 +91,8 @@ func ExampleSocket_OnDisconnect() {
 	defer stop()
 	s, err := sioclient.New(url, nil)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	done := make(chan bool)
 	s.OnDisconnect(func(s *sioclient.Socket, reason sioclient.Reason) {
@@ -96,10 +100,12 @@ func ExampleSocket_OnDisconnect() {
 		close(done)
 	})
 	if err := s.Connect(context.Background()); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	if err := s.Emit("leave"); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	<-done
 	// Output: io server disconnect false
@@ -111,13 +117,15 @@ func ExampleAsk() {
 	ctx := context.Background()
 	s, err := sioclient.Dial(ctx, url, nil)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	var answers []*sioclient.Answer[int]
 	for i := range 3 {
 		a, err := sioclient.Ask[int](s, "echo", i) // does not wait
 		if err != nil {
-			log.Fatal(err)
+			fmt.Println(err)
+			return
 		}
 		answers = append(answers, a)
 	}

@@ -78,6 +78,7 @@ var layers = []layer{
 		ours:   []string{"client/internal/...", "core", "core/parser", "internal/..."}, tests: []string{"core/siotest", "middleware/idempotency"},
 	},
 	{folder: "client/internal", ours: []string{"internal/..."}},
+	{folder: "cmd", ours: []string{"client", "core"}},
 
 	{folder: "integrations", tests: []string{"core"}},
 	{
