@@ -26,7 +26,7 @@ func (n noWebSocket) RoundTrip(r *http.Request) (*http.Response, error) {
 func withoutWebSocket(t *testing.T) (*http.Client, *atomic.Int32) {
 	t.Helper()
 	refused := new(atomic.Int32)
-	t.Cleanup(http.DefaultTransport.(*http.Transport).CloseIdleConnections)
+	t.Cleanup(http.DefaultClient.CloseIdleConnections) // those of the transport below
 	return &http.Client{Transport: noWebSocket{refused}}, refused
 }
 
