@@ -1,0 +1,235 @@
+package cluster_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// answersOf returns the answers of clients to an event with values.
+func answersOf(t *testing.T, clients []string, values ...any) []string {
+	t.Helper()
+	list := []string{}
+	for _, name := range clients {
+		list = append(list, canonical(t, map[string]any{"client": name, "got": append([]any{}, values...)}))
+	}
+	slices.Sort(list)
+	return list
+}
+
+// wantValues checks the answers, in any order.
+func wantValues(t *testing.T, r result, want []string) {
+	t.Helper()
+	got := []string{}
+	for _, v := range r.Values {
+		got = append(got, canonical(t, v))
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("answers %s (%s), want %s", got, r.Failed, want)
+	}
+}
+
+// long is a time limit that nothing reaches, in milliseconds.
+const long = 50_000
+
+// testAcks asks clients, all of whom answer.
+func (c *cluster) testAcks(t *testing.T, m member) {
+	question := []any{nil, "why", map[string]any{"n": 1}, blob{1, 2}}
+	for _, q := range []struct {
+		name, ns, want string
+		to, except     []any
+	}{
+		{name: "all", ns: "/", want: "1 2 3"},
+		{name: "room", ns: "/", to: []any{"r1"}, want: "1 2"},
+		{name: "rooms except one", ns: "/", to: []any{"r1", "r2"}, except: []any{"r2"}, want: "1"},
+		{name: "nobody", ns: "/", to: []any{"nobody"}},
+		{name: "another namespace", ns: "/chat", want: "chat"},
+	} {
+		t.Run(q.name, func(t *testing.T) {
+			do := command{Op: "ask", NS: q.ns, To: q.to, Except: q.except, Timeout: long, Args: append([]any{"ask"}, question...)}
+			r := c.must(t, m, do)
+			if r.Failed != "" {
+				t.Errorf("it failed: %s", r.Failed)
+			}
+			wantValues(t, r, answersOf(t, each(c.members, q.want), question...))
+		})
+	}
+	t.Run("one client", func(t *testing.T) {
+		for _, at := range c.members {
+			cl := c.clients[at.name()+"1"]
+			r := c.must(t, m, command{Op: "ask", NS: "/", To: []any{cl.id}, Timeout: long, Args: []any{"ask", 1}})
+			wantValues(t, r, answersOf(t, []string{cl.name}, 1))
+		}
+	})
+	t.Run("bytes", func(t *testing.T) {
+		r := c.must(t, m, command{Op: "ask", NS: "/", To: []any{"r2"}, Timeout: long, Args: []any{"ask for bytes"}})
+		var want []string
+		for _, name := range each(c.members, "2") {
+			want = append(want, canonical(t, blob(name)))
+		}
+		slices.Sort(want)
+		wantValues(t, r, want)
+	})
+	c.mark(t, m)
+}
+
+// testMissing asks clients and servers of which some do not answer. The requests of all
+// servers run at the same time, since official servers wait for as long as they may.
+func (c *cluster) testMissing(t *testing.T, from []member) {
+	const limit = 3_000
+	var all sync.WaitGroup
+	for _, m := range from {
+		all.Go(func() {
+			do := command{Op: "ask", NS: "/", Timeout: limit, Args: []any{"ask some"}, Enough: 2 * len(c.members)}
+			r := c.must(t, m, do)
+			wantValues(t, r, answersOf(t, each(c.members, "1 3")))
+			wantMissing(t, m, r, len(c.members))
+		})
+		all.Go(func() {
+			r := c.must(t, m, command{Op: "ask", NS: "/", To: []any{"r2"}, Timeout: limit, Args: []any{"ask nobody"}})
+			wantValues(t, r, []string{})
+			wantMissing(t, m, r, len(c.members))
+		})
+		for i, silent := range c.members {
+			if silent == m {
+				continue
+			}
+			answers := c.members[3-i-slices.Index(c.members, m)]
+			all.Go(func() {
+				r := c.must(t, m, command{Op: "serverAsk", NS: "/", Args: []any{"asked", "not " + silent.name()}, Enough: 1})
+				wantValues(t, r, []string{canonical(t, serverAnswer(answers, "not "+silent.name()))})
+				wantMissing(t, m, r, 1)
+			})
+		}
+	}
+	all.Wait()
+	for _, m := range from {
+		c.mark(t, m)
+	}
+}
+
+// wantMissing checks that a request says that answers are missing. Official servers do
+// not say how many.
+func wantMissing(t *testing.T, m member, r result, n int) {
+	t.Helper()
+	if r.Failed == "" {
+		t.Errorf("%s does not say that answers are missing", m.name())
+	}
+	if !m.official() && r.Missing != n {
+		t.Errorf("%s misses %d answers (%s), want %d", m.name(), r.Missing, r.Failed, n)
+	}
+}
+
+func serverAnswer(m member, values ...any) any {
+	return map[string]any{"server": m.name(), "got": append([]any{}, values...)}
+}
+
+// testServerEvents emits to the other servers.
+func (c *cluster) testServerEvents(t *testing.T, m member) {
+	for _, ns := range namespaces() {
+		at := make(map[string]int)
+		for _, to := range c.members {
+			at[to.name()] = c.diary.length(told(to.name(), ns))
+		}
+		event := []any{"told", m.name(), 1, map[string]any{"a": []any{nil}}, "é"}
+		if c.variant.adapter != classic { // which destroys them: ECO-RC-41
+			event = append(event, blob{1, 2})
+		}
+		c.must(t, m, command{Op: "serverEmit", NS: ns, Args: event})
+		c.must(t, m, command{Op: "serverEmit", NS: ns, Args: []any{"told"}})
+		for _, to := range c.members {
+			if to != m {
+				if got := c.diary.until(t, told(to.name(), ns), at[to.name()], `["told"]`); !slices.Equal(got, []string{canonical(t, event)}) {
+					t.Errorf("%s was told %s", to.name(), got)
+				}
+			}
+		}
+		r := c.must(t, m, command{Op: "serverAsk", NS: ns, Args: []any{"asked", 1, "two"}, Enough: 2})
+		if r.Failed != "" {
+			t.Errorf("it failed: %s", r.Failed)
+		}
+		var want []string
+		for _, to := range c.members {
+			if to != m {
+				want = append(want, canonical(t, serverAnswer(to, 1, "two")))
+			}
+		}
+		slices.Sort(want)
+		wantValues(t, r, want)
+		if got := c.diary.since(told(m.name(), ns), at[m.name()]); len(got) > 0 {
+			t.Errorf("%s told itself %s", m.name(), got)
+		}
+	}
+}
+
+// testFetch describes clients.
+func (c *cluster) testFetch(t *testing.T, m member) {
+	for _, q := range []struct {
+		name, ns, want string
+		to, except     []any
+		own            bool
+	}{
+		{name: "all", ns: "/", want: "1 2 3"},
+		{name: "room", ns: "/", to: []any{"r1"}, want: "1 2"},
+		{name: "except", ns: "/", except: []any{"r2"}, want: "1 3"},
+		{name: "nobody", ns: "/", to: []any{"nobody"}},
+		{name: "another namespace", ns: "/chat", want: "chat"},
+		{name: "local", ns: "/", want: "1 2 3", own: true},
+	} {
+		t.Run(q.name, func(t *testing.T) {
+			servers := c.members
+			if q.own {
+				servers = []member{m}
+			}
+			got := []string{}
+			for _, s := range c.must(t, m, command{Op: "fetch", NS: q.ns, To: q.to, Except: q.except, Local: q.own}).Sockets {
+				name, _ := s.Data["name"].(string)
+				got = append(got, name)
+				if cl := c.clients[name]; cl != nil {
+					cl.wantDescription(t, s)
+				}
+			}
+			slices.Sort(got)
+			want := each(servers, q.want)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("sockets of %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// wantDescription checks how a server describes the client's socket.
+func (cl *client) wantDescription(t *testing.T, s socketInfo) {
+	t.Helper()
+	if s.ID != cl.id {
+		t.Errorf("%s has the id %s, not %s", cl.name, s.ID, cl.id)
+	}
+	want := append(names(cl.rooms), cl.id)
+	slices.Sort(want)
+	slices.Sort(s.Rooms)
+	if !slices.Equal(s.Rooms, want) {
+		t.Errorf("%s is in rooms %q, want %q", cl.name, s.Rooms, want)
+	}
+	h := s.Handshake
+	auth, _ := h["auth"].(map[string]any)
+	headers, _ := h["headers"].(map[string]any)
+	query, _ := h["query"].(map[string]any)
+	url, _ := h["url"].(string)
+	at, _ := h["time"].(string)
+	issued, _ := h["issued"].(float64)
+	_, xdomain := h["xdomain"].(bool)
+	address, _ := h["address"].(string)
+	for what, ok := range map[string]bool{
+		"auth": auth["name"] == cl.name, "headers": headers["host"] == strings.TrimPrefix(cl.at.url(), "http://"),
+		"query": query["EIO"] == "4" && query["transport"] == "websocket", "url": strings.HasPrefix(url, "/socket.io/?"),
+		"time": at != "", "issued": issued > 1e12, "xdomain": xdomain, "secure": h["secure"] == false,
+		"address": strings.HasSuffix(address, "127.0.0.1"),
+	} {
+		if !ok {
+			t.Errorf("the handshake of %s has another %s: %v", cl.name, what, h)
+		}
+	}
+}
