@@ -104,7 +104,7 @@ func (c *cluster) testBroadcasts(t *testing.T, by driver, m member) {
 		if b.official && m != nil && !m.official() || !b.emitter && m == nil {
 			continue
 		}
-		c.run(t, by, b.ids, b.name, func(t *testing.T) {
+		c.run(t, b.ids, b.name, func(t *testing.T) {
 			b.do.Op = "emit"
 			if b.do.NS == "" {
 				b.do.NS = "/"
@@ -119,14 +119,14 @@ func (c *cluster) testBroadcasts(t *testing.T, by driver, m member) {
 			wantHeard(t, c.hear(t, by, b.do), b.event, each(servers, b.want))
 		})
 	}
-	c.run(t, by, ids{classic: "ECO-RC-14"}, "to the id of a socket", func(t *testing.T) {
+	c.run(t, ids{classic: "ECO-RC-14"}, "to the id of a socket", func(t *testing.T) {
 		for _, to := range c.members {
 			cl := c.clients[to.name()+"1"]
 			do := command{Op: "emit", NS: "/", Args: with("to you", blob{1}), To: []any{cl.id}}
 			wantHeard(t, c.hear(t, by, do), canonical(t, do.Args), []string{cl.name})
 		}
 	})
-	c.run(t, by, nil, "except the id of a socket", func(t *testing.T) {
+	c.run(t, nil, "except the id of a socket", func(t *testing.T) {
 		for _, except := range c.members {
 			cl := c.clients[except.name()+"2"]
 			do := command{Op: "emit", NS: "/", Args: with(1), To: []any{"r2"}, Except: []any{cl.id}}
@@ -134,7 +134,7 @@ func (c *cluster) testBroadcasts(t *testing.T, by driver, m member) {
 			wantHeard(t, c.hear(t, by, do), canonical(t, do.Args), want)
 		}
 	})
-	c.run(t, by, ids{classic: "ECO-RC-12"}, "volatile", func(t *testing.T) { c.testVolatile(t, by) })
+	c.run(t, ids{classic: "ECO-RC-12"}, "volatile", func(t *testing.T) { c.testVolatile(t, by) })
 }
 
 // testVolatile emits until each client has got one of the events: any client may miss any.

@@ -81,13 +81,10 @@ func (s *goServer) listen(ns *sio.Namespace) {
 		clientName.Set(c.Socket, auth.Name)
 		return c.Join(names(auth.Rooms)...)
 	})
-	note := func(event string, args []any) {
-		s.diary.add(told(s.id, ns.Name()), mustJSON(append([]any{event}, args...)))
-	}
 	ns.OnServerEvent("told", func(_ context.Context, args sio.Args) (any, error) {
 		values, err := anyValues(args)
 		if err == nil {
-			note("told", values)
+			s.diary.add(told(s.id, ns.Name()), mustJSON(append([]any{"told"}, values...)))
 		}
 		return nil, err
 	})
@@ -96,7 +93,6 @@ func (s *goServer) listen(ns *sio.Namespace) {
 		if err != nil {
 			return nil, err
 		}
-		note("asked", values)
 		if len(values) > 0 && values[0] == "not "+s.id {
 			select {
 			case <-s.released:

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -75,38 +76,69 @@ func (c *cluster) testAcks(t *testing.T, m member) {
 	c.mark(t, m)
 }
 
-// testMissing asks clients and servers of which some do not answer. The requests of all
-// servers run at the same time, since official servers wait for as long as they may.
-func (c *cluster) testMissing(t *testing.T, from []member) {
-	const limit = 3_000
-	var all sync.WaitGroup
-	for _, m := range from {
-		all.Go(func() {
-			do := command{Op: "ask", NS: "/", Timeout: limit, Args: []any{"ask some"}, Enough: 2 * len(c.members)}
-			r := c.must(t, m, do)
-			wantValues(t, r, answersOf(t, each(c.members, "1 3")))
-			wantMissing(t, m, r, len(c.members))
-		})
-		all.Go(func() {
-			r := c.must(t, m, command{Op: "ask", NS: "/", To: []any{"r2"}, Timeout: limit, Args: []any{"ask nobody"}})
-			wantValues(t, r, []string{})
-			wantMissing(t, m, r, len(c.members))
-		})
-		for i, silent := range c.members {
-			if silent == m {
+// A question is a request that gets no full answer.
+type question struct {
+	by      member
+	do      command
+	want    []string // the answers that come
+	missing int      // how many do not
+
+	result result
+	err    error
+}
+
+// questions returns requests of a server to clients and servers of which some do not
+// answer.
+func (c *cluster) questions(t *testing.T, m member) (list []*question) {
+	t.Helper()
+	const limit = 3_000 // milliseconds: official servers wait that long for clients, and 5 s for servers
+	list = append(list,
+		&question{
+			by: m, want: answersOf(t, each(c.members, "1 3")), missing: len(c.members),
+			do: command{Op: "ask", NS: "/", Timeout: limit, Args: []any{"ask some"}, Enough: 2 * len(c.members)},
+		},
+		&question{
+			by: m, want: []string{}, missing: len(c.members),
+			do: command{Op: "ask", NS: "/", To: []any{"r2"}, Timeout: limit, Args: []any{"ask nobody"}},
+		},
+	)
+	for _, silent := range c.members {
+		for _, other := range c.members {
+			if silent == m || other == m || other == silent {
 				continue
 			}
-			answers := c.members[3-i-slices.Index(c.members, m)]
-			all.Go(func() {
-				r := c.must(t, m, command{Op: "serverAsk", NS: "/", Args: []any{"asked", "not " + silent.name()}, Enough: 1})
-				wantValues(t, r, []string{canonical(t, serverAnswer(answers, "not "+silent.name()))})
-				wantMissing(t, m, r, 1)
+			list = append(list, &question{
+				by: m, want: []string{canonical(t, serverAnswer(other, "not "+silent.name()))}, missing: 1,
+				do: command{Op: "serverAsk", NS: "/", Args: []any{"asked", "not " + silent.name()}, Enough: 1},
 			})
 		}
 	}
-	all.Wait()
-	for _, m := range from {
-		c.mark(t, m)
+	return list
+}
+
+// askInVain asks all questions at the same time, since that takes long. It returns a
+// function that waits for the answers and checks them.
+func askInVain(t *testing.T, list []*question) (check func(t *testing.T)) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	var all sync.WaitGroup
+	for _, q := range list {
+		all.Go(func() { q.result, q.err = q.by.do(ctx, q.do) }) // ends with the answer
+	}
+	t.Cleanup(func() {
+		cancel()
+		all.Wait()
+	})
+	return func(t *testing.T) {
+		all.Wait()
+		for _, q := range list {
+			if q.err != nil {
+				t.Errorf("%s %s: %v", q.by.name(), q.do.Op, q.err)
+				continue
+			}
+			wantValues(t, q.result, q.want)
+			wantMissing(t, q.by, q.result, q.missing)
+		}
 	}
 }
 

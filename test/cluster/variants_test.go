@@ -52,7 +52,7 @@ func variants() []variant {
 type ids map[string]string
 
 // run runs a test whose name has the ids that hold for the variant.
-func (c *cluster) run(t *testing.T, by driver, rules ids, name string, f func(t *testing.T)) {
+func (c *cluster) run(t *testing.T, rules ids, name string, f func(t *testing.T)) {
 	t.Helper()
 	if id := rules[c.variant.adapter]; id != "" {
 		name = id + " " + name

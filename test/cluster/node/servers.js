@@ -113,11 +113,11 @@ function listen(server, namespace) {
     socket.data.name = socket.handshake.auth.name;
     socket.join(socket.handshake.auth.rooms ?? []);
   });
-  const note = (event, args) => tell({ note: "server", server, ns: namespace.name, args: [event, ...toWire(args)] });
-  namespace.on("told", (...args) => note("told", args));
+  namespace.on("told", (...args) =>
+    tell({ note: "server", server, ns: namespace.name, args: ["told", ...toWire(args)] }),
+  );
   namespace.on("asked", (...args) => {
     const answer = args.pop();
-    note("asked", args);
     if (args[0] !== `not ${server}`) answer({ server, got: args });
   });
 }
