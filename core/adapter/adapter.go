@@ -92,6 +92,7 @@ const (
 	Disconnect                  // disconnect clients
 	ServerEvent                 // call the handlers of a server-side event; with Ask, to collect their results
 	Fetch                       // describe clients; only with Ask
+	Count                       // count clients; only with Ask
 )
 
 // A Message is sent from one server to the others. It is immutable.
