@@ -104,8 +104,9 @@ func (c *cluster) settle(t *testing.T, ns string, room any) {
 // ready waits until all other servers answer one.
 func (c *cluster) ready(t *testing.T, m member, ns string) {
 	t.Helper()
+	const limit = 2_000 // milliseconds
 	others := len(c.members) - 1
-	ask := command{Op: "serverAsk", NS: ns, Args: []any{"asked"}, Enough: others}
+	ask := command{Op: "serverAsk", NS: ns, Args: []any{"asked"}, Timeout: limit}
 	for deadline := time.Now().Add(patience); ; {
 		r := c.must(t, m, ask)
 		if len(r.Values) == others {

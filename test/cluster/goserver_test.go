@@ -98,7 +98,7 @@ func (s *goServer) listen(ns *sio.Namespace) {
 			case <-s.released:
 			case <-ctx.Done():
 			}
-			return nil, ctx.Err()
+			return nil, &sio.Error{Message: "it does not answer"}
 		}
 		return map[string]any{"server": s.id, "got": values}, nil
 	})

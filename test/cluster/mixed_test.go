@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"testing"
 
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/redistest"
 )
 
@@ -22,6 +23,19 @@ func TestOfficialCluster(t *testing.T) {
 			c.testAll(t, addr, c.members[:1])
 		})
 	}
+}
+
+// TestMemoryCluster runs the table with three servers in Go and nothing between them. What
+// fails here is no adapter's fault.
+func TestMemoryCluster(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, variant{name: "memory", adapter: "memory"})
+	shared := adapter.NewMemory()
+	for _, name := range []string{"a", "b", "c"} {
+		c.members = append(c.members, startGoServer(t, name, c.diary, shared, nil))
+	}
+	c.populate(t)
+	c.testAll(t, "", c.members[:1])
 }
 
 func newCluster(t *testing.T, v variant) *cluster {

@@ -178,7 +178,7 @@ func (c *cluster) testServerEvents(t *testing.T, m member) {
 				}
 			}
 		}
-		r := c.must(t, m, command{Op: "serverAsk", NS: ns, Args: []any{"asked", 1, "two"}, Enough: 2})
+		r := c.must(t, m, command{Op: "serverAsk", NS: ns, Args: []any{"asked", 1, "two"}})
 		if r.Failed != "" {
 			t.Errorf("it failed: %s", r.Failed)
 		}
