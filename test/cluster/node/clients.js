@@ -67,6 +67,8 @@ function connected(socket) {
 
 function receive(name, args) {
   const answer = typeof args.at(-1) === "function" ? args.pop() : undefined;
+  // Where recovery is possible, most events carry an offset.
+  if (sockets.get(name)._pid && typeof args.at(-1) === "string" && args.length > 1) args.pop();
   tell({ note: "received", client: name, args: toWire(args) });
   const [event] = args;
   // Those whose names end in 2 stay silent when only some are asked.
