@@ -108,7 +108,8 @@ var errGap = errors.New("cluster: messages of other servers may have been missed
 // checkHealth finds out whether the broker hangs, and reports what was lost since the last
 // time.
 func (l *link) checkHealth() {
-	silent := l.presence.deaf()
+	waiting, _, since := l.queue.length()
+	silent := l.presence.deaf() || waiting > 0 && time.Since(since) > l.cluster.opts.HeartbeatInterval
 	if tell, err := l.health.change(func() { l.health.silent = silent }); tell {
 		l.cluster.report(err)
 	}

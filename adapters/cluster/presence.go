@@ -83,7 +83,7 @@ func (p *presence) announce() {
 func (p *presence) beat() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.beaten.IsZero() {
+	if p.beaten.IsZero() || time.Since(p.beaten) > p.link.cluster.opts.HeartbeatTimeout {
 		p.sendLocked(Heartbeat, "", Presence{})
 	}
 }
@@ -101,7 +101,8 @@ func (p *presence) sendAllLocked(t Type, to string) {
 // sendLocked sends a heartbeat. In that order the changes have their versions.
 func (p *presence) sendLocked(t Type, to string, what Presence) {
 	what.Name, what.Version = p.link.cluster.opts.Name, p.version
-	if p.link.send(&Packet{Type: t, From: p.link.self, To: to, Presence: &what}) == nil && p.beaten.IsZero() {
+	_ = p.link.send(&Packet{Type: t, From: p.link.self, To: to, Presence: &what}) // what is lost is counted
+	if p.beaten.IsZero() {
 		p.beaten = time.Now()
 	}
 }
