@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 var errClosed = adapter.ErrClosed
@@ -51,7 +52,7 @@ func (c *Cluster) Join(name string, node adapter.Node) adapter.Adapter {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.spaces[name] != nil {
-		panic(fmt.Sprintf("cluster: namespace %s is in the cluster already: each server needs a Cluster of its own", name))
+		misuse.Panic(fmt.Sprintf("cluster: namespace %s is in the cluster already: each server needs an adapter of its own", name))
 	}
 	started := c.link == nil
 	if started {

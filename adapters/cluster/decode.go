@@ -12,9 +12,6 @@ import (
 // that costs memory.
 const maxClients = 1 << 20
 
-// kindCount is the kind of a message that asks how many clients there are.
-const kindCount = adapter.Fetch + 1
-
 // Why something is no packet.
 var (
 	errType    = errors.New("invalid type")
@@ -132,7 +129,7 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 		return err
 	case AdapterClose:
 		return nil
-	case Broadcast, SocketsJoin, SocketsLeave, DisconnectSockets, FetchSockets, ServerSideEmit, CountSockets,
+	case Broadcast, SocketsJoin, SocketsLeave, DisconnectSockets, FetchSockets, ServerSideEmit,
 		FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck, Answer, Cancel, Resync:
 	default:
 		return nil // of a later version
@@ -158,7 +155,7 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 }
 
 func (p *Packet) needsRequestID() bool {
-	return p.Type.IsResponse() || p.Type == FetchSockets || p.Type == CountSockets || p.Type == Cancel
+	return p.Type.IsResponse() || p.Type == FetchSockets || p.Type == Cancel
 }
 
 // readMessage reads a message or a request.
@@ -195,8 +192,6 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 		return clusterwire.In("rooms", err)
 	case DisconnectSockets:
 		m.Kind, m.Close = adapter.Disconnect, clusterwire.Bool(d.close)
-	case CountSockets:
-		m.Kind = kindCount
 	default:
 		m.Kind = adapter.Fetch
 	}

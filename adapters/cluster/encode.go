@@ -121,7 +121,7 @@ func appendData(dst []byte, p *Packet) ([]byte, error) {
 		return dst, nil
 	case InitialHeartbeat, Heartbeat:
 		return appendPresence(dst, p.Presence)
-	case Broadcast, SocketsJoin, SocketsLeave, DisconnectSockets, FetchSockets, ServerSideEmit, CountSockets:
+	case Broadcast, SocketsJoin, SocketsLeave, DisconnectSockets, FetchSockets, ServerSideEmit:
 		if p.Message == nil {
 			return dst, errMissing
 		}
@@ -165,7 +165,7 @@ func appendMessage(dst []byte, p *Packet) (_ []byte, err error) {
 		dst, err = clusterwire.AppendStrings(append(dst, `,"rooms":`...), m.Rooms)
 	case DisconnectSockets:
 		dst = strconv.AppendBool(append(dst, `,"close":`...), m.Close)
-	case FetchSockets, CountSockets:
+	case FetchSockets:
 		dst, err = appendRequestID(dst, p)
 	default:
 	}

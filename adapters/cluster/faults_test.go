@@ -228,12 +228,11 @@ func TestBrokerThatHangs(t *testing.T) {
 			}
 			lost := 0
 			for _, err := range n[0].told() {
-				var l *cluster.LossError
-				if errors.As(err, &l) {
+				if l, ok := errors.AsType[*cluster.LossError](err); ok {
 					lost += l.Messages
 				}
 			}
-			if lost != int(s.Lost) { //nolint:gosec // small
+			if lost != int(s.Lost) {
 				t.Errorf("told of %d lost messages, counted %d", lost, s.Lost)
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)

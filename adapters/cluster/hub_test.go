@@ -12,11 +12,14 @@ import (
 type hub struct {
 	uncounted bool // it cannot count
 
+	// encode, if not nil, encodes the packets; decoded ones arrive.
+	encode func(p *cluster.Packet) ([]byte, error)
+
 	mu      sync.Mutex
 	brokers map[*hubBroker]struct{}
 	failing error // of Publish
 	hanging bool  // Publish does not return
-	cut     map[*hubBroker]bool
+	cut     map[*hubBroker]bool // they neither hear nor are heard
 }
 
 func newHub() *hub {
@@ -91,14 +94,33 @@ func (b *hubBroker) Publish(ctx context.Context, packets []*cluster.Packet) (tak
 	if b.hub.failing != nil {
 		return 0, 0, b.hub.failing
 	}
-	for _, p := range packets {
+	if b.hub.cut[b] {
+		return len(packets), 0, nil
+	}
+	for i, p := range packets {
+		to := p.To
+		if p, err = b.hub.onTheWire(p); err != nil {
+			return i, 1, err
+		}
 		for o := range b.hub.brokers {
-			if o.isIn(p.Namespace) && !b.hub.cut[o] && (!p.Type.IsResponse() || p.To == o.self) {
+			if o.isIn(p.Namespace) && !b.hub.cut[o] && (!p.Type.IsResponse() || to == o.self) {
 				o.inbox <- func() { o.in.Receive(p) }
 			}
 		}
 	}
 	return len(packets), 0, nil
+}
+
+// onTheWire encodes and decodes a packet.
+func (h *hub) onTheWire(p *cluster.Packet) (*cluster.Packet, error) {
+	if h.encode == nil {
+		return p, nil
+	}
+	data, err := h.encode(p)
+	if err != nil {
+		return nil, err
+	}
+	return cluster.Decode(data)
 }
 
 func (b *hubBroker) Close() error {

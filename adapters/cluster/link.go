@@ -178,7 +178,7 @@ func (l *link) Receive(p *Packet) {
 		return
 	}
 	l.cluster.counters.received.Add(1)
-	l.presence.heardFrom(p.From)
+	l.presence.heardFrom(p.From, p.Namespace)
 	if p.Namespace == "" {
 		l.presence.receive(p)
 		return

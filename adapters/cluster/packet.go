@@ -146,10 +146,5 @@ func IsOurs(id string) bool { return len(id) == idLength && strings.HasPrefix(id
 
 // IsResponse reports whether packets of that type answer a request.
 func (t Type) IsResponse() bool {
-	switch t {
-	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck, Answer:
-		return true
-	default:
-		return false
-	}
+	return t == FetchSocketsResponse || t >= ServerSideEmitResponse && t <= BroadcastAck || t == Answer
 }

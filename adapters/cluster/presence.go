@@ -133,15 +133,35 @@ func (p *presence) deaf() bool {
 	return !p.beaten.IsZero() && time.Since(p.beaten) > p.link.cluster.opts.HeartbeatInterval
 }
 
-// heardFrom notes that a server is there.
-func (p *presence) heardFrom(id string) {
+// heardFrom notes that a server is there, and in a namespace if it is not "". The server may
+// not have said so yet.
+func (p *presence) heardFrom(id, namespace string) {
 	if !IsOurs(id) {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if o := p.others[id]; o != nil {
-		o.seen = time.Now()
+	o := p.others[id]
+	if o == nil {
+		if namespace == "" || len(p.others) >= maxPeers {
+			return
+		}
+		o = &peer{namespaces: make(map[string]struct{})}
+		p.others[id] = o
+		p.askLocked(id, o)
+	}
+	o.seen = time.Now()
+	if namespace != "" {
+		o.namespaces[namespace] = struct{}{}
+	}
+}
+
+// askLocked asks a server for all its namespaces.
+func (p *presence) askLocked(id string, o *peer) {
+	o.complete = false
+	if time.Since(o.asked) > checkInterval {
+		o.asked = time.Now()
+		_ = p.link.send(&Packet{Type: Resync, From: p.link.self, To: id})
 	}
 }
 
@@ -152,22 +172,16 @@ func (p *presence) receive(packet *Packet) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch packet.Type {
-	case AdapterClose:
+	switch t := packet.Type; {
+	case t == AdapterClose:
 		p.removeLocked(packet.From)
-	case Resync:
-		if packet.To == p.link.self {
-			p.sendAllLocked(Heartbeat, packet.From)
-		}
-	case InitialHeartbeat, Heartbeat:
-		if packet.Presence == nil {
-			return
-		}
+	case t == Resync && packet.To == p.link.self:
+		p.sendAllLocked(Heartbeat, packet.From)
+	case (t == InitialHeartbeat || t == Heartbeat) && packet.Presence != nil:
 		p.updateLocked(packet.From, packet.Presence)
-		if packet.Type == InitialHeartbeat {
+		if t == InitialHeartbeat {
 			p.sendAllLocked(Heartbeat, packet.From)
 		}
-	default:
 	}
 }
 
@@ -202,11 +216,7 @@ func (p *presence) updateLocked(id string, said *Presence) {
 		p.link.wakeRequests(said.Left)
 	case o.complete && said.Version == o.version:
 	default:
-		o.complete = false
-		if time.Since(o.asked) > checkInterval {
-			o.asked = time.Now()
-			_ = p.link.send(&Packet{Type: Resync, From: p.link.self, To: id})
-		}
+		p.askLocked(id, o)
 	}
 }
 

@@ -35,7 +35,7 @@ func (r *request) receive(p *Packet) error {
 		reply = *p.Reply
 	}
 	reply.Server = p.From
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // no other type is a response
 	case Answer:
 		if p.Done {
 			r.finishLocked(p.From)

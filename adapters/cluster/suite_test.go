@@ -10,12 +10,28 @@ import (
 
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	for name, uncounted := range map[string]bool{"a broker that counts": false, "a broker that does not count": true} {
-		t.Run(name, func(t *testing.T) {
+	asJSON := func(p *cluster.Packet) ([]byte, error) {
+		if p.HasBinary() {
+			return cluster.AppendMessagePack(nil, p)
+		}
+		return cluster.AppendJSON(nil, p)
+	}
+	asMessagePack := func(p *cluster.Packet) ([]byte, error) { return cluster.AppendMessagePack(nil, p) }
+	for _, tt := range []struct {
+		name      string
+		uncounted bool
+		encode    func(p *cluster.Packet) ([]byte, error)
+	}{
+		{"a broker that counts", false, nil},
+		{"a broker that does not count", true, nil},
+		{"JSON", false, asJSON},
+		{"MessagePack", true, asMessagePack},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			siotest.TestCluster(t, func(_ *testing.T, n int) []adapter.Cluster {
 				h := newHub()
-				h.uncounted = uncounted
+				h.uncounted, h.encode = tt.uncounted, tt.encode
 				all := make([]adapter.Cluster, n)
 				for i := range all {
 					all[i] = h.cluster(cluster.Options{})

@@ -39,7 +39,7 @@ func decodeClassic(data []byte) (*cluster.Packet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: decoding a request: %w", err)
 	}
-	if n >= int(cluster.CountSockets) {
+	if n >= int(cluster.Answer) {
 		return cluster.Decode(data)
 	}
 	p, err := m.request(n, attachments)
@@ -59,7 +59,7 @@ func decodeClassicResponse(data []byte) (*cluster.Packet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: decoding a response: %w", err)
 	}
-	if n >= int(cluster.CountSockets) {
+	if n >= int(cluster.Answer) {
 		return cluster.Decode(data)
 	}
 	p, err := m.response(n, attachments)

@@ -43,7 +43,7 @@ func Attached(value []byte, attachments [][]byte) ([]byte, [][]byte) {
 }
 
 // Event returns an event, which is an array with a name in front, and its attachments.
-// It is checked like those of clients, except that the name has to be a string.
+// It is checked like those of clients.
 func Event(value []byte, attachments [][]byte) ([]byte, [][]byte, error) {
 	if err := CheckEvent(value); err != nil {
 		return nil, nil, err
@@ -55,7 +55,13 @@ func Event(value []byte, attachments [][]byte) ([]byte, [][]byte, error) {
 // CheckEvent returns an error if a value is no event.
 func CheckEvent(value []byte) error {
 	l, ok := rawjson.ScanList(value, packet.MaxDepth)
-	if !ok || l.N == 0 || value[l.First] != '"' {
+	if !ok || l.N == 0 {
+		return errEvent
+	}
+	switch c := value[l.First]; {
+	case c == '-' || c >= '0' && c <= '9':
+		return nil
+	case c != '"':
 		return errEvent
 	}
 	const longest = 6 * len("removeListener") // with escapes
