@@ -25,6 +25,25 @@ func TestOfficialCluster(t *testing.T) {
 	}
 }
 
+// TestMixedCluster runs the table with two servers in Go and one in Node.js.
+func TestMixedCluster(t *testing.T) {
+	t.Parallel()
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			addr := redistest.Start(t).Addr
+			c := newCluster(t, v)
+			c.members = []member{
+				c.startGoRedisServer(t, "a", addr, nil),
+				c.startGoRedisServer(t, "b", addr, nil),
+				startNodeServer(t, c.peer, "c", v, addr),
+			}
+			c.populate(t)
+			c.testAll(t, addr, []member{c.members[0], c.members[2]})
+		})
+	}
+}
+
 // TestMemoryCluster runs the table with three servers in Go and nothing between them. What
 // fails here is no adapter's fault.
 func TestMemoryCluster(t *testing.T) {

@@ -20,8 +20,8 @@ func TestMixedRecovery(t *testing.T) {
 			addr := redistest.Start(t).Addr
 			c := newCluster(t, v)
 			c.members = []member{
-				startGoRedisServer(t, c, "a", addr, &sio.Recovery{}),
-				startGoRedisServer(t, c, "b", addr, &sio.Recovery{}),
+				c.startGoRedisServer(t, "a", addr, &sio.Recovery{}),
+				c.startGoRedisServer(t, "b", addr, &sio.Recovery{}),
 				startNodeServer(t, c.peer, "c", v, addr),
 			}
 			c.populate(t)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
@@ -25,26 +26,52 @@ const (
 
 func variants() []variant {
 	return []variant{
-		{name: "classic", adapter: classic},
+		{
+			name: "classic", adapter: classic,
+			goes: func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Classic(c) },
+		},
 		{
 			name: "classic, specific responses, key", adapter: classic,
 			options: map[string]any{"publishOnSpecificResponseChannel": true, "key": "app"},
+			goes: func(c redis.UniversalClient) adapter.Cluster {
+				return redisadapter.Classic(c, redisadapter.ClassicOptions{PublishOnSpecificResponseChannel: true, Key: "app"})
+			},
 		},
-		{name: "sharded dynamic", adapter: sharded},
+		{
+			name: "sharded dynamic", adapter: sharded,
+			goes: func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Sharded(c) },
+		},
 		{
 			name: "sharded static, prefix", adapter: sharded,
 			options: map[string]any{"subscriptionMode": "static", "channelPrefix": "app"},
+			goes: func(c redis.UniversalClient) adapter.Cluster {
+				return redisadapter.Sharded(c, redisadapter.ShardedOptions{SubscriptionMode: redisadapter.Static, ChannelPrefix: "app"})
+			},
 		},
 		{
 			name: "sharded dynamic-private", adapter: sharded,
 			options: map[string]any{"subscriptionMode": "dynamic-private"},
+			goes: func(c redis.UniversalClient) adapter.Cluster {
+				return redisadapter.Sharded(c, redisadapter.ShardedOptions{SubscriptionMode: redisadapter.DynamicPrivate})
+			},
 		},
-		{name: "streams", adapter: streams},
+		{
+			name: "streams", adapter: streams,
+			goes: func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Streams(c) },
+		},
 		{
 			name: "streams, sharded pubsub", adapter: streams,
 			options: map[string]any{"useShardedPubSub": true, "streamName": "app", "channelPrefix": "app"},
+			goes: func(c redis.UniversalClient) adapter.Cluster {
+				return redisadapter.Streams(c, redisadapter.StreamsOptions{UseShardedPubSub: true, StreamName: "app", ChannelPrefix: "app"})
+			},
 		},
-		{name: "streams, two", adapter: streams, options: map[string]any{"streamCount": 2}},
+		{
+			name: "streams, two", adapter: streams, options: map[string]any{"streamCount": 2},
+			goes: func(c redis.UniversalClient) adapter.Cluster {
+				return redisadapter.Streams(c, redisadapter.StreamsOptions{StreamCount: 2})
+			},
+		},
 	}
 }
 
