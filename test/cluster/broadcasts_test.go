@@ -110,7 +110,7 @@ func (c *cluster) testBroadcasts(t *testing.T, by driver, m member) {
 				b.do.NS = "/"
 			}
 			if b.event == "" {
-				b.event = canonical(t, b.do.Args)
+				b.event = canonical(b.do.Args)
 			}
 			servers := c.members
 			if b.own {
@@ -123,7 +123,7 @@ func (c *cluster) testBroadcasts(t *testing.T, by driver, m member) {
 		for _, to := range c.members {
 			cl := c.clients[to.name()+"1"]
 			do := command{Op: "emit", NS: "/", Args: with("to you", blob{1}), To: []any{cl.id}}
-			wantHeard(t, c.hear(t, by, do), canonical(t, do.Args), []string{cl.name})
+			wantHeard(t, c.hear(t, by, do), canonical(do.Args), []string{cl.name})
 		}
 	})
 	c.run(t, nil, "except the id of a socket", func(t *testing.T) {
@@ -131,7 +131,7 @@ func (c *cluster) testBroadcasts(t *testing.T, by driver, m member) {
 			cl := c.clients[except.name()+"2"]
 			do := command{Op: "emit", NS: "/", Args: with(1), To: []any{"r2"}, Except: []any{cl.id}}
 			want := slices.DeleteFunc(each(c.members, "2"), func(name string) bool { return name == cl.name })
-			wantHeard(t, c.hear(t, by, do), canonical(t, do.Args), want)
+			wantHeard(t, c.hear(t, by, do), canonical(do.Args), want)
 		}
 	})
 	c.run(t, ids{classic: "ECO-RC-12"}, "volatile", func(t *testing.T) { c.testVolatile(t, by) })
@@ -145,7 +145,7 @@ func (c *cluster) testVolatile(t *testing.T, by driver) {
 	const attempts = 100
 	for range attempts {
 		for name, events := range c.hear(t, by, do) {
-			if !slices.Contains(want, name) || len(events) != 1 || events[0] != canonical(t, do.Args) {
+			if !slices.Contains(want, name) || len(events) != 1 || events[0] != canonical(do.Args) {
 				t.Fatalf("%s heard %s", name, events)
 			}
 			missing = slices.DeleteFunc(missing, func(m string) bool { return m == name })
@@ -162,11 +162,11 @@ func (c *cluster) testFromSocket(t *testing.T, m member) {
 	from := c.clients[m.name()+"1"]
 	all := command{Op: "emitFrom", NS: "/", Socket: from.id, Args: with("from me")}
 	want := slices.DeleteFunc(each(c.members, "1 2 3"), func(name string) bool { return name == from.name })
-	wantHeard(t, c.hear(t, m, all), canonical(t, all.Args), want)
+	wantHeard(t, c.hear(t, m, all), canonical(all.Args), want)
 
 	room := command{Op: "emitFrom", NS: "/", Socket: from.id, Args: with("from me", blob{1}), To: []any{"r1"}, Except: []any{"r2"}}
 	want = slices.DeleteFunc(each(c.members, "1"), func(name string) bool { return name == from.name })
-	wantHeard(t, c.hear(t, m, room), canonical(t, room.Args), want)
+	wantHeard(t, c.hear(t, m, room), canonical(room.Args), want)
 }
 
 // testOrder emits many events, and each client gets them in that order.
@@ -182,7 +182,7 @@ func (c *cluster) testOrder(t *testing.T, m member) {
 		if i%5 == 0 {
 			do.Args = with(i, blob{byte(i)})
 		}
-		want = append(want, canonical(t, do.Args))
+		want = append(want, canonical(do.Args))
 		c.must(t, m, do)
 	}
 	for name, got := range c.heardSince(t, m, at) {

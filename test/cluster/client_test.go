@@ -32,7 +32,7 @@ type connected struct {
 }
 
 // connectClient connects a client, which the server puts into rooms.
-func connectClient(t testing.TB, p *peer, at member, suffix, ns string, rooms ...any) *client {
+func connectClient(t *testing.T, p *peer, at member, suffix, ns string, rooms ...any) *client {
 	t.Helper()
 	c := &client{peer: p, name: at.name() + suffix, at: at, ns: ns, rooms: rooms}
 	c.connect(t, connect{Op: "connect", URL: at.url(), NS: ns, Rooms: rooms, Transports: []string{"websocket"}})
@@ -40,14 +40,14 @@ func connectClient(t testing.TB, p *peer, at member, suffix, ns string, rooms ..
 }
 
 // join connects one more socket, to another namespace, on a client's connection.
-func (c *client) join(t testing.TB, suffix, ns string, rooms ...any) *client {
+func (c *client) join(t *testing.T, suffix, ns string, rooms ...any) *client {
 	t.Helper()
 	other := &client{peer: c.peer, name: c.at.name() + suffix, at: c.at, ns: ns, rooms: rooms}
 	other.connect(t, connect{Op: "connect", URL: c.at.url(), NS: ns, Rooms: rooms, With: c.name})
 	return other
 }
 
-func (c *client) connect(t testing.TB, command connect) (recovered bool) {
+func (c *client) connect(t *testing.T, command connect) (recovered bool) {
 	t.Helper()
 	var reply connected
 	c.call(t, command, &reply)
@@ -56,7 +56,7 @@ func (c *client) connect(t testing.TB, command connect) (recovered bool) {
 }
 
 // call has the client do something.
-func (c *client) call(t testing.TB, command, result any) {
+func (c *client) call(t *testing.T, command, result any) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -66,7 +66,7 @@ func (c *client) call(t testing.TB, command, result any) {
 }
 
 // disconnect ends the socket.
-func (c *client) disconnect(t testing.TB) {
+func (c *client) disconnect(t *testing.T) {
 	t.Helper()
 	c.call(t, command{Op: "disconnect"}, new(any))
 }

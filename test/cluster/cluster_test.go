@@ -14,6 +14,9 @@ import (
 // namespaces are what every server has.
 func namespaces() []string { return []string{"/", "/chat"} }
 
+// only is a namespace of one server alone.
+func only(server string) string { return "/only " + server }
+
 // A cluster is three servers, a, b and c, with the same clients each:
 //
 //	1 is in room r1, 2 in r1, r2 and others, 3 in none, and "chat" is in r1 of /chat
@@ -81,7 +84,7 @@ func (c *cluster) settle(t *testing.T, ns string, room any) {
 		missing := ""
 		for _, m := range c.members {
 			event := fmt.Sprintf("probe of %v by %s", room, m.name())
-			heard := func(entries []string) bool { return slices.Contains(entries, canonical(t, []any{event})) }
+			heard := func(entries []string) bool { return slices.Contains(entries, canonical([]any{event})) }
 			if slices.ContainsFunc(in, func(cl *client) bool { return !c.diary.within(t, 0, received(cl.name), 0, heard) }) {
 				probe.Args = []any{event}
 				c.must(t, m, probe)
@@ -138,7 +141,7 @@ func (c *cluster) mark(t *testing.T, by driver) (marker string) {
 	for _, ns := range namespaces() {
 		c.must(t, by, command{Op: "emit", NS: ns, Args: event})
 	}
-	marker = canonical(t, event)
+	marker = canonical(event)
 	for _, cl := range c.clients {
 		c.diary.until(t, received(cl.name), 0, marker)
 	}

@@ -40,7 +40,8 @@ type result struct {
 	Failed  string       // why there are not more
 	Missing int          // of a Go server: how many answers are missing
 	Sockets []socketInfo // descriptions
-	Count   int
+	Rooms   []string     // of all servers
+	Count   int          // of servers
 }
 
 // A socketInfo describes a socket.

@@ -19,7 +19,10 @@ func newDiary() *diary {
 	return &diary{entries: make(map[string][]string), changed: make(chan struct{})}
 }
 
-// The keys of entries.
+// uncaught is the key of errors in Node.js that nothing catches.
+const uncaught = "uncaught"
+
+// The other keys of entries.
 func received(client string) string     { return "received by " + client }
 func disconnected(client string) string { return "disconnected " + client }
 func told(server, ns string) string     { return "told " + server + " in " + ns }
@@ -48,7 +51,7 @@ func (d *diary) since(key string, position int) []string {
 
 // within waits until ok reports true for the entries of a key from a position on, at most
 // for a while. It reports whether that was so.
-func (d *diary) within(t testing.TB, limit time.Duration, key string, position int, ok func(entries []string) bool) bool {
+func (d *diary) within(t *testing.T, limit time.Duration, key string, position int, ok func(entries []string) bool) bool {
 	t.Helper()
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
@@ -68,7 +71,7 @@ func (d *diary) within(t testing.TB, limit time.Duration, key string, position i
 }
 
 // until returns the entries from a position on up to one, for which it waits.
-func (d *diary) until(t testing.TB, key string, position int, last string) []string {
+func (d *diary) until(t *testing.T, key string, position int, last string) []string {
 	t.Helper()
 	var before []string
 	found := d.within(t, patience, key, position, func(entries []string) bool {

@@ -20,6 +20,7 @@ type goServer struct {
 	id       string
 	addr     string
 	srv      *sio.Server
+	spaces   map[string]*sio.Namespace
 	web      *http.Server
 	served   chan error
 	diary    *diary
@@ -27,7 +28,7 @@ type goServer struct {
 }
 
 // startGoServer starts a server, which stops with the test.
-func startGoServer(t testing.TB, name string, d *diary, cluster adapter.Cluster, recovery *sio.Recovery) *goServer {
+func startGoServer(t *testing.T, name string, d *diary, cluster adapter.Cluster, recovery *sio.Recovery) *goServer {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -35,13 +36,15 @@ func startGoServer(t testing.TB, name string, d *diary, cluster adapter.Cluster,
 	}
 	s := &goServer{
 		id: name, addr: ln.Addr().String(), diary: d, served: make(chan error, 1), released: make(chan struct{}),
+		spaces: make(map[string]*sio.Namespace),
 		srv: sio.New(&sio.Options{
 			Adapter: cluster, ConnectionStateRecovery: recovery,
 			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)).With(slog.String("server", name)),
 		}),
 	}
-	for _, ns := range namespaces() {
-		s.listen(s.srv.Of(ns))
+	for _, ns := range append(namespaces(), only(name)) {
+		s.spaces[ns] = s.srv.Of(ns)
+		s.listen(s.spaces[ns])
 	}
 	s.web = &http.Server{Handler: s.srv}
 	go func() { s.served <- s.web.Serve(ln) }()
@@ -49,7 +52,7 @@ func startGoServer(t testing.TB, name string, d *diary, cluster adapter.Cluster,
 	return s
 }
 
-func (s *goServer) stop(t testing.TB) {
+func (s *goServer) stop(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
@@ -84,7 +87,7 @@ func (s *goServer) listen(ns *sio.Namespace) {
 	ns.OnServerEvent("told", func(_ context.Context, args sio.Args) (any, error) {
 		values, err := anyValues(args)
 		if err == nil {
-			s.diary.add(told(s.id, ns.Name()), mustJSON(append([]any{"told"}, values...)))
+			s.diary.add(told(s.id, ns.Name()), canonical(append([]any{"told"}, values...)))
 		}
 		return nil, err
 	})
@@ -113,33 +116,19 @@ func anyValues(args sio.Args) ([]any, error) {
 	return values, err
 }
 
-func mustJSON(v any) string {
-	data, err := json.Marshal(v)
-	if err == nil {
-		err = json.Unmarshal(data, &v)
-	}
-	if err == nil {
-		data, err = json.Marshal(v)
-	}
-	if err != nil {
-		return err.Error()
-	}
-	return string(data)
-}
-
 func (s *goServer) name() string   { return s.id }
 func (s *goServer) url() string    { return "http://" + s.addr }
 func (s *goServer) official() bool { return false }
 
 func (s *goServer) do(ctx context.Context, c command) (r result, err error) {
-	ns := s.srv.Of(c.NS)
+	ns := s.spaces[c.NS]
 	args := make([]any, len(c.Args))
 	for i, v := range c.Args {
 		args[i] = forGo(v)
 	}
 	event := ""
 	if len(args) > 0 {
-		event, args = args[0].(string), args[1:]
+		event, args = fmt.Sprint(args[0]), args[1:]
 	}
 	switch b := target(ns.Broadcast(), c); c.Op {
 	case "emit":

@@ -48,13 +48,16 @@ func TestMixedCluster(t *testing.T) {
 // fails here is no adapter's fault.
 func TestMemoryCluster(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, variant{name: "memory", adapter: "memory"})
-	shared := adapter.NewMemory()
-	for _, name := range []string{"a", "b", "c"} {
-		c.members = append(c.members, startGoServer(t, name, c.diary, shared, nil))
-	}
-	c.populate(t)
-	c.testAll(t, "", c.members[:1])
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		c := newCluster(t, variant{name: "memory", adapter: "memory"})
+		shared := adapter.NewMemory()
+		for _, name := range []string{"a", "b", "c"} {
+			c.members = append(c.members, startGoServer(t, name, c.diary, shared, nil))
+		}
+		c.populate(t)
+		c.testAll(t, "", c.members[:1])
+	})
 }
 
 func newCluster(t *testing.T, v variant) *cluster {
@@ -103,6 +106,17 @@ func (c *cluster) testFrom(t *testing.T, m member) {
 	} {
 		c.run(t, test.ids, test.name, func(t *testing.T) { test.f(t, m) })
 	}
+	t.Run("ECO-MX-8 a namespace of one server", func(t *testing.T) { c.testAlone(t, m) })
+	if m.official() && c.variant.adapter == classic {
+		t.Run("ECO-RC-21 all rooms", func(t *testing.T) { c.testAllRooms(t, m) })
+	}
+	if m.official() {
+		c.run(t, ids{classic: "ECO-RC-30", sharded: "ECO-SH-8", streams: "ECO-ST-4"}, "server count", func(t *testing.T) {
+			if n := c.must(t, m, command{Op: "count", NS: "/"}).Count; n != len(c.members) {
+				t.Errorf("it counts %d servers", n)
+			}
+		})
+	}
 	c.run(t, ids{classic: "ECO-RC-23,24", sharded: "ECO-CL-6", streams: "ECO-CL-6"}, "rooms",
 		func(t *testing.T) { c.testRooms(t, m, m.name()) })
 	c.run(t, ids{classic: "ECO-RC-25", sharded: "ECO-CL-6", streams: "ECO-CL-6"}, "disconnect",
@@ -123,7 +137,7 @@ func (c *cluster) testEmitter(t *testing.T, e driver) {
 			event := []any{"told", "w", 1, map[string]any{"a": nil}}
 			c.must(t, e, command{Op: "serverEmit", NS: ns, Args: event})
 			for _, to := range c.members {
-				c.diary.until(t, told(to.name(), ns), at[to.name()], canonical(t, event))
+				c.diary.until(t, told(to.name(), ns), at[to.name()], canonical(event))
 			}
 		}
 	})

@@ -24,7 +24,7 @@ type start struct {
 }
 
 // startNodeServer starts a server in a process. addr is where Redis listens.
-func startNodeServer(t testing.TB, p *peer, name string, v variant, addr string) *nodeServer {
+func startNodeServer(t *testing.T, p *peer, name string, v variant, addr string) *nodeServer {
 	t.Helper()
 	s := &nodeServer{peer: p, id: name}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -32,7 +32,7 @@ func startNodeServer(t testing.TB, p *peer, name string, v variant, addr string)
 	var started struct{ Port int }
 	err := p.call(ctx, "server", name, start{
 		Op: "start", Redis: "redis://" + addr, Adapter: v.adapter, Options: v.options,
-		Namespaces: namespaces(), Recovery: v.recovery,
+		Namespaces: append(namespaces(), only(name)), Recovery: v.recovery,
 	}, &started)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ type nodeEmitter struct {
 	id   string
 }
 
-func startNodeEmitter(t testing.TB, p *peer, name string, v variant, addr string) *nodeEmitter {
+func startNodeEmitter(t *testing.T, p *peer, name string, v variant, addr string) *nodeEmitter {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

@@ -21,16 +21,19 @@ const maxLine = 16 << 20
 
 // A peer is a process of Node.js that runs node/main.js. It ends with the test.
 type peer struct {
-	t     testing.TB
+	t     *testing.T
 	diary *diary
 	cmd   *exec.Cmd
 	done  chan struct{} // closed when it has ended
 
-	mu       sync.Mutex
-	stdin    io.WriteCloser
-	last     int
-	pending  map[int]chan reply
-	uncaught []string
+	// expected is how many errors may come that nothing in the process catches: without
+	// the catch in node/main.js, it would end by the first.
+	expected int
+
+	mu      sync.Mutex
+	stdin   io.WriteCloser
+	last    int
+	pending map[int]chan reply
 }
 
 // A reply is the answer to a command.
@@ -72,7 +75,7 @@ func startPeer(t *testing.T, d *diary) *peer {
 		if stderr.Len() > 0 {
 			t.Logf("Node.js wrote to standard error:\n%s", &stderr)
 		}
-		for _, text := range p.uncaught {
+		for _, text := range d.since(uncaught, p.expected) {
 			t.Errorf("uncaught in Node.js: %s", text)
 		}
 	})
@@ -83,16 +86,6 @@ func startPeer(t *testing.T, d *diary) *peer {
 func (p *peer) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done
-}
-
-// uncaughtErrors returns the errors that nothing in the process has caught, and forgets
-// them: otherwise the test fails because of them.
-func (p *peer) uncaughtErrors() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	list := p.uncaught
-	p.uncaught = nil
-	return list
 }
 
 // read takes the lines of the process.
@@ -141,17 +134,15 @@ type line struct {
 func (p *peer) note(l *line) {
 	switch l.Note {
 	case "received":
-		p.diary.add(received(l.Client), canonicalJSON(p.t, l.Args))
+		p.diary.add(received(l.Client), canonical(l.Args))
 	case "disconnect":
 		p.diary.add(disconnected(l.Client), l.Reason)
 	case "server":
-		p.diary.add(told(l.Server, l.NS), canonicalJSON(p.t, l.Args))
+		p.diary.add(told(l.Server, l.NS), canonical(l.Args))
 	case "redis":
 		p.t.Logf("%s's connection to Redis: %s", l.Server, l.Error)
 	case "uncaught":
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.uncaught = append(p.uncaught, l.Error)
+		p.diary.add(uncaught, l.Error)
 	default:
 		p.t.Errorf("unknown note %q", l.Note)
 	}

@@ -13,7 +13,7 @@ import (
 // A proxy is a network between servers and Redis, which can fail. It ends with the test.
 type proxy struct {
 	listener *net.TCPListener
-	to       string
+	to       *net.TCPAddr
 	running  sync.WaitGroup
 
 	mu        sync.Mutex
@@ -32,13 +32,17 @@ type wire struct {
 }
 
 // startProxy starts a network that works, in front of an address.
-func startProxy(t testing.TB, to string) *proxy {
+func startProxy(t *testing.T, to string) *proxy {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, to: to, wires: make(map[*wire]struct{}), passable: make(chan struct{})}
+	server, err := net.ResolveTCPAddr("tcp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{listener: l, to: server, wires: make(map[*wire]struct{}), passable: make(chan struct{})}
 	close(p.passable)
 	p.running.Go(p.serve)
 	t.Cleanup(p.end)
@@ -103,11 +107,11 @@ func (p *proxy) serve() {
 func (p *proxy) connect(near *net.TCPConn) {
 	w := &wire{near: near, broken: make(chan struct{})}
 	defer w.cut()
-	conn, err := net.Dial("tcp", p.to)
+	far, err := net.DialTCP("tcp", nil, p.to)
 	if err != nil {
 		return // the other end sees its connection end
 	}
-	w.far = conn.(*net.TCPConn)
+	w.far = far
 	p.mu.Lock()
 	p.wires[w] = struct{}{}
 	closed := p.closed

@@ -87,7 +87,7 @@ func (c *cluster) emitMeanwhile(t *testing.T, ns string) (missed []string) {
 			do.Op, do.NS = "emit", ns
 			c.must(t, m, do)
 			if len(do.Except) == 0 && !slices.Contains(do.To, any("r2")) {
-				missed = append(missed, canonical(t, do.Args))
+				missed = append(missed, canonical(do.Args))
 			}
 		}
 		missed = append(missed, c.mark(t, m))

@@ -9,11 +9,10 @@ import (
 )
 
 // answersOf returns the answers of clients to an event with values.
-func answersOf(t *testing.T, clients []string, values ...any) []string {
-	t.Helper()
+func answersOf(clients []string, values ...any) []string {
 	list := []string{}
 	for _, name := range clients {
-		list = append(list, canonical(t, map[string]any{"client": name, "got": append([]any{}, values...)}))
+		list = append(list, canonical(map[string]any{"client": name, "got": append([]any{}, values...)}))
 	}
 	slices.Sort(list)
 	return list
@@ -24,7 +23,7 @@ func wantValues(t *testing.T, r result, want []string) {
 	t.Helper()
 	got := []string{}
 	for _, v := range r.Values {
-		got = append(got, canonical(t, v))
+		got = append(got, canonical(v))
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
@@ -54,21 +53,21 @@ func (c *cluster) testAcks(t *testing.T, m member) {
 			if r.Failed != "" {
 				t.Errorf("it failed: %s", r.Failed)
 			}
-			wantValues(t, r, answersOf(t, each(c.members, q.want), question...))
+			wantValues(t, r, answersOf(each(c.members, q.want), question...))
 		})
 	}
 	t.Run("one client", func(t *testing.T) {
 		for _, at := range c.members {
 			cl := c.clients[at.name()+"1"]
 			r := c.must(t, m, command{Op: "ask", NS: "/", To: []any{cl.id}, Timeout: long, Args: []any{"ask", 1}})
-			wantValues(t, r, answersOf(t, []string{cl.name}, 1))
+			wantValues(t, r, answersOf([]string{cl.name}, 1))
 		}
 	})
 	t.Run("bytes", func(t *testing.T) {
 		r := c.must(t, m, command{Op: "ask", NS: "/", To: []any{"r2"}, Timeout: long, Args: []any{"ask for bytes"}})
 		var want []string
 		for _, name := range each(c.members, "2") {
-			want = append(want, canonical(t, blob(name)))
+			want = append(want, canonical(blob(name)))
 		}
 		slices.Sort(want)
 		wantValues(t, r, want)
@@ -94,7 +93,7 @@ func (c *cluster) questions(t *testing.T, m member) (list []*question) {
 	const limit = 3_000 // milliseconds: official servers wait that long for clients, and 5 s for servers
 	list = append(list,
 		&question{
-			by: m, want: answersOf(t, each(c.members, "1 3")), missing: len(c.members),
+			by: m, want: answersOf(each(c.members, "1 3")), missing: len(c.members),
 			do: command{Op: "ask", NS: "/", Timeout: limit, Args: []any{"ask some"}, Enough: 2 * len(c.members)},
 		},
 		&question{
@@ -108,7 +107,7 @@ func (c *cluster) questions(t *testing.T, m member) (list []*question) {
 				continue
 			}
 			list = append(list, &question{
-				by: m, want: []string{canonical(t, serverAnswer(other, "not "+silent.name()))}, missing: 1,
+				by: m, want: []string{canonical(serverAnswer(other, "not "+silent.name()))}, missing: 1,
 				do: command{Op: "serverAsk", NS: "/", Args: []any{"asked", "not " + silent.name()}, Enough: 1},
 			})
 		}
@@ -173,7 +172,7 @@ func (c *cluster) testServerEvents(t *testing.T, m member) {
 		c.must(t, m, command{Op: "serverEmit", NS: ns, Args: []any{"told"}})
 		for _, to := range c.members {
 			if to != m {
-				if got := c.diary.until(t, told(to.name(), ns), at[to.name()], `["told"]`); !slices.Equal(got, []string{canonical(t, event)}) {
+				if got := c.diary.until(t, told(to.name(), ns), at[to.name()], `["told"]`); !slices.Equal(got, []string{canonical(event)}) {
 					t.Errorf("%s was told %s", to.name(), got)
 				}
 			}
@@ -185,7 +184,7 @@ func (c *cluster) testServerEvents(t *testing.T, m member) {
 		var want []string
 		for _, to := range c.members {
 			if to != m {
-				want = append(want, canonical(t, serverAnswer(to, 1, "two")))
+				want = append(want, canonical(serverAnswer(to, 1, "two")))
 			}
 		}
 		slices.Sort(want)
@@ -263,5 +262,39 @@ func (cl *client) wantDescription(t *testing.T, s socketInfo) {
 		if !ok {
 			t.Errorf("the handshake of %s has another %s: %v", cl.name, what, h)
 		}
+	}
+}
+
+// testAlone uses a namespace that the other servers do not have. Nobody waits for them.
+func (c *cluster) testAlone(t *testing.T, m member) {
+	ns := only(m.name())
+	cl := connectClient(t, c.peer, m, " alone", ns, "r1")
+	defer cl.disconnect(t)
+	if r := c.must(t, m, command{Op: "serverAsk", NS: ns, Args: []any{"asked"}}); r.Failed != "" || len(r.Values) > 0 {
+		t.Errorf("servers answer %v (%s)", r.Values, r.Failed)
+	}
+	if r := c.must(t, m, command{Op: "fetch", NS: ns}); len(r.Sockets) != 1 {
+		t.Errorf("it has %d sockets", len(r.Sockets))
+	}
+	r := c.must(t, m, command{Op: "ask", NS: ns, Timeout: long, Args: []any{"ask", 1}})
+	wantValues(t, r, answersOf([]string{cl.name}, 1))
+	c.must(t, m, command{Op: "emit", NS: ns, Args: with(1)})
+	c.diary.until(t, received(cl.name), 0, canonical(with(1)))
+}
+
+// testAllRooms asks for the rooms of all servers, as official servers of the classic
+// adapter can.
+func (c *cluster) testAllRooms(t *testing.T, m member) {
+	var want []string
+	for _, cl := range c.clients {
+		if cl.ns == "/" {
+			want = append(want, append(names(cl.rooms), cl.id)...)
+		}
+	}
+	slices.Sort(want)
+	got := c.must(t, m, command{Op: "allRooms", NS: "/"}).Rooms
+	slices.Sort(got)
+	if want := slices.Compact(want); !slices.Equal(slices.Compact(got), want) {
+		t.Errorf("the rooms are %q, want %q", got, want)
 	}
 }

@@ -46,7 +46,7 @@ func (c *cluster) wantIn(t *testing.T, room, want string) {
 	t.Helper()
 	for _, m := range c.members {
 		do := command{Op: "emit", NS: "/", Args: with("are you in " + room), To: []any{room}, Local: true}
-		wantHeard(t, c.hear(t, m, do), canonical(t, do.Args), each([]member{m}, want))
+		wantHeard(t, c.hear(t, m, do), canonical(do.Args), each([]member{m}, want))
 	}
 }
 
@@ -55,12 +55,12 @@ func (c *cluster) testRemoteSocket(t *testing.T, m member) {
 	for _, at := range c.members {
 		cl := c.clients[at.name()+"3"]
 		emit := command{Op: "remote", Method: "emit", NS: "/", Socket: cl.id, Args: with("to you", blob{1})}
-		wantHeard(t, c.hear(t, m, emit), canonical(t, emit.Args), []string{cl.name})
+		wantHeard(t, c.hear(t, m, emit), canonical(emit.Args), []string{cl.name})
 		room := "only " + cl.name
 		c.must(t, m, command{Op: "remote", Method: "join", NS: "/", Socket: cl.id, Rooms: []string{room}})
 		c.mark(t, m)
 		own := command{Op: "emit", NS: "/", Args: with(1), To: []any{room}, Local: true}
-		wantHeard(t, c.hear(t, at, own), canonical(t, own.Args), []string{cl.name})
+		wantHeard(t, c.hear(t, at, own), canonical(own.Args), []string{cl.name})
 		c.must(t, m, command{Op: "remote", Method: "leave", NS: "/", Socket: cl.id, Rooms: []string{room}})
 		c.mark(t, m)
 		wantHeard(t, c.hear(t, at, own), "", nil)

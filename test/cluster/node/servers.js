@@ -101,6 +101,10 @@ const operations = {
     );
   },
 
+  async allRooms(command, { io }) {
+    return { rooms: [...(await io.of(command.ns).adapter.allRooms())].map(String) };
+  },
+
   async count(command, { io }) {
     return { count: await io.of(command.ns).adapter.serverCount() };
   },
