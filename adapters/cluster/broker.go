@@ -3,17 +3,20 @@ package cluster
 import "context"
 
 // A Broker carries packets between the servers of a cluster. It is all that is different
-// from one message broker to another. The [Cluster] calls Start first, and each method only
-// as its comment says.
+// from one message broker to another. The cluster makes one when a server joins the first
+// namespace, and closes it when the server has left the last one.
 type Broker interface {
-	// Start is called once, before any other method. It does not wait for the network.
-	// self is the id of this server. From then on, the broker calls in.
+	// Start is called once, before any other method. It does not wait for the network,
+	// nor call in: its goroutines do. self is the id of this server. From then on, the broker calls in.
+	//
+	// Packets without a namespace go to all servers that use this module, to this one
+	// as well. Official servers must not get them, unless they know these types.
 	Start(self string, in Inbound)
 
 	// Subscribe makes the broker pass on the packets of a namespace, Unsubscribe makes it
-	// stop. For each namespace the two alternate. They do not wait for the network. The
-	// broker calls [Inbound.Subscribed] when the subscription has taken effect, also
-	// after it was lost in between.
+	// stop. For each namespace the two alternate. They do not wait for the network, nor
+	// call in. The broker calls [Inbound.Subscribed] from a goroutine of its own when
+	// the subscription has taken effect.
 	Subscribe(namespace string)
 	Unsubscribe(namespace string)
 
@@ -26,8 +29,9 @@ type Broker interface {
 	// one of those lost. When ctx ends, Publish returns.
 	Publish(ctx context.Context, packets []*Packet) (taken, lost int, err error)
 
-	// Close ends the broker's connections and goroutines, and waits for running calls
-	// of in. The cluster calls no method afterwards.
+	// Close ends the broker's connections and goroutines. When it returns, the broker
+	// does not call in any more. The cluster calls no method afterwards, but Count may
+	// still run.
 	Close() error
 }
 
@@ -50,7 +54,8 @@ type RoomSubscriber interface {
 // wait for the network.
 type Inbound interface {
 	// Receive takes a packet. The packets of one server have to arrive in the order in
-	// which it published them. Those of this server itself are ignored.
+	// which it published them. It ignores those of this server itself, except that
+	// its heartbeats show that the broker works.
 	Receive(p *Packet)
 
 	// Refused counts a message that is no packet.

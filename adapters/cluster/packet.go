@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"crypto/rand"
 	"strings"
 	"time"
 
@@ -29,10 +30,9 @@ const (
 
 // Types that only servers of this module send, to each other. Others ignore them.
 const (
-	CountSockets Type = iota + 64 // a request: how many clients are in the target
-	Answer                        // Reply, in full, to a request of a server of this module; Done with the last one
-	Cancel                        // the sender of the request RequestID does not wait for answers any more
-	Resync                        // the receiver To is asked to send a Heartbeat with all its namespaces
+	Answer Type = iota + 64 // Reply, in full, to a request of a server of this module; Done with the last one
+	Cancel                  // the sender of the request RequestID does not wait for answers any more
+	Resync                  // the receiver To is asked to send a Heartbeat with all its namespaces
 )
 
 // A Packet is what servers of a cluster send each other. It is immutable. Which fields are
@@ -76,16 +76,75 @@ const (
 	idLength = 16
 )
 
+// newID returns the id of a server of this module.
+func newID() string { return idPrefix + strings.ToLower(rand.Text()[:idLength-len(idPrefix)]) }
+
+// countPrefix begins the id of a request of FetchSockets whose sender needs only the number
+// of sockets. Servers of this module answer with that; official ones describe the sockets.
+const countPrefix = "n"
+
+// newRequestID returns the id of a request.
+func newRequestID(k adapter.Kind) string {
+	first := "r"
+	if k == adapter.Count {
+		first = countPrefix
+	}
+	return first + strings.ToLower(rand.Text()[:idLength-len(first)])
+}
+
+// requestedKind returns the kind of a request.
+func (p *Packet) requestedKind() adapter.Kind {
+	if p.Message.Kind == adapter.Fetch && IsOurs(p.From) && strings.HasPrefix(p.RequestID, countPrefix) {
+		return adapter.Count
+	}
+	return p.Message.Kind
+}
+
+// size is about how many bytes the packet keeps.
+func (p *Packet) size() int {
+	const fixed = 256
+	n := fixed
+	if m := p.Message; m != nil {
+		n += len(m.Data)
+		for _, a := range m.Attachments {
+			n += len(a)
+		}
+		for _, names := range [][]string{m.Rooms, m.Target.Rooms, m.Target.Except} {
+			for _, name := range names {
+				n += len(name)
+			}
+		}
+	}
+	if r := p.Reply; r != nil {
+		if r.Ack != nil {
+			n += len(r.Ack.Data)
+			for _, a := range r.Ack.Attachments {
+				n += len(a)
+			}
+		}
+		for i := range r.Sockets {
+			n += socketSize(&r.Sockets[i])
+		}
+		for _, id := range r.Expected {
+			n += len(id)
+		}
+	}
+	return n
+}
+
+func socketSize(s *adapter.Socket) int {
+	n := len(s.ID) + len(s.Data) + len(s.Handshake)
+	for _, room := range s.Rooms {
+		n += len(room)
+	}
+	return n
+}
+
 // IsOurs reports whether a server with that id understands the types that only servers of
 // this module send.
 func IsOurs(id string) bool { return len(id) == idLength && strings.HasPrefix(id, idPrefix) }
 
 // IsResponse reports whether packets of that type answer a request.
 func (t Type) IsResponse() bool {
-	switch t {
-	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck, Answer:
-		return true
-	default:
-		return false
-	}
+	return t == FetchSocketsResponse || t >= ServerSideEmitResponse && t <= BroadcastAck || t == Answer
 }

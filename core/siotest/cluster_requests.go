@@ -365,8 +365,8 @@ func (s clusterSuite) leavingWithARequest(t *testing.T) {
 
 // concurrency: all at the same time, for the race detector.
 func (s clusterSuite) concurrency(t *testing.T) {
-	clusters := s.connect(t, 3)
-	steady := join(t, clusters, "/", func(_ int, m *member) {
+	clusters := s.connect(t, 6)
+	steady := join(t, clusters[:3], "/", func(_ int, m *member) {
 		m.answer = func(_ context.Context, _ *adapter.Message, reply func(*adapter.Reply)) {
 			reply(&adapter.Reply{Expected: []string{m.name}})
 			reply(&adapter.Reply{Ack: &adapter.Ack{Socket: m.name}})
@@ -386,7 +386,7 @@ func (s clusterSuite) concurrency(t *testing.T) {
 		})
 		all.Go(func() {
 			for k := range 20 {
-				passing := newMember(t, clusters[i], "/", "a passing member", nil)
+				passing := newMember(t, clusters[3+i], "/", "a passing member", nil)
 				if err := passing.Publish(event("passing", i, k)); err != nil {
 					t.Error(err)
 				}

@@ -34,20 +34,12 @@ import (
 
 // Why something is no packet.
 var (
-	errText        = errors.New("text message")
-	errTrailing    = errors.New("trailing bytes")
-	errType        = errors.New("invalid packet type")
-	errNamespace   = errors.New("invalid namespace")
-	errPayload     = errors.New("invalid payload")
-	errID          = errors.New("invalid packet id")
-	errDepth       = errors.New("nested too deeply")
-	errShort       = errors.New("message ends too early")
-	errKey         = errors.New("key is neither a string nor a whole number")
-	errExtension   = errors.New("unknown extension type")
-	errDate        = errors.New("date out of range")
-	errAttachments = errors.New("too many attachments")
-	errBytes       = errors.New("attachments too large")
-	errPlaceholder = errors.New("placeholder without an attachment")
+	errText      = errors.New("text message")
+	errTrailing  = errors.New("trailing bytes")
+	errType      = errors.New("invalid packet type")
+	errNamespace = errors.New("invalid namespace")
+	errPayload   = errors.New("invalid payload")
+	errID        = errors.New("invalid packet id")
 )
 
 // Parser is the encoding, for [sio.Options.Parser]. It is stateless.

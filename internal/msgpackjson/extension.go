@@ -1,4 +1,4 @@
-package msgpack
+package msgpackjson
 
 import (
 	"encoding/binary"
@@ -25,22 +25,22 @@ func isExtension(lead byte) bool {
 	return ext8 <= lead && lead <= ext32 || fixext1 <= lead && lead <= fixext1+4
 }
 
-// undefined reads JavaScript's undefined, if that is next, and reports whether it is.
-func (r *reader) undefined() bool {
-	if len(r.in) < 3 || r.in[0] != fixext1 || r.in[1] != extNotepack {
+// Undefined reads JavaScript's undefined, if that is next, and reports whether it is.
+func (r *Reader) Undefined() bool {
+	if len(r.In) < 3 || r.In[0] != fixext1 || r.In[1] != extNotepack {
 		return false
 	}
-	r.in = r.in[3:]
+	r.In = r.In[3:]
 	return true
 }
 
 // extension reads a value of a type that MessagePack itself does not know.
-func (r *reader) extension() error {
-	if r.undefined() {
-		r.out = append(r.out, "null"...)
+func (r *Reader) extension() error {
+	if r.Undefined() {
+		r.Out = append(r.Out, "null"...)
 		return nil
 	}
-	lead := r.in[0]
+	lead := r.In[0]
 	kind, data, err := r.cutExtension()
 	switch {
 	case err != nil:
@@ -57,15 +57,15 @@ func (r *reader) extension() error {
 }
 
 // cutExtension reads the head of an extension and returns what it holds.
-func (r *reader) cutExtension() (kind int8, data []byte, err error) {
-	lead, in := r.in[0], r.in[1:]
+func (r *Reader) cutExtension() (kind int8, data []byte, err error) {
+	lead, in := r.In[0], r.In[1:]
 	var size uint64
 	if lead >= fixext1 {
 		size = 1 << (lead - fixext1)
 	} else {
 		width := 1 << (lead - ext8)
 		if len(in) < width {
-			return 0, nil, errShort
+			return 0, nil, ErrShort
 		}
 		for _, b := range in[:width] {
 			size = size<<8 | uint64(b)
@@ -73,15 +73,15 @@ func (r *reader) cutExtension() (kind int8, data []byte, err error) {
 		in = in[width:]
 	}
 	if uint64(len(in)) < 1+size {
-		return 0, nil, errShort
+		return 0, nil, ErrShort
 	}
-	r.in = in[1+size:]
+	r.In = in[1+size:]
 	return int8(in[0]), in[1 : 1+size], nil //nolint:gosec // two's complement
 }
 
 // timestamp reads the extension that MessagePack has for dates, with nanoseconds of
 // which JavaScript would drop all but the milliseconds.
-func (r *reader) timestamp(p []byte) error {
+func (r *Reader) timestamp(p []byte) error {
 	var seconds, nanoseconds int64
 	switch len(p) {
 	case 4:
@@ -106,16 +106,16 @@ const maxDate = 8_640_000_000_000_000
 
 // date writes a date as JSON.stringify does. Years of more than four digits have a
 // sign and six.
-func (r *reader) date(ms int64) error {
+func (r *Reader) date(ms int64) error {
 	if ms < -maxDate || ms > maxDate {
 		return errDate
 	}
 	t := time.UnixMilli(ms).UTC()
 	if y := t.Year(); y < 0 || y > 9999 {
-		r.out = fmt.Appendf(r.out, `"%+07d`, y)
+		r.Out = fmt.Appendf(r.Out, `"%+07d`, y)
 	} else {
-		r.out = fmt.Appendf(r.out, `"%04d`, y)
+		r.Out = fmt.Appendf(r.Out, `"%04d`, y)
 	}
-	r.out = t.AppendFormat(r.out, `-01-02T15:04:05.000Z"`)
+	r.Out = t.AppendFormat(r.Out, `-01-02T15:04:05.000Z"`)
 	return nil
 }

@@ -1,0 +1,229 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/clusterwire"
+)
+
+// maxClients is how many clients a server may say that it has. More would be a mistake
+// that costs memory.
+const maxClients = 1 << 20
+
+// Why something is no packet.
+var (
+	errType    = errors.New("invalid type")
+	errData    = errors.New("no data")
+	errNoRooms = errors.New("no rooms")
+	errNoID    = errors.New("no requestId")
+)
+
+// Decode returns the packet of a message: JSON, if its first byte is a brace, or
+// MessagePack. It takes what the official adapters and emitters send, in any order, with
+// other members or without those that can be missing. Rooms that are numbers become
+// strings. If the message has no namespace or sender, that of the packet is "". A type
+// that is unknown makes a packet of that type, without content.
+//
+// The packet shares the memory of data, which must not change any more.
+func Decode(data []byte) (*Packet, error) {
+	message, attachments, err := clusterwire.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: decoding a message: %w", err)
+	}
+	var typ, content []byte
+	p := new(Packet)
+	err = clusterwire.Members(message, func(name, value []byte) (err error) {
+		switch value = clusterwire.Present(value); string(name) {
+		case "type":
+			typ = value
+		case "data":
+			content = value
+		case "uid":
+			p.From, err = clusterwire.String(value)
+		case "nsp":
+			p.Namespace, err = clusterwire.String(value)
+		}
+		return clusterwire.In(string(name), err)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cluster: decoding a message: %w", err)
+	}
+	t, err := clusterwire.Int(typ, 255)
+	if err != nil || t == 0 {
+		return nil, fmt.Errorf("cluster: decoding a message: %w", errType)
+	}
+	p.Type = Type(t)
+	return p.complete(content, attachments)
+}
+
+// DecodeData is [Decode] for the member data alone. It is empty if packets of that type
+// have none.
+func DecodeData(t Type, from, namespace string, data []byte) (*Packet, error) {
+	p := &Packet{Type: t, From: from, Namespace: namespace}
+	if len(data) == 0 {
+		return p.complete(nil, nil)
+	}
+	content, attachments, err := clusterwire.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("cluster: decoding the data of type %d: %w", t, err)
+	}
+	return p.complete(content, attachments)
+}
+
+// complete fills in what is in the member data.
+func (p *Packet) complete(content []byte, attachments [][]byte) (*Packet, error) {
+	if err := p.read(content, attachments); err != nil {
+		return nil, fmt.Errorf("cluster: decoding the data of type %d: %w", p.Type, err)
+	}
+	return p, nil
+}
+
+// A data has the members of the member data, as JSON. Those that are absent are nil.
+type data struct {
+	packet, opts, rooms, close, sockets, clientCount []byte
+	to, done, expected, ack, clients                 []byte
+}
+
+func (p *Packet) readMembers(content []byte) (d data, err error) {
+	err = clusterwire.Members(content, func(name, value []byte) (err error) {
+		if string(name) == "packet" {
+			d.packet = value // which may be null
+			return nil
+		}
+		switch value = clusterwire.Present(value); string(name) {
+		case "requestId":
+			p.RequestID, err = clusterwire.String(value)
+		case "opts":
+			d.opts = value
+		case "rooms":
+			d.rooms = value
+		case "close":
+			d.close = value
+		case "sockets":
+			d.sockets = value
+		case "clientCount":
+			d.clientCount = value
+		case "to":
+			d.to = value
+		case "done":
+			d.done = value
+		case "expected":
+			d.expected = value
+		case "ack":
+			d.ack = value
+		case "clients":
+			d.clients = value
+		}
+		return clusterwire.In(string(name), err)
+	})
+	return d, err
+}
+
+// read reads the member data.
+func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
+	switch p.Type {
+	case InitialHeartbeat, Heartbeat:
+		p.Presence, err = readPresence(content)
+		return err
+	case AdapterClose:
+		return nil
+	case Broadcast, SocketsJoin, SocketsLeave, DisconnectSockets, FetchSockets, ServerSideEmit,
+		FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck, Answer, Cancel, Resync:
+	default:
+		return nil // of a later version
+	}
+	if content == nil {
+		return errData
+	}
+	d, err := p.readMembers(content)
+	if err != nil {
+		return err
+	}
+	if p.needsRequestID() && p.RequestID == "" {
+		return errNoID
+	}
+	switch p.Type {
+	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
+		return p.readResponse(&d, attachments)
+	case Answer, Cancel, Resync:
+		return p.readOwn(&d, attachments)
+	default:
+		return p.readMessage(&d, attachments)
+	}
+}
+
+func (p *Packet) needsRequestID() bool {
+	return p.Type.IsResponse() || p.Type == FetchSockets || p.Type == Cancel
+}
+
+// readMessage reads a message or a request.
+func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
+	o, err := clusterwire.ReadOptions(d.opts)
+	if err != nil {
+		return err
+	}
+	p.Timeout = o.Timeout
+	m := &adapter.Message{Target: o.Target}
+	p.Message = m
+	switch p.Type {
+	case Broadcast:
+		m.Kind, m.Volatile, m.NoCompress = adapter.Broadcast, o.Volatile, o.NoCompress
+		var namespace string
+		m.Data, m.Attachments, namespace, err = clusterwire.ReadPacket(d.packet, attachments)
+		if p.Namespace == "" {
+			p.Namespace = namespace
+		}
+		return clusterwire.In("packet", err)
+	case ServerSideEmit:
+		m.Kind, m.Target = adapter.ServerEvent, adapter.Target{}
+		m.Data, m.Attachments, err = clusterwire.Event(d.packet, attachments)
+		return clusterwire.In("packet", err)
+	case SocketsJoin, SocketsLeave:
+		m.Kind = adapter.Join
+		if p.Type == SocketsLeave {
+			m.Kind = adapter.Leave
+		}
+		if d.rooms == nil {
+			return errNoRooms
+		}
+		m.Rooms, err = clusterwire.Strings(d.rooms)
+		return clusterwire.In("rooms", err)
+	case DisconnectSockets:
+		m.Kind, m.Close = adapter.Disconnect, clusterwire.Bool(d.close)
+	default:
+		m.Kind = adapter.Fetch
+	}
+	return nil
+}
+
+// readResponse reads a response of the official adapters.
+func (p *Packet) readResponse(d *data, attachments [][]byte) (err error) {
+	switch p.Type {
+	case BroadcastClientCount:
+		p.Clients, err = clusterwire.Int(d.clientCount, maxClients)
+		return clusterwire.In("clientCount", err)
+	case FetchSocketsResponse:
+		p.Reply = new(adapter.Reply)
+		p.Reply.Sockets, err = clusterwire.ReadSockets(d.sockets, attachments)
+		return err
+	default:
+		a := new(adapter.Ack)
+		p.Reply = &adapter.Reply{Ack: a}
+		a.Data, a.Attachments, err = clusterwire.List(d.packet, attachments)
+		return clusterwire.In("packet", err)
+	}
+}
+
+// readOwn reads an Answer, a Cancel or a Resync.
+func (p *Packet) readOwn(d *data, attachments [][]byte) (err error) {
+	if p.To, err = clusterwire.String(d.to); err != nil {
+		return clusterwire.In("to", err)
+	}
+	if p.Type == Answer {
+		p.Done = clusterwire.Bool(d.done)
+		p.Reply, err = readReply(d, attachments)
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sioplug/sioplug/core/adapter"
+)
+
+// The errors that a server reports beside those of its broker.
+var (
+	errConnecting = errors.New("cluster: not connected yet")
+	errSilent     = errors.New("cluster: the broker does not answer")
+)
+
+// A health is whether a link works, and what has to be reported about it.
+type health struct {
+	mu         sync.Mutex
+	since      time.Time
+	publishing error // of the last call of Publish
+	receiving  error // why packets of others do not arrive
+	silent     bool  // the server has not heard its own heartbeats
+	reported   error // what the application was told last
+	told       bool  // it was told something
+	lost       int   // packets that are to be reported
+	refused    int
+	refusal    error // why the last one was refused
+}
+
+func (h *health) begin() {
+	h.since, h.receiving = time.Now(), errConnecting
+}
+
+// err returns why the link does not work.
+func (h *health) err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.errLocked()
+}
+
+func (h *health) errLocked() error {
+	switch {
+	case h.receiving != nil:
+		return h.receiving
+	case h.publishing != nil:
+		return h.publishing
+	case h.silent:
+		return errSilent
+	default:
+		return nil
+	}
+}
+
+func (h *health) noteLost(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lost += n
+}
+
+func (h *health) noteRefused(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused++
+	h.refusal = err
+}
+
+// change changes the health. It returns whether the application has to be told, and what.
+func (h *health) change(f func()) (tell bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	before := h.errLocked()
+	f()
+	after := h.errLocked()
+	if (before == nil) != (after == nil) {
+		h.since = time.Now()
+	}
+	if errors.Is(after, errConnecting) || h.told && (h.reported == nil) == (after == nil) {
+		return false, nil
+	}
+	h.reported, h.told = after, true
+	return true, after
+}
+
+func (l *link) setPublishing(err error) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	if tell, err := l.health.change(func() { l.health.publishing = err }); tell {
+		l.cluster.report(err)
+	}
+}
+
+func (l *link) setReceiving(err error, missed bool) {
+	tell, now := l.health.change(func() { l.health.receiving = err })
+	if missed {
+		l.cluster.report(errGap)
+	}
+	if tell {
+		l.cluster.report(now)
+	}
+}
+
+// errGap is reported after the connection with the broker was lost.
+var errGap = errors.New("cluster: messages of other servers may have been missed while the broker was not connected")
+
+// checkHealth finds out whether the broker hangs, and reports what was lost since the last
+// time.
+func (l *link) checkHealth() {
+	waiting, _, since := l.queue.length()
+	silent := l.presence.deaf() || waiting > 0 && time.Since(since) > l.cluster.opts.HeartbeatInterval
+	if tell, err := l.health.change(func() { l.health.silent = silent }); tell {
+		l.cluster.report(err)
+	}
+	l.health.mu.Lock()
+	lost, refused, refusal := l.health.lost, l.health.refused, l.health.refusal
+	l.health.lost, l.health.refused, l.health.refusal = 0, 0, nil
+	l.health.mu.Unlock()
+	if lost > 0 {
+		l.cluster.report(&LossError{Messages: lost})
+	}
+	if refused > 0 {
+		l.cluster.report(fmt.Errorf("cluster: %d messages from the broker were refused: %w", refused, refusal))
+	}
+}
+
+// A LossError says that messages of this server did not reach other servers, or may not
+// have: the queue was full, or the connection failed while they were sent.
+type LossError struct{ Messages int }
+
+// Error implements error.
+func (e *LossError) Error() string {
+	return fmt.Sprintf("cluster: %d messages for other servers were lost", e.Messages)
+}
+
+// Status implements [adapter.Reporter].
+func (c *Cluster) Status() adapter.Status {
+	s := adapter.Status{
+		Sent: c.counters.sent.Load(), Received: c.counters.received.Load(), Lost: c.counters.lost.Load(),
+		Refused: c.counters.refused.Load(), Gaps: c.counters.gaps.Load(),
+	}
+	c.mu.RLock()
+	l := c.link
+	c.mu.RUnlock()
+	if l == nil {
+		s.Err = errConnecting
+		return s
+	}
+	l.health.mu.Lock()
+	s.Since, s.Err = l.health.since, l.health.errLocked()
+	l.health.mu.Unlock()
+	s.Server, s.Healthy, s.Members = l.self, s.Err == nil, l.presence.list()
+	s.Queued, s.QueuedBytes, _ = l.queue.length()
+	return s
+}

@@ -1,0 +1,229 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/rescue"
+)
+
+// A link is a server's connection with the cluster, from the first namespace that it joins
+// until it leaves the last one. It implements [Inbound].
+type link struct {
+	cluster  *Cluster
+	self     string // this server's id
+	broker   Broker
+	queue    *queue
+	presence *presence
+	health   health
+
+	ctx     context.Context //nolint:containedctx // ends with the link
+	cancel  context.CancelFunc
+	running sync.WaitGroup // goroutines of the link
+}
+
+const (
+	// maxBatch is how many packets the broker gets at once.
+	maxBatch = 64
+
+	// minPause and maxPause are how long the link waits after an error of the broker.
+	minPause = 100 * time.Millisecond
+	maxPause = 5 * time.Second
+
+	// drainTimeout is how long a server that leaves waits until the broker has its last
+	// packets.
+	drainTimeout = 2 * time.Second
+
+	// checkInterval is how often the link looks for what has not happened.
+	checkInterval = time.Second
+)
+
+func newLink(c *Cluster) *link {
+	l := &link{cluster: c, self: newID(), broker: c.newBroker(), queue: newQueue(c.opts.MaxQueueBytes, c.opts.DropOldest)}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.presence = newPresence(l)
+	l.health.begin()
+	return l
+}
+
+func (l *link) start() {
+	l.broker.Start(l.self, l)
+	l.running.Go(l.publish)
+	l.running.Go(l.watch)
+}
+
+// close sends what the queue has, says goodbye and ends the link.
+func (l *link) close() {
+	_ = l.send(&Packet{Type: AdapterClose, From: l.self})
+	l.queue.close()
+	if l.health.err() == nil {
+		select {
+		case <-l.queue.empty:
+		case <-time.After(drainTimeout):
+		}
+	}
+	l.cancel()
+	l.running.Wait()
+	l.lost(l.queue.drop())
+	if err := l.broker.Close(); err != nil {
+		l.cluster.report(fmt.Errorf("cluster: closing the connection: %w", err))
+	}
+}
+
+// send puts a packet into the queue.
+func (l *link) send(p *Packet) error {
+	dropped, err := l.queue.add(p)
+	if err != nil && l.ctx.Err() == nil {
+		dropped++
+	}
+	l.lost(dropped)
+	return err
+}
+
+// lost counts packets of this server that others do not get, or may not get.
+func (l *link) lost(n int) {
+	if n > 0 {
+		l.cluster.counters.lost.Add(uint64(n))
+		l.health.noteLost(n)
+	}
+}
+
+// publish passes the packets of the queue to the broker.
+func (l *link) publish() {
+	pause := minPause
+	for {
+		batch := l.queue.take(maxBatch, l.ctx.Done())
+		if batch == nil {
+			return
+		}
+		for len(batch) > 0 && l.ctx.Err() == nil {
+			taken, lost, err := l.publishBatch(batch)
+			l.cluster.counters.sent.Add(uint64(taken)) //nolint:gosec // not negative
+			l.lost(lost)
+			l.queue.done(batch[:taken+lost])
+			batch = batch[taken+lost:]
+			l.setPublishing(err)
+			if err == nil {
+				pause = minPause
+				continue
+			}
+			l.sleep(pause)
+			pause = min(2*pause, maxPause)
+		}
+		l.lost(len(batch)) // the link ends
+		l.queue.done(batch)
+	}
+}
+
+// publishBatch calls the broker and checks what it says. A broker that panics has lost the
+// first packet.
+func (l *link) publishBatch(batch []*Packet) (taken, lost int, err error) {
+	err = rescue.Call(func() (err error) {
+		taken, lost, err = l.broker.Publish(l.ctx, batch)
+		return err
+	})
+	if rescue.Broken(err) {
+		return 0, 1, err
+	}
+	taken = min(max(taken, 0), len(batch))
+	lost = min(max(lost, 0), len(batch)-taken)
+	if err == nil && taken+lost == 0 {
+		err = fmt.Errorf("cluster: %T took none of %d packets", l.broker, len(batch))
+	}
+	return taken, lost, err
+}
+
+// sleep waits for about d, or until the link ends.
+func (l *link) sleep(d time.Duration) {
+	t := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // servers should not come back at the same time
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-l.ctx.Done():
+	}
+}
+
+// watch sends heartbeats, strikes off servers that are silent, and reports what was lost.
+func (l *link) watch() {
+	heartbeat := time.NewTicker(l.cluster.opts.HeartbeatInterval)
+	defer heartbeat.Stop()
+	check := time.NewTicker(checkInterval)
+	defer check.Stop()
+	for {
+		select {
+		case <-heartbeat.C:
+			l.presence.beat()
+		case <-check.C:
+			l.presence.strikeOff()
+			l.checkHealth()
+		case <-l.ctx.Done():
+			return
+		}
+	}
+}
+
+// Receive implements [Inbound].
+func (l *link) Receive(p *Packet) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	if p.From == l.self {
+		if p.Type == Heartbeat || p.Type == InitialHeartbeat {
+			l.presence.heardMyself()
+		}
+		return
+	}
+	l.cluster.counters.received.Add(1)
+	l.presence.heardFrom(p.From, p.Namespace)
+	if p.Namespace == "" {
+		l.presence.receive(p)
+		return
+	}
+	n := l.cluster.namespace(l, p.Namespace)
+	switch {
+	case n == nil:
+	case p.Type.IsResponse():
+		n.receiveResponse(p)
+	case p.Type == Cancel:
+		n.cancelAnswer(answerKey{p.From, p.RequestID})
+	default:
+		n.receive(p)
+	}
+}
+
+// Refused implements [Inbound].
+func (l *link) Refused(err error) {
+	l.cluster.counters.refused.Add(1)
+	l.health.noteRefused(err)
+}
+
+// Subscribed implements [Inbound].
+func (l *link) Subscribed(name string) {
+	l.cluster.mu.RLock()
+	defer l.cluster.mu.RUnlock()
+	if n := l.cluster.spaces[name]; n != nil && n.link == l {
+		l.presence.joined(name)
+	}
+}
+
+// Connected implements [Inbound].
+func (l *link) Connected(missed bool) {
+	if missed {
+		l.cluster.counters.gaps.Add(1)
+	}
+	l.presence.announce()
+	l.setReceiving(nil, missed)
+}
+
+// Disconnected implements [Inbound].
+func (l *link) Disconnected(err error) { l.setReceiving(err, false) }
+
+var _ interface {
+	adapter.Cluster
+	adapter.Reporter
+	adapter.ErrorNotifier
+} = (*Cluster)(nil)

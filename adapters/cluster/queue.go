@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// ErrQueueFull is the error of a message that was not sent to other servers, because too
+// many bytes wait for the broker: see [Options.MaxQueueBytes].
+var ErrQueueFull = errors.New("cluster: the queue to the broker is full")
+
+// A queue holds the packets that wait for the broker, in order.
+type queue struct {
+	max        int
+	dropOldest bool
+
+	mu      sync.Mutex
+	packets []*Packet
+	bytes   int // of packets, and of those that were taken and are not done
+	taken   int // packets that were taken and are not done
+	closed  bool
+	since   time.Time     // when the queue was empty, or a packet was done, the last time
+	wake    chan struct{} // has an element if there may be packets, or the queue was closed
+	empty   chan struct{} // closed when it is closed and empty
+}
+
+func newQueue(limit int, dropOldest bool) *queue {
+	return &queue{max: limit, dropOldest: dropOldest, wake: make(chan struct{}, 1), empty: make(chan struct{})}
+}
+
+// add adds a packet. It returns how many others were dropped for it.
+func (q *queue) add(p *Packet) (dropped int, err error) {
+	size := p.size()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return 0, errClosed
+	}
+	if q.dropOldest && size <= q.max {
+		for q.bytes+size > q.max && len(q.packets) > 0 {
+			q.bytes -= q.packets[0].size()
+			q.packets[0] = nil
+			q.packets = q.packets[1:]
+			dropped++
+		}
+	}
+	if q.bytes+size > q.max && (q.bytes > 0 || size > q.max) {
+		return dropped, fmt.Errorf("%w: %d of %d bytes", ErrQueueFull, q.bytes, q.max)
+	}
+	if len(q.packets)+q.taken == 0 {
+		q.since = time.Now()
+	}
+	q.packets = append(q.packets, p)
+	q.bytes += size
+	q.signal()
+	return dropped, nil
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for packets and returns at most n of them. They count until done is called. It
+// returns nil when the queue is closed and empty.
+func (q *queue) take(n int, stop <-chan struct{}) []*Packet {
+	for {
+		q.mu.Lock()
+		if k := min(n, len(q.packets)); k > 0 {
+			batch := q.packets[:k:k]
+			q.packets = q.packets[k:]
+			q.taken += k
+			if len(q.packets) > 0 {
+				q.signal()
+			} else {
+				q.packets = nil
+			}
+			q.mu.Unlock()
+			return batch
+		}
+		closed := q.closed
+		q.mu.Unlock()
+		if closed {
+			return nil
+		}
+		select {
+		case <-q.wake:
+		case <-stop:
+			return nil
+		}
+	}
+}
+
+// done forgets packets that were taken.
+func (q *queue) done(packets []*Packet) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, p := range packets {
+		q.bytes -= p.size()
+	}
+	q.taken -= len(packets)
+	q.since = time.Now()
+	q.signalEmpty()
+}
+
+// close makes add fail. The packets that wait can still be taken.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.closed {
+		q.closed = true
+		q.signal()
+		q.signalEmpty()
+	}
+}
+
+func (q *queue) signalEmpty() {
+	if q.closed && len(q.packets)+q.taken == 0 {
+		select {
+		case <-q.empty:
+		default:
+			close(q.empty)
+		}
+	}
+}
+
+// drop empties the queue and returns how many packets it had.
+func (q *queue) drop() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := len(q.packets)
+	for _, p := range q.packets {
+		q.bytes -= p.size()
+	}
+	q.packets = nil
+	q.signalEmpty()
+	return n
+}
+
+// length returns how much waits for the broker, and since when the broker has taken nothing
+// of it.
+func (q *queue) length() (packets, bytes int, since time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.packets) + q.taken, q.bytes, q.since
+}
