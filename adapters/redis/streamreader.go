@@ -44,6 +44,8 @@ type streamReader struct {
 	entry func(id streamID, fields []reply)
 	state *streamState
 
+	advance func(id streamID) // called when the entries up to id have been passed on
+
 	begun    bool
 	position streamID // of the last entry
 }
@@ -85,6 +87,7 @@ func (r *streamReader) session(ctx context.Context) (addr string, began bool, er
 	if err != nil {
 		return addr, false, err
 	}
+	r.advance(r.position)
 	r.state.connected(r.key, missed)
 	for {
 		if err := r.read(c, replies); err != nil {
@@ -172,6 +175,7 @@ func (r *streamReader) read(c *conn, replies *replyReader) error {
 			continue
 		}
 		r.entry(id, e.items[1].items)
+		r.advance(id)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 	"unicode/utf16"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
@@ -24,6 +25,11 @@ type streams struct {
 	readers sync.WaitGroup
 	stop    context.CancelFunc
 
+	order   *sequencer
+	marks   markWriter
+	last    map[string]lastEntry // by stream; of the publishing goroutine, as the next one
+	unknown bool                 // the ids of entries of the current batch are not known yet
+
 	mu     sync.RWMutex
 	spaces map[string]struct{} // the namespaces that are subscribed to
 }
@@ -39,8 +45,15 @@ func newStreams(n *nodes, o StreamsOptions) *streams {
 	if o.UseShardedPubSub {
 		s.kind = shard
 	}
-	s.pub = publisher{nodes: n, encode: s.encode}
+	s.pub = publisher{nodes: n, encode: s.encode, done: s.done}
+	s.last = make(map[string]lastEntry)
 	return s
+}
+
+// A lastEntry is the last entry that this server has added to a stream.
+type lastEntry struct {
+	id streamID
+	at time.Time
 }
 
 // servers is the channel for packets without a namespace.
@@ -51,13 +64,15 @@ func (s *streams) servers() string {
 // Start implements [cluster.Broker].
 func (s *streams) Start(self string, in cluster.Inbound) {
 	s.state = newStreamState(in, s.keys)
+	s.order = newSequencer(in.Receive, s.since, s.keys...)
 	s.start(self, s.state, s.deliver, topic{s.kind, s.servers()})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	for _, key := range s.keys {
 		r := &streamReader{
 			nodes: s.nodes, key: key, count: s.opts.ReadCount, block: s.opts.BlockTime,
-			entry: func(id streamID, fields []reply) { s.entry(id, fields) }, state: s.state,
+			entry: func(id streamID, fields []reply) { s.entry(key, id, fields) }, state: s.state,
+			advance: func(id streamID) { s.order.advance(hashOf(key), id) },
 		}
 		s.readers.Go(func() { r.run(ctx) })
 	}
@@ -67,7 +82,9 @@ func (s *streams) Start(self string, in cluster.Inbound) {
 func (s *streams) Close() error {
 	s.stop()
 	s.readers.Wait()
-	return s.broker.Close()
+	err := s.broker.Close()
+	s.order.close()
+	return err
 }
 
 // Subscribe implements [cluster.Broker].
@@ -134,18 +151,46 @@ func isEntry(p *cluster.Packet) bool {
 }
 
 // encode is called by the publisher.
-func (s *streams) encode(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+func (s *streams) encode(_ context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+	if len(dst) == 0 {
+		s.unknown = false
+	}
 	if isEntry(p) {
+		s.unknown = true
 		return s.encodeEntry(dst, p)
+	}
+	if s.unknown && p.Namespace != "" {
+		return dst, "", errNextBatch
 	}
 	if s.scratch, err = cluster.AppendMessagePack(s.scratch[:0], p); err != nil {
 		return dst, "", err
 	}
 	channel := s.channel(p)
+	if p.Namespace != "" {
+		m := s.marks.next(channel, ofPubSub)
+		if e := s.last[s.stream(p.Namespace)]; time.Since(e.at) < orderTime {
+			m.stream = e.id
+		}
+		s.scratch = m.appendTo(s.scratch)
+	}
 	if s.kind == shard {
 		return appendPublish(dst, "SPUBLISH", channel, s.scratch), channel, nil
 	}
 	return appendPublish(dst, "PUBLISH", channel, s.scratch), "", nil
+}
+
+// ofPubSub stands for the server of all channels, which is another one than that of the
+// streams.
+const ofPubSub = "pub/sub"
+
+// done is called with the replies of Redis.
+func (s *streams) done(p *cluster.Packet, r reply) {
+	if !isEntry(p) {
+		return
+	}
+	if id, err := parseStreamID(r.text); err == nil {
+		s.last[s.stream(p.Namespace)] = lastEntry{id, time.Now()}
+	}
 }
 
 func (s *streams) channel(p *cluster.Packet) string {
@@ -172,28 +217,43 @@ func (s *streams) encodeEntry(dst []byte, p *cluster.Packet) (out []byte, key st
 	}
 	key = s.stream(p.Namespace)
 	const args = 14
-	dst = appendHead(dst, args)
+	m := mark{before: s.marks.before("", time.Now())}
+	if len(m.before) == 0 {
+		dst = appendHead(dst, args)
+	} else {
+		dst = appendHead(dst, args+len([...]string{"name", "value"}))
+	}
 	for _, arg := range [...]string{
 		"XADD", key, "MAXLEN", "~", strconv.Itoa(s.opts.MaxLen), "*",
 		"uid", p.From, "nsp", p.Namespace, "type", strconv.Itoa(int(p.Type)), "data",
 	} {
 		dst = appendBulk(dst, arg)
 	}
-	return appendBulk(dst, s.scratch), key, nil
+	dst = appendBulk(dst, s.scratch)
+	if len(m.before) > 0 {
+		dst = appendBulk(dst, orderName)
+		dst = appendBulk(dst, base64.RawStdEncoding.EncodeToString(m.encode()))
+	}
+	return dst, key, nil
 }
 
 // deliver takes a message from a channel.
-func (s *streams) deliver(t target, _, payload []byte) {
+func (s *streams) deliver(t target, channel, payload []byte) {
 	p, err := cluster.Decode(payload)
-	if err != nil {
+	switch {
+	case err != nil:
 		s.in.Refused(err)
-		return
+	case !t.adopt(p):
+	case t.role == ofServers:
+		s.in.Receive(p)
+	default:
+		m, _ := readMark(payload)
+		s.order.arrive(p, hashOf(channel), m, hashOf(s.stream(p.Namespace)), len(payload))
 	}
-	s.receive(p, t)
 }
 
 // An entryFields has the fields of an entry.
-type entryFields struct{ uid, nsp, typ, data []byte }
+type entryFields struct{ uid, nsp, typ, data, order []byte }
 
 func readFields(fields []reply) (e entryFields) {
 	for i := 0; i+1 < len(fields); i += 2 {
@@ -207,6 +267,8 @@ func readFields(fields []reply) (e entryFields) {
 			e.typ = value
 		case "data":
 			e.data = value
+		case orderName:
+			e.order = value
 		}
 	}
 	return e
@@ -214,7 +276,7 @@ func readFields(fields []reply) (e entryFields) {
 
 // entry takes an entry of a stream. Readers call it for all entries, in order, also for
 // those of this server.
-func (s *streams) entry(_ streamID, fields []reply) {
+func (s *streams) entry(key string, _ streamID, fields []reply) {
 	e := readFields(fields)
 	s.mu.RLock()
 	_, wanted := s.spaces[string(e.nsp)]
@@ -227,7 +289,9 @@ func (s *streams) entry(_ streamID, fields []reply) {
 		s.state.Refused(fmt.Errorf("redisadapter: an entry of the stream: %w", err))
 		return
 	}
-	s.state.Receive(p)
+	m, _ := decodeMarkText(e.order)
+	stream := hashOf(key)
+	s.order.arrive(p, stream, m, stream, len(e.data))
 }
 
 func (e *entryFields) decode() (*cluster.Packet, error) {
