@@ -2,6 +2,7 @@ package redisadapter
 
 import (
 	"context"
+	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 )
@@ -61,14 +62,15 @@ func appendPublish(dst []byte, command, channel string, payload []byte) []byte {
 	return appendBulk(dst, payload)
 }
 
-// receive passes on a packet from the channel of t. If the packet has no namespace, it gets
-// that of the channel.
-func (b *broker) receive(p *cluster.Packet, t target) {
-	if (p.Namespace == "") != (t.role == ofServers) {
-		if p.Namespace != "" {
-			return // only packets without a namespace are for that channel
-		}
+// since says since when the broker is subscribed to a channel.
+func (b *broker) since(channel uint32) (time.Time, bool) { return b.subs.since(channel) }
+
+// adopt gives a packet without a namespace that of its channel. It reports false if the
+// packet is not for that channel.
+func (t target) adopt(p *cluster.Packet) bool {
+	if p.Namespace == "" {
 		p.Namespace = t.namespace
+		return true
 	}
-	b.in.Receive(p)
+	return t.role != ofServers
 }

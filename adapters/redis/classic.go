@@ -60,7 +60,7 @@ func (c *classic) Count(ctx context.Context, namespace string) (int, error) {
 }
 
 // encode is called by the publisher.
-func (c *classic) encode(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+func (c *classic) encode(_ context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
 	if p.Namespace == "" {
 		c.scratch, err = cluster.AppendMessagePack(c.scratch[:0], p)
 	} else {
