@@ -82,8 +82,8 @@ func (p *Packet) complete(content []byte, attachments [][]byte) (*Packet, error)
 
 // A data has the members of the member data, as JSON. Those that are absent are nil.
 type data struct {
-	packet, opts, rooms, close, sockets, clientCount []byte
-	to, done, expected, ack, clients                 []byte
+	packet, opts, rooms, pin, close, sockets, clientCount []byte
+	to, done, expected, ack, clients                      []byte
 }
 
 func (p *Packet) readMembers(content []byte) (d data, err error) {
@@ -99,6 +99,8 @@ func (p *Packet) readMembers(content []byte) (d data, err error) {
 			d.opts = value
 		case "rooms":
 			d.rooms = value
+		case "pin":
+			d.pin = value
 		case "close":
 			d.close = value
 		case "sockets":
@@ -192,6 +194,7 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 		if d.rooms == nil {
 			return errNoRooms
 		}
+		m.Pin = clusterwire.Bool(d.pin)
 		m.Rooms, err = clusterwire.Strings(d.rooms)
 		return clusterwire.In("rooms", err)
 	case DisconnectSockets:
