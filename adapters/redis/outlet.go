@@ -30,8 +30,9 @@ type ShardedEmitterOptions struct {
 
 // StreamsEmitterOptions are the options of [StreamsEmitter]. A zero value means the default.
 type StreamsEmitterOptions struct {
-	StreamName string // as StreamsOptions.StreamName of the servers
-	MaxLen     int    // as StreamsOptions.MaxLen of the servers
+	StreamName  string // as StreamsOptions.StreamName of the servers
+	StreamCount int    // as StreamsOptions.StreamCount of the servers
+	MaxLen      int    // as StreamsOptions.MaxLen of the servers
 }
 
 // ClassicEmitter returns an [Emitter] for servers with the adapter [Classic], or the
@@ -84,13 +85,14 @@ func ShardedEmitter(client redis.UniversalClient, opts ...ShardedEmitterOptions)
 }
 
 // StreamsEmitter is [ClassicEmitter] for servers with the adapter [Streams], or the official
-// one, as @socket.io/redis-streams-emitter. Servers must have a StreamCount of 1.
+// one, as @socket.io/redis-streams-emitter.
 func StreamsEmitter(client redis.UniversalClient, opts ...StreamsEmitterOptions) Emitter {
 	o := one("StreamsEmitter", opts)
-	if o.MaxLen < 0 {
-		misuse.Panic("redisadapter: StreamsEmitter: MaxLen is negative: leave it 0 for the default")
+	if o.MaxLen < 0 || o.StreamCount < 0 {
+		misuse.Panic("redisadapter: StreamsEmitter: MaxLen or StreamCount is negative: leave them 0 for the default")
 	}
-	stream, maxLen := cmp.Or(o.StreamName, defaultPrefix), strconv.Itoa(cmp.Or(o.MaxLen, defaultMaxLen))
+	streams := StreamsOptions{StreamName: cmp.Or(o.StreamName, defaultPrefix), StreamCount: cmp.Or(o.StreamCount, 1)}
+	maxLen := strconv.Itoa(cmp.Or(o.MaxLen, defaultMaxLen))
 	return newEmitter(client, "StreamsEmitter", func(p *cluster.Packet) (posting, error) {
 		var data []byte
 		var err error
@@ -101,6 +103,7 @@ func StreamsEmitter(client redis.UniversalClient, opts ...StreamsEmitterOptions)
 		} else {
 			data, err = cluster.AppendDataJSON(nil, p)
 		}
+		stream := streams.streamOf(p.Namespace)
 		return posting{stream, []any{
 			"xadd", stream, "maxlen", "~", maxLen, "*",
 			"uid", p.From, "nsp", p.Namespace, "type", strconv.Itoa(int(p.Type)), "data", data,
