@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> integrations, middleware -> core -> internal
+//	examples, bench, test -> adapters, integrations, middleware -> core -> internal
 package layers_test
 
 import (
@@ -55,6 +55,16 @@ var layers = []layer{
 	{folder: "core/siotest", ours: []string{"core", "core/adapter", "core/parser", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
 	{folder: "core/internal", ours: []string{"core/...", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
 
+	{
+		folder: "adapters/cluster",
+		ours:   []string{"adapters/internal/...", "core/adapter", "internal/..."}, tests: []string{"core", "core/siotest"},
+	},
+	{
+		folder: "adapters/redis",
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
+		tests:  []string{"core", "core/siotest"},
+		others: []string{"github.com/redis/go-redis/v9"},
+	},
 	{
 		folder: "adapters/internal",
 		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
