@@ -1,0 +1,25 @@
+package redisadapter_test
+
+import (
+	"context"
+	"log"
+
+	"github.com/redis/go-redis/v9"
+
+	redisadapter "github.com/sioplug/sioplug/adapters/redis"
+)
+
+// A job tells the clients of one room, without being a server. The servers have the
+// adapter [redisadapter.Classic], or that of the npm package @socket.io/redis-adapter.
+func ExampleClassicEmitter() {
+	client := redis.NewClient(&redis.Options{Addr: "localhost:6379"})
+	defer client.Close()
+	news := redisadapter.ClassicEmitter(client).Of("/news")
+	ctx := context.Background()
+	if err := news.To("sports").Emit(ctx, "headline", map[string]any{"text": "Final score 2:1", "image": []byte{1, 2, 3}}); err != nil {
+		log.Print(err)
+	}
+	if err := news.To("sports").Join(ctx, "replays"); err != nil {
+		log.Print(err)
+	}
+}
