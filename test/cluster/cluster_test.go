@@ -20,6 +20,8 @@ func only(server string) string { return "/only " + server }
 // A cluster is three servers, a, b and c, with the same clients each:
 //
 //	1 is in room r1, 2 in r1, r2 and others, 3 in none, and "chat" is in r1 of /chat
+//
+// All are connected by WebSocket, except for 3.
 type cluster struct {
 	variant variant
 	diary   *diary
