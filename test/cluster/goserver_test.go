@@ -41,7 +41,7 @@ func startGoServer(t *testing.T, name string, d *diary, cluster adapter.Cluster,
 		spaces: make(map[string]*sio.Namespace),
 		srv: sio.New(&sio.Options{
 			Adapter: cluster, ConnectionStateRecovery: recovery,
-			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)).With(slog.String("server", name)),
+			Logger: slog.New(noErrors{slog.NewTextHandler(t.Output(), nil), t}).With(slog.String("server", name)),
 		}),
 	}
 	for _, ns := range append(namespaces(), only(name)) {
@@ -52,6 +52,26 @@ func startGoServer(t *testing.T, name string, d *diary, cluster adapter.Cluster,
 	go func() { s.served <- s.web.Serve(ln) }()
 	t.Cleanup(func() { s.stop(t) })
 	return s
+}
+
+// noErrors is a log that has no errors, or the test fails.
+type noErrors struct {
+	slog.Handler
+
+	t *testing.T
+}
+
+// Handle implements [slog.Handler].
+func (h noErrors) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError {
+		h.t.Errorf("there is an error in the log: %s", r.Message)
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h noErrors) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return noErrors{h.Handler.WithAttrs(attrs), h.t}
 }
 
 // stop stops the server. It may be called more than once.
