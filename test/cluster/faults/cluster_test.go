@@ -56,11 +56,11 @@ type server struct {
 	client *siotest.Peer
 	proxy  *network.Proxy
 
-	mu       sync.Mutex
-	emitted  map[int]time.Time // by this server
-	slowest  time.Duration     // until an event of this server was passed to its own client
-	lastSeen int               // the number of the last event that was passed to the client
-	errs     []error           // of OnClusterError
+	mu      sync.Mutex
+	emitted map[int]time.Time // by this server
+	slowest time.Duration     // until an event of this server reached its own client
+	got     []int             // numbers of events, of the server that emits
+	ended   chan struct{}     // closed when all of them are known
 }
 
 const event = "n"
@@ -68,19 +68,13 @@ const event = "n"
 // startServer starts a server whose Redis is behind a proxy. It stops with the test.
 func startServer(t *testing.T, name string, kind adapterKind, addr string, o cluster.Options) *server {
 	t.Helper()
-	s := &server{name: name, proxy: network.Start(t, addr), emitted: make(map[int]time.Time), lastSeen: -1}
+	s := &server{name: name, proxy: network.Start(t, addr), emitted: make(map[int]time.Time), ended: make(chan struct{})}
 	client := redis.NewClient(&redis.Options{Addr: s.proxy.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	o.Name = name
 	opts := kind.options(client, o)
 	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), nil)).With(slog.String("server", name))
-	opts.OnClusterError = func(err error) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.errs = append(s.errs, err)
-	}
 	s.srv = sio.New(opts)
-	s.srv.OnAnyOutgoing(func(_ *sio.Socket, name string, args sio.Args) { s.passed(name, args) })
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 		defer cancel()
@@ -92,27 +86,12 @@ func startServer(t *testing.T, name string, kind adapterKind, addr string, o clu
 	return s
 }
 
-// passed notes that an event is on its way to the client.
-func (s *server) passed(name string, args sio.Args) {
-	var from string
-	var n int
-	if name != event || args.Bind(&from, &n) != nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.lastSeen = max(s.lastSeen, n)
-	if at, own := s.emitted[n]; own && from == s.name {
-		s.slowest = max(s.slowest, time.Since(at))
-	}
-}
-
 // emit sends the next event to all clients.
 func (s *server) emit(n int) error {
 	s.mu.Lock()
 	s.emitted[n] = time.Now()
 	s.mu.Unlock()
-	return s.srv.Emit(event, s.name, n)
+	return s.srv.Emit(event, n)
 }
 
 // members returns how many other servers this one knows.
@@ -165,9 +144,15 @@ func (g *group) awaitWhole(t *testing.T, clients int) time.Duration {
 	return 0
 }
 
-// begin has the first server emit events, each after a pause.
-func (g *group) begin(pause time.Duration) {
+// begin has the first server emit events, each after a pause, or none if that is 0.
+func (g *group) begin(t *testing.T, pause time.Duration) {
+	t.Helper()
+	go g.servers[0].read(t)
 	g.stop, g.ended = make(chan struct{}), make(chan struct{})
+	if pause == 0 {
+		close(g.ended)
+		return
+	}
 	go func() {
 		defer close(g.ended)
 		tick := time.NewTicker(pause)
@@ -190,39 +175,40 @@ func (g *group) emit() {
 	g.next++
 }
 
-// end ends the events and returns what each client has received.
-func (g *group) end(t *testing.T) [][]int {
+// end ends the events and waits until all clients have received the last one.
+func (g *group) end(t *testing.T) {
 	t.Helper()
-	if g.stop != nil {
-		close(g.stop)
-		<-g.ended
-	}
-	all := make([][]int, len(g.servers))
-	for i, s := range g.servers {
-		all[i] = s.received(t, g.servers[0])
-	}
-	return all
-}
-
-// received returns the numbers of the events that the client has received.
-func (s *server) received(t *testing.T, from *server) (numbers []int) {
-	t.Helper()
-	end := "end for " + s.name
-	if err := from.srv.Emit(end); err != nil {
+	close(g.stop)
+	<-g.ended
+	if err := g.servers[0].srv.Emit("end"); err != nil {
 		t.Fatal(err)
 	}
+	for _, s := range g.servers[1:] {
+		s.read(t)
+	}
+	<-g.servers[0].ended
+}
+
+// read reads what the client receives, until the end.
+func (s *server) read(t *testing.T) {
+	t.Helper()
+	defer close(s.ended)
 	for {
 		e := s.client.Next()
-		switch {
-		case e.Name == end:
-			return numbers
-		case e.Name == event:
-			text := strings.Split(strings.Trim(e.String(), "[]"), ",")
-			n, err := strconv.Atoi(text[2])
+		switch e.Name {
+		case "end":
+			return
+		case event:
+			n, err := strconv.Atoi(strings.Split(strings.Trim(e.String(), "[]"), ",")[1])
 			if err != nil {
-				t.Fatal(err)
+				t.Error(err)
 			}
-			numbers = append(numbers, n)
+			s.mu.Lock()
+			s.got = append(s.got, n)
+			if at, own := s.emitted[n]; own {
+				s.slowest = max(s.slowest, time.Since(at))
+			}
+			s.mu.Unlock()
 		}
 	}
 }
@@ -240,13 +226,14 @@ type outcome struct {
 }
 
 // outcome checks what must hold whatever happens, and counts the rest.
-func (g *group) outcome(t *testing.T, received [][]int) (o outcome) {
+func (g *group) outcome(t *testing.T, whole time.Duration) (o outcome) {
 	t.Helper()
-	o.emitted = g.next
-	for _, numbers := range received {
+	g.end(t)
+	o.emitted, o.whole = g.next, whole
+	for _, s := range g.servers {
 		seen := make(map[int]bool)
 		last := -1
-		for _, n := range numbers {
+		for _, n := range s.got {
 			if seen[n] {
 				o.twice++
 			}

@@ -43,16 +43,14 @@ const pause = 5 * time.Millisecond
 func TestRedisIsKilled(t *testing.T) {
 	each(t, "Redis killed, back after 2 s", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
 		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b", "c")
-		g.begin(pause)
+		g.begin(t, pause)
 		time.Sleep(300 * time.Millisecond)
 		redis.Kill()
 		time.Sleep(duration(500*time.Millisecond, 2*time.Second))
 		redis.Restart()
 		whole := g.awaitWhole(t, 3)
 		time.Sleep(300 * time.Millisecond)
-		o := g.outcome(t, g.end(t))
-		o.whole = whole
-		return o
+		return g.outcome(t, whole)
 	})
 }
 
@@ -60,14 +58,14 @@ func TestRedisIsKilled(t *testing.T) {
 func TestRedisHangs(t *testing.T) {
 	each(t, "Redis hung for 10 s", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
 		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b", "c")
-		g.begin(pause)
+		g.begin(t, pause)
 		time.Sleep(300 * time.Millisecond)
 		goOn := redis.Hang()
 		time.Sleep(duration(1500*time.Millisecond, 10*time.Second))
 		goOn()
 		whole := g.awaitWhole(t, 3)
-		o := g.outcome(t, g.end(t))
-		if o.whole = whole; o.lost > 0 || o.gaps > 0 || o.arrived[1] != o.emitted || o.arrived[2] != o.emitted {
+		o := g.outcome(t, whole)
+		if o.lost > 0 || o.gaps > 0 || o.arrived[1] != o.emitted || o.arrived[2] != o.emitted {
 			t.Errorf("lost: %s", &o)
 		}
 		return o
@@ -79,14 +77,14 @@ func TestRedisHangs(t *testing.T) {
 func TestPartition(t *testing.T) {
 	each(t, "partition of 10 s", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
 		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b", "c")
-		g.begin(pause)
+		g.begin(t, pause)
 		time.Sleep(300 * time.Millisecond)
 		heal := g.servers[1].proxy.Partition()
 		time.Sleep(duration(time.Second, 10*time.Second))
 		heal()
 		whole := g.awaitWhole(t, 3)
-		o := g.outcome(t, g.end(t))
-		if o.whole = whole; o.lost > 0 || o.gaps > 0 || o.arrived[1] != o.emitted || o.arrived[2] != o.emitted {
+		o := g.outcome(t, whole)
+		if o.lost > 0 || o.gaps > 0 || o.arrived[1] != o.emitted || o.arrived[2] != o.emitted {
 			t.Errorf("lost: %s", &o)
 		}
 		return o
@@ -97,7 +95,7 @@ func TestPartition(t *testing.T) {
 func TestConnectionsAreCut(t *testing.T) {
 	each(t, "connections cut 5 times", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
 		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b")
-		g.begin(pause)
+		g.begin(t, pause)
 		for range 5 {
 			time.Sleep(200 * time.Millisecond)
 			g.servers[0].proxy.Cut()
@@ -105,9 +103,7 @@ func TestConnectionsAreCut(t *testing.T) {
 			g.servers[1].proxy.Cut()
 		}
 		whole := g.awaitWhole(t, 2)
-		o := g.outcome(t, g.end(t))
-		o.whole = whole
-		return o
+		return g.outcome(t, whole)
 	})
 }
 
@@ -119,7 +115,7 @@ func TestServerIsKilled(t *testing.T) {
 		for g.servers[0].members() != 2 || g.servers[1].members() != 2 {
 			time.Sleep(10 * time.Millisecond)
 		}
-		g.begin(pause)
+		g.begin(t, pause)
 		time.Sleep(300 * time.Millisecond)
 		kill()
 		killed := time.Now()
@@ -131,8 +127,8 @@ func TestServerIsKilled(t *testing.T) {
 		}
 		struck := time.Since(killed)
 		g.awaitWhole(t, 2)
-		o := g.outcome(t, g.end(t))
-		if o.whole = struck; o.arrived[1] != o.emitted || o.lost > 0 {
+		o := g.outcome(t, struck)
+		if o.arrived[1] != o.emitted || o.lost > 0 {
 			t.Errorf("lost: %s", &o)
 		}
 		return o
@@ -149,6 +145,7 @@ func TestFloodWhileRedisHangs(t *testing.T) {
 				goroutines, heap := usage()
 				goOn := redis.Hang()
 				hung := time.Now()
+				g.begin(t, 0)
 				for range 9000 {
 					g.emit()
 				}
@@ -157,8 +154,7 @@ func TestFloodWhileRedisHangs(t *testing.T) {
 				}
 				goOn()
 				whole := g.awaitWhole(t, 3)
-				o := g.outcome(t, g.end(t))
-				o.whole = whole
+				o := g.outcome(t, whole)
 				if missing := o.emitted - o.arrived[1]; limit == 0 && missing > 0 || limit > 0 && (missing < 1000 || g.refused == 0) {
 					t.Errorf("%d of %d events are missing, %d calls failed, %d counted as lost", missing, o.emitted, g.refused, o.lost)
 				}
