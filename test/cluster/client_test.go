@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 )
 
@@ -35,8 +36,16 @@ type connected struct {
 func connectClient(t *testing.T, p *peer, at member, suffix, ns string, rooms ...any) *client {
 	t.Helper()
 	c := &client{peer: p, name: at.name() + suffix, at: at, ns: ns, rooms: rooms}
-	c.connect(t, connect{Op: "connect", URL: at.url(), NS: ns, Rooms: rooms, Transports: []string{"websocket"}})
+	c.connect(t, connect{Op: "connect", URL: at.url(), NS: ns, Rooms: rooms, Transports: []string{c.transport()}})
 	return c
+}
+
+// transport is how the client is connected: those whose names end in 3 by long polling.
+func (c *client) transport() string {
+	if strings.HasSuffix(c.name, "3") {
+		return "polling"
+	}
+	return "websocket"
 }
 
 // join connects one more socket, to another namespace, on a client's connection.

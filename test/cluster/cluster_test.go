@@ -20,6 +20,8 @@ func only(server string) string { return "/only " + server }
 // A cluster is three servers, a, b and c, with the same clients each:
 //
 //	1 is in room r1, 2 in r1, r2 and others, 3 in none, and "chat" is in r1 of /chat
+//
+// All are connected by WebSocket, except for 3.
 type cluster struct {
 	variant variant
 	diary   *diary
@@ -55,7 +57,7 @@ func (c *cluster) populate(t *testing.T) {
 	}
 	for _, ns := range namespaces() {
 		for _, m := range c.members {
-			c.ready(t, m, ns)
+			c.ready(t, m, ns, len(c.members)-1)
 		}
 	}
 	for _, m := range c.members {
@@ -104,15 +106,14 @@ func (c *cluster) settle(t *testing.T, ns string, room any) {
 	}
 }
 
-// ready waits until all other servers answer one.
-func (c *cluster) ready(t *testing.T, m member, ns string) {
+// ready waits until a server gets answers of that many others, and misses none.
+func (c *cluster) ready(t *testing.T, m member, ns string, others int) {
 	t.Helper()
 	const limit = 2_000 // milliseconds
-	others := len(c.members) - 1
 	ask := command{Op: "serverAsk", NS: ns, Args: []any{"asked"}, Timeout: limit}
 	for deadline := time.Now().Add(patience); ; {
 		r := c.must(t, m, ask)
-		if len(r.Values) == others {
+		if len(r.Values) == others && r.Failed == "" {
 			return
 		}
 		if time.Now().After(deadline) {

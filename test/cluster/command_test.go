@@ -1,6 +1,9 @@
 package cluster_test
 
-import "context"
+import (
+	"context"
+	"testing"
+)
 
 // A driver makes something happen in a cluster: a server, or an emitter.
 type driver interface {
@@ -14,6 +17,7 @@ type member interface {
 	name() string
 	url() string // without a path
 	official() bool
+	stop(t *testing.T)
 }
 
 // A command is what servers and emitters of both languages understand.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -25,6 +26,7 @@ type goServer struct {
 	served   chan error
 	diary    *diary
 	released chan struct{} // closed at the end, for handlers that do not answer
+	once     sync.Once     // of stop
 }
 
 // startGoServer starts a server, which stops with the test.
@@ -39,7 +41,7 @@ func startGoServer(t *testing.T, name string, d *diary, cluster adapter.Cluster,
 		spaces: make(map[string]*sio.Namespace),
 		srv: sio.New(&sio.Options{
 			Adapter: cluster, ConnectionStateRecovery: recovery,
-			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)).With(slog.String("server", name)),
+			Logger: slog.New(noErrors{slog.NewTextHandler(t.Output(), nil), t}).With(slog.String("server", name)),
 		}),
 	}
 	for _, ns := range append(namespaces(), only(name)) {
@@ -52,7 +54,33 @@ func startGoServer(t *testing.T, name string, d *diary, cluster adapter.Cluster,
 	return s
 }
 
+// noErrors is a log that has no errors, or the test fails.
+type noErrors struct {
+	slog.Handler
+
+	t *testing.T
+}
+
+// Handle implements [slog.Handler].
+func (h noErrors) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError {
+		h.t.Errorf("there is an error in the log: %s", r.Message)
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+// WithAttrs implements [slog.Handler].
+func (h noErrors) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return noErrors{h.Handler.WithAttrs(attrs), h.t}
+}
+
+// stop stops the server. It may be called more than once.
 func (s *goServer) stop(t *testing.T) {
+	t.Helper()
+	s.once.Do(func() { s.shutdown(t) })
+}
+
+func (s *goServer) shutdown(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	defer cancel()
@@ -90,6 +118,21 @@ func (s *goServer) listen(ns *sio.Namespace) {
 			s.diary.add(told(s.id, ns.Name()), canonical(append([]any{"told"}, values...)))
 		}
 		return nil, err
+	})
+	ns.OnServerEvent("exact", func(_ context.Context, args sio.Args) (any, error) {
+		var v exact
+		err := args.Bind(&v)
+		return v, err
+	})
+	ns.OnAnyOutgoing(func(_ *sio.Socket, event string, args sio.Args) {
+		if event == "exact" {
+			var v exact
+			if err := args.Bind(&v); err != nil {
+				s.diary.add(exactly(s.id), err.Error())
+				return
+			}
+			s.diary.add(exactly(s.id), v.String())
+		}
 	})
 	ns.OnServerEvent("asked", func(ctx context.Context, args sio.Args) (any, error) {
 		values, err := anyValues(args)

@@ -40,6 +40,8 @@ func TestMixedCluster(t *testing.T) {
 			}
 			c.populate(t)
 			c.testAll(t, addr, []member{c.members[0], c.members[2]})
+			c.testExact(t, c.members[0], c.members[1])
+			c.testLeaving(t)
 		})
 	}
 }

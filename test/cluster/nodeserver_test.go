@@ -50,6 +50,16 @@ func (s *nodeServer) do(ctx context.Context, c command) (r result, err error) {
 	return r, err
 }
 
+// stop stops the server.
+func (s *nodeServer) stop(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.peer.call(ctx, "server", s.id, command{Op: "stop"}, new(any)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A nodeEmitter is an emitter of the official packages.
 type nodeEmitter struct {
 	peer *peer

@@ -255,7 +255,7 @@ func (cl *client) wantDescription(t *testing.T, s socketInfo) {
 	address, _ := h["address"].(string)
 	for what, ok := range map[string]bool{
 		"auth": auth["name"] == cl.name, "headers": headers["host"] == strings.TrimPrefix(cl.at.url(), "http://"),
-		"query": query["EIO"] == "4" && query["transport"] == "websocket", "url": strings.HasPrefix(url, "/socket.io/?"),
+		"query": query["EIO"] == "4" && query["transport"] == cl.transport(), "url": strings.HasPrefix(url, "/socket.io/?"),
 		"time": at != "", "issued": issued > 1e12, "xdomain": xdomain, "secure": h["secure"] == false,
 		"address": strings.HasSuffix(address, "127.0.0.1"),
 	} {

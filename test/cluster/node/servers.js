@@ -44,7 +44,7 @@ const operations = {
   async stop({ name }, { io, clients }) {
     servers.delete(name);
     await io.close();
-    for (const client of clients) client.destroy();
+    await Promise.all(clients.map((client) => client.close()));
   },
 
   emit(command, { io }) {
