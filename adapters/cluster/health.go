@@ -106,6 +106,9 @@ func (l *link) setPublishing(err error) {
 }
 
 func (l *link) setReceiving(err error, missed bool) {
+	if l.ctx.Err() != nil {
+		return
+	}
 	tell, now := l.health.change(func() { l.health.receiving = err })
 	if missed {
 		l.cluster.report(errGap)

@@ -101,15 +101,21 @@ func (s *streams) Unsubscribe(namespace string) {
 
 // Count implements [cluster.Counter].
 func (s *streams) Count(ctx context.Context, namespace string) (int, error) {
-	name := channelOf(s.opts.ChannelPrefix, namespace)
+	return s.countOf(ctx, channelOf(s.opts.ChannelPrefix, namespace))
+}
+
+// Gone implements [cluster.Prober].
+func (s *streams) Gone(ctx context.Context, namespace string, ids []string) ([]string, error) {
+	return gone(ids, func(id string) (int, error) {
+		return s.countOf(ctx, channelOf(s.opts.ChannelPrefix, namespace)+id+"#")
+	})
+}
+
+func (s *streams) countOf(ctx context.Context, channel string) (int, error) {
 	if s.kind == shard {
-		return s.count(ctx, "SHARDNUMSUB", name)
+		return s.count(ctx, "SHARDNUMSUB", channel)
 	}
-	servers, err := s.nodes.masters(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return s.asker.subscribers(ctx, servers, "NUMSUB", name)
+	return s.subscribers(ctx, channel)
 }
 
 // isEntry reports whether a packet goes into a stream. A server-side event does if nobody
