@@ -2,7 +2,8 @@ package redisadapter_test
 
 import (
 	"context"
-	"log/slog"
+	"fmt"
+	"os"
 
 	"github.com/redis/go-redis/v9"
 
@@ -16,10 +17,8 @@ func ExampleClassicEmitter() { //nolint:testableexamples // it needs Redis
 	defer client.Close()
 	news := redisadapter.ClassicEmitter(client).Of("/news")
 	ctx := context.Background()
-	if err := news.To("sports").Emit(ctx, "headline", map[string]any{"text": "Final score 2:1", "image": []byte{1, 2, 3}}); err != nil {
-		slog.Error("emitting failed", slog.Any("err", err))
-	}
-	if err := news.To("sports").Join(ctx, "replays"); err != nil {
-		slog.Error("emitting failed", slog.Any("err", err))
+	headline := map[string]any{"text": "Final score 2:1", "image": []byte{1, 2, 3}}
+	if err := news.To("sports").Emit(ctx, "headline", headline); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 }
