@@ -39,7 +39,9 @@ type StreamsEmitterOptions struct {
 // official one, as @socket.io/redis-emitter. client is one of redis.NewClient,
 // redis.NewFailoverClient or redis.NewClusterClient. Unless it has no retries, the emitter
 // opens connections of its own, with the options of the client. They are closed when
-// nobody has the emitter any more. ClassicEmitter panics if an option is wrong.
+// nobody has the emitter any more. Of a Redis Cluster, it uses those of the client: leave
+// ClusterOptions.MaxRetries 0, or messages can arrive twice. ClassicEmitter panics if an
+// option is wrong.
 func ClassicEmitter(client redis.UniversalClient, opts ...ClassicEmitterOptions) Emitter {
 	o := one("ClassicEmitter", opts)
 	key := cmp.Or(o.Key, defaultPrefix)
