@@ -59,13 +59,6 @@ func (h *health) receives() bool {
 	return h.receiving == nil
 }
 
-// settled reports whether the link has worked for a while.
-func (h *health) settled() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.errLocked() == nil && time.Since(h.since) > maxWait
-}
-
 func (h *health) noteLost(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
