@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -20,6 +21,8 @@ type link struct {
 	queue    *queue
 	presence *presence
 	health   health
+
+	returning atomic.Bool // the broker was lost, and others may not be connected with it yet
 
 	ctx     context.Context //nolint:containedctx // ends with the link
 	cancel  context.CancelFunc
@@ -37,6 +40,10 @@ const (
 	// drainTimeout is how long a server that leaves waits until the broker has its last
 	// packets.
 	drainTimeout = 2 * time.Second
+
+	// maxWait is how long packets wait, after the broker was lost, until other servers are
+	// connected with it again.
+	maxWait = 5 * time.Second
 
 	// checkInterval is how often the link looks for what has not happened.
 	checkInterval = time.Second
@@ -101,6 +108,7 @@ func (l *link) publish() {
 			return
 		}
 		for len(batch) > 0 && l.ctx.Err() == nil {
+			l.awaitOthers()
 			taken, lost, err := l.publishBatch(batch)
 			l.cluster.counters.sent.Add(uint64(taken)) //nolint:gosec // not negative
 			l.lost(lost)
@@ -159,11 +167,27 @@ func (l *link) watch() {
 			l.presence.beat()
 		case <-check.C:
 			l.presence.strikeOff()
+			l.presence.probe(l.ctx)
 			l.checkHealth()
 		case <-l.ctx.Done():
 			return
 		}
 	}
+}
+
+// awaitOthers waits, after the broker was lost, until the others are connected with it again:
+// otherwise they would miss what waits in the queue.
+func (l *link) awaitOthers() {
+	if !l.returning.Load() {
+		return
+	}
+	const pause = 50 * time.Millisecond
+	for start := time.Now(); time.Since(start) < maxWait && l.ctx.Err() == nil; l.sleep(pause) {
+		if l.health.receives() && l.presence.back(l.ctx) {
+			break
+		}
+	}
+	l.returning.Store(false)
 }
 
 // Receive implements [Inbound].
@@ -220,7 +244,10 @@ func (l *link) Connected(missed bool) {
 }
 
 // Disconnected implements [Inbound].
-func (l *link) Disconnected(err error) { l.setReceiving(err, false) }
+func (l *link) Disconnected(err error) {
+	l.returning.Store(true)
+	l.setReceiving(err, false)
+}
 
 var _ interface {
 	adapter.Cluster

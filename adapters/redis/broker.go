@@ -46,6 +46,29 @@ func (b *broker) Close() error {
 	return nil
 }
 
+// subscribers counts those of a channel on all servers.
+func (b *broker) subscribers(ctx context.Context, channel string) (int, error) {
+	servers, err := b.nodes.masters(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return b.asker.subscribers(ctx, servers, "NUMSUB", channel)
+}
+
+// gone returns those servers whose own channels have no subscriber.
+func gone(ids []string, subscribers func(id string) (int, error)) (list []string, err error) {
+	for _, id := range ids {
+		n, err := subscribers(id)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			list = append(list, id)
+		}
+	}
+	return list, nil
+}
+
 // The roles of topics.
 const (
 	ofServers    role = iota // packets without a namespace

@@ -52,11 +52,12 @@ func escapeGlob(s string) string {
 
 // Count implements [cluster.Counter].
 func (c *classic) Count(ctx context.Context, namespace string) (int, error) {
-	servers, err := c.nodes.masters(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return c.asker.subscribers(ctx, servers, "NUMSUB", c.requests(namespace))
+	return c.subscribers(ctx, c.requests(namespace))
+}
+
+// Gone implements [cluster.Prober].
+func (c *classic) Gone(ctx context.Context, namespace string, ids []string) ([]string, error) {
+	return gone(ids, func(id string) (int, error) { return c.subscribers(ctx, c.responses(namespace)+id+"#") })
 }
 
 // encode is called by the publisher.

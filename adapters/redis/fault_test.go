@@ -8,23 +8,29 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sioplug/sioplug/adapters/cluster"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/redistest"
 )
 
+// A server is what the tests need of an adapter.
+type server interface {
+	adapter.Cluster
+	adapter.Reporter
+	adapter.ErrorNotifier
+}
+
 // adapters makes each adapter, with short back-offs where that is an option.
-func adapters() map[string]func(redis.UniversalClient) *cluster.Cluster {
-	return map[string]func(redis.UniversalClient) *cluster.Cluster{
-		"classic": func(c redis.UniversalClient) *cluster.Cluster { return redisadapter.Classic(c) },
-		"sharded": func(c redis.UniversalClient) *cluster.Cluster { return redisadapter.Sharded(c) },
-		"streams": func(c redis.UniversalClient) *cluster.Cluster { return redisadapter.Streams(c) },
+func adapters() map[string]func(redis.UniversalClient) server {
+	return map[string]func(redis.UniversalClient) server{
+		"classic": func(c redis.UniversalClient) server { return redisadapter.Classic(c) },
+		"sharded": func(c redis.UniversalClient) server { return redisadapter.Sharded(c) },
+		"streams": func(c redis.UniversalClient) server { return redisadapter.Streams(c) },
 	}
 }
 
 // forEach runs a test for each adapter with a Redis of its own.
-func forEach(t *testing.T, test func(t *testing.T, s *redistest.Server, make func(redis.UniversalClient) *cluster.Cluster)) {
+func forEach(t *testing.T, test func(t *testing.T, s *redistest.Server, make func(redis.UniversalClient) server)) {
 	t.Helper()
 	for name, newCluster := range adapters() {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +43,7 @@ func forEach(t *testing.T, test func(t *testing.T, s *redistest.Server, make fun
 // CF-10: a Redis that hangs for longer than go-redis waits only delays.
 func TestAHungRedisDelays(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) *cluster.Cluster) {
+	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) server) {
 		client := newClient(t, s.Addr)
 		a, b := join(t, newCluster(client), "/", "a"), join(t, newCluster(client), "/", "b")
 		connected(t, a, b)
@@ -63,7 +69,7 @@ func TestAHungRedisDelays(t *testing.T) {
 // order, at most once.
 func TestAKilledRedisComesBack(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) *cluster.Cluster) {
+	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) server) {
 		client := newClient(t, s.Addr)
 		a, b := join(t, newCluster(client), "/", "a"), join(t, newCluster(client), "/", "b")
 		connected(t, a, b)
@@ -102,7 +108,7 @@ func TestAHungRedisIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	client := newClient(t, s.Addr)
-	newCluster := func() *cluster.Cluster {
+	newCluster := func() server {
 		return redisadapter.Classic(client, redisadapter.ClassicOptions{ReadTimeout: time.Second})
 	}
 	a, b := join(t, newCluster(), "/", "a"), join(t, newCluster(), "/", "b")
@@ -117,7 +123,7 @@ func TestAHungRedisIsGivenUp(t *testing.T) {
 // A message that cannot be encoded is lost alone.
 func TestABadMessageIsLostAlone(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) *cluster.Cluster) {
+	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) server) {
 		client := newClient(t, s.Addr)
 		a, b := join(t, newCluster(client), "/", "a"), join(t, newCluster(client), "/", "b")
 		connected(t, a, b)
@@ -134,7 +140,7 @@ func TestABadMessageIsLostAlone(t *testing.T) {
 // Garbage from the broker is counted, and stops nobody (CF-1, CAP-F-7).
 func TestGarbage(t *testing.T) {
 	t.Parallel()
-	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) *cluster.Cluster) {
+	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) server) {
 		client := newClient(t, s.Addr)
 		a, b := join(t, newCluster(client), "/", "a"), join(t, newCluster(client), "/", "b")
 		connected(t, a, b)

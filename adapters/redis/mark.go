@@ -13,9 +13,9 @@ import (
 // this module can keep the order. Official servers ignore it. It is the last member of a
 // message, called "order", and is only there if it says something.
 type mark struct {
-	seq    uint64   // of the packet, counted by its sender; 0 if nobody refers to it
-	stream streamID // of the last entry before the packet; zero if there is none
-	before []use    // the last packets in other channels
+	seq    uint64  // of the packet, counted by its sender; 0 if nobody refers to it
+	stream entryID // of the last entry before the packet; zero if there is none
+	before []use   // the last packets in other channels
 }
 
 // A use is the last packet that a server has sent over a channel.

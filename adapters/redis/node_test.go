@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sioplug/sioplug/adapters/cluster"
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
@@ -23,12 +22,12 @@ type node struct {
 
 	t       *testing.T
 	name    string
-	cluster *cluster.Cluster
+	cluster server
 	got     chan string // names of events
 }
 
 // join joins a namespace. It does not wait.
-func join(t *testing.T, c *cluster.Cluster, namespace, name string) *node {
+func join(t *testing.T, c server, namespace, name string) *node {
 	t.Helper()
 	n := &node{t: t, name: name, cluster: c, got: make(chan string, 100_000)}
 	n.Adapter = c.Join(namespace, n)

@@ -36,8 +36,8 @@ type sequencer struct {
 	senders map[string]*senderOrder
 	closed  bool
 
-	held    atomic.Int64                         // packets that are held back
-	streams map[uint32]*atomic.Pointer[streamID] // how far streams were read, by the hash of their keys
+	held    atomic.Int64                        // packets that are held back
+	streams map[uint32]*atomic.Pointer[entryID] // how far streams were read, by the hash of their keys
 }
 
 // A senderOrder is what a sequencer knows of one server.
@@ -64,10 +64,10 @@ type heldPacket struct {
 func newSequencer(receive func(*cluster.Packet), since func(uint32) (time.Time, bool), streams ...string) *sequencer {
 	s := &sequencer{
 		receive: receive, since: since, senders: make(map[string]*senderOrder),
-		streams: make(map[uint32]*atomic.Pointer[streamID]),
+		streams: make(map[uint32]*atomic.Pointer[entryID]),
 	}
 	for _, key := range streams {
-		s.streams[hashOf(key)] = new(atomic.Pointer[streamID])
+		s.streams[hashOf(key)] = new(atomic.Pointer[entryID])
 	}
 	return s
 }
@@ -126,7 +126,7 @@ func (s *sequencer) isNext(o *senderOrder, h *heldPacket) bool {
 	if time.Since(h.at) >= holdTime {
 		return true
 	}
-	if h.mark.stream != (streamID{}) {
+	if h.mark.stream != (entryID{}) {
 		if at := s.streams[h.stream]; at != nil {
 			if pos := at.Load(); pos == nil || pos.compare(h.mark.stream) < 0 {
 				return false
@@ -213,7 +213,7 @@ func (s *sequencer) expire(o *senderOrder) {
 }
 
 // advance notes how far a stream was read. It is called after the entry has arrived.
-func (s *sequencer) advance(stream uint32, id streamID) {
+func (s *sequencer) advance(stream uint32, id entryID) {
 	s.streams[stream].Store(&id)
 	if s.held.Load() == 0 {
 		return

@@ -98,6 +98,13 @@ func (s *sharded) Count(ctx context.Context, namespace string) (int, error) {
 	return s.count(ctx, "SHARDNUMSUB", channelOf(s.prefix, namespace))
 }
 
+// Gone implements [cluster.Prober].
+func (s *sharded) Gone(ctx context.Context, namespace string, ids []string) ([]string, error) {
+	return gone(ids, func(id string) (int, error) {
+		return s.count(ctx, "SHARDNUMSUB", channelOf(s.prefix, namespace)+id+"#")
+	})
+}
+
 // count asks the server that has the channel.
 func (b *broker) count(ctx context.Context, command, channel string) (int, error) {
 	addr, err := b.nodes.owner(ctx, channel)

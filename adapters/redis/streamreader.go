@@ -1,38 +1,12 @@
 package redisadapter
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// A streamID is the id of an entry of a stream.
-type streamID struct{ ms, seq uint64 }
-
-func parseStreamID(text []byte) (id streamID, err error) {
-	ms, seq, ok := bytes.Cut(text, []byte("-"))
-	if !ok {
-		return id, errProtocol
-	}
-	if id.ms, err = strconv.ParseUint(string(ms), 10, 64); err != nil {
-		return id, errProtocol
-	}
-	if id.seq, err = strconv.ParseUint(string(seq), 10, 64); err != nil {
-		return id, errProtocol
-	}
-	return id, nil
-}
-
-func (a streamID) compare(b streamID) int {
-	return cmp.Or(cmp.Compare(a.ms, b.ms), cmp.Compare(a.seq, b.seq))
-}
-
-func (a streamID) String() string { return fmt.Sprintf("%d-%d", a.ms, a.seq) }
 
 // A streamReader reads a stream from its end on, over a connection of its own. After that has
 // failed, it goes on where it was.
@@ -41,13 +15,14 @@ type streamReader struct {
 	key   string
 	count int
 	block time.Duration
-	entry func(id streamID, fields []reply)
+	entry func(id entryID, fields []reply)
+	begin func(position entryID)
 	state *streamState
 
-	advance func(id streamID) // called when the entries up to id have been passed on
+	advance func(id entryID) // called when the entries up to id have been passed on
 
 	begun    bool
-	position streamID // of the last entry
+	position entryID // of the last entry
 }
 
 func (r *streamReader) run(ctx context.Context) {
@@ -87,6 +62,7 @@ func (r *streamReader) session(ctx context.Context) (addr string, began bool, er
 	if err != nil {
 		return addr, false, err
 	}
+	r.begin(r.position)
 	r.advance(r.position)
 	r.state.connected(r.key, missed)
 	for {
@@ -116,35 +92,36 @@ func (r *streamReader) find(c *conn, replies *replyReader) (missed bool, err err
 	v, err := r.ask(c, replies, 0, "XINFO", "STREAM", r.key)
 	var refused serverError
 	if errors.As(err, &refused) && strings.Contains(string(refused), "no such key") {
-		missed = r.begun && r.position != streamID{} // it was deleted, or Redis has come back empty
-		r.begun, r.position = true, streamID{}
+		missed = r.begun && r.position != entryID{} // it was deleted, or Redis has come back empty
+		r.begun, r.position = true, entryID{}
 		return missed, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	var first, last streamID
+	var first, last entryID
+	ok := true
 	for i := 0; i+1 < len(v.items); i += 2 {
 		value := v.items[i+1]
 		switch string(v.items[i].text) {
 		case "last-generated-id":
-			last, err = parseStreamID(value.text)
+			last, ok = parseEntryID(string(value.text))
 		case "first-entry":
 			if len(value.items) > 0 {
-				first, err = parseStreamID(value.items[0].text)
+				first, ok = parseEntryID(string(value.items[0].text))
 			}
 		}
-		if err != nil {
-			return false, err
+		if !ok {
+			return false, errProtocol
 		}
 	}
 	switch {
 	case !r.begun:
 		r.position = last
 	case last.compare(r.position) < 0: // it is another one
-		missed, r.position = true, streamID{}
+		missed, r.position = true, entryID{}
 	case last != r.position:
-		missed = first.compare(r.position) > 0 || first == streamID{}
+		missed = first.compare(r.position) > 0 || first == entryID{}
 	}
 	r.begun = true
 	return missed, nil
@@ -165,9 +142,9 @@ func (r *streamReader) read(c *conn, replies *replyReader) error {
 		if len(e.items) != 2 {
 			return errProtocol
 		}
-		id, err := parseStreamID(e.items[0].text)
-		if err != nil {
-			return err
+		id, ok := parseEntryID(string(e.items[0].text))
+		if !ok {
+			return errProtocol
 		}
 		r.position = id
 		if e.large {

@@ -3,11 +3,9 @@ package redisadapter
 import (
 	"context"
 	"encoding/base64"
-	"fmt"
 	"strconv"
 	"sync"
 	"time"
-	"unicode/utf16"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 )
@@ -21,12 +19,12 @@ type streams struct {
 	opts    StreamsOptions
 	keys    []string // of the streams
 	kind    topicKind
+	logs    *streamLogs
 	state   *streamState
 	readers sync.WaitGroup
 	stop    context.CancelFunc
 
 	order   *sequencer
-	marks   markWriter
 	last    map[string]lastEntry // by stream; of the publishing goroutine, as the next one
 	unknown bool                 // the ids of entries of the current batch are not known yet
 
@@ -34,14 +32,8 @@ type streams struct {
 	spaces map[string]struct{} // the namespaces that are subscribed to
 }
 
-func newStreams(n *nodes, o StreamsOptions) *streams {
-	s := &streams{broker: broker{nodes: n}, opts: o, spaces: make(map[string]struct{}), keys: []string{o.StreamName}}
-	if o.StreamCount > 1 {
-		s.keys = nil
-		for i := range o.StreamCount {
-			s.keys = append(s.keys, fmt.Sprintf("%s-%d", o.StreamName, i))
-		}
-	}
+func newStreams(n *nodes, o StreamsOptions, logs *streamLogs) *streams {
+	s := &streams{broker: broker{nodes: n}, opts: o, logs: logs, spaces: make(map[string]struct{}), keys: o.streams()}
 	if o.UseShardedPubSub {
 		s.kind = shard
 	}
@@ -52,7 +44,7 @@ func newStreams(n *nodes, o StreamsOptions) *streams {
 
 // A lastEntry is the last entry that this server has added to a stream.
 type lastEntry struct {
-	id streamID
+	id entryID
 	at time.Time
 }
 
@@ -71,8 +63,8 @@ func (s *streams) Start(self string, in cluster.Inbound) {
 	for _, key := range s.keys {
 		r := &streamReader{
 			nodes: s.nodes, key: key, count: s.opts.ReadCount, block: s.opts.BlockTime,
-			entry: func(id streamID, fields []reply) { s.entry(key, id, fields) }, state: s.state,
-			advance: func(id streamID) { s.order.advance(hashOf(key), id) },
+			entry: func(id entryID, fields []reply) { s.entry(key, id, fields) }, state: s.state,
+			begin: s.logs.order(key).begin, advance: func(id entryID) { s.order.advance(hashOf(key), id) },
 		}
 		s.readers.Go(func() { r.run(ctx) })
 	}
@@ -109,31 +101,21 @@ func (s *streams) Unsubscribe(namespace string) {
 
 // Count implements [cluster.Counter].
 func (s *streams) Count(ctx context.Context, namespace string) (int, error) {
-	name := channelOf(s.opts.ChannelPrefix, namespace)
-	if s.kind == shard {
-		return s.count(ctx, "SHARDNUMSUB", name)
-	}
-	servers, err := s.nodes.masters(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return s.asker.subscribers(ctx, servers, "NUMSUB", name)
+	return s.countOf(ctx, channelOf(s.opts.ChannelPrefix, namespace))
 }
 
-// stream returns the key of the stream that a namespace is in (ECO-ST-7).
-func (s *streams) stream(namespace string) string {
-	if len(s.keys) == 1 {
-		return s.keys[0]
+// Gone implements [cluster.Prober].
+func (s *streams) Gone(ctx context.Context, namespace string, ids []string) ([]string, error) {
+	return gone(ids, func(id string) (int, error) {
+		return s.countOf(ctx, channelOf(s.opts.ChannelPrefix, namespace)+id+"#")
+	})
+}
+
+func (s *streams) countOf(ctx context.Context, channel string) (int, error) {
+	if s.kind == shard {
+		return s.count(ctx, "SHARDNUMSUB", channel)
 	}
-	var h int32
-	for _, unit := range utf16.Encode([]rune(namespace)) {
-		h = h*31 + int32(unit)
-	}
-	i := int(h) % len(s.keys)
-	if i < 0 { // the official adapter takes a stream that it never reads
-		i += len(s.keys)
-	}
-	return s.keys[i]
+	return s.subscribers(ctx, channel)
 }
 
 // isEntry reports whether a packet goes into a stream. A server-side event does if nobody
@@ -167,11 +149,10 @@ func (s *streams) encode(_ context.Context, dst []byte, p *cluster.Packet) (out 
 	}
 	channel := s.channel(p)
 	if p.Namespace != "" {
-		m := s.marks.next(channel, ofPubSub)
-		if e := s.last[s.stream(p.Namespace)]; time.Since(e.at) < orderTime {
-			m.stream = e.id
+		if e := s.last[s.logs.streamOf(p.Namespace)]; time.Since(e.at) < orderTime {
+			m := mark{stream: e.id}
+			s.scratch = m.appendTo(s.scratch)
 		}
-		s.scratch = m.appendTo(s.scratch)
 	}
 	if s.kind == shard {
 		return appendPublish(dst, "SPUBLISH", channel, s.scratch), channel, nil
@@ -179,17 +160,13 @@ func (s *streams) encode(_ context.Context, dst []byte, p *cluster.Packet) (out 
 	return appendPublish(dst, "PUBLISH", channel, s.scratch), "", nil
 }
 
-// ofPubSub stands for the server of all channels, which is another one than that of the
-// streams.
-const ofPubSub = "pub/sub"
-
 // done is called with the replies of Redis.
 func (s *streams) done(p *cluster.Packet, r reply) {
 	if !isEntry(p) {
 		return
 	}
-	if id, err := parseStreamID(r.text); err == nil {
-		s.last[s.stream(p.Namespace)] = lastEntry{id, time.Now()}
+	if id, ok := parseEntryID(string(r.text)); ok {
+		s.last[s.logs.streamOf(p.Namespace)] = lastEntry{id, time.Now()}
 	}
 }
 
@@ -215,26 +192,18 @@ func (s *streams) encodeEntry(dst []byte, p *cluster.Packet) (out []byte, key st
 	if err != nil {
 		return dst, "", err
 	}
-	key = s.stream(p.Namespace)
+	key = s.logs.streamOf(p.Namespace)
+	kind := strconv.Itoa(int(p.Type))
+	s.logs.sending(p, kind, string(s.scratch))
 	const args = 14
-	m := mark{before: s.marks.before("", time.Now())}
-	if len(m.before) == 0 {
-		dst = appendHead(dst, args)
-	} else {
-		dst = appendHead(dst, args+len([...]string{"name", "value"}))
-	}
+	dst = appendHead(dst, args)
 	for _, arg := range [...]string{
 		"XADD", key, "MAXLEN", "~", strconv.Itoa(s.opts.MaxLen), "*",
-		"uid", p.From, "nsp", p.Namespace, "type", strconv.Itoa(int(p.Type)), "data",
+		fieldUID, p.From, fieldNSP, p.Namespace, fieldType, kind, fieldData,
 	} {
 		dst = appendBulk(dst, arg)
 	}
-	dst = appendBulk(dst, s.scratch)
-	if len(m.before) > 0 {
-		dst = appendBulk(dst, orderName)
-		dst = appendBulk(dst, base64.RawStdEncoding.EncodeToString(m.encode()))
-	}
-	return dst, key, nil
+	return appendBulk(dst, s.scratch), key, nil
 }
 
 // deliver takes a message from a channel.
@@ -248,65 +217,23 @@ func (s *streams) deliver(t target, channel, payload []byte) {
 		s.in.Receive(p)
 	default:
 		m, _ := readMark(payload)
-		s.order.arrive(p, hashOf(channel), m, hashOf(s.stream(p.Namespace)), len(payload))
+		s.order.arrive(p, hashOf(channel), m, hashOf(s.logs.streamOf(p.Namespace)), len(payload))
 	}
-}
-
-// An entryFields has the fields of an entry.
-type entryFields struct{ uid, nsp, typ, data, order []byte }
-
-func readFields(fields []reply) (e entryFields) {
-	for i := 0; i+1 < len(fields); i += 2 {
-		value := fields[i+1].text
-		switch string(fields[i].text) {
-		case "uid":
-			e.uid = value
-		case "nsp":
-			e.nsp = value
-		case "type":
-			e.typ = value
-		case "data":
-			e.data = value
-		case orderName:
-			e.order = value
-		}
-	}
-	return e
 }
 
 // entry takes an entry of a stream. Readers call it for all entries, in order, also for
 // those of this server.
-func (s *streams) entry(key string, _ streamID, fields []reply) {
-	e := readFields(fields)
-	s.mu.RLock()
-	_, wanted := s.spaces[string(e.nsp)]
-	s.mu.RUnlock()
-	if !wanted || string(e.uid) == s.self {
-		return
-	}
-	p, err := e.decode()
-	if err != nil {
-		s.state.Refused(fmt.Errorf("redisadapter: an entry of the stream: %w", err))
-		return
-	}
-	m, _ := decodeMarkText(e.order)
-	stream := hashOf(key)
-	s.order.arrive(p, stream, m, stream, len(e.data))
-}
-
-func (e *entryFields) decode() (*cluster.Packet, error) {
-	typ, err := strconv.ParseUint(string(e.typ), 10, 8)
-	if err != nil {
-		return nil, fmt.Errorf("invalid type: %.20q", e.typ)
-	}
-	data := e.data
-	if len(data) > 0 && data[0] != '{' {
-		data = make([]byte, base64.StdEncoding.DecodedLen(len(e.data)))
-		n, err := base64.StdEncoding.Decode(data, e.data)
-		if err != nil {
-			return nil, err
+func (s *streams) entry(stream string, id entryID, fields []reply) {
+	e := streamEntry{id: id}
+	for i := 0; i+1 < len(fields); i += 2 {
+		if to := e.field(string(fields[i].text)); to != nil {
+			*to = string(fields[i+1].text)
 		}
-		data = data[:n]
 	}
-	return cluster.DecodeData(cluster.Type(typ), string(e.uid), string(e.nsp), data)
+	s.mu.RLock()
+	_, wanted := s.spaces[e.namespace]
+	s.mu.RUnlock()
+	if wanted {
+		s.logs.read(stream, s.self, &e, s.state)
+	}
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sioplug/sioplug/adapters/cluster"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	"github.com/sioplug/sioplug/internal/redistest"
 )
@@ -29,12 +28,12 @@ func TestClassicSentinelFailover(t *testing.T) {
 }
 
 // clusterAdapters makes each adapter that works on a Redis Cluster.
-func clusterAdapters() map[string]func(redis.UniversalClient) *cluster.Cluster {
+func clusterAdapters() map[string]func(redis.UniversalClient) server {
 	all := adapters()
-	all["sharded static"] = func(c redis.UniversalClient) *cluster.Cluster {
+	all["sharded static"] = func(c redis.UniversalClient) server {
 		return redisadapter.Sharded(c, redisadapter.ShardedOptions{SubscriptionMode: redisadapter.Static})
 	}
-	all["streams sharded"] = func(c redis.UniversalClient) *cluster.Cluster {
+	all["streams sharded"] = func(c redis.UniversalClient) server {
 		return redisadapter.Streams(c, redisadapter.StreamsOptions{UseShardedPubSub: true})
 	}
 	return all
@@ -67,7 +66,7 @@ func TestASlotMoves(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 0)
 	client := newClusterClient(t, c)
-	newCluster := func() *cluster.Cluster { return redisadapter.Sharded(client) }
+	newCluster := func() server { return redisadapter.Sharded(client) }
 	a, b := join(t, newCluster(), "/", "a"), join(t, newCluster(), "/", "b")
 	connected(t, a, b)
 	const slot = 13868 // of socket.io#/#
