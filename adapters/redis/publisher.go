@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
@@ -155,7 +156,7 @@ func (p *publisher) round(ctx context.Context) error {
 	var servers []string
 	for i := range p.commands[:n] {
 		c := &p.commands[i]
-		if c.state == unsent && !contains(servers, c.addr) {
+		if c.state == unsent && !slices.Contains(servers, c.addr) {
 			servers = append(servers, c.addr)
 		}
 	}
@@ -171,15 +172,6 @@ func (p *publisher) round(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // route finds the servers of commands, and connects with them. It returns for how many

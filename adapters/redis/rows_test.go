@@ -8,7 +8,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sioplug/sioplug/adapters/cluster"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/redistest"
@@ -54,12 +53,12 @@ func TestSubscriptionsOfTheCaptures(t *testing.T) {
 	t.Parallel()
 	sharded := []string{"socket.io#/#", "socket.io#/#UID#", "socket.io#/chat#", "socket.io#/chat#UID#"}
 	for name, tt := range map[string]struct {
-		newCluster func(redis.UniversalClient) *cluster.Cluster
+		newCluster func(redis.UniversalClient) server
 		start, end []string
 		rooms      []string // when clients join room1 and a room like a socket's id
 	}{
 		"classic": {
-			newCluster: func(c redis.UniversalClient) *cluster.Cluster { return redisadapter.Classic(c) },
+			newCluster: func(c redis.UniversalClient) server { return redisadapter.Classic(c) },
 			start: append(each("PSUBSCRIBE", "socket.io#/#*", "socket.io#/chat#*"), each("SUBSCRIBE", "socket.io-nodes#",
 				"socket.io-request#/#", "socket.io-response#/#", "socket.io-response#/#UID#",
 				"socket.io-request#/chat#", "socket.io-response#/chat#", "socket.io-response#/chat#UID#")...),
@@ -68,13 +67,13 @@ func TestSubscriptionsOfTheCaptures(t *testing.T) {
 				"socket.io-request#/chat#", "socket.io-response#/chat#", "socket.io-response#/chat#UID#")...),
 		},
 		"sharded": {
-			newCluster: func(c redis.UniversalClient) *cluster.Cluster { return redisadapter.Sharded(c) },
+			newCluster: func(c redis.UniversalClient) server { return redisadapter.Sharded(c) },
 			start:      each("SSUBSCRIBE", append([]string{"socket.io-nodes#"}, sharded...)...),
 			end:        each("SUNSUBSCRIBE", append([]string{"socket.io-nodes#", "socket.io#/#room1#"}, sharded...)...),
 			rooms:      each("SSUBSCRIBE", "socket.io#/#room1#"), // not CAP-SH-013: nobody publishes there
 		},
 		"sharded dynamic-private": {
-			newCluster: func(c redis.UniversalClient) *cluster.Cluster {
+			newCluster: func(c redis.UniversalClient) server {
 				return redisadapter.Sharded(c, redisadapter.ShardedOptions{SubscriptionMode: redisadapter.DynamicPrivate})
 			},
 			start: each("SSUBSCRIBE", append([]string{"socket.io-nodes#"}, sharded...)...),
@@ -82,19 +81,19 @@ func TestSubscriptionsOfTheCaptures(t *testing.T) {
 			rooms: each("SSUBSCRIBE", "socket.io#/#room1#", "socket.io#/#abcdefghij0123456789#"),
 		},
 		"sharded static": {
-			newCluster: func(c redis.UniversalClient) *cluster.Cluster {
+			newCluster: func(c redis.UniversalClient) server {
 				return redisadapter.Sharded(c, redisadapter.ShardedOptions{SubscriptionMode: redisadapter.Static})
 			},
 			start: each("SSUBSCRIBE", append([]string{"socket.io-nodes#"}, sharded...)...),
 			end:   each("SUNSUBSCRIBE", append([]string{"socket.io-nodes#"}, sharded...)...),
 		},
 		"streams": {
-			newCluster: func(c redis.UniversalClient) *cluster.Cluster { return redisadapter.Streams(c) },
+			newCluster: func(c redis.UniversalClient) server { return redisadapter.Streams(c) },
 			start:      each("SUBSCRIBE", append([]string{"socket.io-nodes#socket.io#"}, sharded...)...),
 			end:        each("UNSUBSCRIBE", append([]string{"socket.io-nodes#socket.io#"}, sharded...)...),
 		},
 		"streams sharded": {
-			newCluster: func(c redis.UniversalClient) *cluster.Cluster {
+			newCluster: func(c redis.UniversalClient) server {
 				return redisadapter.Streams(c, redisadapter.StreamsOptions{UseShardedPubSub: true})
 			},
 			start: each("SSUBSCRIBE", append([]string{"socket.io-nodes#socket.io#"}, sharded...)...),

@@ -141,7 +141,7 @@ func (s *sequencer) isNext(o *senderOrder, h *heldPacket) bool {
 			continue
 		}
 		// What was sent before this server was subscribed does not come.
-		sent := h.at.Add(-time.Duration(min(u.age, maxAge)) * time.Millisecond) //nolint:gosec // see maxAge
+		sent := h.at.Add(-time.Duration(min(u.age, maxAge)) * time.Millisecond)
 		if at, ok := s.since(u.channel); ok && at.Before(sent) {
 			return false
 		}
