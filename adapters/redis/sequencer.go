@@ -131,9 +131,6 @@ func (s *sequencer) isNext(o *senderOrder, h *heldPacket) bool {
 			if pos := at.Load(); pos == nil || pos.compare(h.mark.stream) < 0 {
 				return false
 			}
-			if slices.ContainsFunc(o.held, func(x heldPacket) bool { return x.channel == h.stream }) {
-				return false
-			}
 		}
 	}
 	for _, u := range h.mark.before {
