@@ -176,12 +176,14 @@ func readMark(message []byte) mark {
 		m, _ := decodeMark(message[len(message)-n:])
 		return m
 	}
-	tail := message[max(0, len(message)-len(jsonHead)-base64.RawStdEncoding.EncodedLen(math.MaxUint8)-len(`"}`)):]
+	longest := len(jsonHead) + base64.RawStdEncoding.EncodedLen(math.MaxUint8)
+	tail, ok := bytes.CutSuffix(message, []byte(`"}`))
+	tail = tail[max(0, len(tail)-longest):]
 	i := bytes.LastIndex(tail, []byte(jsonHead))
-	if i < 0 || !bytes.HasSuffix(tail, []byte(`"}`)) {
+	if !ok || i < 0 {
 		return mark{}
 	}
-	m, _ := decodeMarkText(tail[i+len(jsonHead) : len(tail)-len(`"}`)])
+	m, _ := decodeMarkText(tail[i+len(jsonHead):])
 	return m
 }
 
