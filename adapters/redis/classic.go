@@ -28,7 +28,8 @@ func serversChannel(prefix string) string { return prefix + "-nodes#" }
 
 func (c *classic) broadcasts(namespace string) string { return c.key + "#" + namespace + "#" }
 func (c *classic) requests(namespace string) string   { return c.key + "-request#" + namespace + "#" }
-func (c *classic) responses(namespace string) string  { return c.key + "-response#" + namespace + "#" }
+
+func (c *classic) responses(namespace string) string { return c.key + "-response#" + namespace + "#" }
 
 // Start implements [cluster.Broker].
 func (c *classic) Start(self string, in cluster.Inbound) {
@@ -122,6 +123,8 @@ func (c *classic) decode(t target, payload []byte) (*cluster.Packet, error) {
 		return cluster.Decode(payload)
 	case ofResponses:
 		return decodeClassicResponse(payload)
+	case ofBroadcasts, ofRequests:
+		return decodeClassic(payload)
 	default:
 		return decodeClassic(payload)
 	}

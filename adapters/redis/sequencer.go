@@ -131,9 +131,6 @@ func (s *sequencer) isNext(o *senderOrder, h *heldPacket) bool {
 			if pos := at.Load(); pos == nil || pos.compare(h.mark.stream) < 0 {
 				return false
 			}
-			if slices.ContainsFunc(o.held, func(x heldPacket) bool { return x.channel == h.stream }) {
-				return false
-			}
 		}
 	}
 	for _, u := range h.mark.before {
@@ -141,7 +138,7 @@ func (s *sequencer) isNext(o *senderOrder, h *heldPacket) bool {
 			continue
 		}
 		// What was sent before this server was subscribed does not come.
-		sent := h.at.Add(-time.Duration(min(u.age, maxAge)) * time.Millisecond) //nolint:gosec // see maxAge
+		sent := h.at.Add(-time.Duration(min(u.age, maxAge)) * time.Millisecond)
 		if at, ok := s.since(u.channel); ok && at.Before(sent) {
 			return false
 		}
