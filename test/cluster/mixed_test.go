@@ -41,6 +41,12 @@ func TestMixedCluster(t *testing.T) {
 			c.populate(t)
 			c.testAll(t, addr, []member{c.members[0], c.members[2]})
 			c.testExact(t, c.members[0], c.members[1])
+			if v.adapter == classic {
+				t.Run("ECO-RC-22,26 old requests", func(t *testing.T) {
+					c.testOldRequests(t, addr, c.members[0])
+					c.testOldRequests(t, addr, c.members[2])
+				})
+			}
 			c.testLeaving(t)
 		})
 	}
