@@ -9,6 +9,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/own"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/serial"
@@ -27,7 +28,8 @@ import (
 type ServerHandler func(ctx context.Context, args Args) (answer any, err error)
 
 // OnServerEvent sets the handler of an event between servers. It panics if the
-// name is reserved or has a handler already.
+// name is reserved or has a handler already. Names that begin with "sioplug:" are
+// reserved for packages of this module.
 func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 	if h == nil {
 		misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q) got a nil handler", event))
@@ -35,6 +37,10 @@ func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 	if reservedForServers(event) {
 		misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q): the name is reserved: use another one", event))
 	}
+	n.onServerEvent(event, h)
+}
+
+func (n *Namespace) onServerEvent(event string, h ServerHandler) {
 	n.register(func(r *routes) {
 		if _, taken := r.onServer[event]; taken {
 			misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q): namespace %s has a handler for it already: combine both in one handler", event, n.name))
@@ -47,6 +53,13 @@ func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 // the cluster (SIO-CU-5). Without [Options.Adapter] there are none. On a parent it
 // emits in all children; an error in one keeps it from none of the others.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
+	if reservedForServers(event) {
+		return reservedEvent(event)
+	}
+	return n.serverSideEmit(event, args)
+}
+
+func (n *Namespace) serverSideEmit(event string, args []any) error {
 	m, err := n.serverMessage(event, args)
 	if err != nil {
 		return err
@@ -63,6 +76,10 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // (SIO-CU-6). An element with Err and no Server says that some did not answer.
 func ServerSideEmitWithAck[T any](ctx context.Context, n *Namespace, event string, args ...any) iter.Seq[Ack[T]] {
 	return decodeAcks[T](func(yield func(Ack[Args]) bool) {
+		if reservedForServers(event) {
+			yield(Ack[Args]{Err: reservedEvent(event)})
+			return
+		}
 		m, err := n.serverMessage(event, args) // once for all namespaces, before any request
 		if err != nil {
 			yield(Ack[Args]{Err: err})
@@ -77,9 +94,6 @@ func ServerSideEmitWithAck[T any](ctx context.Context, n *Namespace, event strin
 }
 
 func (n *Namespace) serverMessage(event string, args []any) (*adapter.Message, error) {
-	if reservedForServers(event) {
-		return nil, reservedEvent(event)
-	}
 	c, err := n.server.wire.encodeEvent(event, args)
 	if err != nil {
 		return nil, encodingError(event, err)
@@ -88,7 +102,7 @@ func (n *Namespace) serverMessage(event string, args []any) (*adapter.Message, e
 }
 
 func reservedForServers(event string) bool {
-	return packet.Reserved(event) || event == "connection" || event == "new_namespace"
+	return packet.Reserved(event) || event == "connection" || event == "new_namespace" || own.Is(event)
 }
 
 // serverEventLimits are how much waits for the handlers of server-side events.

@@ -59,13 +59,6 @@ func (h *health) receives() bool {
 	return h.receiving == nil
 }
 
-// settled reports whether the link has worked for a while.
-func (h *health) settled() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.errLocked() == nil && time.Since(h.since) > maxWait
-}
-
 func (h *health) noteLost(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -106,6 +99,9 @@ func (l *link) setPublishing(err error) {
 }
 
 func (l *link) setReceiving(err error, missed bool) {
+	if l.ctx.Err() != nil {
+		return
+	}
 	tell, now := l.health.change(func() { l.health.receiving = err })
 	if missed {
 		l.cluster.report(errGap)

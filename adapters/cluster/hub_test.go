@@ -94,6 +94,9 @@ func (b *hubBroker) Publish(ctx context.Context, packets []*cluster.Packet) (tak
 	if b.hub.failing != nil {
 		return 0, 0, b.hub.failing
 	}
+	if _, connected := b.hub.brokers[b]; !connected {
+		return 0, 0, errors.New("killed")
+	}
 	if b.hub.cut[b] {
 		return len(packets), 0, nil
 	}

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -22,7 +23,8 @@ type link struct {
 	presence *presence
 	health   health
 
-	returning atomic.Bool // the broker was lost, and others may not be connected with it yet
+	returning      atomic.Bool  // the broker was lost, and others may not be connected with it yet
+	disturbedUntil atomic.Int64 // Unix time in nanoseconds: until then they are not taken for gone
 
 	ctx     context.Context //nolint:containedctx // ends with the link
 	cancel  context.CancelFunc
@@ -239,13 +241,20 @@ func (l *link) Connected(missed bool) {
 	if missed {
 		l.cluster.counters.gaps.Add(1)
 	}
+	if l.disturbed() {
+		l.disturbedUntil.Store(time.Now().Add(maxWait).UnixNano())
+	}
 	l.presence.announce()
 	l.setReceiving(nil, missed)
 }
 
+// disturbed reports whether the broker is lost, or has just come back.
+func (l *link) disturbed() bool { return time.Now().UnixNano() < l.disturbedUntil.Load() }
+
 // Disconnected implements [Inbound].
 func (l *link) Disconnected(err error) {
 	l.returning.Store(true)
+	l.disturbedUntil.Store(math.MaxInt64)
 	l.setReceiving(err, false)
 }
 

@@ -251,10 +251,10 @@ func (p *presence) strikeOff() {
 }
 
 // probe asks the broker which servers are not connected with it any more, and strikes them
-// off. While the broker has just come back, they get some time.
+// off.
 func (p *presence) probe(ctx context.Context) {
 	prober, ok := p.link.broker.(Prober)
-	if !ok || !p.link.health.settled() {
+	if !ok {
 		return
 	}
 	for namespace, ids := range p.places() {
@@ -312,8 +312,12 @@ func (p *presence) places() map[string][]string {
 	return places
 }
 
-// strike strikes off those servers that the broker does not know.
+// strike strikes off those servers that the broker does not know, unless it has just come
+// back: then they get some time.
 func (p *presence) strike(ctx context.Context, prober Prober, namespace string, ids []string) {
+	if p.link.disturbed() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	var gone []string

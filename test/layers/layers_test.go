@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> integrations, middleware -> core -> internal
+//	examples, bench, test -> adapters, integrations, middleware -> core -> internal
 package layers_test
 
 import (
@@ -39,11 +39,6 @@ var layers = []layer{
 	},
 
 	{folder: "internal/msgpackjson", ours: []string{"internal/..."}, others: []string{"github.com/tinylib/msgp"}},
-	{folder: "internal/clusterwire", ours: []string{"core/adapter", "internal/..."}},
-	{
-		folder: "internal/captures", // which only tests use
-		ours:   []string{"adapters/cluster", "core/adapter"}, others: []string{"github.com/tinylib/msgp"},
-	},
 
 	{
 		folder: "core",
@@ -59,6 +54,21 @@ var layers = []layer{
 	},
 	{folder: "core/siotest", ours: []string{"core", "core/adapter", "core/parser", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
 	{folder: "core/internal", ours: []string{"core/...", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
+
+	{
+		folder: "adapters/cluster",
+		ours:   []string{"adapters/internal/...", "core/adapter", "internal/..."}, tests: []string{"core", "core/siotest"},
+	},
+	{
+		folder: "adapters/redis",
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
+		tests:  []string{"core", "core/siotest"},
+		others: []string{"github.com/redis/go-redis/v9"},
+	},
+	{
+		folder: "adapters/internal",
+		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
+	},
 
 	{
 		folder: "middleware/auth",

@@ -118,6 +118,7 @@ func TestServerIsKilled(t *testing.T) {
 		g.begin(t, pause)
 		time.Sleep(300 * time.Millisecond)
 		kill()
+		whole := g.awaitWhole(t, 2) // whoever asks
 		killed := time.Now()
 		for g.servers[0].members() != 1 || g.servers[1].members() != 1 {
 			if time.Since(killed) > time.Minute {
@@ -125,9 +126,7 @@ func TestServerIsKilled(t *testing.T) {
 			}
 			time.Sleep(10 * time.Millisecond)
 		}
-		struck := time.Since(killed)
-		g.awaitWhole(t, 2)
-		o := g.outcome(t, struck)
+		o := g.outcome(t, whole)
 		if o.arrived[1] != o.emitted || o.lost > 0 {
 			t.Errorf("lost: %s", &o)
 		}
