@@ -71,6 +71,9 @@ func (s *server) dial(ctx context.Context) (*conn, error) {
 	if err == nil && (h == nil || h.taken.Swap(true)) {
 		err = errTaken
 	}
+	if err == nil {
+		err = h.Conn.SetDeadline(time.Time{}) // that of the last command of go-redis would end it
+	}
 	if err != nil {
 		_ = client.Close()
 		return nil, fmt.Errorf("redisadapter: connecting to Redis: %w", err)

@@ -33,14 +33,18 @@ func TestMixedCluster(t *testing.T) {
 			t.Parallel()
 			addr := redistest.Start(t).Addr
 			c := newCluster(t, v)
-			c.members = []member{
-				c.startGoRedisServer(t, "a", addr, nil),
-				c.startGoRedisServer(t, "b", addr, nil),
-				startNodeServer(t, c.peer, "c", v, addr),
-			}
+			a, b := c.startGoRedisServer(t, "a", addr, nil), c.startGoRedisServer(t, "b", addr, nil)
+			node := startNodeServer(t, c.peer, "c", v, addr)
+			c.members = []member{a, b, node}
 			c.populate(t)
-			c.testAll(t, addr, []member{c.members[0], c.members[2]})
-			c.testExact(t, c.members[0], c.members[1])
+			c.testAll(t, addr, []member{a, node})
+			c.testExact(t, a, b)
+			if v.adapter == classic && len(v.options) == 0 { // they name no channel for the answer
+				t.Run("ECO-RC-22,26 old requests", func(t *testing.T) {
+					c.testOldRequests(t, addr, a)
+					c.testOldRequests(t, addr, node)
+				})
+			}
 			c.testLeaving(t)
 		})
 	}
@@ -55,7 +59,7 @@ func TestMemoryCluster(t *testing.T) {
 		c := newCluster(t, variant{name: "memory", adapter: "memory"})
 		shared := adapter.NewMemory()
 		for _, name := range []string{"a", "b", "c"} {
-			c.members = append(c.members, startGoServer(t, name, c.diary, shared, nil))
+			c.members = append(c.members, c.startGoServer(t, name, shared, nil))
 		}
 		c.populate(t)
 		c.testAll(t, "", c.members[:1])
