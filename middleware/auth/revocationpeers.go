@@ -66,7 +66,7 @@ func (r *Revocations) tell(id revokedID, at time.Time) error {
 		return nil
 	}
 	r.noteFailure()
-	return fmt.Errorf("%w: %w", errTold, err)
+	return fmt.Errorf("auth: other servers have not been told of a revocation yet: %w", err)
 }
 
 func (r *Revocations) noteFailure() {

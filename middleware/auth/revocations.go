@@ -3,7 +3,6 @@ package auth
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -236,6 +235,3 @@ func (r *Revocations) pruneLocked() (removed int) {
 	}
 	return removed
 }
-
-// errTold is joined with the errors of the adapter.
-var errTold = errors.New("auth: other servers have not been told of a revocation yet")
