@@ -105,6 +105,7 @@ require (
 	github.com/google/go-cmp v0.7.0
 	github.com/googollee/go-socket.io v1.7.0
 	github.com/redis/go-redis/v9 v9.23.0
+	github.com/sioplug/sioplug/adapters/redis v0.0.0
 	github.com/sioplug/sioplug/integrations/echov5 v0.0.0
 	github.com/sioplug/sioplug/integrations/fiberv3 v0.0.0
 	github.com/sioplug/sioplug/middleware/ratelimit/redislimit v0.0.0-00010101000000-000000000000
@@ -112,6 +113,8 @@ require (
 	go.uber.org/goleak v1.3.0
 	golang.org/x/tools v0.49.0
 )
+
+replace github.com/sioplug/sioplug/adapters/redis => ../adapters/redis
 
 replace github.com/sioplug/sioplug/integrations/echov5 => ../integrations/echov5
 

@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> integrations, middleware -> core -> internal
+//	examples, bench, test -> adapters, integrations, middleware -> core -> internal
 package layers_test
 
 import (
@@ -38,6 +38,8 @@ var layers = []layer{
 		others: []string{"github.com/go-json-experiment/json", "github.com/klauspost/compress", "github.com/gobwas/ws"},
 	},
 
+	{folder: "internal/msgpackjson", ours: []string{"internal/..."}, others: []string{"github.com/tinylib/msgp"}},
+
 	{
 		folder: "core",
 		ours:   []string{"core/adapter", "core/engine", "core/nethttp", "core/parser", "internal/..."},
@@ -52,6 +54,21 @@ var layers = []layer{
 	},
 	{folder: "core/siotest", ours: []string{"core", "core/adapter", "core/parser", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
 	{folder: "core/internal", ours: []string{"core/...", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
+
+	{
+		folder: "adapters/cluster",
+		ours:   []string{"adapters/internal/...", "core/adapter", "internal/..."}, tests: []string{"core", "core/siotest"},
+	},
+	{
+		folder: "adapters/redis",
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
+		tests:  []string{"core", "core/siotest"},
+		others: []string{"github.com/redis/go-redis/v9"},
+	},
+	{
+		folder: "adapters/internal",
+		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
+	},
 
 	{
 		folder: "middleware/auth",
@@ -79,7 +96,7 @@ var layers = []layer{
 
 	{folder: "examples", ours: []string{"core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
 	{folder: "bench", ours: []string{"core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
-	{folder: "test", ours: []string{"core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
+	{folder: "test", ours: []string{"adapters/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
 	{folder: "scripts", others: []string{"*"}},
 }
 
