@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -110,17 +111,21 @@ func serverEventLimits() serial.Limits { return serial.Limits{Tasks: 10_000, Byt
 
 // queueServerEvent queues an event from another server for its handler.
 func (n *Namespace) queueServerEvent(m *adapter.Message) {
-	idle, err := n.serverEvents.Offer(serverEventTask{n, m}, serverEventLimits())
+	q := &n.serverEvents
+	if bytes.HasPrefix(m.Data, []byte(`["`+own.Prefix)) {
+		q = &n.ownServerEvents // do not wait for handlers of the application
+	}
+	idle, err := q.Offer(serverEventTask{n, m}, serverEventLimits())
 	switch {
 	case errors.Is(err, serial.ErrFull) && n.droppedServerEvents.Add(1) == 1:
 		n.server.log().Error("server-side events are dropped: their handlers are too slow", slog.String("ns", n.name))
 	case err == nil && idle:
-		n.server.background(n.runServerEvents)
+		n.server.background(func() { n.runServerEvents(q) })
 	}
 }
 
-func (n *Namespace) runServerEvents() {
-	n.serverEvents.Run()
+func (n *Namespace) runServerEvents(q *serial.Queue[serverEventTask]) {
+	q.Run()
 	if dropped := n.droppedServerEvents.Swap(0); dropped > 0 {
 		n.server.log().Error("server-side events were dropped, because their handlers were too slow",
 			slog.String("ns", n.name), slog.Int64("dropped", dropped))
@@ -192,7 +197,11 @@ func (n *Namespace) handleServerEvent(ctx context.Context, m *adapter.Message) (
 		return nil, fmt.Errorf("decoding a server-side event: %w", err)
 	}
 	h := n.routes.Load().onServer[string(p.Name)]
-	if h == nil {
+	switch {
+	case h != nil:
+	case own.Is(string(p.Name)): // other servers use a package that this one does not
+		return nil, nil //nolint:nilnil // no answer
+	default:
 		return nil, &Error{Message: fmt.Sprintf("no handler for server-side event %q", p.Name)}
 	}
 	err = rescue.Apart(func() (err error) {
