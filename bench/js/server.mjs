@@ -1,6 +1,11 @@
 // The JavaScript server with default options, and the handlers of bench/server.
-// Run with --expose-gc, so that /bench/gc can collect garbage.
+// Run with --expose-gc, so that /bench/gc can collect garbage. With --adapter and
+// --redis it is one of the servers of a cluster.
 import { createServer } from "node:http";
+import { parseArgs } from "node:util";
+import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
+import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
+import { createClient } from "redis";
 import { Server } from "socket.io";
 
 const http = createServer((req, res) => {
@@ -12,7 +17,24 @@ const http = createServer((req, res) => {
   res.end(JSON.stringify(process.memoryUsage()));
 });
 
-const io = new Server(http);
+const {
+  values: { adapter, redis },
+  positionals: [port],
+} = parseArgs({ options: { adapter: { type: "string" }, redis: { type: "string" } }, allowPositionals: true });
+
+async function connect() {
+  const client = createClient({ url: `redis://${redis}` });
+  client.on("error", (err) => console.error("redis:", err));
+  return client.connect();
+}
+
+const adapters = {
+  classic: async () => createAdapter(await connect(), await connect()),
+  sharded: async () => createShardedAdapter(await connect(), await connect()),
+  streams: async () => createStreamsAdapter(await connect()),
+};
+
+const io = new Server(http, adapter ? { adapter: await adapters[adapter]() } : {});
 
 function burst(to, n, size) {
   const pad = "x".repeat(size);
@@ -30,7 +52,7 @@ io.on("connection", (socket) => {
   });
   socket.on("bcast", (n, size) => burst(io, n, size));
   socket.on("room", (room, n, size) => burst(io.to(room), n, size));
+  socket.on("servers", async (ack) => ack(await io.of("/").adapter.serverCount()));
 });
 
-const [port] = process.argv.slice(2);
 http.listen({ port: Number(port), host: "127.0.0.1", backlog: 4096 });
