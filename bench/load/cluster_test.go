@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -96,10 +97,24 @@ func TestLostBetweenServersIsNoticed(t *testing.T) {
 			return nil
 		})(srv)
 	})
-	o.patience = 2 * time.Second
-	if _, err := measure(t.Context(), "bcast", o); err == nil || !strings.Contains(err.Error(), "40 of 60 deliveries are missing") {
-		t.Errorf("err = %v, want it to say how many are missing", err)
+	o.patience = 500 * time.Millisecond
+	if _, err := measure(t.Context(), "bcast", o); err == nil || !strings.Contains(err.Error(), "took longer than 500ms") {
+		t.Errorf("err = %v, want it to say that it took too long", err)
 	}
+}
+
+func TestMissingDeliveriesAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, fail := context.WithCancelCause(t.Context())
+		b := newBroadcast(&run{options: options{clients: 30, size: 1, burst: 2, patience: time.Second}, fail: fail})
+		b.round(ctx, func() error {
+			b.missing.Add(-20)
+			return nil
+		})
+		if err := context.Cause(ctx); err == nil || err.Error() != "a round took longer than 1s: 40 of 60 deliveries are missing" {
+			t.Errorf("err = %v, want it to say how many are missing", err)
+		}
+	})
 }
 
 // fakeRedis answers anything with a text, and closes the connection.

@@ -66,13 +66,17 @@ func TestEveryScenario(t *testing.T) {
 			if name == "upgrade" {
 				o.dur = 500 * time.Millisecond // a client waits for the end of its poll
 			}
-			values, err := measure(t.Context(), name, o)
-			if err != nil {
-				t.Fatal(err)
-			}
 			key := want[name]
 			if key == "" {
 				key = "cpu_us"
+			}
+			var values map[string]float64
+			for _, ok := values[key]; !ok && o.dur < 30*time.Second; _, ok = values[key] {
+				var err error
+				if values, err = measure(t.Context(), name, o); err != nil {
+					t.Fatal(err)
+				}
+				o.dur *= 4 // on a slow machine nothing may have been done in the time
 			}
 			if _, ok := values[key]; !ok || values["clients"] != 20 {
 				t.Errorf("values = %v, want %s, and clients = 20", values, key)

@@ -45,7 +45,7 @@ func main() {
 	flag.StringVar(&o.servers, "servers", "", "names of servers, with commas between them; all if empty")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each scenario runs with each server")
 	flag.DurationVar(&o.dur, "dur", 3*time.Second, "how long each scenario measures; it warms up for a third of that")
-	flag.IntVar(&o.clients, "clients", 50_000, "no scenario has more clients than that, a multiple of 10")
+	flag.IntVar(&o.clients, "clients", 50_000, "no scenario has more clients than that, a multiple of 10, or of 30 with -cluster")
 	flag.BoolVar(&o.growth, "growth", false, "measure with growing numbers of clients and rooms, instead of comparing")
 	flag.BoolVar(&o.cluster, "cluster", false, "measure clusters of three servers, instead of comparing single ones")
 	flag.StringVar(&o.adapters, "adapters", "classic", "adapters of clusters, with commas between them: "+strings.Join(clusterAdapters(), ", "))
