@@ -3,9 +3,6 @@
 // --redis it is one of the servers of a cluster.
 import { createServer } from "node:http";
 import { parseArgs } from "node:util";
-import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
-import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
-import { createClient } from "redis";
 import { Server } from "socket.io";
 
 const http = createServer((req, res) => {
@@ -22,19 +19,29 @@ const {
   positionals: [port],
 } = parseArgs({ options: { adapter: { type: "string" }, redis: { type: "string" } }, allowPositionals: true });
 
-async function connect() {
-  const client = createClient({ url: `redis://${redis}` });
-  client.on("error", (err) => console.error("redis:", err));
-  return client.connect();
+// What only a cluster needs is not loaded without one.
+async function cluster() {
+  const { createClient } = await import("redis");
+  const { createAdapter, createShardedAdapter } = await import("@socket.io/redis-adapter");
+  const streams = await import("@socket.io/redis-streams-adapter");
+  const connect = () => {
+    const client = createClient({ url: `redis://${redis}` });
+    client.on("error", (err) => console.error("redis:", err));
+    return client.connect();
+  };
+  switch (adapter) {
+    case "classic":
+      return createAdapter(await connect(), await connect());
+    case "sharded":
+      return createShardedAdapter(await connect(), await connect());
+    case "streams":
+      return streams.createAdapter(await connect());
+    default:
+      throw new Error(`unknown --adapter ${adapter}`);
+  }
 }
 
-const adapters = {
-  classic: async () => createAdapter(await connect(), await connect()),
-  sharded: async () => createShardedAdapter(await connect(), await connect()),
-  streams: async () => createStreamsAdapter(await connect()),
-};
-
-const io = new Server(http, adapter ? { adapter: await adapters[adapter]() } : {});
+const io = new Server(http, adapter ? { adapter: await cluster() } : {});
 
 function burst(to, n, size) {
   const pad = "x".repeat(size);
