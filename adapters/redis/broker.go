@@ -61,11 +61,14 @@ func appendPublish(dst []byte, command, channel string, payload []byte) []byte {
 	return appendBulk(dst, payload)
 }
 
-// receive passes a packet on. namespace is that of the channel: a packet without one gets
-// it, and one of another namespace is not for this channel.
-func (b *broker) receive(p *cluster.Packet, namespace string) {
-	if p.Namespace == "" {
-		p.Namespace = namespace
+// receive passes on a packet from the channel of t. If the packet has no namespace, it gets
+// that of the channel.
+func (b *broker) receive(p *cluster.Packet, t target) {
+	if (p.Namespace == "") != (t.role == ofServers) {
+		if p.Namespace != "" {
+			return // only packets without a namespace are for that channel
+		}
+		p.Namespace = t.namespace
 	}
 	b.in.Receive(p)
 }

@@ -86,8 +86,8 @@ func (s *server) open(ctx context.Context, client *redis.Client) error {
 		return nil
 	}
 	// Sentinel may still name the former master, on which nobody would get a message.
-	role, err := c.Do(ctx, "ROLE").Slice()
-	if err == nil && len(role) > 0 && role[0] == "slave" {
+	role := redis.NewSliceCmd(ctx, "ROLE")
+	if c.Process(ctx, role) == nil && len(role.Val()) > 0 && role.Val()[0] == "slave" {
 		return errors.New("the server that Sentinel names is no master")
 	}
 	return nil

@@ -39,6 +39,12 @@ type Server struct {
 // further arguments for redis-server.
 func Start(tb testing.TB, args ...string) *Server {
 	tb.Helper()
+	return start(tb, "", args...)
+}
+
+// start starts a server with a configuration file, unless config is "".
+func start(tb testing.TB, config string, args ...string) *Server {
+	tb.Helper()
 	s := &Server{tb: tb, path: require.Tool(tb, "redis")}
 	tb.Cleanup(s.Kill)
 	const attempts = 20
@@ -47,9 +53,13 @@ func Start(tb testing.TB, args ...string) *Server {
 		// so that it is still free when the server starts again.
 		port := strconv.Itoa(20_000 + rand.IntN(10_000)) //nolint:gosec // a port is no secret
 		s.Addr = net.JoinHostPort("127.0.0.1", port)
-		s.args = append([]string{
-			"--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", tb.TempDir(),
-		}, args...)
+		s.args = []string{"--bind", "127.0.0.1", "--port", port, "--dir", tb.TempDir()}
+		if config != "" {
+			s.args = append([]string{config}, s.args...)
+		} else {
+			s.args = append(s.args, "--save", "", "--appendonly", "no")
+		}
+		s.args = append(s.args, args...)
 		if s.run() {
 			return s
 		}

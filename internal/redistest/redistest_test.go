@@ -34,3 +34,23 @@ func listens(addr string) bool {
 	}
 	return conn.Close() == nil
 }
+
+func TestACluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 0)
+	from := c.Owner(0)
+	if from != c.Masters[0] {
+		t.Error("slot 0 is not at the first master")
+	}
+	c.Migrate(0, c.Masters[1])
+	if _, err := from.Do("SPUBLISH", "{06S}", "x"); err == nil { // slot 0
+		t.Error("the slot has not moved")
+	}
+}
+
+func TestSentinel(t *testing.T) {
+	t.Parallel()
+	s := redistest.StartSentinel(t)
+	s.Master.Kill()
+	s.AwaitFailover()
+}

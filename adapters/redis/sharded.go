@@ -1,0 +1,200 @@
+package redisadapter
+
+import (
+	"context"
+	"maps"
+	"time"
+	"unicode/utf16"
+
+	"github.com/sioplug/sioplug/adapters/cluster"
+)
+
+// A sharded is the broker of [Sharded]. Each namespace has a channel for everything, one for
+// answers to this server, and one for each room, depending on the mode.
+type sharded struct {
+	broker
+
+	prefix string
+	mode   SubscriptionMode
+	joined recentJoins
+}
+
+func newSharded(n *nodes, o ShardedOptions) *sharded {
+	s := &sharded{broker: broker{nodes: n}, prefix: o.ChannelPrefix, mode: o.SubscriptionMode}
+	s.pub = publisher{nodes: n, encode: s.encode}
+	return s
+}
+
+// channelOf returns the channel of a namespace.
+func channelOf(prefix, namespace string) string { return prefix + "#" + namespace + "#" }
+
+// Start implements [cluster.Broker].
+func (s *sharded) Start(self string, in cluster.Inbound) {
+	s.start(self, in, s.deliver, topic{shard, serversChannel(s.prefix)})
+}
+
+// Subscribe implements [cluster.Broker].
+func (s *sharded) Subscribe(namespace string) {
+	name := channelOf(s.prefix, namespace)
+	s.subs.addGroup(namespace, map[topic]target{
+		{shard, name}:                {namespace, ofBroadcasts},
+		{shard, name + s.self + "#"}: {namespace, ofResponses},
+	})
+}
+
+// WatchesRooms implements [cluster.RoomSubscriber].
+func (s *sharded) WatchesRooms() bool { return s.mode != Static }
+
+// RoomCreated implements [cluster.RoomSubscriber].
+func (s *sharded) RoomCreated(namespace, room string) {
+	if s.hasChannel(room) {
+		s.subs.add(s.topicOf(namespace, room), target{namespace, ofBroadcasts})
+	}
+}
+
+// RoomDeleted implements [cluster.RoomSubscriber].
+func (s *sharded) RoomDeleted(namespace, room string) {
+	if s.hasChannel(room) {
+		s.subs.remove(s.topicOf(namespace, room))
+	}
+}
+
+func (s *sharded) topicOf(namespace, room string) topic {
+	return topic{shard, channelOf(s.prefix, namespace) + room + "#"}
+}
+
+// privateLength is the length of a socket's id in UTF-16, which is how the official servers
+// count. They take every room with such a name for that of a socket.
+const privateLength = 20
+
+// hasChannel reports whether a room has a channel of its own (ECO-SH-4). In the mode
+// dynamic, nobody publishes to rooms with the length of a socket's id, so there is no need
+// to subscribe to them.
+func (s *sharded) hasChannel(room string) bool {
+	switch s.mode {
+	case DynamicPrivate:
+		return true
+	case Dynamic:
+		return utf16Length(room) != privateLength
+	default:
+		return false
+	}
+}
+
+func utf16Length(s string) (n int) {
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
+
+// Count implements [cluster.Counter].
+func (s *sharded) Count(ctx context.Context, namespace string) (int, error) {
+	return s.count(ctx, "SHARDNUMSUB", channelOf(s.prefix, namespace))
+}
+
+// count asks the server that has the channel.
+func (b *broker) count(ctx context.Context, command, channel string) (int, error) {
+	addr, err := b.nodes.owner(ctx, channel)
+	if err != nil {
+		return 0, err
+	}
+	return b.asker.subscribers(ctx, []string{addr}, command, channel)
+}
+
+// encode is called by the publisher.
+func (s *sharded) encode(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+	if p.Type == cluster.SocketsJoin && s.mode != Static {
+		s.joined.note(p.Namespace, p.Message.Rooms)
+	}
+	if p.HasBinary() {
+		s.scratch, err = cluster.AppendMessagePack(s.scratch[:0], p)
+	} else {
+		s.scratch, err = cluster.AppendJSON(s.scratch[:0], p)
+	}
+	if err != nil {
+		return dst, "", err
+	}
+	key = s.channel(p)
+	return appendPublish(dst, "SPUBLISH", key, s.scratch), key, nil
+}
+
+// channel returns the channel for a packet.
+func (s *sharded) channel(p *cluster.Packet) string {
+	if p.Namespace == "" {
+		return serversChannel(s.prefix)
+	}
+	name := channelOf(s.prefix, p.Namespace)
+	switch {
+	case p.Type.IsResponse() && p.To != "":
+		return name + p.To + "#"
+	case p.Type == cluster.Broadcast && p.RequestID == "":
+		if rooms := p.Message.Target.Rooms; len(rooms) == 1 && s.hasChannel(rooms[0]) && !s.joined.has(p.Namespace, rooms[0]) {
+			return name + rooms[0] + "#"
+		}
+	}
+	return name
+}
+
+// deliver takes a message.
+func (s *sharded) deliver(t target, _, payload []byte) {
+	p, err := cluster.Decode(payload)
+	if err != nil {
+		s.in.Refused(err)
+		return
+	}
+	s.receive(p, t)
+}
+
+const (
+	// joinTime is for how long the channel of a room is not used after this server has
+	// made clients of others join the room.
+	joinTime = 10 * time.Second
+
+	// maxJoins bounds the rooms that are remembered. If there are more, no channels of
+	// rooms are used.
+	maxJoins = 4096
+)
+
+// A recentJoins knows the rooms that this server has made clients of other servers join a
+// short time ago. These servers may not have subscribed to the channel of the room yet. What
+// follows the join has to reach them, so it takes the channel of the namespace. Only the
+// publishing goroutine uses it.
+type recentJoins struct {
+	rooms    map[roomName]time.Time
+	overflow time.Time
+}
+
+type roomName struct{ namespace, room string }
+
+func (j *recentJoins) note(namespace string, rooms []string) {
+	if j.rooms == nil {
+		j.rooms = make(map[roomName]time.Time)
+	}
+	now := time.Now()
+	for _, room := range rooms {
+		if len(j.rooms) >= maxJoins && now.Sub(j.overflow) > time.Second {
+			maps.DeleteFunc(j.rooms, func(_ roomName, at time.Time) bool { return now.Sub(at) > joinTime })
+		}
+		if len(j.rooms) >= maxJoins {
+			j.overflow = now
+			return
+		}
+		j.rooms[roomName{namespace, room}] = now
+	}
+}
+
+func (j *recentJoins) has(namespace, room string) bool {
+	if len(j.rooms) == 0 {
+		return false
+	}
+	at, ok := j.rooms[roomName{namespace, room}]
+	if !ok {
+		return time.Since(j.overflow) <= joinTime
+	}
+	if time.Since(at) > joinTime {
+		delete(j.rooms, roomName{namespace, room})
+		return false
+	}
+	return true
+}
