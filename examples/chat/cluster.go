@@ -76,8 +76,8 @@ func (c *Chat) meetPeers() {
 		if err := args.Bind(&in); err != nil {
 			return nil, err
 		}
-		p, err := c.state.picture(in.Room, in.ID)
-		return pictureBytes{base64.StdEncoding.EncodeToString(p.Data)}, err
+		p, _ := c.state.picture(in.Room, in.ID) // without one, another server may have it
+		return pictureBytes{base64.StdEncoding.EncodeToString(p.Data)}, nil
 	})
 }
 
