@@ -45,7 +45,7 @@ func Decode(data []byte) (*Packet, error) {
 		case "nsp":
 			p.Namespace, err = clusterwire.String(value)
 		}
-		return clusterwire.In(string(name), err)
+		return clusterwire.In(name, err)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cluster: decoding a message: %w", err)
@@ -82,8 +82,8 @@ func (p *Packet) complete(content []byte, attachments [][]byte) (*Packet, error)
 
 // A data has the members of the member data, as JSON. Those that are absent are nil.
 type data struct {
-	packet, opts, rooms, close, sockets, clientCount []byte
-	to, done, expected, ack, clients                 []byte
+	packet, opts, rooms, pin, close, sockets, clientCount []byte
+	to, done, expected, ack, clients                      []byte
 }
 
 func (p *Packet) readMembers(content []byte) (d data, err error) {
@@ -99,6 +99,8 @@ func (p *Packet) readMembers(content []byte) (d data, err error) {
 			d.opts = value
 		case "rooms":
 			d.rooms = value
+		case "pin":
+			d.pin = value
 		case "close":
 			d.close = value
 		case "sockets":
@@ -116,7 +118,7 @@ func (p *Packet) readMembers(content []byte) (d data, err error) {
 		case "clients":
 			d.clients = value
 		}
-		return clusterwire.In(string(name), err)
+		return clusterwire.In(name, err)
 	})
 	return d, err
 }
@@ -141,8 +143,14 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 	if err != nil {
 		return err
 	}
-	if p.needsRequestID() && p.RequestID == "" {
-		return errNoID
+	switch p.Type {
+	case SocketsJoin, SocketsLeave, DisconnectSockets, Resync:
+		p.RequestID = "" // nobody answers them
+	case Broadcast, ServerSideEmit: // may want answers
+	default:
+		if p.RequestID == "" {
+			return errNoID
+		}
 	}
 	switch p.Type {
 	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
@@ -154,19 +162,17 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 	}
 }
 
-func (p *Packet) needsRequestID() bool {
-	return p.Type.IsResponse() || p.Type == FetchSockets || p.Type == Cancel
-}
-
 // readMessage reads a message or a request.
 func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
-	o, err := clusterwire.ReadOptions(d.opts)
-	if err != nil {
-		return err
-	}
-	p.Timeout = o.Timeout
-	m := &adapter.Message{Target: o.Target}
+	m := new(adapter.Message)
 	p.Message = m
+	var o clusterwire.Options
+	if p.Type != ServerSideEmit {
+		if o, err = clusterwire.ReadOptions(d.opts); err != nil {
+			return err
+		}
+		m.Target, p.Timeout = o.Target, o.Timeout
+	}
 	switch p.Type {
 	case Broadcast:
 		m.Kind, m.Volatile, m.NoCompress = adapter.Broadcast, o.Volatile, o.NoCompress
@@ -177,7 +183,7 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 		}
 		return clusterwire.In("packet", err)
 	case ServerSideEmit:
-		m.Kind, m.Target = adapter.ServerEvent, adapter.Target{}
+		m.Kind = adapter.ServerEvent
 		m.Data, m.Attachments, err = clusterwire.Event(d.packet, attachments)
 		return clusterwire.In("packet", err)
 	case SocketsJoin, SocketsLeave:
@@ -188,6 +194,7 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 		if d.rooms == nil {
 			return errNoRooms
 		}
+		m.Pin = clusterwire.Bool(d.pin)
 		m.Rooms, err = clusterwire.Strings(d.rooms)
 		return clusterwire.In("rooms", err)
 	case DisconnectSockets:

@@ -163,6 +163,9 @@ func appendMessage(dst []byte, p *Packet) (_ []byte, err error) {
 	switch p.Type {
 	case SocketsJoin, SocketsLeave:
 		dst, err = clusterwire.AppendStrings(append(dst, `,"rooms":`...), m.Rooms)
+		if m.Pin {
+			dst = append(dst, `,"pin":true`...) // for a log; official servers ignore it
+		}
 	case DisconnectSockets:
 		dst = strconv.AppendBool(append(dst, `,"close":`...), m.Close)
 	case FetchSockets:

@@ -17,8 +17,8 @@ type hub struct {
 
 	mu      sync.Mutex
 	brokers map[*hubBroker]struct{}
-	failing error // of Publish
-	hanging bool  // Publish does not return
+	failing error               // of Publish
+	hanging bool                // Publish does not return
 	cut     map[*hubBroker]bool // they neither hear nor are heard
 }
 

@@ -135,7 +135,7 @@ func readPresence(data []byte) (s *Presence, err error) {
 		case "left":
 			s.Left, err = clusterwire.String(value)
 		}
-		return clusterwire.In(string(name), err)
+		return clusterwire.In(name, err)
 	})
 	return s, err
 }
@@ -186,7 +186,7 @@ func readAck(object []byte, attachments [][]byte) (*adapter.Ack, error) {
 		case "error":
 			a.Error, err = clusterwire.String(value)
 		}
-		return clusterwire.In(string(name), err)
+		return clusterwire.In(name, err)
 	})
 	return a, err
 }

@@ -137,7 +137,7 @@ func readClassic(message []byte) (m classicMembers, n int, err error) {
 		case "clientCount":
 			m.clientCount = present
 		}
-		return clusterwire.In(string(name), err)
+		return clusterwire.In(name, err)
 	})
 	if err != nil {
 		return m, 0, err

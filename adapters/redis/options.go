@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"time"
+	"unicode/utf16"
 
 	"github.com/redis/go-redis/v9"
 
@@ -100,12 +101,51 @@ type StreamsOptions struct {
 	// are none, 5 seconds by default.
 	BlockTime time.Duration
 
+	// SessionKeyPrefix is the prefix of the keys of sessions, if the server has connection
+	// state recovery, "sio:session:" by default. All servers must have the same.
+	SessionKeyPrefix string
+
+	// MaxSessions is how many sessions this server keeps in Redis at the same time,
+	// 100,000 by default. The oldest go first.
+	MaxSessions int
+
 	// ReadTimeout is for how long Redis may be silent. Then its connection is given up.
 	// Until then, a Redis that hangs only delays messages. It is 30 seconds by default.
 	ReadTimeout time.Duration
 }
 
+// streams returns the keys of the streams.
+func (o *StreamsOptions) streams() []string {
+	if o.StreamCount == 1 {
+		return []string{o.StreamName}
+	}
+	var keys []string
+	for i := range o.StreamCount {
+		keys = append(keys, fmt.Sprintf("%s-%d", o.StreamName, i))
+	}
+	return keys
+}
+
+// streamOf returns the key of the stream that a namespace is in (ECO-ST-7).
+func (o *StreamsOptions) streamOf(namespace string) string {
+	if o.StreamCount == 1 {
+		return o.StreamName
+	}
+	var h int32
+	for _, unit := range utf16.Encode([]rune(namespace)) {
+		h = h*31 + int32(unit)
+	}
+	i := int(h) % o.StreamCount
+	if i < 0 { // the official adapter takes a stream that it never reads
+		i += o.StreamCount
+	}
+	return fmt.Sprintf("%s-%d", o.StreamName, i)
+}
+
 const (
+	defaultSessionKeyPrefix = "sio:session:"
+	defaultMaxSessions      = 100_000
+
 	defaultMaxLen    = 10_000
 	defaultReadCount = 100
 	defaultBlockTime = 5 * time.Second
@@ -162,10 +202,12 @@ func Sharded(client redis.UniversalClient, opts ...ShardedOptions) *cluster.Clus
 
 // Streams is [Classic] for a stream of Redis, which keeps messages while a server is
 // disconnected. It is compatible with the official adapter @socket.io/redis-streams-adapter.
-func Streams(client redis.UniversalClient, opts ...StreamsOptions) *cluster.Cluster {
+// If the server has connection state recovery, clients can come back to any server.
+func Streams(client redis.UniversalClient, opts ...StreamsOptions) *StreamsCluster {
 	o := one("Streams", opts)
 	for name, v := range map[string]int64{
 		"StreamCount": int64(o.StreamCount), "MaxLen": int64(o.MaxLen), "ReadCount": int64(o.ReadCount), "BlockTime": int64(o.BlockTime),
+		"MaxSessions": int64(o.MaxSessions),
 	} {
 		if v < 0 {
 			misuse.Panic(fmt.Sprintf("redisadapter: Streams: %s is negative: leave it 0 for the default", name))
@@ -180,6 +222,9 @@ func Streams(client redis.UniversalClient, opts ...StreamsOptions) *cluster.Clus
 	o.MaxLen = cmp.Or(o.MaxLen, defaultMaxLen)
 	o.ReadCount = cmp.Or(o.ReadCount, defaultReadCount)
 	o.BlockTime = cmp.Or(o.BlockTime, defaultBlockTime)
+	o.SessionKeyPrefix = cmp.Or(o.SessionKeyPrefix, defaultSessionKeyPrefix)
+	o.MaxSessions = cmp.Or(o.MaxSessions, defaultMaxSessions)
 	n := newNodes(client, checkTimeout("Streams", o.ReadTimeout), "Streams")
-	return cluster.New(func() cluster.Broker { return newStreams(n, o) }, o.Options)
+	logs := newStreamLogs(client, o.streamOf, o.SessionKeyPrefix, o.MaxSessions)
+	return &StreamsCluster{cluster.New(func() cluster.Broker { return newStreams(n, o, logs) }, o.Options), logs}
 }

@@ -1,5 +1,190 @@
 package redisadapter
 
-import "github.com/sioplug/sioplug/adapters/cluster"
+import (
+	"context"
+	"encoding/base64"
+	"strconv"
+	"sync"
 
-func newStreams(n *nodes, o StreamsOptions) cluster.Broker { panic("TODO") }
+	"github.com/sioplug/sioplug/adapters/cluster"
+)
+
+// A streams is the broker of [Streams]. Messages without answers are entries of a stream,
+// which readers read. Requests and answers go over pub/sub: each namespace has a channel for
+// requests, and one for answers to this server.
+type streams struct {
+	broker
+
+	opts    StreamsOptions
+	keys    []string // of the streams
+	kind    topicKind
+	logs    *streamLogs
+	state   *streamState
+	readers sync.WaitGroup
+	stop    context.CancelFunc
+
+	mu     sync.RWMutex
+	spaces map[string]struct{} // the namespaces that are subscribed to
+}
+
+func newStreams(n *nodes, o StreamsOptions, logs *streamLogs) *streams {
+	s := &streams{broker: broker{nodes: n}, opts: o, logs: logs, spaces: make(map[string]struct{}), keys: o.streams()}
+	if o.UseShardedPubSub {
+		s.kind = shard
+	}
+	s.pub = publisher{nodes: n, encode: s.encode}
+	return s
+}
+
+// servers is the channel for packets without a namespace.
+func (s *streams) servers() string {
+	return serversChannel(s.opts.ChannelPrefix) + s.opts.StreamName + "#"
+}
+
+// Start implements [cluster.Broker].
+func (s *streams) Start(self string, in cluster.Inbound) {
+	s.state = newStreamState(in, s.keys)
+	s.start(self, s.state, s.deliver, topic{s.kind, s.servers()})
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	for _, key := range s.keys {
+		r := &streamReader{
+			nodes: s.nodes, key: key, count: s.opts.ReadCount, block: s.opts.BlockTime,
+			entry: func(id entryID, fields []reply) { s.entry(key, id, fields) }, state: s.state,
+			begin: s.logs.order(key).begin,
+		}
+		s.readers.Go(func() { r.run(ctx) })
+	}
+}
+
+// Close implements [cluster.Broker].
+func (s *streams) Close() error {
+	s.stop()
+	s.readers.Wait()
+	return s.broker.Close()
+}
+
+// Subscribe implements [cluster.Broker].
+func (s *streams) Subscribe(namespace string) {
+	s.mu.Lock()
+	s.spaces[namespace] = struct{}{}
+	s.mu.Unlock()
+	name := channelOf(s.opts.ChannelPrefix, namespace)
+	s.subs.addGroup(namespace, map[topic]target{
+		{s.kind, name}:                {namespace, ofRequests},
+		{s.kind, name + s.self + "#"}: {namespace, ofResponses},
+	})
+}
+
+// Unsubscribe implements [cluster.Broker].
+func (s *streams) Unsubscribe(namespace string) {
+	s.mu.Lock()
+	delete(s.spaces, namespace)
+	s.mu.Unlock()
+	s.subs.removeGroup(namespace)
+}
+
+// Count implements [cluster.Counter].
+func (s *streams) Count(ctx context.Context, namespace string) (int, error) {
+	name := channelOf(s.opts.ChannelPrefix, namespace)
+	if s.kind == shard {
+		return s.count(ctx, "SHARDNUMSUB", name)
+	}
+	servers, err := s.nodes.masters(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return s.asker.subscribers(ctx, servers, "NUMSUB", name)
+}
+
+// isEntry reports whether a packet goes into a stream. A server-side event does if nobody
+// waits for answers: so it is not missed by servers that are disconnected. The official
+// adapter understands it there, but sends it over pub/sub.
+func isEntry(p *cluster.Packet) bool {
+	switch p.Type {
+	case cluster.SocketsJoin, cluster.SocketsLeave, cluster.DisconnectSockets:
+		return true
+	case cluster.Broadcast, cluster.ServerSideEmit:
+		return p.RequestID == ""
+	default:
+		return false
+	}
+}
+
+// encode is called by the publisher.
+func (s *streams) encode(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+	if isEntry(p) {
+		return s.encodeEntry(dst, p)
+	}
+	if s.scratch, err = cluster.AppendMessagePack(s.scratch[:0], p); err != nil {
+		return dst, "", err
+	}
+	channel := s.channel(p)
+	if s.kind == shard {
+		return appendPublish(dst, "SPUBLISH", channel, s.scratch), channel, nil
+	}
+	return appendPublish(dst, "PUBLISH", channel, s.scratch), "", nil
+}
+
+func (s *streams) channel(p *cluster.Packet) string {
+	if p.Namespace == "" {
+		return s.servers()
+	}
+	name := channelOf(s.opts.ChannelPrefix, p.Namespace)
+	if p.Type.IsResponse() && p.To != "" {
+		name += p.To + "#"
+	}
+	return name
+}
+
+func (s *streams) encodeEntry(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+	if p.HasBinary() {
+		s.scratch, err = cluster.AppendDataMessagePack(s.scratch[:0], p)
+		n := len(s.scratch)
+		s.scratch = base64.StdEncoding.AppendEncode(s.scratch, s.scratch)[n:]
+	} else {
+		s.scratch, err = cluster.AppendDataJSON(s.scratch[:0], p)
+	}
+	if err != nil {
+		return dst, "", err
+	}
+	key = s.logs.streamOf(p.Namespace)
+	kind := strconv.Itoa(int(p.Type))
+	s.logs.sending(p, kind, string(s.scratch))
+	const args = 14
+	dst = appendHead(dst, args)
+	for _, arg := range [...]string{
+		"XADD", key, "MAXLEN", "~", strconv.Itoa(s.opts.MaxLen), "*",
+		fieldUID, p.From, fieldNSP, p.Namespace, fieldType, kind, fieldData,
+	} {
+		dst = appendBulk(dst, arg)
+	}
+	return appendBulk(dst, s.scratch), key, nil
+}
+
+// deliver takes a message from a channel.
+func (s *streams) deliver(t target, _, payload []byte) {
+	p, err := cluster.Decode(payload)
+	if err != nil {
+		s.in.Refused(err)
+		return
+	}
+	s.receive(p, t)
+}
+
+// entry takes an entry of a stream. Readers call it for all entries, in order, also for
+// those of this server.
+func (s *streams) entry(stream string, id entryID, fields []reply) {
+	e := streamEntry{id: id}
+	for i := 0; i+1 < len(fields); i += 2 {
+		if to := e.field(string(fields[i].text)); to != nil {
+			*to = string(fields[i+1].text)
+		}
+	}
+	s.mu.RLock()
+	_, wanted := s.spaces[e.namespace]
+	s.mu.RUnlock()
+	if wanted {
+		s.logs.read(stream, s.self, &e, s.state)
+	}
+}

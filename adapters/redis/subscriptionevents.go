@@ -49,12 +49,12 @@ func (s *subscriptions) confirmed(l *link, t topic) {
 	s.foundLocked(sub)
 	if g := sub.group; sub.counts {
 		if g.missing--; g.missing == 0 && g.namespace != "" {
-			s.events = append(s.events, func() { s.in.Subscribed(g.namespace) })
+			s.notices.add(func() { s.in.Subscribed(g.namespace) })
 		}
 	}
 	s.evaluateLocked()
 	s.mu.Unlock()
-	s.flush()
+	s.notices.flush()
 }
 
 // moved implements [linkOwner].
@@ -69,7 +69,7 @@ func (s *subscriptions) moved(l *link, t topic, err error) bool {
 	}
 	s.evaluateLocked()
 	s.mu.Unlock()
-	s.flush()
+	s.notices.flush()
 	return true
 }
 
@@ -81,7 +81,7 @@ func (s *subscriptions) gone(l *link, t topic) {
 	}
 	s.evaluateLocked()
 	s.mu.Unlock()
-	s.flush()
+	s.notices.flush()
 }
 
 // up implements [linkOwner].
@@ -92,7 +92,7 @@ func (s *subscriptions) up(l *link) {
 	}
 	s.evaluateLocked()
 	s.mu.Unlock()
-	s.flush()
+	s.notices.flush()
 }
 
 // down implements [linkOwner].
@@ -117,7 +117,7 @@ func (s *subscriptions) fail(addr string, err error) {
 	s.failed[addr] = err
 	s.evaluateLocked()
 	s.mu.Unlock()
-	s.flush()
+	s.notices.flush()
 }
 
 // evaluateLocked tells the cluster when packets arrive no more, or again.
@@ -142,32 +142,11 @@ func (s *subscriptions) evaluateLocked() {
 		} else {
 			s.state = failedAtOnce
 		}
-		s.events = append(s.events, func() { s.in.Disconnected(why) })
+		s.notices.add(func() { s.in.Disconnected(why) })
 	case why == nil && !fresh && s.state != connected && len(s.links) > 0:
 		missed := s.state == disconnected
 		s.state = connected
 		close(s.ready)
-		s.events = append(s.events, func() { s.in.Connected(missed) })
+		s.notices.add(func() { s.in.Connected(missed) })
 	}
-}
-
-// flush makes the calls that wait. They are in order.
-func (s *subscriptions) flush() {
-	s.mu.Lock()
-	if s.busy {
-		s.mu.Unlock()
-		return
-	}
-	s.busy = true
-	for len(s.events) > 0 {
-		events := s.events
-		s.events = nil
-		s.mu.Unlock()
-		for _, f := range events {
-			f()
-		}
-		s.mu.Lock()
-	}
-	s.busy = false
-	s.mu.Unlock()
 }

@@ -24,6 +24,8 @@ type subscriptions struct {
 	in      cluster.Inbound
 	deliver func(t target, channel, payload []byte)
 
+	notices notices
+
 	ctx   context.Context //nolint:containedctx // ends with close
 	stop  context.CancelFunc
 	ended chan struct{}
@@ -37,8 +39,6 @@ type subscriptions struct {
 	failed map[string]error // links that are down, or have never been up
 	lost   int              // subscriptions that were confirmed and are not any more, on links that are up
 	state  state
-	events []func()      // calls of in, in order, which are made without mu
-	busy   bool          // a goroutine makes them
 	ready  chan struct{} // closed while state is connected; replaced
 }
 
@@ -315,7 +315,7 @@ func (s *subscriptions) tidy() {
 	}
 	s.evaluateLocked()
 	s.mu.Unlock()
-	s.flush()
+	s.notices.flush()
 	for _, l := range unused {
 		l.close()
 	}

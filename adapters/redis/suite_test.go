@@ -58,3 +58,38 @@ func TestShardedSuite(t *testing.T) {
 		})
 	}
 }
+
+func newClusterClient(t testing.TB, c *redistest.Cluster) *redis.ClusterClient {
+	t.Helper()
+	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func TestClassicSuiteOnCluster(t *testing.T) {
+	t.Parallel()
+	client := newClusterClient(t, redistest.StartCluster(t, 0))
+	suite(t, func(prefix string) adapter.Cluster {
+		return redisadapter.Classic(client, redisadapter.ClassicOptions{Key: prefix})
+	})
+}
+
+func TestShardedSuiteOnCluster(t *testing.T) {
+	t.Parallel()
+	client := newClusterClient(t, redistest.StartCluster(t, 0))
+	for _, mode := range []redisadapter.SubscriptionMode{redisadapter.Static, redisadapter.Dynamic, redisadapter.DynamicPrivate} {
+		t.Run(string(mode), func(t *testing.T) {
+			suite(t, func(prefix string) adapter.Cluster {
+				return redisadapter.Sharded(client, redisadapter.ShardedOptions{ChannelPrefix: prefix, SubscriptionMode: mode})
+			})
+		})
+	}
+}
+
+func TestStreamsSuite(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, redistest.Start(t).Addr)
+	suite(t, func(prefix string) adapter.Cluster {
+		return redisadapter.Streams(client, redisadapter.StreamsOptions{StreamName: prefix, ChannelPrefix: prefix})
+	})
+}

@@ -148,7 +148,9 @@ func (s logSuite) pieces(t *testing.T) {
 	j := s.journal(t, adapter.MemoryLogOptions{})
 	first := j.append(t, number(0))
 	for i := range n {
-		j.append(t, event("n", i, strings.Repeat("x", size)))
+		m := event("n", i, strings.Repeat("x", size))
+		m.Kind = adapter.Broadcast
+		j.append(t, m)
 	}
 	want, _ := j.since(t, first)
 	for _, limit := range []int{1, size, 5 * size, 2 * n * size} {

@@ -87,9 +87,10 @@ func (w *Writer) Free() {
 }
 
 // AppendMessagePack appends the content as MessagePack, with attachments for placeholders.
+// All of it has been checked.
 func (w *Writer) AppendMessagePack(dst []byte, attachments [][]byte) ([]byte, error) {
-	w.e.Dst, w.e.Attachments, w.e.WholeFloats = dst, attachments, true
-	err := w.e.Value(w.JSON, maxDepth)
+	w.e.Dst, w.e.Attachments = dst, attachments
+	err := w.e.Checked(w.JSON)
 	if err != nil {
 		return dst, err
 	}
@@ -225,7 +226,7 @@ func AppendStrings(dst []byte, list []string) (_ []byte, err error) {
 }
 
 // In says where in a message something is wrong.
-func In(where string, err error) error {
+func In[T string | []byte](where T, err error) error {
 	if err == nil {
 		return nil
 	}

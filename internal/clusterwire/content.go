@@ -64,8 +64,11 @@ func CheckEvent(value []byte) error {
 	case c != '"':
 		return errEvent
 	}
-	const longest = 6 * len("removeListener") // with escapes
-	if name := value[l.First+1 : l.FirstEnd-1]; len(name) <= longest && packet.Reserved(rawjson.DecodeString(name)) {
+	name := value[l.First+1 : l.FirstEnd-1]
+	if bytes.IndexByte(name, '\\') >= 0 {
+		name = rawjson.AppendUnescaped(nil, name)
+	}
+	if packet.Reserved(name) {
 		return errEvent
 	}
 	return nil
@@ -156,7 +159,7 @@ func ReadPacket(packet []byte, attachments [][]byte) (data []byte, own [][]byte,
 		case "nsp":
 			namespace, err = String(Present(value))
 		}
-		return In(string(name), err)
+		return In(name, err)
 	})
 	if err == nil && data == nil {
 		err = errNoPacket

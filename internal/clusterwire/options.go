@@ -61,7 +61,7 @@ func ReadOptions(value []byte) (o Options, err error) {
 		case "flags":
 			err = o.readFlags(value)
 		}
-		return In(string(name), err)
+		return In(name, err)
 	})
 	return o, In("opts", err)
 }
@@ -83,13 +83,14 @@ func (o *Options) readFlags(value []byte) error {
 // maxTimeout is the longest timeout that counts as one.
 const maxTimeout = 1000 * time.Hour
 
-// duration returns a number of milliseconds. Anything else is no timeout.
+// duration returns a number of milliseconds, of which parts are rounded up. Anything else
+// is no timeout.
 func duration(value []byte) time.Duration {
 	ms, err := strconv.ParseFloat(string(value), 64)
-	if err != nil || math.IsNaN(ms) || ms <= 0 {
+	if err != nil || ms <= 0 {
 		return 0
 	}
-	return time.Duration(min(ms*float64(time.Millisecond), float64(maxTimeout)))
+	return time.Duration(min(math.Ceil(ms)*float64(time.Millisecond), float64(maxTimeout)))
 }
 
 // AppendSockets appends the answer to a request for sockets.
@@ -156,7 +157,7 @@ func ReadSockets(list []byte, attachments [][]byte) ([]adapter.Socket, error) {
 			case "handshake":
 				s.Handshake, err = readObject(value, attachments)
 			}
-			return In(string(name), err)
+			return In(name, err)
 		})
 		if err != nil {
 			return nil, In("sockets", err)

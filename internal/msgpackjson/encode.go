@@ -16,7 +16,6 @@ import (
 type Encoder struct {
 	Dst         []byte
 	Attachments [][]byte // what placeholders stand for; if there are none, no object is one
-	WholeFloats bool     // whole numbers that are written as floats stay floats from 2^63 on
 
 	text   []byte   // of a string with escapes
 	sizes  []uint32 // of the arrays and objects that are still to be written, in order
@@ -32,6 +31,11 @@ func (e *Encoder) Value(p []byte, depth int) error {
 	if !utf8.Valid(p) || !rawjson.Scan(p, depth) {
 		return ErrPayload
 	}
+	return e.Checked(p)
+}
+
+// Checked is [Encoder.Value] for JSON that has been checked.
+func (e *Encoder) Checked(p []byte) error {
 	e.astray = false
 	sizes := e.measure(p)
 	defer func() { e.sizes = sizes[:0] }()
@@ -163,7 +167,7 @@ func (e *Encoder) number(raw []byte) error {
 	switch {
 	case err != nil:
 		return err
-	case f != math.Trunc(f) || f < -1<<63 || f >= 1<<64 || f >= 1<<63 && e.WholeFloats:
+	case f != math.Trunc(f) || f < -1<<63 || f >= 1<<64:
 		e.Dst = msgp.AppendFloat64(e.Dst, f)
 	case f < 1<<63:
 		e.integer(int64(f))

@@ -292,7 +292,7 @@ func (k *Packet) setEvent(p, space []byte, size, n int) bool {
 	if n > 0 {
 		k.Args.raw, k.Args.n = buf[end:], n
 	}
-	return !quoted || !reserved(k.Name)
+	return !quoted || !Reserved(k.Name)
 }
 
 // maxWaste is how many bytes of a packet's memory may be unused.

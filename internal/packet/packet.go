@@ -98,10 +98,7 @@ var (
 
 // Reserved reports whether the name is reserved: server and client use it for an event of
 // their own.
-func Reserved(name string) bool { return reserved(name) }
-
-// reserved is Reserved for a name that need not become a string for it.
-func reserved[T string | []byte](name T) bool {
+func Reserved[T string | []byte](name T) bool {
 	switch string(name) {
 	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
 		return true

@@ -38,6 +38,13 @@ var layers = []layer{
 		others: []string{"github.com/go-json-experiment/json", "github.com/klauspost/compress", "github.com/gobwas/ws"},
 	},
 
+	{folder: "internal/msgpackjson", ours: []string{"internal/..."}, others: []string{"github.com/tinylib/msgp"}},
+	{folder: "internal/clusterwire", ours: []string{"core/adapter", "internal/..."}},
+	{
+		folder: "internal/captures", // which only tests use
+		ours:   []string{"adapters/cluster", "core/adapter"}, others: []string{"github.com/tinylib/msgp"},
+	},
+
 	{
 		folder: "core",
 		ours:   []string{"core/adapter", "core/engine", "core/nethttp", "core/parser", "internal/..."},
