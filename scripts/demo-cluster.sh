@@ -5,6 +5,8 @@
 #   PORT=4000         another port
 #   PROXY=haproxy     another proxy than nginx
 #   TOKEN=20s         how long the token of a socket is good
+#   STATE=folder      where programs and logs are kept
+#   BUILT=folder      programs gin and fiber that are built already
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -41,8 +43,11 @@ for folder in examples/chat/web examples/chat/node; do
 done
 
 mkdir -p "$state"
-echo "Building examples/gin and examples/fiber."
-GOWORK=off go build -C examples -o "$state/" ./gin ./fiber
+built=${BUILT:-$state}
+if [[ -z ${BUILT:-} ]]; then
+  echo "Building examples/gin and examples/fiber."
+  GOWORK=off go build -C examples -o "$built/" ./gin ./fiber
+fi
 
 # Ports that nothing listens on, above that of the proxy.
 ports=()
@@ -83,8 +88,8 @@ await "${ports[3]}" "$redis_pid" Redis
 [[ -s $state/session.key ]] || (umask 077 && head -c 32 /dev/urandom >"$state/session.key")
 
 common=(-redis "$redis" -key "$state/session.key" -client "$client" -token "${TOKEN:-5m}")
-command_a=("$state/gin" -addr "127.0.0.1:${ports[0]}" -node a "${common[@]}")
-command_b=("$state/fiber" -addr "127.0.0.1:${ports[1]}" -node b "${common[@]}")
+command_a=("$built/gin" -addr "127.0.0.1:${ports[0]}" -node a "${common[@]}")
+command_b=("$built/fiber" -addr "127.0.0.1:${ports[1]}" -node b "${common[@]}")
 command_c=(node examples/chat/node/main.js --addr "127.0.0.1:${ports[2]}" --node c --redis "$redis" --key "$state/session.key")
 
 # The output of the servers goes to files: the screen is for what to do.

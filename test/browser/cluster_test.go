@@ -28,13 +28,19 @@ func TestDemoCluster(t *testing.T) {
 	for _, folder := range []string{".", clientDir, examplesDir + "/chat/node"} {
 		require.NodePackages(t, folder)
 	}
+	built := t.TempDir()
+	for _, framework := range []string{"gin", "fiber"} {
+		if err := os.Rename(build(t, framework), filepath.Join(built, framework)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, proxy := range []string{"nginx", "haproxy"} {
 		t.Run(proxy, func(t *testing.T) {
 			t.Parallel()
 			require.Tool(t, proxy)
 			ctx, cancel := context.WithTimeout(t.Context(), enough)
 			defer cancel()
-			c := startCluster(ctx, t, proxy)
+			c := startCluster(ctx, t, proxy, built)
 			defer c.stop(t)
 			s := script{node: node, chromium: chromium, name: "cluster.mjs", url: c.url, subject: proxy}
 			s.run(ctx, t, func(line string) bool {
@@ -69,18 +75,16 @@ var (
 	startLine = regexp.MustCompile(`^  ([abc])  (\S+ .* --?node [abc] .*)$`)
 )
 
-// startCluster starts the script and returns when it has said how to go on.
-func startCluster(ctx context.Context, t *testing.T, proxy string) *demoCluster {
+// startCluster starts the script, with servers that were built into a folder. It returns
+// when the script has said how to go on.
+func startCluster(ctx context.Context, t *testing.T, proxy, built string) *demoCluster {
 	t.Helper()
 	c := &demoCluster{
 		logs: t.TempDir(), cmd: exec.CommandContext(ctx, "../../scripts/demo-cluster.sh"),
 		read: make(chan struct{}), pids: make(map[string]int), commands: make(map[string][]string), started: make(map[string]*exec.Cmd),
 	}
 	c.cmd.Cancel = func() error { return c.cmd.Process.Signal(syscall.SIGTERM) } // so that it ends its children
-	c.cmd.Env = append(os.Environ(), "STATE="+c.logs, "PROXY="+proxy, "PORT="+strconv.Itoa(freePort(t)), "TOKEN="+tokenLife)
-	if raceEnabled() {
-		c.cmd.Env = append(c.cmd.Env, "GOFLAGS=-race")
-	}
+	c.cmd.Env = append(os.Environ(), "STATE="+c.logs, "BUILT="+built, "PROXY="+proxy, "PORT="+strconv.Itoa(freePort(t)), "TOKEN="+tokenLife)
 	c.cmd.Stderr = t.Output()
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
