@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/internal/clusterwire"
 	"github.com/sioplug/sioplug/internal/rawjson"
 )
 

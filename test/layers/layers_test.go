@@ -39,11 +39,6 @@ var layers = []layer{
 	},
 
 	{folder: "internal/msgpackjson", ours: []string{"internal/..."}, others: []string{"github.com/tinylib/msgp"}},
-	{folder: "internal/clusterwire", ours: []string{"core/adapter", "internal/..."}},
-	{
-		folder: "internal/captures", // which only tests use
-		ours:   []string{"adapters/cluster", "core/adapter"}, others: []string{"github.com/tinylib/msgp"},
-	},
 
 	{
 		folder: "core",
@@ -59,6 +54,11 @@ var layers = []layer{
 	},
 	{folder: "core/siotest", ours: []string{"core", "core/adapter", "core/parser", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
 	{folder: "core/internal", ours: []string{"core/...", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
+
+	{
+		folder: "adapters/internal",
+		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
+	},
 
 	{
 		folder: "middleware/auth",

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
-	"github.com/sioplug/sioplug/internal/captures"
+	"github.com/sioplug/sioplug/adapters/internal/captures"
 )
 
 // Whatever is accepted is a packet that is the same after it was encoded and decoded.
