@@ -69,6 +69,9 @@ func (s *server) dial(ctx context.Context) (*conn, error) {
 	if err == nil && (h == nil || h.taken.Swap(true)) {
 		err = errTaken
 	}
+	if err == nil {
+		err = h.Conn.SetDeadline(time.Time{}) // go-redis has set one for its command
+	}
 	if err != nil {
 		_ = client.Close()
 		return nil, fmt.Errorf("redisadapter: connecting to Redis: %w", err)
