@@ -168,6 +168,15 @@ func (c *Chat) catchUp(ctx context.Context) {
 	p.nextAttempt = time.Now().Add(retryPause)
 }
 
+// Missed says that messages of other servers may have been missed. Call it when the
+// cluster is healthy again.
+func (c *Chat) Missed() {
+	c.peers.archives.Lock()
+	c.peers.caughtUp, c.peers.nextAttempt = false, time.Time{}
+	c.peers.archives.Unlock()
+	c.askPeers()
+}
+
 // fetchPicture gets a picture that another server has kept.
 func (c *Chat) fetchPicture(ctx context.Context, in pictureRequest) (Picture, error) {
 	ctx, cancel := context.WithTimeout(ctx, peerPatience)
@@ -193,8 +202,16 @@ func (s *state) keepLocked(a archivedEntry) error {
 		return err
 	}
 	r, e := s.find(a.Message.Room), &entry{Message: a.Message, delivered: a.Delivered}
-	if r.same(e) == nil {
+	old := r.same(e)
+	if old == nil {
 		r.insert(e)
+		return nil
+	}
+	for id, name := range a.Delivered {
+		if old.delivered == nil {
+			old.delivered = make(map[string]string)
+		}
+		old.delivered[id] = name
 	}
 	return nil
 }

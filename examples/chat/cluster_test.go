@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/png"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -158,5 +159,48 @@ func TestGoodbyeIsForTheServersOwnPages(t *testing.T) {
 		if e.Name == "goodbye" {
 			t.Error("a page of another server is told that its server stops")
 		}
+	}
+}
+
+// A server that was cut off gets what it has missed with the next page that joins.
+func TestMissedMessagesAreFetched(t *testing.T) {
+	t.Parallel()
+	cluster := &deafCluster{Cluster: adapter.NewMemory()}
+	one, _ := newChat(t, cluster.Cluster, "one")
+	two, room := newChat(t, cluster, "two")
+	ann, _ := enter(t, one, "Ann")
+	enter(t, two, "Ben")
+	cluster.deaf.Store(true)
+	ann.Ask("post", map[string]any{"room": "general", "nonce": "n", "text": "Hello"}).Bind()
+	cluster.deaf.Store(false)
+	if _, w := enter(t, two, "Cleo"); len(w.Messages) != 0 {
+		t.Fatalf("nothing was missed: %+v", w.Messages)
+	}
+	room.Missed()
+	if _, w := enter(t, two, "Dora"); len(w.Messages) != 1 {
+		t.Errorf("the history is %+v", w.Messages)
+	}
+}
+
+// A deafCluster is one whose servers may miss messages.
+type deafCluster struct {
+	adapter.Cluster
+
+	deaf atomic.Bool
+}
+
+func (c *deafCluster) Join(namespace string, node adapter.Node) adapter.Adapter {
+	return c.Cluster.Join(namespace, deafNode{node, c})
+}
+
+type deafNode struct {
+	adapter.Node
+
+	cluster *deafCluster
+}
+
+func (n deafNode) Receive(m *adapter.Message) {
+	if !n.cluster.deaf.Load() {
+		n.Node.Receive(m)
 	}
 }

@@ -19,7 +19,7 @@ func main() {
 	srv := sio.New(p.Options())
 	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
 	room := chat.Register(srv, signin.UserOf)
-	room.Name(p.Node)
+	p.Join(room)
 	e := newRouter(srv, room, p.Sessions, p.Client != nil)
 	e.HideBanner, e.HidePort = true, true
 	e.Server.ReadHeaderTimeout = 10 * time.Second

@@ -19,7 +19,7 @@ func main() {
 	srv := sio.New(p.Options())
 	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
 	room := chat.Register(srv, signin.UserOf)
-	room.Name(p.Node)
+	p.Join(room)
 	web := newApp(srv, room, p.Sessions, p.Client != nil)
 
 	// The sockets end first: the web server would wait for their long polls.

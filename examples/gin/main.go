@@ -21,7 +21,7 @@ func main() {
 	srv := sio.New(p.Options())
 	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
 	room := chat.Register(srv, signin.UserOf)
-	room.Name(p.Node)
+	p.Join(room)
 	gin.SetMode(gin.ReleaseMode)
 	web := &http.Server{
 		Handler:           newRouter(srv, room, p.Sessions, p.Client != nil),

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,13 +38,10 @@ type Program struct {
 
 	Sessions *signin.Sessions
 
-	// Adapter connects the server with others. It is nil if the server is alone.
-	Adapter adapter.Cluster
-
-	// Node is the name of the server in its cluster.
-	Node string
-
-	addr string
+	addr    string
+	adapter adapter.Cluster // nil if the server is alone
+	node    string          // the name of the server in its cluster
+	room    atomic.Pointer[chat.Chat]
 }
 
 // Parse reads the command line, and ends the program if it cannot do as that says.
@@ -58,20 +56,37 @@ func Parse() *Program {
 
 	sessions, err := signin.Open(*key, *token)
 	exitIf(err)
-	p := &Program{Client: chat.ClientFS(*client), Sessions: sessions, Node: *node, addr: *addr}
+	p := &Program{Client: chat.ClientFS(*client), Sessions: sessions, addr: *addr, node: *node}
 	if *redisAddr != "" {
-		p.Adapter = redisadapter.Classic(redis.NewClient(&redis.Options{Addr: *redisAddr}))
+		p.adapter = redisadapter.Classic(redis.NewClient(&redis.Options{Addr: *redisAddr}))
 	}
 	return p
 }
 
 // Options are those of the example's server.
 func (p *Program) Options() *sio.Options {
-	o := &sio.Options{ClientFS: p.Client, Adapter: p.Adapter}
-	if p.Node != "" {
-		o.GenerateID = func(*sio.Request) (string, error) { return p.Node + "-" + rand.Text(), nil }
+	o := &sio.Options{ClientFS: p.Client, Adapter: p.adapter, OnClusterError: p.clusterFailed}
+	if p.node != "" {
+		o.GenerateID = func(*sio.Request) (string, error) { return p.node + "-" + rand.Text(), nil }
 	}
 	return o
+}
+
+// Join makes the chat part of the cluster.
+func (p *Program) Join(room *chat.Chat) {
+	room.Name(p.node)
+	p.room.Store(room)
+}
+
+func (p *Program) clusterFailed(err error) {
+	if err != nil {
+		slog.Error("the cluster has failed", "err", err)
+		return
+	}
+	slog.Info("the cluster is healthy")
+	if room := p.room.Load(); room != nil {
+		room.Missed()
+	}
 }
 
 // Run serves until the program is told to stop, by Ctrl+C for example, and then

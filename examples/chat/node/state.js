@@ -130,7 +130,8 @@ export class State {
     for (const { entries } of rooms) {
       for (const { message, delivered } of entries) {
         this.keep(message);
-        if (delivered) this.#delivered.set(this.find(message.room, message.id) ?? {}, delivered);
+        const kept = this.find(message.room, message.id);
+        if (kept && delivered) this.#delivered.set(kept, { ...this.#delivered.get(kept), ...delivered });
       }
     }
   }
