@@ -56,15 +56,20 @@ for ((p = port + 1; ${#ports[@]} < 4; p++)); do
 done
 redis=127.0.0.1:${ports[3]}
 
-pids=() # of the servers, then of the proxy and Redis
+servers=() # process ids
+services=() # those of Redis and the proxy, which end after the servers
 stop() {
-  trap '' INT TERM
+  trap '' INT TERM ERR
   echo "Stopping."
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+  finish ${servers[@]+"${servers[@]}"}
+  finish ${services[@]+"${services[@]}"}
   exit "${1:-0}"
 }
-trap stop INT TERM
+finish() {
+  for pid in "$@"; do kill "$pid" 2>/dev/null || true; done
+  for pid in "$@"; do wait "$pid" 2>/dev/null || true; done
+}
+trap 'stop 0' INT TERM
 trap 'stop 1' ERR
 
 # await waits until a program of ours listens on a port.
@@ -81,7 +86,7 @@ await() {
 redis-server --bind 127.0.0.1 --port "${ports[3]}" --save '' --appendonly no --dir "$state" --loglevel warning \
   >"$state/redis.log" 2>&1 &
 redis_pid=$!
-pids+=("$redis_pid")
+services+=("$redis_pid")
 await "${ports[3]}" "$redis_pid" Redis
 
 # The key of the sessions is the same for all servers, and outlives them.
@@ -96,7 +101,7 @@ command_c=(node examples/chat/node/main.js --addr "127.0.0.1:${ports[2]}" --node
 "${command_a[@]}" >"$state/a.log" 2>&1 & a=$!
 "${command_b[@]}" >"$state/b.log" 2>&1 & b=$!
 "${command_c[@]}" >"$state/c.log" 2>&1 & c=$!
-pids=("$a" "$b" "$c" "${pids[@]}")
+servers+=("$a" "$b" "$c")
 await "${ports[0]}" "$a" "The server with Gin"
 await "${ports[1]}" "$b" "The server with Fiber"
 await "${ports[2]}" "$c" "The server in Node.js"
@@ -123,7 +128,7 @@ case $proxy in
     ;;
 esac
 proxy_pid=$!
-pids+=("$proxy_pid")
+services+=("$proxy_pid")
 await "$port" "$proxy_pid" "The proxy"
 
 cat <<END
@@ -145,7 +150,7 @@ Start it again in another terminal, in this folder:
 Their output is in $state/a.log, b.log and c.log. Ctrl+C ends everything.
 END
 
-trap - ERR
+trap - ERR # from here on, commands may fail
 declare -A name=(["$a"]="The server with Gin" ["$b"]="The server with Fiber" ["$c"]="The server in Node.js")
 while kill -0 "$proxy_pid" 2>/dev/null && kill -0 "$redis_pid" 2>/dev/null; do
   for pid in "${!name[@]}"; do

@@ -46,6 +46,9 @@ export class Person {
   async moveTo(good, { page = this.page, transport = "websocket" } = {}) {
     for (let i = 0; i < 30; i++) {
       if (await page.locator(`#link[data-transport=${transport}]`).count() && good(await this.server(page))) return;
+      // Servers take turns. If a page made a multiple of their number of requests, it would
+      // get the same one for ever.
+      if (i % 2 === 1) await page.request.get(`${this.url}/socket.io/socket.io.min.js`);
       await page.goto(transport === "websocket" ? this.url : `${this.url}/?transport=${transport}`);
       await page.locator(`#link[data-transport=${transport}]`).waitFor();
     }
