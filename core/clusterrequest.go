@@ -120,11 +120,11 @@ func (r *clusterRequest) missingError() error {
 // fail notes an error that does not prevent other replies.
 func (r *clusterRequest) fail(err error) { r.failures = append(r.failures, err) }
 
-// failure returns the errors of a request, nil if there is none. It is called when all
-// servers are done.
-func (r *clusterRequest) failure(what string) error {
+// failure returns the errors of a request, nil if there is none. That of servers which have
+// not answered has this format. It is called when all servers are done.
+func (r *clusterRequest) failure(format string) error {
 	if err := r.missingError(); err != nil {
-		r.fail(fmt.Errorf("sio: %s: %w", what, err))
+		r.fail(fmt.Errorf(format, err))
 	}
 	return errors.Join(r.failures...)
 }

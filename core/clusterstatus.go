@@ -52,8 +52,8 @@ var errUnhealthy = errors.New("sio: the adapter is not healthy and does not say 
 
 // reporter returns the adapter that knows the status of the cluster, nil if there is none.
 func (s *Server) reporter() adapter.Reporter {
-	if s.Namespace.joined.Load() {
-		if r, ok := s.Namespace.adapter.(adapter.Reporter); ok {
+	if s.joined.Load() {
+		if r, ok := s.adapter.(adapter.Reporter); ok {
 			return r
 		}
 	}

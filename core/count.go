@@ -48,7 +48,7 @@ func (b Broadcast) count(ctx context.Context, one bool) (count int, err error) {
 			return count, nil
 		}
 	}
-	return count, r.failure("counting sockets")
+	return count, r.failure("sio: counting sockets: %w")
 }
 
 // countSockets returns the number of this server's connected clients in the target.

@@ -57,7 +57,7 @@ func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 			all = append(all, remote)
 		}
 	}
-	return all, r.failure("fetching sockets")
+	return all, r.failure("sio: fetching sockets: %w")
 }
 
 // describeSockets returns the descriptions of this server's clients in the target.

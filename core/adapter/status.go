@@ -59,15 +59,14 @@ type MissingError struct {
 
 // Error implements error.
 func (e *MissingError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "adapter: %d servers have not answered", len(e.Servers)+e.Unknown)
+	text := fmt.Sprintf("adapter: %d servers have not answered", len(e.Servers)+e.Unknown)
 	if len(e.Servers) > 0 {
-		fmt.Fprintf(&b, ", among them %s", strings.Join(e.Servers, ", "))
+		text = fmt.Sprintf("adapter: %d servers have not answered, among them %s", len(e.Servers)+e.Unknown, strings.Join(e.Servers, ", "))
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": %v", e.Err)
+		text += ": " + e.Err.Error()
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns the reason.

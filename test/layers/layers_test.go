@@ -62,10 +62,10 @@ var layers = []layer{
 
 	{
 		folder: "middleware/auth",
-		ours:   []string{"core", "internal/..."}, tests: []string{"core/adapter", "core/siotest", "middleware/ratelimit"},
+		ours:   []string{"core", "core/adapter", "internal/..."}, tests: []string{"core/siotest", "middleware/ratelimit"},
 		others: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset"},
 	},
-	{folder: "middleware/ratelimit", ours: []string{"core", "internal/..."}, tests: []string{"core/siotest"}},
+	{folder: "middleware/ratelimit", ours: []string{"core", "internal/..."}, tests: []string{"core/adapter", "core/siotest"}},
 	{
 		folder: "middleware/ratelimit/redislimit",
 		ours:   []string{"middleware/ratelimit", "internal/..."}, tests: []string{"core", "core/siotest"},
