@@ -85,8 +85,7 @@ func (e Emitter) Emit(ctx context.Context, event string, args ...any) error {
 }
 
 // ServerSideEmit sends an event to the servers: those that have the namespace call their
-// handler, which is set by Namespace.OnServerEvent. Rooms do not matter. Servers of the
-// official classic adapter get binary data as bytes only since their version 7.
+// handler, which is set by Namespace.OnServerEvent. Rooms do not matter.
 func (e Emitter) ServerSideEmit(ctx context.Context, event string, args ...any) error {
 	if packet.Reserved(event) || event == "connection" || event == "new_namespace" {
 		return fmt.Errorf("redisadapter: the event name %q is reserved: use another one", event)

@@ -322,3 +322,50 @@ func TestCAP_F_19_EmitterOnACluster(t *testing.T) {
 		_ = sub.Close()
 	}
 }
+
+// What cannot work is said when the emitter is made.
+func TestEmitterPanics(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, "127.0.0.1:1")
+	for name, f := range map[string]func(){
+		"ClassicEmitter: the client is nil": func() { redisadapter.ClassicEmitter(nil) },
+		"StreamsEmitter: MaxLen":            func() { redisadapter.StreamsEmitter(client, redisadapter.StreamsEmitterOptions{MaxLen: -1}) },
+		"ShardedEmitter: there is no SubscriptionMode": func() {
+			redisadapter.ShardedEmitter(client, redisadapter.ShardedEmitterOptions{SubscriptionMode: "x"})
+		},
+	} {
+		func() {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.HasPrefix(got, "redisadapter: "+name) {
+					t.Errorf("got %s, want %s", got, name)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+// Clients come into a room by a join whose message takes another channel: what follows goes
+// the same way.
+func TestShardedEmitterAfterAJoin(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, redistest.Start(t).Addr)
+	sub := client.SSubscribe(t.Context(), "socket.io#/#")
+	defer sub.Close()
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	e := redisadapter.ShardedEmitter(client)
+	if err := e.Join(t.Context(), "new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.To("new").Emit(t.Context(), "welcome"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"type":4`, `["welcome"]`} {
+		m, err := sub.ReceiveMessage(t.Context())
+		if err != nil || !strings.Contains(m.Payload, want) {
+			t.Errorf("got %v, want %s, error %v", m, want, err)
+		}
+	}
+}

@@ -30,15 +30,18 @@ type ShardedEmitterOptions struct {
 
 // StreamsEmitterOptions are the options of [StreamsEmitter]. A zero value means the default.
 type StreamsEmitterOptions struct {
-	StreamName string // as StreamsOptions.StreamName of the servers
-	MaxLen     int    // as StreamsOptions.MaxLen of the servers
+	StreamName  string // as StreamsOptions.StreamName of the servers
+	StreamCount int    // as StreamsOptions.StreamCount of the servers
+	MaxLen      int    // as StreamsOptions.MaxLen of the servers
 }
 
 // ClassicEmitter returns an [Emitter] for servers with the adapter [Classic], or the
 // official one, as @socket.io/redis-emitter. client is one of redis.NewClient,
 // redis.NewFailoverClient or redis.NewClusterClient. Unless it has no retries, the emitter
 // opens connections of its own, with the options of the client. They are closed when
-// nobody has the emitter any more. ClassicEmitter panics if an option is wrong.
+// nobody has the emitter any more. Of a Redis Cluster, it uses those of the client: leave
+// ClusterOptions.MaxRetries 0, or messages can arrive twice. ClassicEmitter panics if an
+// option is wrong.
 func ClassicEmitter(client redis.UniversalClient, opts ...ClassicEmitterOptions) Emitter {
 	o := one("ClassicEmitter", opts)
 	key := cmp.Or(o.Key, defaultPrefix)
@@ -84,13 +87,14 @@ func ShardedEmitter(client redis.UniversalClient, opts ...ShardedEmitterOptions)
 }
 
 // StreamsEmitter is [ClassicEmitter] for servers with the adapter [Streams], or the official
-// one, as @socket.io/redis-streams-emitter. Servers must have a StreamCount of 1.
+// one, as @socket.io/redis-streams-emitter.
 func StreamsEmitter(client redis.UniversalClient, opts ...StreamsEmitterOptions) Emitter {
 	o := one("StreamsEmitter", opts)
-	if o.MaxLen < 0 {
-		misuse.Panic("redisadapter: StreamsEmitter: MaxLen is negative: leave it 0 for the default")
+	if o.MaxLen < 0 || o.StreamCount < 0 {
+		misuse.Panic("redisadapter: StreamsEmitter: MaxLen or StreamCount is negative: leave them 0 for the default")
 	}
-	stream, maxLen := cmp.Or(o.StreamName, defaultPrefix), strconv.Itoa(cmp.Or(o.MaxLen, defaultMaxLen))
+	streams := StreamsOptions{StreamName: cmp.Or(o.StreamName, defaultPrefix), StreamCount: cmp.Or(o.StreamCount, 1)}
+	maxLen := strconv.Itoa(cmp.Or(o.MaxLen, defaultMaxLen))
 	return newEmitter(client, "StreamsEmitter", func(p *cluster.Packet) (posting, error) {
 		var data []byte
 		var err error
@@ -101,6 +105,7 @@ func StreamsEmitter(client redis.UniversalClient, opts ...StreamsEmitterOptions)
 		} else {
 			data, err = cluster.AppendDataJSON(nil, p)
 		}
+		stream := streams.streamOf(p.Namespace)
 		return posting{stream, []any{
 			"xadd", stream, "maxlen", "~", maxLen, "*",
 			"uid", p.From, "nsp", p.Namespace, "type", strconv.Itoa(int(p.Type)), "data", data,

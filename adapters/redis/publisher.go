@@ -48,7 +48,7 @@ type publisher struct {
 
 	// encode appends the command for a packet. key is its key or channel, if that has
 	// a slot.
-	encode func(dst []byte, p *cluster.Packet) (out []byte, key string, err error)
+	encode func(ctx context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error)
 
 	// done, if it is not nil, is called with the replies of commands that were taken,
 	// in the order of the packets of a server.
@@ -63,7 +63,7 @@ type publisher struct {
 // publish implements [cluster.Broker].
 func (p *publisher) publish(ctx context.Context, packets []*cluster.Packet) (all, lost int, err error) {
 	for all+lost < len(packets) && err == nil {
-		p.batch(packets[all+lost:])
+		p.batch(ctx, packets[all+lost:])
 		var a, l int
 		a, l, err = p.send(ctx)
 		all += a
@@ -73,7 +73,7 @@ func (p *publisher) publish(ctx context.Context, packets []*cluster.Packet) (all
 }
 
 // batch encodes the next packets.
-func (p *publisher) batch(packets []*cluster.Packet) {
+func (p *publisher) batch(ctx context.Context, packets []*cluster.Packet) {
 	if cap(p.buffer) > 2*maxPipelineBytes {
 		p.buffer = nil
 	}
@@ -83,7 +83,10 @@ func (p *publisher) batch(packets []*cluster.Packet) {
 			break
 		}
 		c := command{packet: packet, from: len(p.buffer)}
-		buffer, key, err := p.encode(p.buffer, packet)
+		buffer, key, err := p.encode(ctx, p.buffer, packet)
+		if errors.Is(err, errNextBatch) && len(p.commands) > 0 {
+			break
+		}
 		switch {
 		case errors.Is(err, errNothing):
 			c.state, buffer = taken, p.buffer[:c.from]
@@ -97,6 +100,10 @@ func (p *publisher) batch(packets []*cluster.Packet) {
 
 // errNothing is the error of encode for a packet that need not be sent.
 var errNothing = errors.New("nothing to send")
+
+// errNextBatch is the error of encode for a packet that can be encoded when the replies to
+// the former ones have come.
+var errNextBatch = errors.New("the replies to others come first")
 
 // send sends the batch, and again those commands that another server has to get.
 func (p *publisher) send(ctx context.Context) (all, lost int, err error) {

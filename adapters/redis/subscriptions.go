@@ -33,7 +33,8 @@ type subscriptions struct {
 
 	mu     sync.Mutex
 	topics map[topic]*subscription
-	queue  []topic // that may have to be moved to another link
+	hashes map[uint32]*subscription // topics by the hash of their names
+	queue  []topic                  // that may have to be moved to another link
 	groups map[string]*group
 	links  map[string]*link
 	failed map[string]error // links that are down, or have never been up
@@ -58,9 +59,11 @@ type subscription struct {
 	group     *group // of its namespace
 	counts    bool   // the group waits for it; false for a room
 	slot      uint16
+	hash      uint32
 	link      *link // nil until the server is known
 	confirmed bool
-	lost      bool // was confirmed, and counts in subscriptions.lost
+	at        time.Time // when it was confirmed
+	lost      bool      // was confirmed, and counts in subscriptions.lost
 }
 
 // A group is the topics of a namespace.
@@ -74,7 +77,7 @@ func newSubscriptions(n *nodes, in cluster.Inbound, deliver func(target, []byte,
 	ctx, stop := context.WithCancel(context.Background())
 	s := &subscriptions{
 		nodes: n, in: in, deliver: deliver, ctx: ctx, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
-		topics: make(map[topic]*subscription), groups: make(map[string]*group), links: make(map[string]*link),
+		topics: make(map[topic]*subscription), hashes: make(map[uint32]*subscription), groups: make(map[string]*group), links: make(map[string]*link),
 		failed: make(map[string]error), ready: make(chan struct{}),
 	}
 	go s.run() // ends with close
@@ -107,7 +110,8 @@ func (s *subscriptions) addLocked(t topic, sub *subscription) {
 	if old := s.topics[t]; old != nil {
 		s.forgetLocked(t, old)
 	}
-	s.topics[t], sub.group.topics[t] = sub, sub
+	sub.hash = hashOf(t.name)
+	s.topics[t], sub.group.topics[t], s.hashes[sub.hash] = sub, sub, sub
 	if s.nodes.cluster == nil {
 		s.placeLocked(t, sub, "")
 		return
@@ -176,6 +180,7 @@ func (s *subscriptions) forgetLocked(t topic, sub *subscription) {
 	}
 	s.foundLocked(sub)
 	delete(s.topics, t)
+	delete(s.hashes, sub.hash)
 	delete(sub.group.topics, t)
 }
 

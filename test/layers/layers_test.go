@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> integrations, middleware -> core -> internal
+//	examples, bench, test -> adapters, integrations, middleware -> core -> internal
 package layers_test
 
 import (
@@ -56,6 +56,16 @@ var layers = []layer{
 	{folder: "core/internal", ours: []string{"core/...", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
 
 	{
+		folder: "adapters/cluster",
+		ours:   []string{"adapters/internal/...", "core/adapter", "internal/..."}, tests: []string{"core", "core/siotest"},
+	},
+	{
+		folder: "adapters/redis",
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
+		tests:  []string{"core", "core/siotest"},
+		others: []string{"github.com/redis/go-redis/v9"},
+	},
+	{
 		folder: "adapters/internal",
 		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
 	},
@@ -86,7 +96,7 @@ var layers = []layer{
 
 	{folder: "examples", ours: []string{"core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
 	{folder: "bench", ours: []string{"core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
-	{folder: "test", ours: []string{"core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
+	{folder: "test", ours: []string{"adapters/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
 	{folder: "scripts", others: []string{"*"}},
 }
 
