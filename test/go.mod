@@ -114,8 +114,6 @@ require (
 	golang.org/x/tools v0.49.0
 )
 
-replace github.com/sioplug/sioplug/adapters/redis => ../adapters/redis
-
 replace github.com/sioplug/sioplug/integrations/echov5 => ../integrations/echov5
 
 replace github.com/sioplug/sioplug/integrations/fiberv3 => ../integrations/fiberv3
