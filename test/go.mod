@@ -114,8 +114,6 @@ require (
 	golang.org/x/tools v0.49.0
 )
 
-replace github.com/sioplug/sioplug/adapters/redis => ../adapters/redis
-
 replace github.com/sioplug/sioplug/integrations/echov5 => ../integrations/echov5
 
 replace github.com/sioplug/sioplug/integrations/fiberv3 => ../integrations/fiberv3
@@ -123,3 +121,5 @@ replace github.com/sioplug/sioplug/integrations/fiberv3 => ../integrations/fiber
 replace github.com/sioplug/sioplug/middleware/ratelimit/redislimit => ../middleware/ratelimit/redislimit
 
 replace github.com/sioplug/sioplug/examples => ../examples
+
+replace github.com/sioplug/sioplug/adapters/redis => ../adapters/redis
