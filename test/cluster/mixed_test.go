@@ -89,8 +89,11 @@ func (c *cluster) testAll(t *testing.T, addr string, from []member) {
 	}
 	if c.variant.adapter == classic {
 		t.Run("from the emitter for Node", func(t *testing.T) {
-			c.testEmitter(t, startNodeEmitter(t, c.peer, "emitter", c.variant, addr))
+			c.testEmitter(t, startNodeEmitter(t, c.peer, "emitter", c.variant, addr), "emitter")
 		})
+	}
+	if c.variant.emitter != nil {
+		t.Run("from the emitter in Go", func(t *testing.T) { c.testEmitter(t, c.startGoEmitter(t, addr), "emitter in Go") })
 	}
 	c.run(t, ids{classic: "ECO-RC-29,31", sharded: "ECO-CL-5,8", streams: "ECO-CL-5,8"}, "missing answers", answers)
 }
@@ -130,10 +133,10 @@ func (c *cluster) testFrom(t *testing.T, m member) {
 }
 
 // testEmitter does everything that an emitter can.
-func (c *cluster) testEmitter(t *testing.T, e driver) {
+func (c *cluster) testEmitter(t *testing.T, e driver, name string) {
 	t.Run("broadcasts", func(t *testing.T) { c.testBroadcasts(t, e, nil) })
-	t.Run("rooms", func(t *testing.T) { c.testRooms(t, e, "emitter") })
-	t.Run("disconnect", func(t *testing.T) { c.testDisconnect(t, e, "emitter") })
+	t.Run("rooms", func(t *testing.T) { c.testRooms(t, e, name) })
+	t.Run("disconnect", func(t *testing.T) { c.testDisconnect(t, e, name) })
 	t.Run("server-side events", func(t *testing.T) {
 		for _, ns := range namespaces() {
 			at := make(map[string]int)
