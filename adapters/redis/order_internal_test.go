@@ -1,4 +1,4 @@
-package redisadapter //nolint:testpackage // the sequencer is not exported
+package redisadapter
 
 import (
 	"fmt"
@@ -131,6 +131,28 @@ func TestOrderWithLoss(t *testing.T) {
 		r.expect(t, "1", "2", "3")
 		r.over("b", "4", w.next("b", "b"))
 		r.expect(t, "1", "2", "3", "4")
+	})
+}
+
+// When a packet is held back until its time is over, those that came earlier and belong
+// after it wait for it.
+func TestOrderAfterTheTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newReceived()
+		defer r.close()
+		time.Sleep(time.Second)
+		var w markWriter
+		w.next("a", "a") // is lost
+		first := w.next("b", "b")
+		second := w.next("c", "c")
+		r.over("c", "2", second)
+		time.Sleep(holdTime / 2)
+		r.over("b", "1", first)
+		time.Sleep(holdTime * 3 / 4)
+		r.expect(t)
+		time.Sleep(holdTime)
+		r.expect(t, "1", "2")
 	})
 }
 

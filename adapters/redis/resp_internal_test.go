@@ -1,4 +1,4 @@
-package redisadapter //nolint:testpackage // replies and marks are not exported
+package redisadapter
 
 import (
 	"bytes"
