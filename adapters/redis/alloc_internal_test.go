@@ -28,7 +28,7 @@ func TestAllocations(t *testing.T) {
 		for i := range packets {
 			packets[i] = broadcastFrom(me, c.rooms...)
 		}
-		send := sender(t, newTestClassic(nil), packets)
+		send := publishing(t, newTestClassic(nil), packets)
 		got := testing.AllocsPerRun(200, func() {
 			if err := send(); err != nil {
 				t.Fatal(err)

@@ -113,8 +113,8 @@ func (s *silentRedis) Read(b []byte) (int, error) {
 func (s *silentRedis) Close() error                     { return nil }
 func (s *silentRedis) SetWriteDeadline(time.Time) error { return nil }
 
-// sender returns a function that publishes packets to a Redis that does nothing.
-func sender(tb testing.TB, c *classic, packets []*cluster.Packet) func() error {
+// publishing returns a function that publishes packets to a Redis that does nothing.
+func publishing(tb testing.TB, c *classic, packets []*cluster.Packet) func() error {
 	tb.Helper()
 	s := newSilentRedis(len(packets))
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
@@ -140,7 +140,7 @@ func BenchmarkClassicPublish(b *testing.B) {
 			for i := range packets {
 				packets[i] = broadcastFrom(me)
 			}
-			send := sender(b, newTestClassic(nil), packets)
+			send := publishing(b, newTestClassic(nil), packets)
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := send(); err != nil {

@@ -11,16 +11,8 @@ import (
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
-	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/redistest"
 )
-
-// An observed cluster says how it is.
-type observed interface {
-	adapter.Cluster
-	adapter.Reporter
-	adapter.ErrorNotifier
-}
 
 // Nobody says anything for longer than ReadTimeout, except that Redis answers to PING. All
 // connections stay.
@@ -28,14 +20,14 @@ func TestIdleConnectionsStay(t *testing.T) {
 	t.Parallel()
 	o := cluster.Options{HeartbeatInterval: time.Hour}
 	const timeout = time.Second
-	for name, connect := range map[string]func(redis.UniversalClient) observed{
-		"classic": func(c redis.UniversalClient) observed {
+	for name, connect := range map[string]func(redis.UniversalClient) server{
+		"classic": func(c redis.UniversalClient) server {
 			return redisadapter.Classic(c, redisadapter.ClassicOptions{Options: o, ReadTimeout: timeout})
 		},
-		"sharded": func(c redis.UniversalClient) observed {
+		"sharded": func(c redis.UniversalClient) server {
 			return redisadapter.Sharded(c, redisadapter.ShardedOptions{Options: o, ReadTimeout: timeout})
 		},
-		"streams": func(c redis.UniversalClient) observed {
+		"streams": func(c redis.UniversalClient) server {
 			return redisadapter.Streams(c, redisadapter.StreamsOptions{Options: o, ReadTimeout: timeout, BlockTime: 100 * time.Millisecond})
 		},
 	} {

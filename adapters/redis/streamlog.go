@@ -202,7 +202,7 @@ func (l *streamLog) readOwn(id entryID, content uint64) {
 	ready := l.pending[:i+1]
 	l.pending = l.pending[i+1:]
 	for len(l.pending) > 0 && !l.pending[0].sent {
-		ready = append(ready[:len(ready):len(ready)], l.pending[0])
+		ready = append(slices.Clip(ready), l.pending[0])
 		l.pending = l.pending[1:]
 	}
 	for _, own := range ready[:i] {

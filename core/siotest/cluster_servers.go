@@ -62,7 +62,46 @@ func (s clusterSuite) startServers(t *testing.T, n int, names ...string) *server
 			t.Fatal(err)
 		}
 	}
+	p.awaitRooms(t)
 	return p
+}
+
+// awaitRooms waits until events to the clients' rooms arrive from all servers: an adapter
+// that subscribes to rooms takes a moment.
+func (p *serverGroup) awaitRooms(t *testing.T) {
+	t.Helper()
+	const settled = probe + ": settled"
+	missing := func() (room string, server int) {
+		for name, client := range p.clients {
+			for room := range strings.SplitSeq(name[1:], "") {
+				for i := range p.servers {
+					want := fmt.Sprintf("[%q,%q,%d]", probe, room, i)
+					if !slices.ContainsFunc(client.inbox.unread(), func(e *Event) bool { return e.String() == want }) {
+						return room, i
+					}
+				}
+			}
+		}
+		return "", 0
+	}
+	deadline := time.Now().Add(waitLimit)
+	for room, server := missing(); room != ""; room, server = missing() {
+		must(t, p.on(server).To(room).Emit(probe, room, server))
+		time.Sleep(time.Millisecond)
+		if time.Now().After(deadline) {
+			t.Fatalf("events of server %d do not arrive in room %q", server, room)
+		}
+	}
+	for i := range p.servers {
+		must(t, p.on(i).Emit(settled, i))
+	}
+	for _, client := range p.clients {
+		for left := len(p.servers); left > 0; {
+			if client.Next().Name == settled {
+				left--
+			}
+		}
+	}
 }
 
 // awaitConnected waits until all servers are connected with each other.

@@ -133,7 +133,7 @@ func TestOwnClientsDoNotWaitForRedis(t *testing.T) {
 			t.Errorf("saving: %v", err)
 		}
 		for i, name := range []string{"a", "b", "c"} {
-			l.read(uint64(10+i), name) //nolint:gosec // not negative
+			l.read(uint64(10+i), name)
 		}
 		l.must(t, "a at ", "b at ", "c at ")
 		if barrier, ok := l.saveBarrier(); !ok || barrier != (entryID{ms: 12}) {
