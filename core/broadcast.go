@@ -25,7 +25,8 @@ type Broadcast struct {
 }
 
 // To returns the set with the clients in these rooms added. A set without any room has
-// all clients.
+// all clients. In a cluster, names of rooms have to be valid UTF-8: otherwise the methods
+// that other servers take part in return an error and do nothing.
 func (b Broadcast) To(rooms ...string) Broadcast {
 	b.rooms, b.self = b.rooms.with(rooms), false
 	return b
@@ -59,7 +60,8 @@ func (b Broadcast) Local() Broadcast {
 }
 
 // Emit sends an event to all clients in the set. The event is encoded once and queued
-// for each client. A slow client delays neither Emit nor other clients. The error is
+// for each client. Text that is not valid UTF-8 becomes U+FFFD where it is not, on all
+// servers alike. A slow client delays neither Emit nor other clients. The error is
 // about the event, or is the adapter's, if it could not tell other servers. It is never
 // about a client.
 func (b Broadcast) Emit(event string, args ...any) error {

@@ -27,7 +27,7 @@ func (fl *fleet) hang(t *testing.T, namespace string) (name string) {
 	t.Helper()
 	m := fl.cluster.Join(namespace, silentNode{})
 	t.Cleanup(func() { must(t, m.Close()) })
-	return m.(adapter.Reporter).Status().Server //nolint:forcetypeassert,errcheck // that of Memory is one
+	return m.(adapter.Reporter).Status().Server //nolint:errcheck // that of Memory is one
 }
 
 // mustMiss fails unless the error says that these servers are missing, and that the

@@ -112,10 +112,12 @@ func (t clusterErrorTask) Run() error {
 			return nil
 		})
 	}
-	if t.err == nil {
-		t.server.log().Info("the cluster is healthy again")
-	} else {
+	failed := t.server.clusterHasFailed.Swap(t.err != nil)
+	switch {
+	case t.err != nil:
 		t.server.log().Error("the cluster has failed", errAttr(t.err))
+	case failed: // otherwise the adapter has connected for the first time
+		t.server.log().Info("the cluster is healthy again")
 	}
 	return nil
 }

@@ -112,7 +112,9 @@ func TestErrorsOfTheClusterAreLogged(t *testing.T) {
 	c := newTelling()
 	var book logbook
 	bubble(t, &sio.Options{Adapter: c, Logger: slog.New(&book)}, func(t *testing.T, _ *sio.Server, _ siotest.Dialer) {
+		c.tell(nil) // the first connection
 		c.tell(errors.New("no broker"))
+		c.tell(nil)
 		c.tell(nil)
 		synctest.Wait()
 		want := []string{"ERROR the cluster has failed err=no broker", "INFO the cluster is healthy again"}

@@ -32,7 +32,7 @@ type Namespace struct {
 	byPID               sync.Map        // private ids to the sockets that have them now
 	serverEvents        serial.Queue[serverEventTask]
 	ownServerEvents     serial.Queue[serverEventTask] // those of this module's packages
-	droppedServerEvents atomic.Int64 // server-side events, since its handlers caught up
+	droppedServerEvents atomic.Int64                  // server-side events, since its handlers caught up
 	closeOnce           sync.Once
 
 	mu   sync.Mutex // also serializes registrations

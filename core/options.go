@@ -176,7 +176,7 @@ type Options struct {
 
 	// OnClusterError, if set, is called when the Adapter tells of an error: the broker
 	// cannot be reached, messages were lost, a server has gone. It is called with nil
-	// when the cluster is healthy again. Calls do not overlap. They come in the order in
+	// when the cluster is healthy, for the first time or again. Calls do not overlap. They come in the order in
 	// which the adapter tells, and adapters limit how often they do. Without it, errors
 	// are logged at Error, and the end of a failure at Info.
 	OnClusterError func(err error)

@@ -35,6 +35,7 @@ type Server struct {
 	started              time.Time
 	clusterErrors        serial.Queue[clusterErrorTask]
 	droppedClusterErrors atomic.Int64 // since OnClusterError caught up
+	clusterHasFailed     atomic.Bool  // and was not healthy since, as the log says
 
 	groups sync.Mutex // guards all sessionGroups
 

@@ -72,7 +72,7 @@ func (s *server) dial(ctx context.Context) (*conn, error) {
 		err = errTaken
 	}
 	if err == nil {
-		err = h.Conn.SetDeadline(time.Time{}) // go-redis has set one for its command
+		err = h.Conn.SetDeadline(time.Time{}) // that of the last command of go-redis would end it
 	}
 	if err != nil {
 		_ = client.Close()

@@ -30,7 +30,7 @@ func adapters() map[string]func(redis.UniversalClient) server {
 }
 
 // forEach runs a test for each adapter with a Redis of its own.
-func forEach(t *testing.T, test func(t *testing.T, s *redistest.Server, make func(redis.UniversalClient) server)) {
+func forEach(t *testing.T, test func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) server)) {
 	t.Helper()
 	for name, newCluster := range adapters() {
 		t.Run(name, func(t *testing.T) {

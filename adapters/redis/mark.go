@@ -103,19 +103,19 @@ func decodeMark(b []byte) (m mark, ok bool) {
 	b = b[:len(b)-1]
 	for _, n := range []*uint64{&m.seq, &m.stream.ms, &m.stream.seq} {
 		if b, ok = readUvarint(b, n); !ok {
-			return m, false
+			return mark{}, false
 		}
 	}
 	for len(b) > 0 {
 		if len(b) < hashSize || len(m.before) == maxMarks {
-			return m, false
+			return mark{}, false
 		}
 		u := use{channel: binary.LittleEndian.Uint32(b)}
 		if b, ok = readUvarint(b[hashSize:], &u.seq); !ok {
-			return m, false
+			return mark{}, false
 		}
 		if b, ok = readUvarint(b, &u.age); !ok {
-			return m, false
+			return mark{}, false
 		}
 		m.before = append(m.before, u)
 	}
@@ -162,25 +162,29 @@ func (m *mark) appendTo(message []byte) []byte {
 	return message
 }
 
-// readMark returns the mark of a message, if it has one.
-func readMark(message []byte) (m mark, ok bool) {
+// readMark returns the mark of a message, or an empty one.
+func readMark(message []byte) mark {
 	if len(message) < 2 {
-		return m, false
+		return mark{}
 	}
 	if message[0] != '{' {
 		n := int(message[len(message)-1])
 		head := append(binHead(), byte(n)) //nolint:gosec // was a byte
 		if !bytes.HasSuffix(message[:max(0, len(message)-n)], head) {
-			return m, false
+			return mark{}
 		}
-		return decodeMark(message[len(message)-n:])
+		m, _ := decodeMark(message[len(message)-n:])
+		return m
 	}
-	tail := message[max(0, len(message)-len(jsonHead)-base64.RawStdEncoding.EncodedLen(math.MaxUint8)-len(`"}`)):]
+	longest := len(jsonHead) + base64.RawStdEncoding.EncodedLen(math.MaxUint8)
+	tail, ok := bytes.CutSuffix(message, []byte(`"}`))
+	tail = tail[max(0, len(tail)-longest):]
 	i := bytes.LastIndex(tail, []byte(jsonHead))
-	if i < 0 || !bytes.HasSuffix(tail, []byte(`"}`)) {
-		return m, false
+	if !ok || i < 0 {
+		return mark{}
 	}
-	return decodeMarkText(tail[i+len(jsonHead) : len(tail)-len(`"}`)])
+	m, _ := decodeMarkText(tail[i+len(jsonHead):])
+	return m
 }
 
 func decodeMarkText(text []byte) (m mark, ok bool) {

@@ -39,7 +39,12 @@ func (n *node) Receive(m *adapter.Message) {
 	n.got <- strings.TrimSuffix(strings.TrimPrefix(string(m.Data), `["`), `"]`)
 }
 
-func (n *node) Answer(context.Context, *adapter.Message, func(*adapter.Reply)) {}
+// Answer describes one socket.
+func (n *node) Answer(_ context.Context, _ *adapter.Message, reply func(*adapter.Reply)) {
+	reply(&adapter.Reply{Sockets: []adapter.Socket{{
+		ID: "id", Rooms: []string{"id", "room1"}, Data: []byte("{}"), Handshake: []byte("{}"),
+	}}})
+}
 
 func (n *node) publish(event string, rooms ...string) {
 	n.t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
@@ -155,7 +156,7 @@ func (p *publisher) round(ctx context.Context) error {
 	var servers []string
 	for i := range p.commands[:n] {
 		c := &p.commands[i]
-		if c.state == unsent && !contains(servers, c.addr) {
+		if c.state == unsent && !slices.Contains(servers, c.addr) {
 			servers = append(servers, c.addr)
 		}
 	}
@@ -171,15 +172,6 @@ func (p *publisher) round(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // route finds the servers of commands, and connects with them. It returns for how many
@@ -282,11 +274,13 @@ func (p *publisher) replied(ctx context.Context, k *command, r reply) {
 
 // conn returns the connection with a server.
 func (p *publisher) conn(ctx context.Context, addr string) (*publishConn, error) {
-	if c := p.conns[addr]; c != nil {
-		if !c.hasFailed() {
-			return c, nil
+	if c := p.conns[addr]; c != nil && !c.hasFailed() {
+		return c, nil
+	}
+	for other, c := range p.conns {
+		if c.hasFailed() { // it may be that of a master that does not come back
+			p.drop(ctx, other)
 		}
-		p.drop(ctx, addr)
 	}
 	c, err := p.nodes.dial(ctx, addr)
 	if err != nil {
@@ -311,7 +305,9 @@ func (p *publisher) drop(ctx context.Context, addr string) {
 // close closes all connections.
 func (p *publisher) close() {
 	for _, c := range p.conns {
-		_, _ = c.conn.write(appendCommand(nil, "QUIT"))
+		if c.conn.SetWriteDeadline(time.Now().Add(quitTimeout)) == nil {
+			_, _ = c.conn.Write(appendCommand(nil, "QUIT"))
+		}
 		c.close()
 	}
 	p.conns = nil

@@ -124,14 +124,11 @@ func (o *senderOrder) isIdle() bool {
 // isNext reports whether everything before a packet has been passed on.
 func (s *sequencer) isNext(o *senderOrder, h *heldPacket) bool {
 	if time.Since(h.at) >= holdTime {
-		return true
+		return !o.holdsBefore(h)
 	}
 	if h.mark.stream != (entryID{}) {
 		if at := s.streams[h.stream]; at != nil {
 			if pos := at.Load(); pos == nil || pos.compare(h.mark.stream) < 0 {
-				return false
-			}
-			if slices.ContainsFunc(o.held, func(x heldPacket) bool { return x.channel == h.stream }) {
 				return false
 			}
 		}
@@ -141,12 +138,26 @@ func (s *sequencer) isNext(o *senderOrder, h *heldPacket) bool {
 			continue
 		}
 		// What was sent before this server was subscribed does not come.
-		sent := h.at.Add(-time.Duration(min(u.age, maxAge)) * time.Millisecond) //nolint:gosec // see maxAge
+		sent := h.at.Add(-time.Duration(min(u.age, maxAge)) * time.Millisecond)
 		if at, ok := s.since(u.channel); ok && at.Before(sent) {
 			return false
 		}
 	}
 	return true
+}
+
+// holdsBefore reports whether a packet before h has arrived, and is held back itself. It
+// will not be for long.
+func (o *senderOrder) holdsBefore(h *heldPacket) bool {
+	for _, u := range h.mark.before {
+		for i := range o.held {
+			x := &o.held[i]
+			if x.channel == u.channel && x.mark.seq > 0 && x.mark.seq <= u.seq && x.mark.seq < h.mark.seq {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // deliver passes a packet on.
@@ -175,7 +186,7 @@ func (s *sequencer) releaseLocked(o *senderOrder) {
 		for i := range o.held {
 			h := o.held[i]
 			full := i == 0 && (len(o.held) > maxHeld || o.bytes > maxHeldBytes)
-			if slices.Contains(blocked, h.channel) || !full && !s.isNextHeld(o, i) {
+			if slices.Contains(blocked, h.channel) || !full && !s.isNext(o, &h) {
 				blocked = append(blocked, h.channel)
 				continue
 			}
@@ -190,20 +201,17 @@ func (s *sequencer) releaseLocked(o *senderOrder) {
 	if len(o.held) == 0 {
 		return
 	}
-	wait := time.Until(o.held[0].at.Add(holdTime))
-	if o.timer == nil {
-		o.timer = time.AfterFunc(max(wait, time.Millisecond), func() { s.expire(o) })
-	} else {
-		o.timer.Reset(max(wait, time.Millisecond))
+	wait := holdTime
+	for i := range o.held {
+		if left := time.Until(o.held[i].at.Add(holdTime)); left > 0 { // otherwise it waits for another one
+			wait = min(wait, left)
+		}
 	}
-}
-
-// isNextHeld is isNext for a packet that is held back: only those held before it count.
-func (s *sequencer) isNextHeld(o *senderOrder, i int) bool {
-	all := o.held
-	o.held = all[:i]
-	defer func() { o.held = all }()
-	return s.isNext(o, &all[i])
+	if o.timer == nil {
+		o.timer = time.AfterFunc(wait, func() { s.expire(o) })
+	} else {
+		o.timer.Reset(wait)
+	}
 }
 
 func (s *sequencer) expire(o *senderOrder) {

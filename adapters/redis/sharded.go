@@ -81,6 +81,8 @@ func (s *sharded) hasChannel(room string) bool {
 		return true
 	case Dynamic:
 		return utf16Length(room) != privateLength
+	case Static:
+		return false
 	default:
 		return false
 	}
@@ -166,7 +168,7 @@ func (s *sharded) deliver(t target, channel, payload []byte) {
 	case s.order == nil || t.role == ofServers:
 		s.in.Receive(p)
 	default:
-		m, _ := readMark(payload)
+		m := readMark(payload)
 		s.order.arrive(p, hashOf(channel), m, 0, len(payload))
 	}
 }

@@ -122,14 +122,8 @@ func (s *streams) countOf(ctx context.Context, channel string) (int, error) {
 // waits for answers: so it is not missed by servers that are disconnected. The official
 // adapter understands it there, but sends it over pub/sub.
 func isEntry(p *cluster.Packet) bool {
-	switch p.Type {
-	case cluster.SocketsJoin, cluster.SocketsLeave, cluster.DisconnectSockets:
-		return true
-	case cluster.Broadcast, cluster.ServerSideEmit:
-		return p.RequestID == ""
-	default:
-		return false
-	}
+	changes := p.Type == cluster.SocketsJoin || p.Type == cluster.SocketsLeave || p.Type == cluster.DisconnectSockets
+	return changes || (p.Type == cluster.Broadcast || p.Type == cluster.ServerSideEmit) && p.RequestID == ""
 }
 
 // encode is called by the publisher.
@@ -216,7 +210,7 @@ func (s *streams) deliver(t target, channel, payload []byte) {
 	case t.role == ofServers:
 		s.in.Receive(p)
 	default:
-		m, _ := readMark(payload)
+		m := readMark(payload)
 		s.order.arrive(p, hashOf(channel), m, hashOf(s.logs.streamOf(p.Namespace)), len(payload))
 	}
 }

@@ -2,6 +2,8 @@ package redisadapter
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -228,7 +230,9 @@ func (s *subscriptions) run() {
 		case <-s.ctx.Done():
 		case <-s.wake:
 		case <-timer.C:
-			s.queueAll()
+			if s.nodes.cluster != nil {
+				s.queueAll()
+			}
 		}
 		timer.Stop()
 	}
@@ -247,9 +251,7 @@ func (s *subscriptions) closeLinks() {
 func (s *subscriptions) queueAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for t := range s.topics {
-		s.queue = append(s.queue, t)
-	}
+	s.queue = slices.Collect(maps.Keys(s.topics))
 }
 
 // place finds the servers of the queued topics. It reports whether there is trouble, so

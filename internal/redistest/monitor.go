@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Monitor returns a function that waits for the next command that a client sends to the
@@ -25,6 +26,9 @@ func (s *Server) Monitor() (next func() []string) {
 		s.tb.Fatalf("MONITOR: %q %v", line, err)
 	}
 	return func() []string {
+		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			s.tb.Fatal(err)
+		}
 		s.tb.Helper()
 		line, err := r.ReadString('\n')
 		if err != nil {

@@ -146,7 +146,7 @@ func (r *Revocations) sendList() {
 
 // onRevoked is the handler of revocations on other servers. It takes nothing for granted:
 // whatever reaches the broker can send such an event.
-func (r *Revocations) onRevoked(_ context.Context, args sio.Args) (any, error) {
+func (r *Revocations) onRevoked(ctx context.Context, args sio.Args) (any, error) {
 	var list []revokedEntry
 	if err := args.Bind(&list); err != nil || len(list) > maxEntries {
 		return nil, &sio.Error{Message: "invalid revocations", Err: err}
@@ -159,10 +159,10 @@ func (r *Revocations) onRevoked(_ context.Context, args sio.Args) (any, error) {
 			refused++
 			continue
 		}
-		r.apply(revokedID{e.Token, e.ID}, at)
+		r.apply(revokedID{e.Token, e.ID}, at) //nolint:contextcheck // nothing that takes time
 	}
 	if refused > 0 {
-		r.log.Debug("revocations of another server are invalid, or too old", slog.Int("refused", refused))
+		r.log.DebugContext(ctx, "revocations of another server are invalid, or too old", slog.Int("refused", refused))
 	}
 	return nil, nil //nolint:nilnil // no answer
 }

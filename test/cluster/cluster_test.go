@@ -29,6 +29,7 @@ type cluster struct {
 	members []member
 	clients map[string]*client
 	count   atomic.Int64 // of markers
+	faulty  bool         // servers may log errors
 }
 
 // Rooms with names that adapters may take for something else.

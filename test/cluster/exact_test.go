@@ -41,21 +41,20 @@ func (e exact) String() string {
 func exactly(server string) string { return "exactly " + server }
 
 // testExact sends exact values from one server in Go to another one.
-func (c *cluster) testExact(t *testing.T, from, to member) {
+func (c *cluster) testExact(t *testing.T, from, to *goServer) {
 	want := newExact()
-	a, b := from.(*goServer), to.(*goServer)
 	t.Run("exact values in broadcasts", func(t *testing.T) {
 		cl := c.clients[to.name()+"1"]
-		position := c.diary.length(exactly(b.id))
-		if err := a.spaces["/"].To(cl.id).Emit("exact", want); err != nil {
+		position := c.diary.length(exactly(to.id))
+		if err := from.spaces["/"].To(cl.id).Emit("exact", want); err != nil {
 			t.Fatal(err)
 		}
-		c.diary.until(t, exactly(b.id), position, want.String())
+		c.diary.until(t, exactly(to.id), position, want.String())
 		c.mark(t, from)
 	})
 	t.Run("exact values in server-side events", func(t *testing.T) {
 		got := 0
-		for answer := range sio.ServerSideEmitWithAck[exact](t.Context(), a.spaces["/"], "exact", want) {
+		for answer := range sio.ServerSideEmitWithAck[exact](t.Context(), from.spaces["/"], "exact", want) {
 			if answer.Err == nil && answer.Value.String() == want.String() {
 				got++
 				break // Node.js has no handler for it

@@ -18,5 +18,5 @@ func (c *cluster) startGoRedisServer(t *testing.T, name, addr string, recovery *
 			t.Error(err)
 		}
 	})
-	return startGoServer(t, name, c.diary, c.variant.goes(client), recovery)
+	return c.startGoServer(t, name, c.variant.goes(client), recovery)
 }

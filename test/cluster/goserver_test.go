@@ -30,18 +30,18 @@ type goServer struct {
 }
 
 // startGoServer starts a server, which stops with the test.
-func startGoServer(t *testing.T, name string, d *diary, cluster adapter.Cluster, recovery *sio.Recovery) *goServer {
+func (c *cluster) startGoServer(t *testing.T, name string, connection adapter.Cluster, recovery *sio.Recovery) *goServer {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &goServer{
-		id: name, addr: ln.Addr().String(), diary: d, served: make(chan error, 1), released: make(chan struct{}),
+		id: name, addr: ln.Addr().String(), diary: c.diary, served: make(chan error, 1), released: make(chan struct{}),
 		spaces: make(map[string]*sio.Namespace),
 		srv: sio.New(&sio.Options{
-			Adapter: cluster, ConnectionStateRecovery: recovery,
-			Logger: slog.New(noErrors{slog.NewTextHandler(t.Output(), nil), t}).With(slog.String("server", name)),
+			Adapter: connection, ConnectionStateRecovery: recovery,
+			Logger: slog.New(noErrors{slog.NewTextHandler(t.Output(), nil), t, c.faulty}).With(slog.String("server", name)),
 		}),
 	}
 	for _, ns := range append(namespaces(), only(name)) {
@@ -54,16 +54,17 @@ func startGoServer(t *testing.T, name string, d *diary, cluster adapter.Cluster,
 	return s
 }
 
-// noErrors is a log that has no errors, or the test fails.
+// noErrors is a log that has no errors, or the test fails unless it is faulty.
 type noErrors struct {
 	slog.Handler
 
-	t *testing.T
+	t      *testing.T
+	faulty bool
 }
 
 // Handle implements [slog.Handler].
 func (h noErrors) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level >= slog.LevelError {
+	if r.Level >= slog.LevelError && !h.faulty {
 		h.t.Errorf("there is an error in the log: %s", r.Message)
 	}
 	return h.Handler.Handle(ctx, r)
@@ -71,7 +72,7 @@ func (h noErrors) Handle(ctx context.Context, r slog.Record) error {
 
 // WithAttrs implements [slog.Handler].
 func (h noErrors) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return noErrors{h.Handler.WithAttrs(attrs), h.t}
+	return noErrors{h.Handler.WithAttrs(attrs), h.t, h.faulty}
 }
 
 // stop stops the server. It may be called more than once.

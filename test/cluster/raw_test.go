@@ -73,8 +73,7 @@ func (c *cluster) testOldRequests(t *testing.T, addr string, m member) {
 	if got := c.diary.until(t, received(guest.name), 0, c.mark(t, m)); slices.Contains(got, canonical(leave.Args)) {
 		t.Error("it has not left the room")
 	}
-	ask(`"type":4,"sid":"%s","close":true`, guest.id)
-	answer()
+	ask(`"type":4,"sid":"%s","close":true`, guest.id) // servers in Go do not confirm it
 	c.diary.until(t, disconnected(guest.name), 0, "io server disconnect")
 }
 
@@ -85,11 +84,9 @@ func garbage() []string {
 		"", " ", "{", "{}", "[]", "null", `{"type":5,"requestId":"x","uid":"x"}`, `{"type":7,"requestId":"x"}`, `{"type":6}`,
 		`{"type":"3"}`, `{"type":3}`, `{"type":3,"data":null}`, `{"type":-1,"data":{}}`, `{"type":1e99}`, `{"type":2,"opts":{"rooms":"all"},"rooms":["x"]}`,
 		`{"type":3,"data":{"packet":{"type":2,"data":[]},"opts":{"rooms":[],"except":[],"flags":{}}},"uid":"x","nsp":"/"}`,
-		`{"type":3,"data":{"packet":{"type":2,"data":[1]},"opts":{"rooms":[],"except":[]}},"uid":"x","nsp":"/"}`,
 		`{"type":3,"data":{"packet":{"type":3,"data":["e"]},"opts":{"rooms":[],"except":[]}},"uid":"x","nsp":"/"}`,
 		`{"type":3,"data":{"packet":{"type":2,"data":["connect"]},"opts":{"rooms":[],"except":[]}},"uid":"x","nsp":"/"}`,
 		"\x93\xa1x\x83\xa4type\x02\xa4data\x90\xa3nsp\xa1/\x83\xa5rooms\x90\xa6except\x90\xa5flags\x80", // without an event's name
-		"\x93\xa1x\x83\xa4type\x02\xa4data\x91\x01\xa3nsp\xa1/\x83\xa5rooms\x90\xa6except\x90\xa5flags\x80",
 		"\x93\xa1x\x80\x80", "\x90", "\x80", "\xc1", "\xff", "\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff", "\xc6\xff\xff\xff\xff",
 		strings.Repeat("\x91", 100_000), strings.Repeat("[", 100_000), strings.Repeat(`{"a":`, 100_000),
 	}
@@ -100,10 +97,14 @@ func garbage() []string {
 func TestGarbage(t *testing.T) {
 	t.Parallel()
 	for _, v := range variants() {
+		if len(v.options) > 0 {
+			continue // one of each adapter is enough
+		}
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			addr := redistest.Start(t).Addr
 			c := newCluster(t, v)
+			c.faulty = true // messages are refused
 			for _, name := range []string{"a", "b", "c"} {
 				c.members = append(c.members, c.startGoRedisServer(t, name, addr, nil))
 			}
@@ -164,8 +165,11 @@ func (c *cluster) sendGarbage(t *testing.T, client *redis.Client) {
 		}
 		for _, stream := range streamKeys {
 			for _, fields := range []map[string]any{
-				{"x": message}, {"uid": "x", "nsp": "/", "type": "3", "data": message}, {"uid": "x", "nsp": "/", "type": message},
-				{"uid": "x", "nsp": "/", "type": "3"}, {"nsp": message, "type": "3", "data": "{}"},
+				{"x": message},
+				{"uid": "x", "nsp": "/", "type": "3", "data": message},
+				{"uid": "x", "nsp": "/", "type": message},
+				{"uid": "x", "nsp": "/", "type": "3"},
+				{"nsp": message, "type": "3", "data": "{}"},
 			} {
 				pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: stream, Values: fields})
 			}

@@ -15,6 +15,7 @@ type variant struct {
 	adapter  string // node/servers.js knows it
 	options  map[string]any
 	goes     func(client redis.UniversalClient) adapter.Cluster
+	emitter  func(client redis.UniversalClient) redisadapter.Emitter
 	recovery bool
 }
 
@@ -28,7 +29,8 @@ func variants() []variant {
 	return []variant{
 		{
 			name: "classic", adapter: classic,
-			goes: func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Classic(c) },
+			goes:    func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Classic(c) },
+			emitter: func(c redis.UniversalClient) redisadapter.Emitter { return redisadapter.ClassicEmitter(c) },
 		},
 		{
 			name: "classic, specific responses, key", adapter: classic,
@@ -36,16 +38,23 @@ func variants() []variant {
 			goes: func(c redis.UniversalClient) adapter.Cluster {
 				return redisadapter.Classic(c, redisadapter.ClassicOptions{PublishOnSpecificResponseChannel: true, Key: "app"})
 			},
+			emitter: func(c redis.UniversalClient) redisadapter.Emitter {
+				return redisadapter.ClassicEmitter(c, redisadapter.ClassicEmitterOptions{Key: "app"})
+			},
 		},
 		{
 			name: "sharded dynamic", adapter: sharded,
-			goes: func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Sharded(c) },
+			goes:    func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Sharded(c) },
+			emitter: func(c redis.UniversalClient) redisadapter.Emitter { return redisadapter.ShardedEmitter(c) },
 		},
 		{
 			name: "sharded static, prefix", adapter: sharded,
 			options: map[string]any{"subscriptionMode": "static", "channelPrefix": "app"},
 			goes: func(c redis.UniversalClient) adapter.Cluster {
 				return redisadapter.Sharded(c, redisadapter.ShardedOptions{SubscriptionMode: redisadapter.Static, ChannelPrefix: "app"})
+			},
+			emitter: func(c redis.UniversalClient) redisadapter.Emitter {
+				return redisadapter.ShardedEmitter(c, redisadapter.ShardedEmitterOptions{SubscriptionMode: redisadapter.Static, ChannelPrefix: "app"})
 			},
 		},
 		{
@@ -54,10 +63,14 @@ func variants() []variant {
 			goes: func(c redis.UniversalClient) adapter.Cluster {
 				return redisadapter.Sharded(c, redisadapter.ShardedOptions{SubscriptionMode: redisadapter.DynamicPrivate})
 			},
+			emitter: func(c redis.UniversalClient) redisadapter.Emitter {
+				return redisadapter.ShardedEmitter(c, redisadapter.ShardedEmitterOptions{SubscriptionMode: redisadapter.DynamicPrivate})
+			},
 		},
 		{
 			name: "streams", adapter: streams,
-			goes: func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Streams(c) },
+			goes:    func(c redis.UniversalClient) adapter.Cluster { return redisadapter.Streams(c) },
+			emitter: func(c redis.UniversalClient) redisadapter.Emitter { return redisadapter.StreamsEmitter(c) },
 		},
 		{
 			name: "streams, sharded pubsub", adapter: streams,
@@ -65,11 +78,17 @@ func variants() []variant {
 			goes: func(c redis.UniversalClient) adapter.Cluster {
 				return redisadapter.Streams(c, redisadapter.StreamsOptions{UseShardedPubSub: true, StreamName: "app", ChannelPrefix: "app"})
 			},
+			emitter: func(c redis.UniversalClient) redisadapter.Emitter {
+				return redisadapter.StreamsEmitter(c, redisadapter.StreamsEmitterOptions{StreamName: "app"})
+			},
 		},
 		{
 			name: "streams, two", adapter: streams, options: map[string]any{"streamCount": 2},
 			goes: func(c redis.UniversalClient) adapter.Cluster {
 				return redisadapter.Streams(c, redisadapter.StreamsOptions{StreamCount: 2})
+			},
+			emitter: func(c redis.UniversalClient) redisadapter.Emitter {
+				return redisadapter.StreamsEmitter(c, redisadapter.StreamsEmitterOptions{StreamCount: 2})
 			},
 		},
 	}

@@ -81,11 +81,12 @@ var allowed = map[string]string{
 	"core.Server.parentByName: p.pattern.match":                                 ofCreation,
 	"core.Server.namespaceFor: p.pattern.match":                                 ofCreation,
 
-	"core/adapter.member.runUnlocked: e.done":     ourOwn,
-	"core/adapter.member.Publish: o.node.Receive": inEdge, // member.runUnlocked
-	"core/adapter.MemoryLog.Append: deliver":      ofLog,
-	"core/adapter.MemoryLog.Replay: f":            ofLog,
-	"core/adapter.MemoryLog.Replay: last":         ofLog,
+	"core/adapter.MissingError.Error: e.Err.Error": byCaller, // as that of core.Error
+	"core/adapter.member.runUnlocked: e.done":      ourOwn,
+	"core/adapter.member.Publish: o.node.Receive":  inEdge, // member.runUnlocked
+	"core/adapter.MemoryLog.Append: deliver":       ofLog,
+	"core/adapter.MemoryLog.Replay: f":             ofLog,
+	"core/adapter.MemoryLog.Replay: last":          ofLog,
 
 	"core/engine.HTTPError.Error: e.Err.Error":             byCaller, // as that of core.Error
 	"core/engine.Session.start: s.server.newHandler":       byRequest,
