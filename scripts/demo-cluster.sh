@@ -151,12 +151,13 @@ Their output is in $state/a.log, b.log and c.log. Ctrl+C ends everything.
 END
 
 trap - ERR # from here on, commands may fail
-declare -A name=(["$a"]="The server with Gin" ["$b"]="The server with Fiber" ["$c"]="The server in Node.js")
+ended=""
 while kill -0 "$proxy_pid" 2>/dev/null && kill -0 "$redis_pid" 2>/dev/null; do
-  for pid in "${!name[@]}"; do
-    kill -0 "$pid" 2>/dev/null && continue
-    echo "${name[$pid]} has ended. Its pages go on at the others."
-    unset "name[$pid]"
+  for server in a b c; do
+    if [[ $ended != *$server* ]] && ! kill -0 "${!server}" 2>/dev/null; then
+      echo "Server $server has ended. Its pages go on at the others."
+      ended+=$server
+    fi
   done
   sleep 0.5 &
   wait $! # unlike sleep, it ends with a signal

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/adapter"
 )
 
 // In a cluster, pages of all servers are in the same chat. Events for pages reach those of
@@ -108,15 +109,14 @@ func (c *Chat) fetchPeople() {
 	for complete := true; c.goOnAsking(complete); {
 		ctx, cancel := context.WithTimeout(context.Background(), peerPatience)
 		sockets, err := c.srv.Broadcast().Fetch(ctx)
-		if err != nil {
+		closed := errors.Is(err, adapter.ErrClosed)
+		if err != nil && !closed {
 			<-ctx.Done() // a failure may come at once
 		}
 		cancel()
-		complete = err == nil
-		c.state.setOthers(seatsOf(sockets), complete)
-		if c.showHere() != nil {
-			complete = true // the server is shut down
-		}
+		complete = err == nil || closed
+		c.state.setOthers(seatsOf(sockets), err == nil)
+		_ = c.showHere() // fails only when the server is closed
 	}
 }
 

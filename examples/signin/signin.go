@@ -175,8 +175,7 @@ func (s *Sessions) User(ctx context.Context, session string) (chat.User, bool) {
 	return c.user(), true
 }
 
-// SignOut ends a user's session, in all tabs. The other servers get to know of it before
-// they disconnect the user's sockets.
+// SignOut ends a user's session, in all tabs and at all servers of a cluster.
 func (s *Sessions) SignOut(user chat.User) error {
 	s.forget(user.ID)
 	return errors.Join(s.guarded.ServerSideEmit(signedOutEvent, user.ID), auth.RevokeSubject(s.guarded, user.ID))

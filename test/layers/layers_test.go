@@ -94,8 +94,8 @@ var layers = []layer{
 	mount("fiber", "github.com/gofiber/fiber/v2"),
 	mount("fiberv3", "github.com/gofiber/fiber/v3"),
 
-	{folder: "examples", ours: []string{"core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
-	{folder: "bench", ours: []string{"core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
+	{folder: "examples", ours: []string{"adapters/...", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
+	{folder: "bench", ours: []string{"adapters/...", "core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
 	{folder: "test", ours: []string{"adapters/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
 	{folder: "scripts", others: []string{"*"}},
 }
