@@ -11,6 +11,7 @@ import (
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/redistest"
 )
 

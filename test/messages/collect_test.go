@@ -19,7 +19,7 @@ type message struct {
 }
 
 // roots are the folders of packages that applications use, and of those that these use.
-func roots() []string { return []string{"core", "integrations", "middleware", "internal"} }
+func roots() []string { return []string{"adapters", "core", "integrations", "middleware", "internal"} }
 
 // apart are folders whose messages are for tests, or for this project alone.
 func apart() []string {
