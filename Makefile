@@ -25,13 +25,16 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo test docs-check lint linter bench microbench fuzz fmt tidy footprint firsthour
+.PHONY: help java python demo demo-cluster test docs-check lint linter bench microbench fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## serve the chat at http://localhost:3000
 	@./scripts/demo.sh
+
+demo-cluster: ## serve one chat by two servers in Go and one in Node.js, over Redis, behind nginx
+	@./scripts/demo-cluster.sh
 
 test: $(NPM) java python ## run all tests: Go, clients in Node, Java and Python, the demo in a browser
 	$(call each_module,go vet ./...)

@@ -20,13 +20,14 @@ type Broadcast struct {
 	except     roomList
 	volatile   bool
 	local      bool
+	self       bool // the only room is the id of a client of this server
 	noCompress bool
 }
 
 // To returns the set with the clients in these rooms added. A set without any room has
 // all clients.
 func (b Broadcast) To(rooms ...string) Broadcast {
-	b.rooms = b.rooms.with(rooms)
+	b.rooms, b.self = b.rooms.with(rooms), false
 	return b
 }
 
@@ -53,7 +54,7 @@ func (b Broadcast) Compress(on bool) Broadcast {
 
 // Local returns the set without clients of other servers of a cluster.
 func (b Broadcast) Local() Broadcast {
-	b.local = true
+	b.local, b.self = true, false
 	return b
 }
 
@@ -86,7 +87,7 @@ func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 	if err != nil {
 		return err
 	}
-	return n.distribute(b.message(adapter.Broadcast, c), b.local)
+	return n.distribute(b.message(adapter.Broadcast, c))
 }
 
 // simple reports whether only the receivers of a broadcast have to get it: there is no
@@ -128,9 +129,15 @@ func (b Broadcast) Close() error {
 func (b Broadcast) do(m *adapter.Message) error {
 	var errs []error
 	for _, n := range b.ns.selfOrChildren() {
-		errs = append(errs, n.distribute(m, b.local))
+		errs = append(errs, n.distribute(m))
 	}
 	return errors.Join(errs...)
+}
+
+// onlyHere reports whether other servers do not get the messages for the set. If servers
+// share a log, they get those for a single client, which may come back to any of them.
+func (b Broadcast) onlyHere() bool {
+	return b.local && (!b.self || b.volatile || b.ns.server.opts.logProvider() == nil)
 }
 
 func (b Broadcast) target() adapter.Target {
@@ -146,5 +153,6 @@ func (b Broadcast) message(k adapter.Kind, c encoded) *adapter.Message {
 		Attachments: c.attachments,
 		Volatile:    b.volatile,
 		NoCompress:  b.noCompress,
+		Local:       b.onlyHere(),
 	}
 }

@@ -31,7 +31,8 @@ func serversChannel(prefix string) string { return prefix + "-nodes#" }
 
 func (c *classic) broadcasts(namespace string) string { return c.key + "#" + namespace + "#" }
 func (c *classic) requests(namespace string) string   { return c.key + "-request#" + namespace + "#" }
-func (c *classic) responses(namespace string) string  { return c.key + "-response#" + namespace + "#" }
+
+func (c *classic) responses(namespace string) string { return c.key + "-response#" + namespace + "#" }
 
 // Start implements [cluster.Broker].
 func (c *classic) Start(self string, in cluster.Inbound) {
@@ -66,15 +67,16 @@ func escapeGlob(s string) string {
 
 // Count implements [cluster.Counter].
 func (c *classic) Count(ctx context.Context, namespace string) (int, error) {
-	servers, err := c.nodes.masters(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return c.asker.subscribers(ctx, servers, "NUMSUB", c.requests(namespace))
+	return c.subscribers(ctx, c.requests(namespace))
+}
+
+// Gone implements [cluster.Prober].
+func (c *classic) Gone(ctx context.Context, namespace string, ids []string) ([]string, error) {
+	return gone(ids, func(id string) (int, error) { return c.subscribers(ctx, c.responses(namespace)+id+"#") })
 }
 
 // encode is called by the publisher.
-func (c *classic) encode(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+func (c *classic) encode(_ context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
 	if p.Namespace == "" {
 		c.scratch, err = cluster.AppendMessagePack(c.scratch[:0], p)
 	} else {
@@ -138,6 +140,8 @@ func (c *classic) decode(t target, payload []byte) (*cluster.Packet, error) {
 		return cluster.Decode(payload)
 	case ofResponses:
 		return decodeClassicResponse(payload)
+	case ofBroadcasts, ofRequests:
+		return decodeClassic(payload)
 	default:
 		return decodeClassic(payload)
 	}

@@ -25,7 +25,7 @@ type streamLog struct {
 
 	mu        sync.Mutex
 	adapter   adapter.Adapter                  // sends messages; nil before Join
-	appended  map[*adapter.Message]struct{}    // which Publish must not send again
+	appended  map[*adapter.Message]error       // which Publish must not send again, and what became of them
 	unsent    map[*adapter.Message]*ownMessage // whose entries are not known yet
 	foreign   *adapter.Message                 // that is passed on at the moment
 	foreignID entryID
@@ -41,7 +41,8 @@ type ownMessage struct {
 	message *adapter.Message
 	deliver func(offset string)
 	since   time.Time
-	content uint64 // of its entry; 0 if that is not known yet
+	sent    bool   // it will have an entry, unless Redis does not take it
+	content uint64 // of the entry; 0 if that is not known yet
 }
 
 const (
@@ -79,7 +80,8 @@ func inLog(m *adapter.Message) bool {
 	}
 }
 
-// Append implements [adapter.Log].
+// Append implements [adapter.Log]. A message that the queue to Redis does not take is
+// delivered in its turn; the error is that of Publish.
 func (l *streamLog) Append(m *adapter.Message, deliver func(offset string)) error {
 	l.mu.Lock()
 	if m == l.foreign {
@@ -100,17 +102,16 @@ func (l *streamLog) appendLocked(own *ownMessage) error {
 		return adapter.ErrClosed
 	}
 	if !m.Local {
-		l.unsent[m] = own
-		if err := l.adapter.Publish(m); err != nil { // under the lock: in the order of pending
-			delete(l.unsent, m)
-			return err
+		err := l.adapter.Publish(m) // under the lock: in the order of pending
+		l.appended[m] = err
+		if own.sent = err == nil; own.sent {
+			l.unsent[m] = own
 		}
-		l.appended[m] = struct{}{}
 	}
 	switch {
-	case m.Local && len(l.pending) == 0:
+	case !own.sent && len(l.pending) == 0:
 		l.order.add(func() { own.deliver("") })
-	case !m.Local && len(l.early) > 0:
+	case own.sent && len(l.early) > 0:
 		l.earlyLocked(own)
 	default:
 		l.pending = append(l.pending, own)
@@ -124,7 +125,7 @@ func (l *streamLog) appendLocked(own *ownMessage) error {
 // earlyLocked delivers a message that has not come back from Redis.
 func (l *streamLog) earlyLocked(own *ownMessage) {
 	l.order.add(func() { own.deliver("") })
-	if own.message.Local {
+	if !own.sent {
 		return
 	}
 	l.early = append(l.early, own)
@@ -200,7 +201,7 @@ func (l *streamLog) readOwn(id entryID, content uint64) {
 	}
 	ready := l.pending[:i+1]
 	l.pending = l.pending[i+1:]
-	for len(l.pending) > 0 && l.pending[0].message.Local {
+	for len(l.pending) > 0 && !l.pending[0].sent {
 		ready = append(ready[:len(ready):len(ready)], l.pending[0])
 		l.pending = l.pending[1:]
 	}

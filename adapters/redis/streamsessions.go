@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/internal/clusterwire"
 	"github.com/sioplug/sioplug/internal/msgpackjson"
 	"github.com/sioplug/sioplug/internal/packet"
 )

@@ -37,7 +37,10 @@ func (s clusterSuite) startServers(t *testing.T, n int, names ...string) *server
 	for i, c := range s.connect(t, n) {
 		heard[i] = make(chan string, maxReceived)
 		mount := Mount(func(t *testing.T, srv *sio.Server) Dialer { t.Helper(); return Pipes(t, srv) })
-		srv, d := mount.Serve(t, &sio.Options{Adapter: c, Logger: slog.New(testLog{t: t})}, func(srv *sio.Server) {
+		srv, d := mount.Serve(t, &sio.Options{
+			Adapter: c, Logger: slog.New(testLog{t: t}),
+			OnClusterError: func(error) {}, // what it tells when servers leave is up to the adapter
+		}, func(srv *sio.Server) {
 			ns := srv.Of(clusterNamespace)
 			ns.OnConnect(func(c *sio.Ctx) error { arrived <- c.Socket; return nil })
 			ns.OnServerEvent(probe, func(_ context.Context, args sio.Args) (any, error) {

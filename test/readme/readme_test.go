@@ -126,7 +126,9 @@ func imports() map[string]string {
 		"siofiber": "github.com/sioplug/sioplug/integrations/fiber", "siofiberv3": "github.com/sioplug/sioplug/integrations/fiberv3",
 		"sioechov5": "github.com/sioplug/sioplug/integrations/echov5",
 		"auth":      "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
-		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
+		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
+		"cluster":      "github.com/sioplug/sioplug/adapters/cluster",
+		"redislimit":   "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/labstack/echo/v4"
 	echo5 "github.com/labstack/echo/v5"
+	"github.com/redis/go-redis/v9"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/middleware/auth"
@@ -33,6 +34,7 @@ var (
 	srv         *sio.Server
 	c           *sio.Ctx
 	chat, admin *sio.Namespace
+	client      *redis.Client
 )
 
 type (
