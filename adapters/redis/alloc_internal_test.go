@@ -28,7 +28,7 @@ func TestAllocations(t *testing.T) {
 		for i := range packets {
 			packets[i] = broadcastFrom(me, c.rooms...)
 		}
-		send := sender(t, newTestClassic(nil), packets)
+		send := newSending(t, newTestClassic(nil), packets)
 		got := testing.AllocsPerRun(200, func() {
 			if err := send(); err != nil {
 				t.Fatal(err)
@@ -40,7 +40,7 @@ func TestAllocations(t *testing.T) {
 	}
 	for name, most := range map[string]float64{me: 1, other: 5} {
 		in := &inbound{}
-		receive := receiver(newTestClassic(in), published(t, broadcastFrom(name)))
+		receive := newReceiving(newTestClassic(in), published(t, broadcastFrom(name)))
 		got := testing.AllocsPerRun(200, func() {
 			if err := receive(); err != nil || in.refused != nil {
 				t.Fatal(err, in.refused)

@@ -62,8 +62,8 @@ func published(tb testing.TB, p *cluster.Packet) []byte {
 	return appendBulk(out, payload)
 }
 
-// receiver returns a function that receives a message as the only one of a connection.
-func receiver(c *classic, message []byte) func() error {
+// newReceiving returns a function that receives a message as the only one of a connection.
+func newReceiving(c *classic, message []byte) func() error {
 	l := &link{owner: &subscriptions{in: c.in, deliver: c.deliver}, entries: map[topic]*entry{
 		{pattern, c.broadcasts("/") + "*"}: {target: target{"/", ofBroadcasts}, wanted: true},
 	}}
@@ -113,8 +113,8 @@ func (s *silentRedis) Read(b []byte) (int, error) {
 func (s *silentRedis) Close() error                     { return nil }
 func (s *silentRedis) SetWriteDeadline(time.Time) error { return nil }
 
-// sender returns a function that publishes packets to a Redis that does nothing.
-func sender(tb testing.TB, c *classic, packets []*cluster.Packet) func() error {
+// newSending returns a function that publishes packets to a Redis that does nothing.
+func newSending(tb testing.TB, c *classic, packets []*cluster.Packet) func() error {
 	tb.Helper()
 	s := newSilentRedis(len(packets))
 	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
@@ -140,7 +140,7 @@ func BenchmarkClassicPublish(b *testing.B) {
 			for i := range packets {
 				packets[i] = broadcastFrom(me)
 			}
-			send := sender(b, newTestClassic(nil), packets)
+			send := newSending(b, newTestClassic(nil), packets)
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := send(); err != nil {
@@ -156,7 +156,7 @@ func BenchmarkClassicReceive(b *testing.B) {
 	for name, from := range map[string]string{"own": me, "other": other} {
 		b.Run(name, func(b *testing.B) {
 			in := &inbound{}
-			receive := receiver(newTestClassic(in), published(b, broadcastFrom(from)))
+			receive := newReceiving(newTestClassic(in), published(b, broadcastFrom(from)))
 			b.ReportAllocs()
 			for b.Loop() {
 				if err := receive(); err != nil || in.refused != nil {
