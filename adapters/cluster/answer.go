@@ -98,13 +98,13 @@ func (n *namespace) answer(ctx context.Context, p *Packet) {
 		n.node.Answer(ctx, m, a.reply)
 		return nil
 	})
-	a.end()
+	a.end(ctx.Err() == nil)
 }
 
 // An answerer sends the replies of a node.
 type answerer interface {
 	reply(r *adapter.Reply)
-	end()
+	end(complete bool)
 }
 
 func (n *namespace) respond(request *Packet, p Packet) {
@@ -151,7 +151,13 @@ func (a *fullAnswer) flush() {
 	}
 }
 
-func (a *fullAnswer) end() {
+// end ends the answer. If it is not complete, because its time is over, the one that asks must
+// not take it for that.
+func (a *fullAnswer) end(complete bool) {
+	if !complete {
+		a.flush()
+		return
+	}
 	a.namespace.respond(a.request, Packet{Type: Answer, Reply: a.last, Done: true})
 }
 
@@ -179,7 +185,7 @@ func (a *officialAnswer) reply(r *adapter.Reply) {
 	}
 }
 
-func (a *officialAnswer) end() {
+func (a *officialAnswer) end(bool) {
 	if a.request.Message.Kind == adapter.Broadcast && !a.counted {
 		a.namespace.respond(a.request, Packet{Type: BroadcastClientCount})
 	}
