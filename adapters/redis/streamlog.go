@@ -241,7 +241,6 @@ func (l *streamLog) Compare(a, b string) int {
 func (l *streamLog) Close() error {
 	l.logs.remove(l)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
 	if l.timer != nil {
 		l.timer.Stop()
@@ -250,5 +249,7 @@ func (l *streamLog) Close() error {
 		l.order.add(func() { own.deliver("") })
 	}
 	l.pending, l.early = nil, nil
+	l.mu.Unlock()
+	l.order.run()
 	return nil
 }

@@ -65,3 +65,17 @@ func TestBusyServersRecoverAfterAPauseOfRedis(t *testing.T) {
 		}
 	})
 }
+
+// What waits for Redis when the log is closed is delivered then.
+func TestClosingDeliversWhatWaitsForRedis(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogTest()
+		l.say(t, "a")
+		l.sayHere(t, "b")
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		l.must(t, "a at ", "b at ")
+	})
+}
