@@ -115,7 +115,7 @@ func (t clusterErrorTask) Run() error {
 	failed := t.server.clusterHasFailed.Swap(t.err != nil)
 	switch {
 	case t.err != nil:
-		t.server.log().Error("the cluster has failed", errAttr(t.err))
+		t.server.log().Error("the cluster reports an error", errAttr(t.err))
 	case failed: // otherwise the adapter has connected for the first time
 		t.server.log().Info("the cluster is healthy again")
 	}

@@ -117,7 +117,7 @@ func TestErrorsOfTheClusterAreLogged(t *testing.T) {
 		c.tell(nil)
 		c.tell(nil)
 		synctest.Wait()
-		want := []string{"ERROR the cluster has failed err=no broker", "INFO the cluster is healthy again"}
+		want := []string{"ERROR the cluster reports an error err=no broker", "INFO the cluster is healthy again"}
 		if logged := book.above(); !slices.Equal(logged, want) {
 			t.Errorf("logged %q", logged)
 		}

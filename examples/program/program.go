@@ -80,10 +80,10 @@ func (p *Program) Join(room *chat.Chat) {
 
 func (p *Program) clusterFailed(err error) {
 	if err != nil {
-		slog.Error("the cluster has failed", "err", err)
+		slog.Error("the cluster reports an error", "err", err)
 		return
 	}
-	slog.Info("the cluster is healthy")
+	slog.Info("the cluster is healthy again")
 	if room := p.room.Load(); room != nil {
 		room.Missed()
 	}

@@ -24,7 +24,7 @@ func roots() []string { return []string{"adapters", "core", "integrations", "mid
 // apart are folders whose messages are for tests, or for this project alone.
 func apart() []string {
 	return []string{
-		"core/siotest", "core/internal", "integrations/internal/mounttest", "integrations/internal/connect/connecttest",
+		"core/siotest", "core/internal", "adapters/internal/captures", "integrations/internal/mounttest", "integrations/internal/connect/connecttest",
 		"integrations/internal/reused/reusedtest", "integrations/internal/fasthttpx/fibertest",
 		"internal/benchdata", "internal/parsertest", "internal/redistest", "internal/require", "internal/exampletb",
 	}
