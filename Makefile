@@ -25,7 +25,7 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo demo-cluster test docs-check lint linter bench microbench fuzz fmt tidy footprint firsthour
+.PHONY: help java python demo demo-cluster test docs-check lint linter bench microbench faults fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,11 @@ bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript s
 
 microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names
 	$(call each_module,go test -run '^$$' -bench '$(BENCH)' -benchmem ./...)
+
+faults: ## break the Redis of a cluster, for as long as docs/clustering.md says, and print its table
+	@log=$$(mktemp) && trap 'rm -f $$log' EXIT && \
+	if SIOPLUG_FAULTS=long go test -C test -count=1 -v -timeout 30m ./cluster/faults >$$log 2>&1; \
+	then sed -n 's/^ *[a-z_]*_test\.go:[0-9]*: \(|.*\)/\1/p' $$log; else cat $$log; exit 1; fi
 
 fuzz: ## fuzz every decoder for FUZZTIME=30s each
 	FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh
