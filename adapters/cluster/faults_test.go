@@ -157,6 +157,28 @@ func TestServersThatHangAreMissedAndStruckOff(t *testing.T) {
 	}
 }
 
+// A server whose time to answer is over has not answered in full, also if its word of that
+// comes before the end of the request.
+func TestAnswersThatRunOutOfTimeAreMissing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		n := three(t, h, cluster.Options{})
+		n[2].answer = func(ctx context.Context, _ *adapter.Message, reply func(*adapter.Reply)) {
+			reply(&adapter.Reply{Clients: 5})
+			<-ctx.Done()
+		}
+		for range 20 { // the order of the two timers is random
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			clients, err := n[0].ask(ctx)
+			cancel()
+			if _, missing := errors.AsType[*adapter.MissingError](err); clients != 6 && clients != 1 || !missing {
+				t.Fatalf("%d clients, %v", clients, err)
+			}
+		}
+	})
+}
+
 // A server that was killed is struck off as soon as the broker knows, and nobody waits for
 // it (CF-9).
 func TestServersThatAreKilled(t *testing.T) {

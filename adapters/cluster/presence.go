@@ -43,6 +43,9 @@ const (
 
 	// maxNames is how many namespaces one heartbeat has.
 	maxNames = 1000
+
+	// root is the namespace that no server leaves before it ends.
+	root = "/"
 )
 
 func newPresence(l *link) *presence {
@@ -298,12 +301,17 @@ func (p *presence) back(ctx context.Context) bool {
 	return err == nil && all > others
 }
 
-// places returns all others by a namespace that they are in.
+// places returns all others by a namespace that they are in, the root namespace if they are
+// in that.
 func (p *presence) places() map[string][]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	places := make(map[string][]string)
 	for id, o := range p.others {
+		if _, in := o.namespaces[root]; in {
+			places[root] = append(places[root], id)
+			continue
+		}
 		for namespace := range o.namespaces {
 			places[namespace] = append(places[namespace], id)
 			break
@@ -312,8 +320,9 @@ func (p *presence) places() map[string][]string {
 	return places
 }
 
-// strike strikes off those servers that the broker does not know, unless it has just come
-// back: then they get some time.
+// strike notes that servers which the broker does not know in a namespace have left it. It
+// strikes off those that are in no other one, or have left the root. If the broker has just
+// come back, they get some time.
 func (p *presence) strike(ctx context.Context, prober Prober, namespace string, ids []string) {
 	if p.link.disturbed() {
 		return
@@ -325,18 +334,25 @@ func (p *presence) strike(ctx context.Context, prober Prober, namespace string, 
 		gone, err = prober.Gone(ctx, namespace, ids)
 		return err
 	})
-	if err != nil {
+	if err != nil || len(gone) == 0 {
 		return // those that are gone are silent, too
 	}
 	var struck []error
 	p.mu.Lock()
 	for _, id := range gone {
-		if o := p.others[id]; o != nil {
+		o := p.others[id]
+		if o == nil {
+			continue
+		}
+		delete(o.namespaces, namespace)
+		o.complete = false // so that the server is asked if it is there after all
+		if len(o.namespaces) == 0 || namespace == root {
 			struck = append(struck, &StruckOffError{ID: id, Name: o.name})
 			p.removeLocked(id)
 		}
 	}
 	p.mu.Unlock()
+	p.link.wakeRequests(namespace)
 	for _, err := range struck {
 		p.link.cluster.report(err)
 	}

@@ -31,6 +31,7 @@ type streamLog struct {
 	foreignID entryID
 	pending   []*ownMessage // messages that are to be delivered, in order
 	early     []*ownMessage // early messages that have not been read yet, in order
+	late      bool          // Redis gives messages back too late: new ones are early at once
 	barrier   entryID       // the place of the last early message that was read
 	timer     *time.Timer   // nil if there is nothing to wait for
 	closed    bool
@@ -111,7 +112,7 @@ func (l *streamLog) appendLocked(own *ownMessage) error {
 	switch {
 	case !own.sent && len(l.pending) == 0:
 		l.order.add(func() { own.deliver("") })
-	case own.sent && len(l.early) > 0:
+	case own.sent && l.late && len(l.early) > 0:
 		l.earlyLocked(own)
 	default:
 		l.pending = append(l.pending, own)
@@ -138,6 +139,14 @@ func (l *streamLog) earlyLocked(own *ownMessage) {
 // forgetLocked forgets a message that has been delivered, or is in the stream.
 func (l *streamLog) forgetLocked(own *ownMessage) { delete(l.unsent, own.message) }
 
+// forgetEarlyLocked forgets the first n early messages: they are not in the stream.
+func (l *streamLog) forgetEarlyLocked(n int) {
+	for _, lost := range l.early[:n] {
+		l.forgetLocked(lost)
+	}
+	l.early = l.early[n:]
+}
+
 // flush delivers the messages that Redis does not give back.
 func (l *streamLog) flush() {
 	l.mu.Lock()
@@ -149,7 +158,7 @@ func (l *streamLog) flush() {
 			for _, own := range l.pending {
 				l.earlyLocked(own)
 			}
-			l.pending = nil
+			l.pending, l.late = nil, true
 		}
 	}
 	l.mu.Unlock()
@@ -185,10 +194,9 @@ func (l *streamLog) readOwn(id entryID, content uint64) {
 	has := func(own *ownMessage) bool { return own.content == content }
 	l.mu.Lock()
 	if i := slices.IndexFunc(l.early, has); i >= 0 {
-		for _, lost := range l.early[:i] {
-			l.forgetLocked(lost)
-		}
-		l.early = l.early[i+1:]
+		l.late = time.Since(l.early[i].since) >= localWait
+		l.forgetEarlyLocked(i)
+		l.early = l.early[1:]
 		l.barrier = id
 		l.mu.Unlock()
 		return
@@ -199,6 +207,7 @@ func (l *streamLog) readOwn(id entryID, content uint64) {
 		l.mu.Unlock()
 		return
 	}
+	l.forgetEarlyLocked(len(l.early))
 	ready := l.pending[:i+1]
 	l.pending = l.pending[i+1:]
 	for len(l.pending) > 0 && !l.pending[0].sent {
@@ -232,7 +241,6 @@ func (l *streamLog) Compare(a, b string) int {
 func (l *streamLog) Close() error {
 	l.logs.remove(l)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
 	if l.timer != nil {
 		l.timer.Stop()
@@ -241,5 +249,7 @@ func (l *streamLog) Close() error {
 		l.order.add(func() { own.deliver("") })
 	}
 	l.pending, l.early = nil, nil
+	l.mu.Unlock()
+	l.order.run()
 	return nil
 }

@@ -14,6 +14,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -21,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -50,8 +52,8 @@ func main() {
 	flag.BoolVar(&o.cluster, "cluster", false, "measure clusters of three servers, instead of comparing single ones")
 	flag.StringVar(&o.adapters, "adapters", "classic", "adapters of clusters, with commas between them: "+strings.Join(clusterAdapters(), ", "))
 	flag.BoolVar(&o.reportOnly, "report", false, "measure nothing, only write the report again")
-	flag.StringVar(&o.results, "results", "bench/results", "folder for results")
-	flag.StringVar(&o.out, "out", "docs", "folder for the report")
+	flag.StringVar(&o.results, "results", "", "folder for results; the project's bench/results if empty")
+	flag.StringVar(&o.out, "out", "", "folder for the report; the project's docs if empty")
 	flag.Parse()
 	o.command = "make bench"
 	if args := strings.Join(os.Args[1:], " "); args != "" {
@@ -68,6 +70,10 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	o, err := o.withFolders(ctx)
+	if err != nil {
+		return err
+	}
 	if o.reportOnly {
 		return report(o)
 	}
@@ -83,6 +89,17 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	return runPrograms(ctx, o, bin)
+}
+
+// withFolders returns the options with folders, from wherever the program was started.
+func (o options) withFolders(ctx context.Context) (options, error) {
+	if o.results != "" && o.out != "" {
+		return o, nil
+	}
+	root, err := moduleRoot(ctx)
+	o.results = cmp.Or(o.results, filepath.Join(root, "bench", "results"))
+	o.out = cmp.Or(o.out, filepath.Join(root, "docs"))
+	return o, err
 }
 
 // runPrograms measures and writes the report, with the programs in a folder.

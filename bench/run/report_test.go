@@ -43,6 +43,7 @@ func TestSpread(t *testing.T) {
 		text string
 	}{
 		{series{1: 5}, spread{5, 5, 5}, "5.00"},
+		{series{1: 294.1, 2: 294.2, 3: 294.3}, spread{294.2, 294.1, 294.3}, "294"},
 		{series{1: 9, 2: 1, 3: 2}, spread{2, 1, 9}, "2.00 (1.00 to 9.00)"},
 		{series{1: 4, 2: 1, 3: 2, 7: 100}, spread{3, 1, 100}, "3.00 (1.00 to 100)"},
 	}

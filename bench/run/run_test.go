@@ -208,6 +208,21 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	}
 }
 
+func TestFoldersAreThoseOfTheProject(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := options{}.withFolders(t.Context())
+	if err != nil || got.out != filepath.Join(root, "docs") || got.results != filepath.Join(root, "bench", "results") {
+		t.Errorf("folders are %q and %q, %v; want those in %s", got.out, got.results, err, root)
+	}
+	got, err = options{out: "there", results: "here"}.withFolders(t.Context())
+	if err != nil || got.out != "there" || got.results != "here" {
+		t.Errorf("folders are %q and %q, %v; want them as given", got.out, got.results, err)
+	}
+}
+
 func TestChosen(t *testing.T) {
 	names := func(s string) []string { return []string{s, s[:1]} }
 	all := []string{"aa", "ab", "b"}

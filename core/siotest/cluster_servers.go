@@ -84,11 +84,14 @@ func (p *serverGroup) awaitRooms(t *testing.T) {
 		}
 		return "", 0
 	}
-	deadline := time.Now().Add(waitLimit)
+	deadline := time.After(waitLimit)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
 	for room, server := missing(); room != ""; room, server = missing() {
 		must(t, p.on(server).To(room).Emit(probe, room, server))
-		time.Sleep(time.Millisecond)
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-deadline:
 			t.Fatalf("events of server %d do not arrive in room %q", server, room)
 		}
 	}

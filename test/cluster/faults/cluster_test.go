@@ -43,6 +43,8 @@ func (k adapterKind) options(client redis.UniversalClient, o cluster.Options) *s
 	case recovery:
 		opts.ConnectionStateRecovery = &sio.Recovery{}
 		fallthrough
+	case streams:
+		fallthrough
 	default:
 		opts.Adapter = redisadapter.Streams(client, redisadapter.StreamsOptions{Options: o, MaxLen: 100_000})
 	}

@@ -48,6 +48,7 @@ func Start(tb testing.TB, to string) *Proxy {
 	return p
 }
 
+// Addr is where the proxy listens.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
 // Cut breaks all connections. New ones are possible at once.
