@@ -25,13 +25,16 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo test docs-check lint linter bench microbench fuzz fmt tidy footprint firsthour
+.PHONY: help java python demo demo-cluster test docs-check lint linter bench microbench faults fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## serve the chat at http://localhost:3000
 	@./scripts/demo.sh
+
+demo-cluster: ## serve one chat by two servers in Go and one in Node.js, over Redis, behind nginx
+	@./scripts/demo-cluster.sh
 
 test: $(NPM) java python ## run all tests: Go, clients in Node, Java and Python, the demo in a browser
 	$(call each_module,go vet ./...)
@@ -54,6 +57,11 @@ bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript s
 
 microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names
 	$(call each_module,go test -run '^$$' -bench '$(BENCH)' -benchmem ./...)
+
+faults: ## break the Redis of a cluster, for as long as docs/clustering.md says, and print its table
+	@log=$$(mktemp) && trap 'rm -f $$log' EXIT && \
+	if SIOPLUG_FAULTS=long go test -C test -count=1 -v -timeout 30m ./cluster/faults >$$log 2>&1; \
+	then sed -n 's/^ *[a-z_]*_test\.go:[0-9]*: \(|.*\)/\1/p' $$log; else cat $$log; exit 1; fi
 
 fuzz: ## fuzz every decoder for FUZZTIME=30s each
 	FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh

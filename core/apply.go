@@ -57,7 +57,7 @@ func (n *Namespace) apply(m *adapter.Message, offset string) (afterLock func()) 
 			sockets = append(sockets, s)
 		})
 		afterLock = func() { disconnectEach(sockets, m.Close) }
-	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch:
+	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch, adapter.Count:
 		fallthrough
 	default:
 		n.deliver(m, offset)

@@ -20,13 +20,15 @@ type Broadcast struct {
 	except     roomList
 	volatile   bool
 	local      bool
+	self       bool // the only room is the id of a client of this server
 	noCompress bool
 }
 
 // To returns the set with the clients in these rooms added. A set without any room has
-// all clients.
+// all clients. In a cluster, names of rooms have to be valid UTF-8: otherwise the methods
+// that other servers take part in return an error and do nothing.
 func (b Broadcast) To(rooms ...string) Broadcast {
-	b.rooms = b.rooms.with(rooms)
+	b.rooms, b.self = b.rooms.with(rooms), false
 	return b
 }
 
@@ -53,12 +55,13 @@ func (b Broadcast) Compress(on bool) Broadcast {
 
 // Local returns the set without clients of other servers of a cluster.
 func (b Broadcast) Local() Broadcast {
-	b.local = true
+	b.local, b.self = true, false
 	return b
 }
 
 // Emit sends an event to all clients in the set. The event is encoded once and queued
-// for each client. A slow client delays neither Emit nor other clients. The error is
+// for each client. Text that is not valid UTF-8 becomes U+FFFD where it is not, on all
+// servers alike. A slow client delays neither Emit nor other clients. The error is
 // about the event, or is the adapter's, if it could not tell other servers. It is never
 // about a client.
 func (b Broadcast) Emit(event string, args ...any) error {
@@ -86,7 +89,7 @@ func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 	if err != nil {
 		return err
 	}
-	return n.distribute(b.message(adapter.Broadcast, c), b.local)
+	return n.distribute(b.message(adapter.Broadcast, c))
 }
 
 // simple reports whether only the receivers of a broadcast have to get it: there is no
@@ -128,9 +131,15 @@ func (b Broadcast) Close() error {
 func (b Broadcast) do(m *adapter.Message) error {
 	var errs []error
 	for _, n := range b.ns.selfOrChildren() {
-		errs = append(errs, n.distribute(m, b.local))
+		errs = append(errs, n.distribute(m))
 	}
 	return errors.Join(errs...)
+}
+
+// onlyHere reports whether other servers do not get the messages for the set. If servers
+// share a log, they get those for a single client, which may come back to any of them.
+func (b Broadcast) onlyHere() bool {
+	return b.local && (!b.self || b.volatile || b.ns.server.opts.logProvider() == nil)
 }
 
 func (b Broadcast) target() adapter.Target {
@@ -146,5 +155,6 @@ func (b Broadcast) message(k adapter.Kind, c encoded) *adapter.Message {
 		Attachments: c.attachments,
 		Volatile:    b.volatile,
 		NoCompress:  b.noCompress,
+		Local:       b.onlyHere(),
 	}
 }

@@ -66,6 +66,10 @@ func (b Broadcast) ask(ctx context.Context, event string, args []any) iter.Seq[A
 			yield(Ack[Args]{Err: err})
 			return
 		}
+		if err := b.ns.checkNames(b.message(adapter.Broadcast, c)); err != nil && !b.local {
+			yield(Ack[Args]{Err: err})
+			return
+		}
 		r := newClusterRequest(ctx, b.ns.server.wire.codec)
 		for _, n := range b.ns.selfOrChildren() {
 			m := b.message(adapter.Broadcast, c)

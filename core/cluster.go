@@ -3,7 +3,9 @@ package sio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"unicode/utf8"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/rescue"
@@ -44,22 +46,46 @@ func (n node) Answer(ctx context.Context, m *adapter.Message, reply func(*adapte
 		n.ns.askHandler(ctx, m, reply)
 	case m.Kind == adapter.Fetch:
 		reply(&adapter.Reply{Sockets: n.ns.describeSockets(m.Target)}) //nolint:contextcheck // nothing that takes time
+	case m.Kind == adapter.Count:
+		reply(&adapter.Reply{Clients: n.ns.countSockets(target(m.Target))})
 	default:
 		n.ns.server.log().DebugContext(ctx, "unknown request of another server", slog.Int("kind", int(m.Kind)))
 	}
 }
 
-// distribute applies a message on this server and, unless local, on all others. It
-// applies it here first, so that an error of the cluster does not prevent that.
-func (n *Namespace) distribute(m *adapter.Message, local bool) error {
+// distribute applies a message on this server and, unless it is Local, on all others. It
+// applies it here first, so that an error of the cluster does not prevent that. The log
+// and the adapter get the same pointer: see [adapter.LogProvider].
+func (n *Namespace) distribute(m *adapter.Message) error {
+	if !m.Local {
+		if err := n.checkNames(m); err != nil {
+			return err
+		}
+	}
 	var err error
 	if n.joined.Load() { // otherwise it has no clients yet
 		err = n.receive(m)
 	}
-	if local {
+	if m.Local {
 		return err
 	}
 	return errors.Join(err, n.publish(m))
+}
+
+// checkNames returns an error for a message to other servers that names a room whose name
+// cannot be sent.
+func (n *Namespace) checkNames(m *adapter.Message) error {
+	if n.server.opts.Adapter == nil {
+		return nil
+	}
+	for _, names := range [][]string{m.Target.Rooms, m.Target.Except, m.Rooms} {
+		for _, name := range names {
+			if !utf8.ValidString(name) {
+				return fmt.Errorf("sio: the name of the room %q is not valid UTF-8: other servers cannot be told of it", name)
+			}
+		}
+	}
+	return nil
 }
 
 // publish sends a message to the other servers, if there are any.
@@ -104,7 +130,7 @@ func (n *Namespace) receive(m *adapter.Message) error {
 		return n.perform(m)
 	case adapter.ServerEvent:
 		n.queueServerEvent(m)
-	case adapter.Fetch: // is only asked for
+	case adapter.Fetch, adapter.Count: // are only asked for
 		fallthrough
 	default:
 		n.server.log().Debug("unknown message of another server", slog.Int("kind", int(m.Kind)))
@@ -128,7 +154,7 @@ func (n *Namespace) joinCluster() error {
 	}
 	err := rescue.Call(func() error {
 		if r := n.server.opts.ConnectionStateRecovery; r != nil {
-			if l = r.Log(n.name); l != nil {
+			if l = n.openLog(r); l != nil {
 				end = l.End()
 			}
 		}
@@ -156,6 +182,14 @@ func (n *Namespace) joinCluster() error {
 	n.joined.Store(true)
 	joined = true
 	return nil
+}
+
+// openLog returns the log of the namespace. The caller calls it through the edge.
+func (n *Namespace) openLog(r *Recovery) adapter.Log {
+	if p := n.server.opts.logProvider(); p != nil {
+		return p.NewLog(n.name, r.MaxDisconnectionDuration)
+	}
+	return r.Log(n.name)
 }
 
 // close undoes joinCluster. If that is still running, it will have no effect.

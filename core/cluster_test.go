@@ -16,6 +16,7 @@ import (
 
 // A fleet is several servers of one cluster in memory, each with one client.
 type fleet struct {
+	cluster *adapter.Memory
 	servers []*sio.Server
 	dialers []siotest.Dialer
 	clients []*siotest.Client
@@ -27,7 +28,8 @@ func cluster(t *testing.T, n int, opts sio.Options, f func(t *testing.T, fl *fle
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		fl := new(fleet)
-		opts.Adapter = adapter.NewMemory()
+		fl.cluster = adapter.NewMemory()
+		opts.Adapter = fl.cluster
 		for range n {
 			srv := newServer(t, &opts)
 			echo(srv.Namespace)

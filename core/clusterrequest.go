@@ -2,10 +2,11 @@ package sio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/packet"
@@ -15,15 +16,21 @@ import (
 // A clusterRequest is a request to this server, other servers, or both. It collects
 // their replies.
 type clusterRequest struct {
-	ctx       context.Context //nolint:containedctx // lives as long as the call that has it
+	caller    context.Context //nolint:containedctx // that of the call
+	ctx       context.Context //nolint:containedctx // ends with caller, or when the caller wants no more replies
 	cancel    context.CancelFunc
 	codec     packet.Codec
 	running   sync.WaitGroup
 	replies   chan *adapter.Reply
 	errs      chan error
-	abandoned chan struct{}  // closed when the caller wants no more replies
-	pending   map[ackKey]int // the number of acks that have not come, by client
-	timedOut  atomic.Bool    // ctx has ended before other servers were done
+	abandoned chan struct{}   // closed when the caller wants no more replies
+	pending   map[ackKey]int  // the number of acks that have not come, by client
+	heard     map[string]bool // servers that have said whom they asked
+	failures  []error         // that did not prevent other replies
+
+	mu      sync.Mutex
+	late    bool                  // ctx has ended before other servers were done
+	missing *adapter.MissingError // who is missing; nil if nobody, or if it is not known
 }
 
 // An ackKey names a client whose ack is awaited.
@@ -36,7 +43,9 @@ func newClusterRequest(ctx context.Context, codec packet.Codec) *clusterRequest 
 		errs:      make(chan error),
 		abandoned: make(chan struct{}),
 		pending:   make(map[ackKey]int),
+		heard:     make(map[string]bool),
 	}
+	r.caller = ctx
 	r.ctx, r.cancel = context.WithCancel(ctx)
 	return r
 }
@@ -58,11 +67,7 @@ func (r *clusterRequest) askOthers(n *Namespace, m *adapter.Message) {
 			}
 			return nil
 		})
-		if err == nil {
-			return
-		}
-		if r.ctx.Err() != nil {
-			r.timedOut.Store(true)
+		if err == nil || r.noteMissing(err) {
 			return
 		}
 		select {
@@ -70,6 +75,58 @@ func (r *clusterRequest) askOthers(n *Namespace, m *adapter.Message) {
 		case <-r.abandoned:
 		}
 	})
+}
+
+// noteMissing notes that servers have not answered. It returns false if that is not what
+// the error means.
+func (r *clusterRequest) noteMissing(err error) bool {
+	missing := rescue.As[*adapter.MissingError](err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ended := r.ctx.Err() != nil
+	r.late = r.late || ended
+	if missing == nil {
+		return ended
+	}
+	if r.missing == nil {
+		r.missing = &adapter.MissingError{Err: missing.Err}
+	}
+	// All children of a parent ask the same servers.
+	r.missing.Unknown = max(r.missing.Unknown, missing.Unknown)
+	for _, id := range missing.Servers {
+		if at, found := slices.BinarySearch(r.missing.Servers, id); !found {
+			r.missing.Servers = slices.Insert(r.missing.Servers, at, id)
+		}
+	}
+	return true
+}
+
+// missingError returns the error for servers that have not answered. It is a MissingError
+// if the adapter knows which ones, and matches the error of the context if that has ended.
+// It is called when all servers are done.
+func (r *clusterRequest) missingError() error {
+	ended := r.caller.Err()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.missing == nil {
+		return ended
+	}
+	if ended != nil {
+		r.missing.Err = ended
+	}
+	return r.missing
+}
+
+// fail notes an error that does not prevent other replies.
+func (r *clusterRequest) fail(err error) { r.failures = append(r.failures, err) }
+
+// failure returns the errors of a request, nil if there is none. That of servers which have
+// not answered has this format. It is called when all servers are done.
+func (r *clusterRequest) failure(format string) error {
+	if err := r.missingError(); err != nil {
+		r.fail(fmt.Errorf(format, err))
+	}
+	return errors.Join(r.failures...)
 }
 
 func (r *clusterRequest) addReply(reply *adapter.Reply) {
@@ -123,13 +180,14 @@ func (r *clusterRequest) yieldAcks(ctx context.Context, yield func(Ack[Args]) bo
 				return
 			}
 		default:
+			r.heard[reply.Server] = true
 			for _, id := range reply.Expected {
 				r.pending[ackKey{reply.Server, id}]++
 			}
 		}
 	}
 	missing := errNoAnswer
-	if err := ctx.Err(); err != nil {
+	if err := r.missingError(); err != nil {
 		missing = fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	for key, n := range r.pending {
@@ -139,9 +197,19 @@ func (r *clusterRequest) yieldAcks(ctx context.Context, yield func(Ack[Args]) bo
 			}
 		}
 	}
-	if len(r.pending) == 0 && r.timedOut.Load() { // it is not known which client
+	if r.silent() { // it is not known which clients they have
 		yield(Ack[Args]{Err: missing})
 	}
+}
+
+// silent reports whether servers are missing that no missing ack stands for.
+func (r *clusterRequest) silent() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.missing != nil && slices.ContainsFunc(r.missing.Servers, func(id string) bool { return !r.heard[id] }) {
+		return true
+	}
+	return len(r.pending) == 0 && (r.late || r.missing != nil)
 }
 
 // toAck removes an ack from those that are pending, and returns it in the form for the

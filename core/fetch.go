@@ -27,9 +27,14 @@ type RemoteSocket struct {
 
 // Fetch returns descriptions of the clients in b, of all servers unless b is
 // [Broadcast.Local] (SIO-CU-1). If some servers do not answer in time, it returns the
-// descriptions from the others, and an error.
+// descriptions from the others, and an error. The error matches that of ctx, if that has
+// ended. If the adapter knows who is missing, [errors.As] finds an
+// [*adapter.MissingError].
 func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 	m := b.message(adapter.Fetch, encoded{})
+	if err := b.ns.checkNames(m); err != nil && !b.local {
+		return nil, err
+	}
 	r := newClusterRequest(ctx, nil)
 	for _, n := range b.ns.selfOrChildren() {
 		r.askLocal(n, m)
@@ -38,25 +43,21 @@ func (b Broadcast) Fetch(ctx context.Context) ([]RemoteSocket, error) {
 		}
 	}
 	var all []RemoteSocket
-	var errs []error
 	for reply, err := range r.eachReply() {
 		if err != nil {
-			errs = append(errs, err)
+			r.fail(err)
 			continue
 		}
 		for _, s := range reply.Sockets {
 			remote, err := fromWire(reply.Server, s)
 			if err != nil {
-				errs = append(errs, err)
+				r.fail(err)
 				continue
 			}
 			all = append(all, remote)
 		}
 	}
-	if err := ctx.Err(); err != nil {
-		errs = append(errs, fmt.Errorf("sio: fetching sockets: %w", err))
-	}
-	return all, errors.Join(errs...)
+	return all, r.failure("sio: fetching sockets: %w")
 }
 
 // describeSockets returns the descriptions of this server's clients in the target.

@@ -31,7 +31,8 @@ type Namespace struct {
 	joined              atomic.Bool     // these are set
 	byPID               sync.Map        // private ids to the sockets that have them now
 	serverEvents        serial.Queue[serverEventTask]
-	droppedServerEvents atomic.Int64 // server-side events, since its handlers caught up
+	ownServerEvents     serial.Queue[serverEventTask] // those of this module's packages
+	droppedServerEvents atomic.Int64                  // server-side events, since its handlers caught up
 	closeOnce           sync.Once
 
 	mu   sync.Mutex // also serializes registrations

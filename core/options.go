@@ -171,8 +171,15 @@ type Options struct {
 	ConnectionStateRecovery *Recovery
 
 	// Adapter, if not nil, connects this server with others to a cluster, in
-	// which broadcasts reach the clients of all servers.
+	// which broadcasts reach the clients of all servers. See also [Server.Cluster].
 	Adapter adapter.Cluster
+
+	// OnClusterError, if set, is called when the Adapter tells of an error: the broker
+	// cannot be reached, messages were lost, a server has gone. It is called with nil
+	// when the cluster is healthy, for the first time or again. Calls do not overlap. They come in the order in
+	// which the adapter tells, and adapters limit how often they do. Without it, errors
+	// are logged at Error, and the end of a failure at Info.
+	OnClusterError func(err error)
 
 	// CleanupEmptyChildNamespaces has a namespace that [Server.OfFunc] or
 	// [Server.OfRegexp] brought about end with its last client; with
@@ -262,7 +269,7 @@ func (o *Options) withDefaults() Options {
 		misuse.Panic("sio: Options." + opts.Validate().Error())
 	}
 	checkDeflate(c.PerMessageDeflate)
-	c.ConnectionStateRecovery = c.ConnectionStateRecovery.withDefaults()
+	c.ConnectionStateRecovery = c.ConnectionStateRecovery.withDefaults(c.Adapter)
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, defaultConnectTimeout)
 	c.MaxHTTPBufferSize = cmp.Or(c.MaxHTTPBufferSize, defaultMaxHTTPBufferSize)
 	c.MaxPendingEvents = cmp.Or(c.MaxPendingEvents, defaultMaxPendingEvents)

@@ -49,8 +49,9 @@ type Recovery struct {
 	RunMiddlewares bool
 
 	// Log, if not nil, returns the log of a namespace, which keeps its events and
-	// sessions. The default is a log in this server's memory, so clients have to come
-	// back to the same server.
+	// sessions. By default, that of [Options.Adapter] is used, if that is an
+	// [adapter.LogProvider]: then clients can come back to any server. Otherwise it is a
+	// log in this server's memory, so clients have to come back to the same server.
 	Log func(namespace string) adapter.Log
 }
 
@@ -64,7 +65,7 @@ const (
 	claimTimeout = 5 * time.Second
 )
 
-func (r *Recovery) withDefaults() *Recovery {
+func (r *Recovery) withDefaults(cluster adapter.Cluster) *Recovery {
 	if r == nil {
 		return nil
 	}
@@ -78,7 +79,7 @@ func (r *Recovery) withDefaults() *Recovery {
 	}
 	c.MaxDisconnectionDuration = cmp.Or(c.MaxDisconnectionDuration, defaultDisconnection)
 	c.MaxBytes = cmp.Or(c.MaxBytes, defaultRecoveryBytes)
-	if c.Log == nil {
+	if _, provides := cluster.(adapter.LogProvider); c.Log == nil && !provides {
 		c.Log = func(string) adapter.Log {
 			return adapter.NewMemoryLog(adapter.MemoryLogOptions{
 				MaxAge: c.MaxDisconnectionDuration, MaxBytes: c.MaxBytes,
@@ -86,4 +87,13 @@ func (r *Recovery) withDefaults() *Recovery {
 		}
 	}
 	return &c
+}
+
+// logProvider returns the adapter if the servers of the cluster share a log, otherwise nil.
+func (o *Options) logProvider() adapter.LogProvider {
+	if o.ConnectionStateRecovery == nil || o.ConnectionStateRecovery.Log != nil {
+		return nil
+	}
+	p, _ := o.Adapter.(adapter.LogProvider)
+	return p
 }

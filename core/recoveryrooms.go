@@ -88,7 +88,7 @@ func (p *membership) apply(m *adapter.Message, at string) {
 		return
 	}
 	switch m.Kind {
-	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch: // change no rooms
+	case adapter.Broadcast, adapter.ServerEvent, adapter.Fetch, adapter.Count: // change no rooms
 	case adapter.Disconnect:
 		p.disconnected, p.closed = true, m.Close
 	case adapter.Join:

@@ -156,5 +156,6 @@ func (s *Socket) doForAbsent(err error, m *adapter.Message) error {
 		s.recovery.disconnected.Store(true)
 	}
 	m.Target, m.Rooms = adapter.Target{Rooms: []string{s.id}}, cloneStrings(m.Rooms)
-	return s.ns.receive(m)
+	m.Local = s.ns.server.opts.logProvider() == nil // otherwise it may come back to another server
+	return s.ns.distribute(m)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sioplug/sioplug/internal/deadline"
 	"github.com/sioplug/sioplug/internal/gate"
 	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/serial"
 )
 
 // A Server is a Socket.IO server. It embeds its root namespace "/", so
@@ -30,6 +31,11 @@ type Server struct {
 	wire          wire
 	warnedTooMany atomic.Bool // of too many binary values
 	clientFiles   clientFiles
+
+	started              time.Time
+	clusterErrors        serial.Queue[clusterErrorTask]
+	droppedClusterErrors atomic.Int64 // since OnClusterError caught up
+	clusterHasFailed     atomic.Bool  // and was not healthy since, as the log says
 
 	groups sync.Mutex // guards all sessionGroups
 
@@ -51,6 +57,9 @@ func New(opts *Options) *Server {
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connectTimeouts = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).connectTimedOut)
 	s.engine = engine.NewServer(s.opts.engine(), s.open)
+	if err := s.watchCluster(); err != nil {
+		panic(err) //nolint:forbidigo // it is the adapter's own panic, as in Of
+	}
 	s.Namespace = s.Of("/")
 	return s
 }

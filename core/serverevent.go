@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/own"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/serial"
@@ -27,7 +29,8 @@ import (
 type ServerHandler func(ctx context.Context, args Args) (answer any, err error)
 
 // OnServerEvent sets the handler of an event between servers. It panics if the
-// name is reserved or has a handler already.
+// name is reserved or has a handler already. Names that begin with "sioplug:" are
+// reserved for packages of this module.
 func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 	if h == nil {
 		misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q) got a nil handler", event))
@@ -35,6 +38,10 @@ func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 	if reservedForServers(event) {
 		misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q): the name is reserved: use another one", event))
 	}
+	n.onServerEvent(event, h)
+}
+
+func (n *Namespace) onServerEvent(event string, h ServerHandler) {
 	n.register(func(r *routes) {
 		if _, taken := r.onServer[event]; taken {
 			misuse.Panic(fmt.Sprintf("sio: OnServerEvent(%q): namespace %s has a handler for it already: combine both in one handler", event, n.name))
@@ -47,6 +54,13 @@ func (n *Namespace) OnServerEvent(event string, h ServerHandler) {
 // the cluster (SIO-CU-5). Without [Options.Adapter] there are none. On a parent it
 // emits in all children; an error in one keeps it from none of the others.
 func (n *Namespace) ServerSideEmit(event string, args ...any) error {
+	if reservedForServers(event) {
+		return reservedEvent(event)
+	}
+	return n.serverSideEmit(event, args)
+}
+
+func (n *Namespace) serverSideEmit(event string, args []any) error {
 	m, err := n.serverMessage(event, args)
 	if err != nil {
 		return err
@@ -63,6 +77,10 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 // (SIO-CU-6). An element with Err and no Server says that some did not answer.
 func ServerSideEmitWithAck[T any](ctx context.Context, n *Namespace, event string, args ...any) iter.Seq[Ack[T]] {
 	return decodeAcks[T](func(yield func(Ack[Args]) bool) {
+		if reservedForServers(event) {
+			yield(Ack[Args]{Err: reservedEvent(event)})
+			return
+		}
 		m, err := n.serverMessage(event, args) // once for all namespaces, before any request
 		if err != nil {
 			yield(Ack[Args]{Err: err})
@@ -77,9 +95,6 @@ func ServerSideEmitWithAck[T any](ctx context.Context, n *Namespace, event strin
 }
 
 func (n *Namespace) serverMessage(event string, args []any) (*adapter.Message, error) {
-	if reservedForServers(event) {
-		return nil, reservedEvent(event)
-	}
 	c, err := n.server.wire.encodeEvent(event, args)
 	if err != nil {
 		return nil, encodingError(event, err)
@@ -88,7 +103,7 @@ func (n *Namespace) serverMessage(event string, args []any) (*adapter.Message, e
 }
 
 func reservedForServers(event string) bool {
-	return packet.Reserved(event) || event == "connection" || event == "new_namespace"
+	return packet.Reserved(event) || event == "connection" || event == "new_namespace" || own.Is(event)
 }
 
 // serverEventLimits are how much waits for the handlers of server-side events.
@@ -96,17 +111,21 @@ func serverEventLimits() serial.Limits { return serial.Limits{Tasks: 10_000, Byt
 
 // queueServerEvent queues an event from another server for its handler.
 func (n *Namespace) queueServerEvent(m *adapter.Message) {
-	idle, err := n.serverEvents.Offer(serverEventTask{n, m}, serverEventLimits())
+	q := &n.serverEvents
+	if bytes.HasPrefix(m.Data, []byte(`["`+own.Prefix)) {
+		q = &n.ownServerEvents // do not wait for handlers of the application
+	}
+	idle, err := q.Offer(serverEventTask{n, m}, serverEventLimits())
 	switch {
 	case errors.Is(err, serial.ErrFull) && n.droppedServerEvents.Add(1) == 1:
 		n.server.log().Error("server-side events are dropped: their handlers are too slow", slog.String("ns", n.name))
 	case err == nil && idle:
-		n.server.background(n.runServerEvents)
+		n.server.background(func() { n.runServerEvents(q) })
 	}
 }
 
-func (n *Namespace) runServerEvents() {
-	n.serverEvents.Run()
+func (n *Namespace) runServerEvents(q *serial.Queue[serverEventTask]) {
+	q.Run()
 	if dropped := n.droppedServerEvents.Swap(0); dropped > 0 {
 		n.server.log().Error("server-side events were dropped, because their handlers were too slow",
 			slog.String("ns", n.name), slog.Int64("dropped", dropped))
@@ -178,7 +197,11 @@ func (n *Namespace) handleServerEvent(ctx context.Context, m *adapter.Message) (
 		return nil, fmt.Errorf("decoding a server-side event: %w", err)
 	}
 	h := n.routes.Load().onServer[string(p.Name)]
-	if h == nil {
+	switch {
+	case h != nil:
+	case own.Is(string(p.Name)): // other servers use a package that this one does not
+		return nil, nil //nolint:nilnil // no answer
+	default:
 		return nil, &Error{Message: fmt.Sprintf("no handler for server-side event %q", p.Name)}
 	}
 	err = rescue.Apart(func() (err error) {

@@ -248,4 +248,8 @@ func (s *Socket) Broadcast() Broadcast { return s.ns.Except(s.id) }
 
 // Self returns the set of this client alone. It is for methods that a [Broadcast] has
 // and a Socket has not: s.Self().Compress(false).Emit("picture", jpeg).
-func (s *Socket) Self() Broadcast { return s.ns.To(s.id).Local() }
+func (s *Socket) Self() Broadcast {
+	b := s.ns.To(s.id).Local()
+	b.self = true
+	return b
+}

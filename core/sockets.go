@@ -1,13 +1,8 @@
 package sio
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/sioplug/sioplug/core/adapter"
 )
 
 // Socket returns the socket of that id, nil if no such client is connected to
@@ -38,34 +33,6 @@ func (b Broadcast) Sockets() []*Socket {
 	var list []*Socket
 	b.each(func(s *Socket) { list = append(list, s) })
 	return list
-}
-
-// Count returns the number of clients in the set. On this server it looks at each of
-// them. It asks other servers of a cluster, unless the set is [Broadcast.Local]. If some
-// servers do not answer in time, it returns the number without them, and an error.
-func (b Broadcast) Count(ctx context.Context) (int, error) {
-	count := 0
-	b.each(func(*Socket) { count++ })
-	if b.local {
-		return count, nil
-	}
-	r := newClusterRequest(ctx, nil)
-	m := b.message(adapter.Fetch, encoded{})
-	for _, n := range b.ns.selfOrChildren() {
-		r.askOthers(n, m)
-	}
-	var errs []error
-	for reply, err := range r.eachReply() {
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		count += len(reply.Sockets)
-	}
-	if err := ctx.Err(); err != nil {
-		errs = append(errs, fmt.Errorf("sio: counting sockets: %w", err))
-	}
-	return count, errors.Join(errs...)
 }
 
 // each calls f for every connected client of this server in the set. The index is locked

@@ -105,6 +105,7 @@ require (
 	github.com/google/go-cmp v0.7.0
 	github.com/googollee/go-socket.io v1.7.0
 	github.com/redis/go-redis/v9 v9.23.0
+	github.com/sioplug/sioplug/adapters/redis v0.0.0
 	github.com/sioplug/sioplug/integrations/echov5 v0.0.0
 	github.com/sioplug/sioplug/integrations/fiberv3 v0.0.0
 	github.com/sioplug/sioplug/middleware/ratelimit/redislimit v0.0.0-00010101000000-000000000000
@@ -120,3 +121,5 @@ replace github.com/sioplug/sioplug/integrations/fiberv3 => ../integrations/fiber
 replace github.com/sioplug/sioplug/middleware/ratelimit/redislimit => ../middleware/ratelimit/redislimit
 
 replace github.com/sioplug/sioplug/examples => ../examples
+
+replace github.com/sioplug/sioplug/adapters/redis => ../adapters/redis

@@ -98,21 +98,21 @@ func (n *namespace) answer(ctx context.Context, p *Packet) {
 		n.node.Answer(ctx, m, a.reply)
 		return nil
 	})
-	a.end()
+	a.end(ctx.Err() == nil)
 }
 
 // An answerer sends the replies of a node.
 type answerer interface {
 	reply(r *adapter.Reply)
-	end()
+	end(complete bool)
 }
 
-func (n *namespace) respond(request *Packet, p Packet) {
+func (n *namespace) respond(request *Packet, p Packet) error {
 	if n.ctx.Err() != nil {
-		return
+		return errClosed
 	}
 	p.From, p.To, p.Namespace, p.RequestID = n.link.self, request.From, n.name, request.RequestID
-	_ = n.link.send(&p) // what is lost is counted
+	return n.link.send(&p)
 }
 
 // A fullAnswer answers a server of this module.
@@ -121,6 +121,13 @@ type fullAnswer struct {
 	request   *Packet
 	last      *adapter.Reply // that may be the last one
 	waiting   int            // acks that have yet to come
+	lost      bool           // a part was not sent
+}
+
+func (a *fullAnswer) send(p Packet) {
+	if a.namespace.respond(a.request, p) != nil {
+		a.lost = true
+	}
 }
 
 func (a *fullAnswer) reply(r *adapter.Reply) {
@@ -132,13 +139,13 @@ func (a *fullAnswer) reply(r *adapter.Reply) {
 	}
 	for size, i := 0, 0; i < len(c.Sockets); i++ {
 		if size += socketSize(&c.Sockets[i]); size > maxReplyBytes && i+1 < len(c.Sockets) {
-			a.namespace.respond(a.request, Packet{Type: Answer, Reply: &adapter.Reply{Sockets: c.Sockets[:i+1]}})
+			a.send(Packet{Type: Answer, Reply: &adapter.Reply{Sockets: c.Sockets[:i+1]}})
 			c.Sockets = c.Sockets[i+1:]
 			size, i = 0, -1
 		}
 	}
 	if a.waiting > 0 {
-		a.namespace.respond(a.request, Packet{Type: Answer, Reply: &c})
+		a.send(Packet{Type: Answer, Reply: &c})
 	} else {
 		a.last = &c
 	}
@@ -146,13 +153,21 @@ func (a *fullAnswer) reply(r *adapter.Reply) {
 
 func (a *fullAnswer) flush() {
 	if a.last != nil {
-		a.namespace.respond(a.request, Packet{Type: Answer, Reply: a.last})
+		a.send(Packet{Type: Answer, Reply: a.last})
 		a.last = nil
 	}
 }
 
-func (a *fullAnswer) end() {
-	a.namespace.respond(a.request, Packet{Type: Answer, Reply: a.last, Done: true})
+// end ends the answer. If it is not complete, because its time is over or a part was lost, the
+// one that asks must not take it for that. But one that waits without a limit is told the
+// end: it knows which clients have not answered.
+func (a *fullAnswer) end(complete bool) {
+	limited := a.request.Timeout > 0 || a.request.Message.Kind != adapter.Broadcast
+	if !complete || a.lost && limited {
+		a.flush()
+		return
+	}
+	a.send(Packet{Type: Answer, Reply: a.last, Done: true})
 }
 
 // An officialAnswer answers a server of an official adapter. It cannot be told that a client
@@ -167,20 +182,20 @@ func (a *officialAnswer) reply(r *adapter.Reply) {
 	kind := a.request.Message.Kind
 	switch {
 	case kind == adapter.Fetch:
-		a.namespace.respond(a.request, Packet{Type: FetchSocketsResponse, Reply: r})
+		_ = a.namespace.respond(a.request, Packet{Type: FetchSocketsResponse, Reply: r})
 	case kind == adapter.Broadcast && r.Ack == nil:
 		a.counted = true
-		a.namespace.respond(a.request, Packet{Type: BroadcastClientCount, Clients: len(r.Expected)})
+		_ = a.namespace.respond(a.request, Packet{Type: BroadcastClientCount, Clients: len(r.Expected)})
 	case r.Ack == nil || r.Ack.Gone || r.Ack.Dropped || r.Ack.Blocked || r.Ack.Error != "":
 	case kind == adapter.Broadcast:
-		a.namespace.respond(a.request, Packet{Type: BroadcastAck, Reply: r})
+		_ = a.namespace.respond(a.request, Packet{Type: BroadcastAck, Reply: r})
 	case kind == adapter.ServerEvent:
-		a.namespace.respond(a.request, Packet{Type: ServerSideEmitResponse, Reply: r})
+		_ = a.namespace.respond(a.request, Packet{Type: ServerSideEmitResponse, Reply: r})
 	}
 }
 
-func (a *officialAnswer) end() {
+func (a *officialAnswer) end(bool) {
 	if a.request.Message.Kind == adapter.Broadcast && !a.counted {
-		a.namespace.respond(a.request, Packet{Type: BroadcastClientCount})
+		_ = a.namespace.respond(a.request, Packet{Type: BroadcastClientCount})
 	}
 }

@@ -41,6 +41,13 @@ type Counter interface {
 	Count(ctx context.Context, namespace string) (int, error)
 }
 
+// A Prober is a [Broker] that knows whether servers of this module are connected with it: of
+// those with these ids, all in the namespace, it returns the ones that are not. So nobody
+// waits for a server that has been killed until its heartbeats are missed.
+type Prober interface {
+	Gone(ctx context.Context, namespace string, ids []string) ([]string, error)
+}
+
 // A RoomSubscriber is a [Broker] that subscribes to single rooms: see
 // [adapter.RoomWatcher]. Its methods do not wait for the network. If WatchesRooms reports
 // false, the others are not called.

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/internal/clusterwire"
 )
 
 // maxClients is how many clients a server may say that it has. More would be a mistake
@@ -54,7 +54,7 @@ func Decode(data []byte) (*Packet, error) {
 	if err != nil || t == 0 {
 		return nil, fmt.Errorf("cluster: decoding a message: %w", errType)
 	}
-	p.Type = Type(t)
+	p.Type = Type(t) //nolint:gosec // at most 255
 	return p.complete(content, attachments)
 }
 
@@ -143,7 +143,7 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 	if err != nil {
 		return err
 	}
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case SocketsJoin, SocketsLeave, DisconnectSockets, Resync:
 		p.RequestID = "" // nobody answers them
 	case Broadcast, ServerSideEmit: // may want answers
@@ -152,7 +152,7 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 			return errNoID
 		}
 	}
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
 		return p.readResponse(&d, attachments)
 	case Answer, Cancel, Resync:
@@ -173,7 +173,7 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 		}
 		m.Target, p.Timeout = o.Target, o.Timeout
 	}
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case Broadcast:
 		m.Kind, m.Volatile, m.NoCompress = adapter.Broadcast, o.Volatile, o.NoCompress
 		var namespace string
@@ -207,7 +207,7 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 
 // readResponse reads a response of the official adapters.
 func (p *Packet) readResponse(d *data, attachments [][]byte) (err error) {
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case BroadcastClientCount:
 		p.Clients, err = clusterwire.Int(d.clientCount, maxClients)
 		return clusterwire.In("clientCount", err)

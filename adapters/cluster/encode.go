@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/sioplug/sioplug/internal/clusterwire"
+	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 )
 
 // Why a packet cannot be encoded.
@@ -75,7 +75,7 @@ func (p *Packet) HasBinary() bool {
 
 // attachments returns the attachments of the message or the reply.
 func (p *Packet) attachments() [][]byte {
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case Broadcast, ServerSideEmit:
 		if p.Message != nil {
 			return p.Message.Attachments
@@ -138,7 +138,7 @@ func appendData(dst []byte, p *Packet) ([]byte, error) {
 // appendMessage appends the members of a message or a request.
 func appendMessage(dst []byte, p *Packet) (_ []byte, err error) {
 	m := p.Message
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case ServerSideEmit:
 		if dst, err = appendRequestID(dst, p); err != nil {
 			return dst, err
@@ -160,7 +160,7 @@ func appendMessage(dst []byte, p *Packet) (_ []byte, err error) {
 	if dst, err = o.Append(clusterwire.Name(dst, "opts"), true); err != nil {
 		return dst, err
 	}
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case SocketsJoin, SocketsLeave:
 		dst, err = clusterwire.AppendStrings(append(dst, `,"rooms":`...), m.Rooms)
 		if m.Pin {

@@ -148,14 +148,6 @@ func TestServersThatHangAreMissedAndStruckOff(t *testing.T) {
 			if errs := n[0].told(); len(errs) != 1 || !errors.As(errs[0], &struck) || struck.ID != hung || struck.Name != "a name" {
 				t.Errorf("told %v", errs)
 			}
-			h.do(func() { // as a broker that notices
-				for b := range h.brokers {
-					if b.self == hung {
-						delete(h.brokers, b)
-						defer func() { h.brokers[b] = struct{}{} }()
-					}
-				}
-			})
 			h.cutOff(hung, false)
 			time.Sleep(11 * time.Second)
 			if clients, err := n[0].ask(t.Context()); clients != 2 || err != nil {
@@ -163,6 +155,66 @@ func TestServersThatHangAreMissedAndStruckOff(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server whose time to answer is over has not answered in full, also if its word of that
+// comes before the end of the request.
+func TestAnswersThatRunOutOfTimeAreMissing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		n := three(t, h, cluster.Options{})
+		n[2].answer = func(ctx context.Context, _ *adapter.Message, reply func(*adapter.Reply)) {
+			reply(&adapter.Reply{Clients: 5})
+			<-ctx.Done()
+		}
+		for range 20 { // the order of the two timers is random
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			clients, err := n[0].ask(ctx)
+			cancel()
+			if _, missing := errors.AsType[*adapter.MissingError](err); clients != 6 && clients != 1 || !missing {
+				t.Fatalf("%d clients, %v", clients, err)
+			}
+		}
+	})
+}
+
+// A server that was killed is struck off as soon as the broker knows, and nobody waits for
+// it (CF-9).
+func TestServersThatAreKilled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		n := three(t, h, cluster.Options{})
+		h.kill(n[2].cluster.Status().Server)
+		start := time.Now()
+		if clients, err := n[0].ask(t.Context()); clients != 1 || err != nil || time.Since(start) > 0 {
+			t.Errorf("%d clients after %v, %v", clients, time.Since(start), err)
+		}
+		if s := n[0].cluster.Status(); len(s.Members) != 1 {
+			t.Errorf("members %+v", s.Members)
+		}
+		time.Sleep(6500 * time.Millisecond) // once the broker has worked for a while
+		if s := n[1].cluster.Status(); len(s.Members) != 1 {
+			t.Errorf("of one that does not ask: members %+v", s.Members)
+		}
+	})
+}
+
+// A server that is killed while it answers is not waited for.
+func TestServersThatAreKilledWhileTheyAnswer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		n := three(t, h, cluster.Options{})
+		n[2].answer = func(context.Context, *adapter.Message, func(*adapter.Reply)) {
+			h.kill(n[2].cluster.Status().Server)
+		}
+		start := time.Now()
+		if clients, err := n[0].ask(t.Context()); clients != 1 || err != nil || time.Since(start) > 2*time.Second {
+			t.Errorf("%d clients after %v, %v", clients, time.Since(start), err)
+		}
+	})
 }
 
 // What is said while the broker is away arrives once, in order, when it is back. The
@@ -187,6 +239,7 @@ func TestBrokerThatIsAway(t *testing.T) {
 		}
 		h.do(func() { h.failing = nil })
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		for _, o := range n[1:] {
 			if got := o.got(); !slices.Equal(got, want) {
 				t.Errorf("got %q", got)

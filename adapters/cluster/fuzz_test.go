@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
-	"github.com/sioplug/sioplug/internal/captures"
+	"github.com/sioplug/sioplug/adapters/internal/captures"
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
@@ -48,7 +48,7 @@ func FuzzDecode(f *testing.F) {
 func FuzzDecodeData(f *testing.F) {
 	seeds(f, func(r *captures.Row, data []byte) {
 		if r.Command == "XADD" {
-			f.Add(uint8(r.Number(f, "type")), data) //nolint:gosec // a type
+			f.Add(uint8(r.Number(f, "type")), data)
 		}
 	})
 	f.Fuzz(func(t *testing.T, typ uint8, in []byte) {

@@ -8,11 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
-	"github.com/sioplug/sioplug/internal/captures"
+	"github.com/sioplug/sioplug/adapters/internal/captures"
 )
 
 // What the official adapters and emitters send is understood, and the same packet is sent
 // as the same message: in most cases, byte for byte.
+//
+//nolint:tparallel // the subtests are short, and count together
 func TestGoldenCAP_SH_CAP_ST_CAP_SE(t *testing.T) {
 	t.Parallel()
 	same := 0

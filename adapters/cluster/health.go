@@ -22,8 +22,7 @@ type health struct {
 	publishing error // of the last call of Publish
 	receiving  error // why packets of others do not arrive
 	silent     bool  // the server has not heard its own heartbeats
-	reported   error // what the application was told last
-	told       bool  // it was told something
+	reported   error // what the application was told last; nil in the beginning
 	lost       int   // packets that are to be reported
 	refused    int
 	refusal    error // why the last one was refused
@@ -53,6 +52,13 @@ func (h *health) errLocked() error {
 	}
 }
 
+// receives reports whether packets of others arrive.
+func (h *health) receives() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.receiving == nil
+}
+
 func (h *health) noteLost(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,10 +82,10 @@ func (h *health) change(f func()) (tell bool, err error) {
 	if (before == nil) != (after == nil) {
 		h.since = time.Now()
 	}
-	if errors.Is(after, errConnecting) || h.told && (h.reported == nil) == (after == nil) {
+	if errors.Is(after, errConnecting) || (h.reported == nil) == (after == nil) {
 		return false, nil
 	}
-	h.reported, h.told = after, true
+	h.reported = after
 	return true, after
 }
 
@@ -93,6 +99,9 @@ func (l *link) setPublishing(err error) {
 }
 
 func (l *link) setReceiving(err error, missed bool) {
+	if l.ctx.Err() != nil {
+		return
+	}
 	tell, now := l.health.change(func() { l.health.receiving = err })
 	if missed {
 		l.cluster.report(errGap)

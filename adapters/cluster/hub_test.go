@@ -94,6 +94,9 @@ func (b *hubBroker) Publish(ctx context.Context, packets []*cluster.Packet) (tak
 	if b.hub.failing != nil {
 		return 0, 0, b.hub.failing
 	}
+	if _, connected := b.hub.brokers[b]; !connected {
+		return 0, 0, errors.New("killed")
+	}
 	if b.hub.cut[b] {
 		return len(packets), 0, nil
 	}
@@ -148,4 +151,31 @@ func (b counting) Count(_ context.Context, namespace string) (int, error) {
 		}
 	}
 	return n, nil
+}
+
+// Gone implements [cluster.Prober].
+func (b counting) Gone(_ context.Context, namespace string, ids []string) (gone []string, err error) {
+	b.hub.mu.Lock()
+	defer b.hub.mu.Unlock()
+	there := make(map[string]bool)
+	for o := range b.hub.brokers {
+		there[o.self] = o.isIn(namespace)
+	}
+	for _, id := range ids {
+		if !there[id] {
+			gone = append(gone, id)
+		}
+	}
+	return gone, nil
+}
+
+// kill ends a server's connection without a word, as if its process was killed.
+func (h *hub) kill(id string) {
+	h.do(func() {
+		for b := range h.brokers {
+			if b.self == id {
+				delete(h.brokers, b)
+			}
+		}
+	})
 }

@@ -3,8 +3,10 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -20,6 +22,9 @@ type link struct {
 	queue    *queue
 	presence *presence
 	health   health
+
+	returning      atomic.Bool  // the broker was lost, and others may not be connected with it yet
+	disturbedUntil atomic.Int64 // Unix time in nanoseconds: until then they are not taken for gone
 
 	ctx     context.Context //nolint:containedctx // ends with the link
 	cancel  context.CancelFunc
@@ -37,6 +42,10 @@ const (
 	// drainTimeout is how long a server that leaves waits until the broker has its last
 	// packets.
 	drainTimeout = 2 * time.Second
+
+	// maxWait is how long packets wait, after the broker was lost, until other servers are
+	// connected with it again.
+	maxWait = 5 * time.Second
 
 	// checkInterval is how often the link looks for what has not happened.
 	checkInterval = time.Second
@@ -101,6 +110,7 @@ func (l *link) publish() {
 			return
 		}
 		for len(batch) > 0 && l.ctx.Err() == nil {
+			l.awaitOthers()
 			taken, lost, err := l.publishBatch(batch)
 			l.cluster.counters.sent.Add(uint64(taken)) //nolint:gosec // not negative
 			l.lost(lost)
@@ -159,11 +169,27 @@ func (l *link) watch() {
 			l.presence.beat()
 		case <-check.C:
 			l.presence.strikeOff()
+			l.presence.probe(l.ctx)
 			l.checkHealth()
 		case <-l.ctx.Done():
 			return
 		}
 	}
+}
+
+// awaitOthers waits, after the broker was lost, until the others are connected with it again:
+// otherwise they would miss what waits in the queue.
+func (l *link) awaitOthers() {
+	if !l.returning.Load() {
+		return
+	}
+	const pause = 50 * time.Millisecond
+	for start := time.Now(); time.Since(start) < maxWait && l.ctx.Err() == nil; l.sleep(pause) {
+		if l.health.receives() && l.presence.back(l.ctx) {
+			break
+		}
+	}
+	l.returning.Store(false)
 }
 
 // Receive implements [Inbound].
@@ -215,12 +241,22 @@ func (l *link) Connected(missed bool) {
 	if missed {
 		l.cluster.counters.gaps.Add(1)
 	}
+	if l.disturbed() {
+		l.disturbedUntil.Store(time.Now().Add(maxWait).UnixNano())
+	}
 	l.presence.announce()
 	l.setReceiving(nil, missed)
 }
 
+// disturbed reports whether the broker is lost, or has just come back.
+func (l *link) disturbed() bool { return time.Now().UnixNano() < l.disturbedUntil.Load() }
+
 // Disconnected implements [Inbound].
-func (l *link) Disconnected(err error) { l.setReceiving(err, false) }
+func (l *link) Disconnected(err error) {
+	l.returning.Store(true)
+	l.disturbedUntil.Store(math.MaxInt64)
+	l.setReceiving(err, false)
+}
 
 var _ interface {
 	adapter.Cluster

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
-	"github.com/sioplug/sioplug/internal/captures"
+	"github.com/sioplug/sioplug/adapters/internal/captures"
 )
 
 // mustMean fails unless two packets mean the same. Whole numbers of up to 64 bits have to

@@ -4,8 +4,8 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/internal/clusterwire"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rawjson"
 )

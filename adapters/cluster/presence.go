@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A presence knows which servers of this module are in the cluster, and in which
@@ -41,6 +43,9 @@ const (
 
 	// maxNames is how many namespaces one heartbeat has.
 	maxNames = 1000
+
+	// root is the namespace that no server leaves before it ends.
+	root = "/"
 )
 
 func newPresence(l *link) *presence {
@@ -248,13 +253,119 @@ func (p *presence) strikeOff() {
 	}
 }
 
-// A StruckOffError says that a server was silent for [Options.HeartbeatTimeout] and is not
-// a member of the cluster any more. If it comes back, it is one again.
+// probe asks the broker which servers are not connected with it any more, and strikes them
+// off.
+func (p *presence) probe(ctx context.Context) {
+	prober, ok := p.link.broker.(Prober)
+	if !ok {
+		return
+	}
+	for namespace, ids := range p.places() {
+		p.strike(ctx, prober, namespace, ids)
+	}
+}
+
+// back reports whether the broker counts all servers again that were in a namespace with
+// this one.
+func (p *presence) back(ctx context.Context) bool {
+	counter, ok := p.link.broker.(Counter)
+	if !ok {
+		return true
+	}
+	p.mu.Lock()
+	counts := make(map[string]int)
+	for _, o := range p.others {
+		for namespace := range o.namespaces {
+			if _, own := p.own[namespace]; own {
+				counts[namespace]++
+			}
+		}
+	}
+	p.mu.Unlock()
+	place, others := "", 0
+	for namespace, n := range counts {
+		if n > others {
+			place, others = namespace, n
+		}
+	}
+	if others == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	all := 0
+	err := rescue.Call(func() (err error) {
+		all, err = counter.Count(ctx, place)
+		return err
+	})
+	return err == nil && all > others
+}
+
+// places returns all others by a namespace that they are in, the root namespace if they are
+// in that.
+func (p *presence) places() map[string][]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	places := make(map[string][]string)
+	for id, o := range p.others {
+		if _, in := o.namespaces[root]; in {
+			places[root] = append(places[root], id)
+			continue
+		}
+		for namespace := range o.namespaces {
+			places[namespace] = append(places[namespace], id)
+			break
+		}
+	}
+	return places
+}
+
+// strike notes that servers which the broker does not know in a namespace have left it. It
+// strikes off those that are in no other one, or have left the root. If the broker has just
+// come back, they get some time.
+func (p *presence) strike(ctx context.Context, prober Prober, namespace string, ids []string) {
+	if p.link.disturbed() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	var gone []string
+	err := rescue.Call(func() (err error) {
+		gone, err = prober.Gone(ctx, namespace, ids)
+		return err
+	})
+	if err != nil || len(gone) == 0 {
+		return // those that are gone are silent, too
+	}
+	var struck []error
+	p.mu.Lock()
+	for _, id := range gone {
+		o := p.others[id]
+		if o == nil {
+			continue
+		}
+		delete(o.namespaces, namespace)
+		o.complete = false // so that the server is asked if it is there after all
+		if len(o.namespaces) == 0 || namespace == root {
+			struck = append(struck, &StruckOffError{ID: id, Name: o.name})
+			p.removeLocked(id)
+		}
+	}
+	p.mu.Unlock()
+	p.link.wakeRequests(namespace)
+	for _, err := range struck {
+		p.link.cluster.report(err)
+	}
+}
+
+// A StruckOffError says that a server was silent for [Options.HeartbeatTimeout], or has lost
+// its connection with the broker, and is not a member of the cluster any more. If it comes
+// back, it is one again.
 type StruckOffError struct{ ID, Name string }
 
 // Error implements error.
 func (e *StruckOffError) Error() string {
-	return fmt.Sprintf("cluster: server %s (%s) is silent and was struck off", e.ID, e.Name)
+	return fmt.Sprintf("cluster: server %s (%s) is gone or silent, and was struck off", e.ID, e.Name)
 }
 
 // in returns the ids of the servers that are in a namespace.

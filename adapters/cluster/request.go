@@ -117,12 +117,13 @@ func (r *request) count(ctx context.Context) {
 		all, err = counter.Count(ctx, n.name)
 		return err
 	})
-	others := all - 1
-	for id := range r.asked {
-		if n.link.presence.isIn(id, n.name) {
-			others--
-		}
+	named := r.present()
+	if prober, ok := n.link.broker.(Prober); ok && err == nil && all-1 < len(named) { // some were killed
+		n.link.presence.strike(ctx, prober, n.name, named)
+		named = r.present()
+		r.strikeOff()
 	}
+	others := all - 1 - len(named)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
@@ -136,6 +137,16 @@ func (r *request) count(ctx context.Context) {
 	}
 	r.counted = true
 	r.signal()
+}
+
+// present returns the servers that were asked and are still there.
+func (r *request) present() (ids []string) {
+	for id := range r.asked {
+		if r.namespace.link.presence.isIn(id, r.namespace.name) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // nobody reports whether there is no other server.

@@ -22,7 +22,7 @@ type generator struct {
 	attachments [][]byte
 }
 
-var texts = []string{"", "a", "/", "é😀", "\"\\/\n\x00\u2028", "_placeholder", "7", strings.Repeat("x", 40), "go12345678901234"} //nolint:gochecknoglobals // a list
+var texts = []string{"", "a", "/", "é😀", "\"\\/\n\x00\u2028", "_placeholder", "7", strings.Repeat("x", 40), "go12345678901234"}
 
 func (g *generator) text() string { return texts[g.IntN(len(texts))] }
 
@@ -87,7 +87,7 @@ func (g *generator) values(first ...string) ([]byte, [][]byte) {
 
 func (g *generator) message(t cluster.Type) *adapter.Message {
 	m := &adapter.Message{Target: adapter.Target{Rooms: g.list(), Except: g.list()}}
-	switch t {
+	switch t { //nolint:exhaustive // the others have nothing of that kind
 	case cluster.Broadcast:
 		m.Kind, m.Volatile, m.NoCompress = adapter.Broadcast, g.IntN(2) > 0, g.IntN(2) > 0
 		m.Data, m.Attachments = g.values(`"event"`)
@@ -145,7 +145,7 @@ func (g *generator) presence() *cluster.Presence {
 
 func (g *generator) packet(t cluster.Type) *cluster.Packet {
 	p := &cluster.Packet{Type: t, From: g.text(), Namespace: g.text()}
-	switch t {
+	switch t { //nolint:exhaustive // the others have nothing of that kind
 	case cluster.InitialHeartbeat, cluster.Heartbeat:
 		p.Presence = g.presence()
 		return p
@@ -171,7 +171,7 @@ func (g *generator) packet(t cluster.Type) *cluster.Packet {
 	default:
 		p.To = g.text()
 	}
-	switch t {
+	switch t { //nolint:exhaustive // the others have nothing of that kind
 	case cluster.SocketsJoin, cluster.SocketsLeave, cluster.DisconnectSockets, cluster.Resync:
 	default:
 		p.RequestID = "id" + g.text()
@@ -195,7 +195,7 @@ func TestEveryPacketArrivesAsItWas(t *testing.T) {
 		t.Run(fmt.Sprint(typ), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(300) {
-				g := generator{Rand: rand.New(rand.NewPCG(seed, uint64(typ))), binary: seed%2 == 0} //nolint:gosec // no secret
+				g := generator{Rand: rand.New(rand.NewPCG(seed, uint64(typ))), binary: seed%2 == 0}
 				arrives(t, g.packet(typ))
 			}
 		})

@@ -2,6 +2,7 @@ package redisadapter
 
 import (
 	"context"
+	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 )
@@ -45,6 +46,29 @@ func (b *broker) Close() error {
 	return nil
 }
 
+// subscribers counts those of a channel on all servers.
+func (b *broker) subscribers(ctx context.Context, channel string) (int, error) {
+	servers, err := b.nodes.masters(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return b.asker.subscribers(ctx, servers, "NUMSUB", channel)
+}
+
+// gone returns those servers whose own channels have no subscriber.
+func gone(ids []string, subscribers func(id string) (int, error)) (list []string, err error) {
+	for _, id := range ids {
+		n, err := subscribers(id)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			list = append(list, id)
+		}
+	}
+	return list, nil
+}
+
 // The roles of topics.
 const (
 	ofServers    role = iota // packets without a namespace
@@ -61,14 +85,15 @@ func appendPublish(dst []byte, command, channel string, payload []byte) []byte {
 	return appendBulk(dst, payload)
 }
 
-// receive passes on a packet from the channel of t. If the packet has no namespace, it gets
-// that of the channel.
-func (b *broker) receive(p *cluster.Packet, t target) {
-	if (p.Namespace == "") != (t.role == ofServers) {
-		if p.Namespace != "" {
-			return // only packets without a namespace are for that channel
-		}
+// since says since when the broker is subscribed to a channel.
+func (b *broker) since(channel uint32) (time.Time, bool) { return b.subs.since(channel) }
+
+// adopt gives a packet without a namespace that of its channel. It reports false if the
+// packet is not for that channel.
+func (t target) adopt(p *cluster.Packet) bool {
+	if p.Namespace == "" {
 		p.Namespace = t.namespace
+		return true
 	}
-	b.in.Receive(p)
+	return t.role != ofServers
 }

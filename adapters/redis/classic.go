@@ -1,10 +1,12 @@
 package redisadapter
 
 import (
+	"bytes"
 	"context"
 	"strings"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/core/adapter"
 )
 
 // A classic is the broker of [Classic]. Each namespace has a channel for broadcasts, one for
@@ -13,7 +15,8 @@ type classic struct {
 	broker
 
 	key      string
-	specific bool // answers of all kinds go to the channel of the server that has asked
+	specific bool   // answers of all kinds go to the channel of the server that has asked
+	own      []byte // how every broadcast of this server begins; no other does
 }
 
 func newClassic(n *nodes, o ClassicOptions) *classic {
@@ -28,11 +31,23 @@ func serversChannel(prefix string) string { return prefix + "-nodes#" }
 
 func (c *classic) broadcasts(namespace string) string { return c.key + "#" + namespace + "#" }
 func (c *classic) requests(namespace string) string   { return c.key + "-request#" + namespace + "#" }
-func (c *classic) responses(namespace string) string  { return c.key + "-response#" + namespace + "#" }
+
+func (c *classic) responses(namespace string) string { return c.key + "-response#" + namespace + "#" }
 
 // Start implements [cluster.Broker].
 func (c *classic) Start(self string, in cluster.Inbound) {
+	c.identify(self, in)
 	c.start(self, in, c.deliver, topic{channel, serversChannel(c.key)})
+}
+
+// identify notes whose broker this is.
+func (c *classic) identify(self string, in cluster.Inbound) {
+	c.self, c.in = self, in
+	sample := &cluster.Packet{Type: cluster.Broadcast, From: self, Namespace: "/", Message: &adapter.Message{Data: []byte(`["event"]`)}}
+	if out, err := appendClassic(nil, sample); err == nil { // otherwise nothing can be published
+		before, _, _ := bytes.Cut(out, []byte(self))
+		c.own = out[:len(before)+len(self)]
+	}
 }
 
 // Subscribe implements [cluster.Broker].
@@ -52,15 +67,16 @@ func escapeGlob(s string) string {
 
 // Count implements [cluster.Counter].
 func (c *classic) Count(ctx context.Context, namespace string) (int, error) {
-	servers, err := c.nodes.masters(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return c.asker.subscribers(ctx, servers, "NUMSUB", c.requests(namespace))
+	return c.subscribers(ctx, c.requests(namespace))
+}
+
+// Gone implements [cluster.Prober].
+func (c *classic) Gone(ctx context.Context, namespace string, ids []string) ([]string, error) {
+	return gone(ids, func(id string) (int, error) { return c.subscribers(ctx, c.responses(namespace)+id+"#") })
 }
 
 // encode is called by the publisher.
-func (c *classic) encode(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+func (c *classic) encode(_ context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
 	if p.Namespace == "" {
 		c.scratch, err = cluster.AppendMessagePack(c.scratch[:0], p)
 	} else {
@@ -99,6 +115,9 @@ func (c *classic) channel(p *cluster.Packet) string {
 
 // deliver takes a message.
 func (c *classic) deliver(t target, _, payload []byte) {
+	if t.role == ofBroadcasts && len(c.own) > 0 && bytes.HasPrefix(payload, c.own) {
+		return // Redis sends it also to the server that has published it
+	}
 	p, err := c.decode(t, payload)
 	switch {
 	case err != nil:
@@ -121,6 +140,8 @@ func (c *classic) decode(t target, payload []byte) (*cluster.Packet, error) {
 		return cluster.Decode(payload)
 	case ofResponses:
 		return decodeClassicResponse(payload)
+	case ofBroadcasts, ofRequests:
+		return decodeClassic(payload)
 	default:
 		return decodeClassic(payload)
 	}

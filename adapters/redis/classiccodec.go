@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/internal/clusterwire"
 )
 
 // The types of requests and responses of the classic adapter.
@@ -52,8 +52,9 @@ func appendClassic(dst []byte, p *cluster.Packet) ([]byte, error) {
 	w := clusterwire.NewWriter()
 	defer w.Free()
 	var attachments [][]byte
-	binary, err := false, error(nil)
-	switch p.Type {
+	var binary bool
+	var err error
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case cluster.Broadcast, cluster.SocketsJoin, cluster.SocketsLeave, cluster.DisconnectSockets,
 		cluster.FetchSockets, cluster.ServerSideEmit:
 		if p.Message == nil {
@@ -107,7 +108,7 @@ func appendClassicMessage(dst []byte, p *cluster.Packet) (_ []byte, err error) {
 		return dst, err
 	}
 	dst = clusterwire.Name(dst, "type")
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case cluster.ServerSideEmit:
 		dst, err = clusterwire.AppendEvent(append(dst, `6,"data":`...), m.Data, m.Attachments)
 	case cluster.Broadcast:
@@ -159,7 +160,7 @@ func appendClassicResponse(dst []byte, p *cluster.Packet) (_ []byte, err error) 
 		return appendClassicSockets(dst, p)
 	}
 	name, n := "packet", classicAck
-	switch p.Type {
+	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case cluster.BroadcastClientCount:
 		n = classicClientCount
 	case cluster.ServerSideEmitResponse:

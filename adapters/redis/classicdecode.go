@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/internal/clusterwire"
 	"github.com/sioplug/sioplug/internal/rawjson"
 )
 
@@ -24,6 +24,9 @@ type classicMembers struct {
 //
 // Heartbeats and the like have a channel of their own: they need [cluster.Decode].
 func decodeClassic(data []byte) (*cluster.Packet, error) {
+	if isOwn(data) {
+		return cluster.Decode(data)
+	}
 	message, attachments, err := clusterwire.Read(data)
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: decoding a message: %w", err)
@@ -39,9 +42,6 @@ func decodeClassic(data []byte) (*cluster.Packet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: decoding a request: %w", err)
 	}
-	if n >= int(cluster.Answer) {
-		return cluster.Decode(data)
-	}
 	p, err := m.request(n, attachments)
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: decoding a request of type %d: %w", n, err)
@@ -51,6 +51,9 @@ func decodeClassic(data []byte) (*cluster.Packet, error) {
 
 // decodeClassicResponse is [decodeClassic] for the channels for responses.
 func decodeClassicResponse(data []byte) (*cluster.Packet, error) {
+	if isOwn(data) {
+		return cluster.Decode(data)
+	}
 	message, attachments, err := clusterwire.Read(data)
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: decoding a response: %w", err)
@@ -59,14 +62,19 @@ func decodeClassicResponse(data []byte) (*cluster.Packet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: decoding a response: %w", err)
 	}
-	if n >= int(cluster.Answer) {
-		return cluster.Decode(data)
-	}
 	p, err := m.response(n, attachments)
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: decoding a response: %w", err)
 	}
 	return p, nil
+}
+
+// isOwn reports whether a message has the form of package cluster. That begins with a type
+// that official servers do not have.
+func isOwn(data []byte) bool {
+	const start = "\xa4type" // behind the number of members
+	return len(data) > 1+len(start) && string(data[1:1+len(start)]) == start &&
+		data[0]&0xf0 == 0x80 && data[1+len(start)] >= byte(cluster.Answer) && data[1+len(start)] < 0x80
 }
 
 // classicEvent reads a broadcast: an array of sender, packet and options.

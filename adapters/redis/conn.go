@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -49,6 +50,7 @@ func (s *server) dial(ctx context.Context) (*conn, error) {
 		last.Store(h)
 		return h, nil
 	}
+	forgetShared(&o)
 	o.Protocol = 2
 	o.MaxRetries, o.Limiter, o.ContextTimeoutEnabled = -1, nil, true
 	o.ReadTimeout, o.WriteTimeout = s.readTimeout, s.readTimeout
@@ -69,11 +71,25 @@ func (s *server) dial(ctx context.Context) (*conn, error) {
 	if err == nil && (h == nil || h.taken.Swap(true)) {
 		err = errTaken
 	}
+	if err == nil {
+		err = h.Conn.SetDeadline(time.Time{}) // that of the last command of go-redis would end it
+	}
 	if err != nil {
 		_ = client.Close()
 		return nil, fmt.Errorf("redisadapter: connecting to Redis: %w", err)
 	}
 	return &conn{Conn: h.Conn, client: client, timeout: s.readTimeout}, nil
+}
+
+// forgetShared clears the options that point to what the application's client changes while
+// it runs. Later versions of go-redis than the required one have them. The new client makes
+// its own.
+func forgetShared(o *redis.Options) {
+	for _, name := range []string{"MaintNotificationsConfig", "PushNotificationProcessor"} {
+		if field := reflect.ValueOf(o).Elem().FieldByName(name); field.IsValid() {
+			field.SetZero()
+		}
+	}
 }
 
 // open has the client open its connection, and keep it.

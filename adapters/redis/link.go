@@ -29,6 +29,7 @@ const (
 )
 
 func (k topicKind) subscribe() string { return [...]string{"SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"}[k] }
+
 func (k topicKind) unsubscribe() string {
 	return [...]string{"UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE"}[k]
 }
@@ -81,7 +82,7 @@ type request struct {
 }
 
 // A linkOwner is told what happens to a link, by one goroutine at a time.
-type linkOwner interface {
+type linkOwner interface { //nolint:interfacebloat // what can happen to one link
 	message(t target, channel, payload []byte)
 	refused(err error)
 	confirmed(l *link, t topic)

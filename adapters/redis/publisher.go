@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
@@ -48,7 +49,7 @@ type publisher struct {
 
 	// encode appends the command for a packet. key is its key or channel, if that has
 	// a slot.
-	encode func(dst []byte, p *cluster.Packet) (out []byte, key string, err error)
+	encode func(ctx context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error)
 
 	// done, if it is not nil, is called with the replies of commands that were taken,
 	// in the order of the packets of a server.
@@ -63,7 +64,7 @@ type publisher struct {
 // publish implements [cluster.Broker].
 func (p *publisher) publish(ctx context.Context, packets []*cluster.Packet) (all, lost int, err error) {
 	for all+lost < len(packets) && err == nil {
-		p.batch(packets[all+lost:])
+		p.batch(ctx, packets[all+lost:])
 		var a, l int
 		a, l, err = p.send(ctx)
 		all += a
@@ -73,7 +74,7 @@ func (p *publisher) publish(ctx context.Context, packets []*cluster.Packet) (all
 }
 
 // batch encodes the next packets.
-func (p *publisher) batch(packets []*cluster.Packet) {
+func (p *publisher) batch(ctx context.Context, packets []*cluster.Packet) {
 	if cap(p.buffer) > 2*maxPipelineBytes {
 		p.buffer = nil
 	}
@@ -83,7 +84,10 @@ func (p *publisher) batch(packets []*cluster.Packet) {
 			break
 		}
 		c := command{packet: packet, from: len(p.buffer)}
-		buffer, key, err := p.encode(p.buffer, packet)
+		buffer, key, err := p.encode(ctx, p.buffer, packet)
+		if errors.Is(err, errNextBatch) && len(p.commands) > 0 {
+			break
+		}
 		switch {
 		case errors.Is(err, errNothing):
 			c.state, buffer = taken, p.buffer[:c.from]
@@ -97,6 +101,10 @@ func (p *publisher) batch(packets []*cluster.Packet) {
 
 // errNothing is the error of encode for a packet that need not be sent.
 var errNothing = errors.New("nothing to send")
+
+// errNextBatch is the error of encode for a packet that can be encoded when the replies to
+// the former ones have come.
+var errNextBatch = errors.New("the replies to others come first")
 
 // send sends the batch, and again those commands that another server has to get.
 func (p *publisher) send(ctx context.Context) (all, lost int, err error) {
@@ -148,7 +156,7 @@ func (p *publisher) round(ctx context.Context) error {
 	var servers []string
 	for i := range p.commands[:n] {
 		c := &p.commands[i]
-		if c.state == unsent && !contains(servers, c.addr) {
+		if c.state == unsent && !slices.Contains(servers, c.addr) {
 			servers = append(servers, c.addr)
 		}
 	}
@@ -164,15 +172,6 @@ func (p *publisher) round(ctx context.Context) error {
 		}
 	}
 	return err
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // route finds the servers of commands, and connects with them. It returns for how many
@@ -275,11 +274,13 @@ func (p *publisher) replied(ctx context.Context, k *command, r reply) {
 
 // conn returns the connection with a server.
 func (p *publisher) conn(ctx context.Context, addr string) (*publishConn, error) {
-	if c := p.conns[addr]; c != nil {
-		if !c.hasFailed() {
-			return c, nil
+	if c := p.conns[addr]; c != nil && !c.hasFailed() {
+		return c, nil
+	}
+	for other, c := range p.conns {
+		if c.hasFailed() { // it may be that of a master that does not come back
+			p.drop(ctx, other)
 		}
-		p.drop(ctx, addr)
 	}
 	c, err := p.nodes.dial(ctx, addr)
 	if err != nil {
@@ -304,7 +305,9 @@ func (p *publisher) drop(ctx context.Context, addr string) {
 // close closes all connections.
 func (p *publisher) close() {
 	for _, c := range p.conns {
-		_, _ = c.conn.write(appendCommand(nil, "QUIT"))
+		if c.conn.SetWriteDeadline(time.Now().Add(quitTimeout)) == nil {
+			_, _ = c.conn.Write(appendCommand(nil, "QUIT"))
+		}
 		c.close()
 	}
 	p.conns = nil

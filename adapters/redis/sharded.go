@@ -17,6 +17,8 @@ type sharded struct {
 	prefix string
 	mode   SubscriptionMode
 	joined recentJoins
+	marks  markWriter
+	order  *sequencer // nil on a single server, which keeps the order
 }
 
 func newSharded(n *nodes, o ShardedOptions) *sharded {
@@ -30,6 +32,9 @@ func channelOf(prefix, namespace string) string { return prefix + "#" + namespac
 
 // Start implements [cluster.Broker].
 func (s *sharded) Start(self string, in cluster.Inbound) {
+	if s.nodes.cluster != nil {
+		s.order = newSequencer(in.Receive, s.since)
+	}
 	s.start(self, in, s.deliver, topic{shard, serversChannel(s.prefix)})
 }
 
@@ -76,6 +81,8 @@ func (s *sharded) hasChannel(room string) bool {
 		return true
 	case Dynamic:
 		return utf16Length(room) != privateLength
+	case Static:
+		return false
 	default:
 		return false
 	}
@@ -93,6 +100,13 @@ func (s *sharded) Count(ctx context.Context, namespace string) (int, error) {
 	return s.count(ctx, "SHARDNUMSUB", channelOf(s.prefix, namespace))
 }
 
+// Gone implements [cluster.Prober].
+func (s *sharded) Gone(ctx context.Context, namespace string, ids []string) ([]string, error) {
+	return gone(ids, func(id string) (int, error) {
+		return s.count(ctx, "SHARDNUMSUB", channelOf(s.prefix, namespace)+id+"#")
+	})
+}
+
 // count asks the server that has the channel.
 func (b *broker) count(ctx context.Context, command, channel string) (int, error) {
 	addr, err := b.nodes.owner(ctx, channel)
@@ -103,7 +117,7 @@ func (b *broker) count(ctx context.Context, command, channel string) (int, error
 }
 
 // encode is called by the publisher.
-func (s *sharded) encode(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+func (s *sharded) encode(ctx context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
 	if p.Type == cluster.SocketsJoin && s.mode != Static {
 		s.joined.note(p.Namespace, p.Message.Rooms)
 	}
@@ -116,6 +130,14 @@ func (s *sharded) encode(dst []byte, p *cluster.Packet) (out []byte, key string,
 		return dst, "", err
 	}
 	key = s.channel(p)
+	if s.order != nil && p.Namespace != "" {
+		addr, err := s.nodes.owner(ctx, key)
+		if err != nil {
+			return dst, key, errNextBatch
+		}
+		m := s.marks.next(key, addr)
+		s.scratch = m.appendTo(s.scratch)
+	}
 	return appendPublish(dst, "SPUBLISH", key, s.scratch), key, nil
 }
 
@@ -137,13 +159,27 @@ func (s *sharded) channel(p *cluster.Packet) string {
 }
 
 // deliver takes a message.
-func (s *sharded) deliver(t target, _, payload []byte) {
+func (s *sharded) deliver(t target, channel, payload []byte) {
 	p, err := cluster.Decode(payload)
-	if err != nil {
+	switch {
+	case err != nil:
 		s.in.Refused(err)
-		return
+	case !t.adopt(p):
+	case s.order == nil || t.role == ofServers:
+		s.in.Receive(p)
+	default:
+		m := readMark(payload)
+		s.order.arrive(p, hashOf(channel), m, 0, len(payload))
 	}
-	s.receive(p, t)
+}
+
+// Close implements [cluster.Broker].
+func (s *sharded) Close() error {
+	err := s.broker.Close()
+	if s.order != nil {
+		s.order.close()
+	}
+	return err
 }
 
 const (

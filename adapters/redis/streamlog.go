@@ -25,12 +25,13 @@ type streamLog struct {
 
 	mu        sync.Mutex
 	adapter   adapter.Adapter                  // sends messages; nil before Join
-	appended  map[*adapter.Message]struct{}    // which Publish must not send again
+	appended  map[*adapter.Message]error       // which Publish must not send again, and what became of them
 	unsent    map[*adapter.Message]*ownMessage // whose entries are not known yet
 	foreign   *adapter.Message                 // that is passed on at the moment
 	foreignID entryID
 	pending   []*ownMessage // messages that are to be delivered, in order
 	early     []*ownMessage // early messages that have not been read yet, in order
+	late      bool          // Redis gives messages back too late: new ones are early at once
 	barrier   entryID       // the place of the last early message that was read
 	timer     *time.Timer   // nil if there is nothing to wait for
 	closed    bool
@@ -41,7 +42,8 @@ type ownMessage struct {
 	message *adapter.Message
 	deliver func(offset string)
 	since   time.Time
-	content uint64 // of its entry; 0 if that is not known yet
+	sent    bool   // it will have an entry, unless Redis does not take it
+	content uint64 // of the entry; 0 if that is not known yet
 }
 
 const (
@@ -79,7 +81,8 @@ func inLog(m *adapter.Message) bool {
 	}
 }
 
-// Append implements [adapter.Log].
+// Append implements [adapter.Log]. A message that the queue to Redis does not take is
+// delivered in its turn; the error is that of Publish.
 func (l *streamLog) Append(m *adapter.Message, deliver func(offset string)) error {
 	l.mu.Lock()
 	if m == l.foreign {
@@ -100,17 +103,16 @@ func (l *streamLog) appendLocked(own *ownMessage) error {
 		return adapter.ErrClosed
 	}
 	if !m.Local {
-		l.unsent[m] = own
-		if err := l.adapter.Publish(m); err != nil { // under the lock: in the order of pending
-			delete(l.unsent, m)
-			return err
+		err := l.adapter.Publish(m) // under the lock: in the order of pending
+		l.appended[m] = err
+		if own.sent = err == nil; own.sent {
+			l.unsent[m] = own
 		}
-		l.appended[m] = struct{}{}
 	}
 	switch {
-	case m.Local && len(l.pending) == 0:
+	case !own.sent && len(l.pending) == 0:
 		l.order.add(func() { own.deliver("") })
-	case !m.Local && len(l.early) > 0:
+	case own.sent && l.late && len(l.early) > 0:
 		l.earlyLocked(own)
 	default:
 		l.pending = append(l.pending, own)
@@ -124,7 +126,7 @@ func (l *streamLog) appendLocked(own *ownMessage) error {
 // earlyLocked delivers a message that has not come back from Redis.
 func (l *streamLog) earlyLocked(own *ownMessage) {
 	l.order.add(func() { own.deliver("") })
-	if own.message.Local {
+	if !own.sent {
 		return
 	}
 	l.early = append(l.early, own)
@@ -137,6 +139,14 @@ func (l *streamLog) earlyLocked(own *ownMessage) {
 // forgetLocked forgets a message that has been delivered, or is in the stream.
 func (l *streamLog) forgetLocked(own *ownMessage) { delete(l.unsent, own.message) }
 
+// forgetEarlyLocked forgets the first n early messages: they are not in the stream.
+func (l *streamLog) forgetEarlyLocked(n int) {
+	for _, lost := range l.early[:n] {
+		l.forgetLocked(lost)
+	}
+	l.early = l.early[n:]
+}
+
 // flush delivers the messages that Redis does not give back.
 func (l *streamLog) flush() {
 	l.mu.Lock()
@@ -148,7 +158,7 @@ func (l *streamLog) flush() {
 			for _, own := range l.pending {
 				l.earlyLocked(own)
 			}
-			l.pending = nil
+			l.pending, l.late = nil, true
 		}
 	}
 	l.mu.Unlock()
@@ -184,10 +194,9 @@ func (l *streamLog) readOwn(id entryID, content uint64) {
 	has := func(own *ownMessage) bool { return own.content == content }
 	l.mu.Lock()
 	if i := slices.IndexFunc(l.early, has); i >= 0 {
-		for _, lost := range l.early[:i] {
-			l.forgetLocked(lost)
-		}
-		l.early = l.early[i+1:]
+		l.late = time.Since(l.early[i].since) >= localWait
+		l.forgetEarlyLocked(i)
+		l.early = l.early[1:]
 		l.barrier = id
 		l.mu.Unlock()
 		return
@@ -198,10 +207,11 @@ func (l *streamLog) readOwn(id entryID, content uint64) {
 		l.mu.Unlock()
 		return
 	}
+	l.forgetEarlyLocked(len(l.early))
 	ready := l.pending[:i+1]
 	l.pending = l.pending[i+1:]
-	for len(l.pending) > 0 && l.pending[0].message.Local {
-		ready = append(ready[:len(ready):len(ready)], l.pending[0])
+	for len(l.pending) > 0 && !l.pending[0].sent {
+		ready = append(slices.Clip(ready), l.pending[0])
 		l.pending = l.pending[1:]
 	}
 	for _, own := range ready[:i] {
@@ -231,7 +241,6 @@ func (l *streamLog) Compare(a, b string) int {
 func (l *streamLog) Close() error {
 	l.logs.remove(l)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
 	if l.timer != nil {
 		l.timer.Stop()
@@ -240,5 +249,7 @@ func (l *streamLog) Close() error {
 		l.order.add(func() { own.deliver("") })
 	}
 	l.pending, l.early = nil, nil
+	l.mu.Unlock()
+	l.order.run()
 	return nil
 }

@@ -47,11 +47,11 @@ type loggedAdapter struct {
 // Publish implements [adapter.Adapter].
 func (a *loggedAdapter) Publish(m *adapter.Message) error {
 	a.log.mu.Lock()
-	_, sent := a.log.appended[m]
+	err, done := a.log.appended[m]
 	delete(a.log.appended, m)
 	a.log.mu.Unlock()
-	if sent {
-		return nil
+	if done {
+		return err
 	}
 	return a.Adapter.Publish(m)
 }
@@ -99,7 +99,7 @@ func (l *streamLogs) order(stream string) *streamOrder {
 func (l *streamLogs) open(namespace string, keep time.Duration) *streamLog {
 	log := &streamLog{
 		logs: l, namespace: namespace, order: l.order(l.streamOf(namespace)), keep: keep,
-		appended: make(map[*adapter.Message]struct{}), unsent: make(map[*adapter.Message]*ownMessage),
+		appended: make(map[*adapter.Message]error), unsent: make(map[*adapter.Message]*ownMessage),
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -19,6 +19,8 @@ type streamReader struct {
 	begin func(position entryID)
 	state *streamState
 
+	advance func(id entryID) // called when the entries up to id have been passed on
+
 	begun    bool
 	position entryID // of the last entry
 }
@@ -61,6 +63,7 @@ func (r *streamReader) session(ctx context.Context) (addr string, began bool, er
 		return addr, false, err
 	}
 	r.begin(r.position)
+	r.advance(r.position)
 	r.state.connected(r.key, missed)
 	for {
 		if err := r.read(c, replies); err != nil {
@@ -149,6 +152,7 @@ func (r *streamReader) read(c *conn, replies *replyReader) error {
 			continue
 		}
 		r.entry(id, e.items[1].items)
+		r.advance(id)
 	}
 	return nil
 }

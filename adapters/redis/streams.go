@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 )
@@ -23,6 +24,10 @@ type streams struct {
 	readers sync.WaitGroup
 	stop    context.CancelFunc
 
+	order   *sequencer
+	last    map[string]lastEntry // by stream; of the publishing goroutine, as the next one
+	unknown bool                 // the ids of entries of the current batch are not known yet
+
 	mu     sync.RWMutex
 	spaces map[string]struct{} // the namespaces that are subscribed to
 }
@@ -32,8 +37,15 @@ func newStreams(n *nodes, o StreamsOptions, logs *streamLogs) *streams {
 	if o.UseShardedPubSub {
 		s.kind = shard
 	}
-	s.pub = publisher{nodes: n, encode: s.encode}
+	s.pub = publisher{nodes: n, encode: s.encode, done: s.done}
+	s.last = make(map[string]lastEntry)
 	return s
+}
+
+// A lastEntry is the last entry that this server has added to a stream.
+type lastEntry struct {
+	id entryID
+	at time.Time
 }
 
 // servers is the channel for packets without a namespace.
@@ -44,6 +56,7 @@ func (s *streams) servers() string {
 // Start implements [cluster.Broker].
 func (s *streams) Start(self string, in cluster.Inbound) {
 	s.state = newStreamState(in, s.keys)
+	s.order = newSequencer(in.Receive, s.since, s.keys...)
 	s.start(self, s.state, s.deliver, topic{s.kind, s.servers()})
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
@@ -51,7 +64,7 @@ func (s *streams) Start(self string, in cluster.Inbound) {
 		r := &streamReader{
 			nodes: s.nodes, key: key, count: s.opts.ReadCount, block: s.opts.BlockTime,
 			entry: func(id entryID, fields []reply) { s.entry(key, id, fields) }, state: s.state,
-			begin: s.logs.order(key).begin,
+			begin: s.logs.order(key).begin, advance: func(id entryID) { s.order.advance(hashOf(key), id) },
 		}
 		s.readers.Go(func() { r.run(ctx) })
 	}
@@ -61,7 +74,9 @@ func (s *streams) Start(self string, in cluster.Inbound) {
 func (s *streams) Close() error {
 	s.stop()
 	s.readers.Wait()
-	return s.broker.Close()
+	err := s.broker.Close()
+	s.order.close()
+	return err
 }
 
 // Subscribe implements [cluster.Broker].
@@ -86,44 +101,67 @@ func (s *streams) Unsubscribe(namespace string) {
 
 // Count implements [cluster.Counter].
 func (s *streams) Count(ctx context.Context, namespace string) (int, error) {
-	name := channelOf(s.opts.ChannelPrefix, namespace)
+	return s.countOf(ctx, channelOf(s.opts.ChannelPrefix, namespace))
+}
+
+// Gone implements [cluster.Prober].
+func (s *streams) Gone(ctx context.Context, namespace string, ids []string) ([]string, error) {
+	return gone(ids, func(id string) (int, error) {
+		return s.countOf(ctx, channelOf(s.opts.ChannelPrefix, namespace)+id+"#")
+	})
+}
+
+func (s *streams) countOf(ctx context.Context, channel string) (int, error) {
 	if s.kind == shard {
-		return s.count(ctx, "SHARDNUMSUB", name)
+		return s.count(ctx, "SHARDNUMSUB", channel)
 	}
-	servers, err := s.nodes.masters(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return s.asker.subscribers(ctx, servers, "NUMSUB", name)
+	return s.subscribers(ctx, channel)
 }
 
 // isEntry reports whether a packet goes into a stream. A server-side event does if nobody
 // waits for answers: so it is not missed by servers that are disconnected. The official
 // adapter understands it there, but sends it over pub/sub.
 func isEntry(p *cluster.Packet) bool {
-	switch p.Type {
-	case cluster.SocketsJoin, cluster.SocketsLeave, cluster.DisconnectSockets:
-		return true
-	case cluster.Broadcast, cluster.ServerSideEmit:
-		return p.RequestID == ""
-	default:
-		return false
-	}
+	changes := p.Type == cluster.SocketsJoin || p.Type == cluster.SocketsLeave || p.Type == cluster.DisconnectSockets
+	return changes || (p.Type == cluster.Broadcast || p.Type == cluster.ServerSideEmit) && p.RequestID == ""
 }
 
 // encode is called by the publisher.
-func (s *streams) encode(dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+func (s *streams) encode(_ context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
+	if len(dst) == 0 {
+		s.unknown = false
+	}
 	if isEntry(p) {
+		s.unknown = true
 		return s.encodeEntry(dst, p)
+	}
+	if s.unknown && p.Namespace != "" {
+		return dst, "", errNextBatch
 	}
 	if s.scratch, err = cluster.AppendMessagePack(s.scratch[:0], p); err != nil {
 		return dst, "", err
 	}
 	channel := s.channel(p)
+	if p.Namespace != "" {
+		if e := s.last[s.logs.streamOf(p.Namespace)]; time.Since(e.at) < orderTime {
+			m := mark{stream: e.id}
+			s.scratch = m.appendTo(s.scratch)
+		}
+	}
 	if s.kind == shard {
 		return appendPublish(dst, "SPUBLISH", channel, s.scratch), channel, nil
 	}
 	return appendPublish(dst, "PUBLISH", channel, s.scratch), "", nil
+}
+
+// done is called with the replies of Redis.
+func (s *streams) done(p *cluster.Packet, r reply) {
+	if !isEntry(p) {
+		return
+	}
+	if id, ok := parseEntryID(string(r.text)); ok {
+		s.last[s.logs.streamOf(p.Namespace)] = lastEntry{id, time.Now()}
+	}
 }
 
 func (s *streams) channel(p *cluster.Packet) string {
@@ -163,13 +201,18 @@ func (s *streams) encodeEntry(dst []byte, p *cluster.Packet) (out []byte, key st
 }
 
 // deliver takes a message from a channel.
-func (s *streams) deliver(t target, _, payload []byte) {
+func (s *streams) deliver(t target, channel, payload []byte) {
 	p, err := cluster.Decode(payload)
-	if err != nil {
+	switch {
+	case err != nil:
 		s.in.Refused(err)
-		return
+	case !t.adopt(p):
+	case t.role == ofServers:
+		s.in.Receive(p)
+	default:
+		m := readMark(payload)
+		s.order.arrive(p, hashOf(channel), m, hashOf(s.logs.streamOf(p.Namespace)), len(payload))
 	}
-	s.receive(p, t)
 }
 
 // entry takes an entry of a stream. Readers call it for all entries, in order, also for

@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/internal/clusterwire"
 	"github.com/sioplug/sioplug/internal/msgpackjson"
 	"github.com/sioplug/sioplug/internal/packet"
 )
@@ -72,17 +72,16 @@ func (l *streamLog) Save(ctx context.Context, s *adapter.Session) error {
 const earlyTimeout = time.Minute
 
 // saveBarrier returns the place of the last early message. ok is false if there are some
-// whose place is not known yet.
+// whose place is not known yet. Those that are pending do not matter: the client, which has
+// gone, does not have them.
 func (l *streamLog) saveBarrier() (barrier entryID, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if n := len(l.early); n > 0 && time.Since(l.early[n-1].since) > earlyTimeout {
-		for _, own := range l.early {
-			l.forgetLocked(own)
-		}
-		l.early, l.barrier = nil, l.order.at()
+		l.forgetEarlyLocked(n)
+		l.barrier = l.order.at()
 	}
-	return l.barrier, len(l.early) == 0 && len(l.pending) == 0
+	return l.barrier, len(l.early) == 0
 }
 
 // maxPID is longer than any private id.

@@ -31,6 +31,17 @@ func (s *subscriptions) awaitReady(ctx context.Context) error {
 	return nil
 }
 
+// since says since when the subscription to a channel is in effect.
+func (s *subscriptions) since(channel uint32) (at time.Time, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.hashes[channel]
+	if sub == nil || !sub.confirmed {
+		return at, false
+	}
+	return sub.at, true
+}
+
 // message implements [linkOwner].
 func (s *subscriptions) message(t target, channel, payload []byte) { s.deliver(t, channel, payload) }
 
@@ -45,7 +56,7 @@ func (s *subscriptions) confirmed(l *link, t topic) {
 		s.mu.Unlock()
 		return
 	}
-	sub.confirmed = true
+	sub.confirmed, sub.at = true, time.Now()
 	s.foundLocked(sub)
 	if g := sub.group; sub.counts {
 		if g.missing--; g.missing == 0 && g.namespace != "" {

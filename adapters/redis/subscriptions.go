@@ -2,6 +2,8 @@ package redisadapter
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,7 +35,8 @@ type subscriptions struct {
 
 	mu     sync.Mutex
 	topics map[topic]*subscription
-	queue  []topic // that may have to be moved to another link
+	hashes map[uint32]*subscription // topics by the hash of their names
+	queue  []topic                  // that may have to be moved to another link
 	groups map[string]*group
 	links  map[string]*link
 	failed map[string]error // links that are down, or have never been up
@@ -58,9 +61,11 @@ type subscription struct {
 	group     *group // of its namespace
 	counts    bool   // the group waits for it; false for a room
 	slot      uint16
+	hash      uint32
 	link      *link // nil until the server is known
 	confirmed bool
-	lost      bool // was confirmed, and counts in subscriptions.lost
+	at        time.Time // when it was confirmed
+	lost      bool      // was confirmed, and counts in subscriptions.lost
 }
 
 // A group is the topics of a namespace.
@@ -74,7 +79,7 @@ func newSubscriptions(n *nodes, in cluster.Inbound, deliver func(target, []byte,
 	ctx, stop := context.WithCancel(context.Background())
 	s := &subscriptions{
 		nodes: n, in: in, deliver: deliver, ctx: ctx, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
-		topics: make(map[topic]*subscription), groups: make(map[string]*group), links: make(map[string]*link),
+		topics: make(map[topic]*subscription), hashes: make(map[uint32]*subscription), groups: make(map[string]*group), links: make(map[string]*link),
 		failed: make(map[string]error), ready: make(chan struct{}),
 	}
 	go s.run() // ends with close
@@ -107,7 +112,8 @@ func (s *subscriptions) addLocked(t topic, sub *subscription) {
 	if old := s.topics[t]; old != nil {
 		s.forgetLocked(t, old)
 	}
-	s.topics[t], sub.group.topics[t] = sub, sub
+	sub.hash = hashOf(t.name)
+	s.topics[t], sub.group.topics[t], s.hashes[sub.hash] = sub, sub, sub
 	if s.nodes.cluster == nil {
 		s.placeLocked(t, sub, "")
 		return
@@ -176,6 +182,7 @@ func (s *subscriptions) forgetLocked(t topic, sub *subscription) {
 	}
 	s.foundLocked(sub)
 	delete(s.topics, t)
+	delete(s.hashes, sub.hash)
 	delete(sub.group.topics, t)
 }
 
@@ -223,7 +230,9 @@ func (s *subscriptions) run() {
 		case <-s.ctx.Done():
 		case <-s.wake:
 		case <-timer.C:
-			s.queueAll()
+			if s.nodes.cluster != nil {
+				s.queueAll()
+			}
 		}
 		timer.Stop()
 	}
@@ -242,9 +251,7 @@ func (s *subscriptions) closeLinks() {
 func (s *subscriptions) queueAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for t := range s.topics {
-		s.queue = append(s.queue, t)
-	}
+	s.queue = slices.Collect(maps.Keys(s.topics))
 }
 
 // place finds the servers of the queued topics. It reports whether there is trouble, so

@@ -18,10 +18,10 @@ var prefixes atomic.Int64
 
 func newPrefix() string { return fmt.Sprintf("test-%d", prefixes.Add(1)) }
 
-func newClient(t testing.TB, addr string) *redis.Client {
-	t.Helper()
+func newClient(tb testing.TB, addr string) *redis.Client {
+	tb.Helper()
 	c := redis.NewClient(&redis.Options{Addr: addr})
-	t.Cleanup(func() { _ = c.Close() })
+	tb.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
@@ -59,10 +59,10 @@ func TestShardedSuite(t *testing.T) {
 	}
 }
 
-func newClusterClient(t testing.TB, c *redistest.Cluster) *redis.ClusterClient {
-	t.Helper()
+func newClusterClient(tb testing.TB, c *redistest.Cluster) *redis.ClusterClient {
+	tb.Helper()
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs()})
-	t.Cleanup(func() { _ = client.Close() })
+	tb.Cleanup(func() { _ = client.Close() })
 	return client
 }
 
@@ -79,6 +79,7 @@ func TestShardedSuiteOnCluster(t *testing.T) {
 	client := newClusterClient(t, redistest.StartCluster(t, 0))
 	for _, mode := range []redisadapter.SubscriptionMode{redisadapter.Static, redisadapter.Dynamic, redisadapter.DynamicPrivate} {
 		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
 			suite(t, func(prefix string) adapter.Cluster {
 				return redisadapter.Sharded(client, redisadapter.ShardedOptions{ChannelPrefix: prefix, SubscriptionMode: mode})
 			})

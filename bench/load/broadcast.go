@@ -72,7 +72,9 @@ func (b *broadcast) rounds(ctx context.Context, trigger func(n int) error) {
 }
 
 func (b *broadcast) round(ctx context.Context, trigger func() error) time.Duration {
-	defer b.within("a round")()
+	defer b.withinOr(func() error {
+		return fmt.Errorf("a round took longer than %s: %d of %d deliveries are missing", b.patience, b.missing.Load(), len(b.messages)*b.clients)
+	})()
 	b.due.Add(int64(len(b.messages)))
 	b.missing.Store(int64(len(b.messages) * b.clients))
 	start := time.Now()
@@ -88,6 +90,7 @@ func (b *broadcast) round(ctx context.Context, trigger func() error) time.Durati
 // all of them.
 func broadcastToAll(ctx context.Context, r *run) {
 	b := newBroadcast(r)
+	r.fanout = r.clients
 	clients := open(ctx, r, r.connect, b.receive)
 	b.rounds(ctx, func(int) error {
 		return clients[0].post(ws.OpText, fmt.Appendf(nil, `42["bcast",%d,%d]`, r.burst, r.size))
@@ -109,6 +112,7 @@ func broadcastToRooms(ctx context.Context, r *run) {
 		r.fail(fmt.Errorf("-clients must be a multiple of %d", roomSize))
 		return
 	}
+	r.fanout = roomSize
 	b, s := newBroadcast(r), textScript(r.size)
 	start := make(chan struct{})
 	joined := make(chan struct{}, r.clients)

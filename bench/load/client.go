@@ -67,7 +67,7 @@ func (r *run) dial(ctx context.Context, id int) (conn, error) {
 		LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+id%250))}, //nolint:gosec // at most 251
 		KeepAlive: -1,
 	}
-	c, err := d.DialContext(ctx, "tcp", r.addr)
+	c, err := d.DialContext(ctx, "tcp", r.server(id).addr)
 	if err != nil {
 		return conn{}, err
 	}
@@ -116,11 +116,12 @@ func (r *run) webSocket(ctx context.Context, id int, sid string) (*wsClient, err
 	if err != nil {
 		return nil, err
 	}
+	addr := r.server(id).addr
 	d := ws.Dialer{
 		NetDial: func(context.Context, string, string) (net.Conn, error) { return conn, nil },
-		Header:  ws.HandshakeHeaderString("Origin: http://" + r.addr + "\r\n" + browser),
+		Header:  ws.HandshakeHeaderString("Origin: http://" + addr + "\r\n" + browser),
 	}
-	url := "ws://" + r.addr + "/socket.io/?EIO=4&transport=websocket"
+	url := "ws://" + addr + "/socket.io/?EIO=4&transport=websocket"
 	if sid != "" {
 		url += "&sid=" + sid
 	}

@@ -26,10 +26,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // server it is for, and returns options for the load on it.
 func serve(t *testing.T, fault func(srv *sio.Server) sio.Middleware) options {
 	t.Helper()
+	return serveWith(t, nil, fault)
+}
+
+func serveWith(t *testing.T, with *sio.Options, fault func(srv *sio.Server) sio.Middleware) options {
+	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("the load generator reads /proc")
 	}
-	srv := sio.New(nil)
+	srv := sio.New(with)
 	handlers.Register(srv)
 	if fault != nil {
 		srv.UseEvents(fault(srv))
@@ -45,7 +50,7 @@ func serve(t *testing.T, fault func(srv *sio.Server) sio.Middleware) options {
 		s.Close()
 	})
 	return options{
-		addr: s.Listener.Addr().String(), pid: os.Getpid(), clients: 20, rooms: 2, inFlight: 2, rate: 1000, size: 200, burst: 2,
+		servers: []endpoint{{s.Listener.Addr().String(), os.Getpid()}}, clients: 20, rooms: 2, inFlight: 2, rate: 1000, size: 200, burst: 2,
 		warm: 10 * time.Millisecond, dur: 50 * time.Millisecond, settle: 10 * time.Millisecond, patience: time.Minute,
 	}
 }
@@ -61,13 +66,17 @@ func TestEveryScenario(t *testing.T) {
 			if name == "upgrade" {
 				o.dur = 500 * time.Millisecond // a client waits for the end of its poll
 			}
-			values, err := measure(t.Context(), name, o)
-			if err != nil {
-				t.Fatal(err)
-			}
 			key := want[name]
 			if key == "" {
 				key = "cpu_us"
+			}
+			var values map[string]float64
+			for _, ok := values[key]; !ok && o.dur < 30*time.Second; _, ok = values[key] {
+				var err error
+				if values, err = measure(t.Context(), name, o); err != nil {
+					t.Fatal(err)
+				}
+				o.dur *= 4 // on a slow machine nothing may have been done in the time
 			}
 			if _, ok := values[key]; !ok || values["clients"] != 20 {
 				t.Errorf("values = %v, want %s, and clients = 20", values, key)
@@ -204,7 +213,7 @@ func TestFaultsAreNoticed(t *testing.T) {
 
 func TestServerThatIsNotThere(t *testing.T) {
 	o := serve(t, nil)
-	o.addr = "127.0.0.1:1"
+	o.servers = []endpoint{{"127.0.0.1:1", os.Getpid()}}
 	for name := range scenarios() {
 		if _, err := measure(t.Context(), name, o); err == nil {
 			t.Errorf("%s: no error", name)
@@ -217,8 +226,11 @@ func TestOptionsAreBounded(t *testing.T) {
 		name   string
 		change func(o *options)
 	}{
-		{"another machine", func(o *options) { o.addr = "192.0.2.1:80" }},
-		{"a name", func(o *options) { o.addr = "localhost:80" }},
+		{"another machine", func(o *options) { o.servers[1].addr = "192.0.2.1:80" }},
+		{"a name", func(o *options) { o.servers[0].addr = "localhost:80" }},
+		{"Redis on another machine", func(o *options) { o.redis = "192.0.2.1:80" }},
+		{"no servers", func(o *options) { o.servers = nil }},
+		{"more clients on one server", func(o *options) { o.clients = 101 }},
 		{"no clients", func(o *options) { o.clients = 0 }},
 		{"too many clients", func(o *options) { o.clients = maxClients + 1 }},
 		{"too long", func(o *options) { o.dur = maxTime }},
@@ -226,7 +238,7 @@ func TestOptionsAreBounded(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := options{addr: "127.0.0.1:80", clients: maxClients, rooms: 1, inFlight: 1, rate: 1, size: 1, burst: 1, dur: time.Second}
+			o := options{servers: []endpoint{{"127.0.0.1:80", 0}, {"127.0.0.1:81", 0}}, clients: maxClients, rooms: 1, inFlight: 1, rate: 1, size: 1, burst: 1, dur: time.Second}
 			if err := o.check(); err != nil {
 				t.Fatal(err)
 			}
@@ -312,13 +324,13 @@ func TestJiffies(t *testing.T) {
 
 func TestProc(t *testing.T) {
 	o := serve(t, nil) // skips where there is no /proc
-	rss, err := residentBytes(o.pid)
+	rss, err := residentBytes(o.servers[0].pid)
 	if err != nil || rss < 1<<20 || rss > 1<<34 {
 		t.Errorf("residentBytes = %v, %v", rss, err)
 	}
 	var used time.Duration
 	for used == 0 { // until a jiffy is full
-		if used, err = cpuTime(o.pid); err != nil {
+		if used, err = cpuTime(o.servers[0].pid); err != nil {
 			t.Fatal(err)
 		}
 	}

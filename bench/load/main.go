@@ -12,7 +12,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -26,13 +25,14 @@ const (
 )
 
 type options struct {
-	addr                string
-	pid, clients, rooms int
-	inFlight, rate      int
-	size, burst         int
-	warm, dur           time.Duration
-	settle, beats       time.Duration
-	patience            time.Duration
+	servers        []endpoint // of one cluster, if there are several
+	redis          string     // address of the Redis of the cluster; empty if there is none
+	clients, rooms int
+	inFlight, rate int
+	size, burst    int
+	warm, dur      time.Duration
+	settle, beats  time.Duration
+	patience       time.Duration
 }
 
 // A scenario keeps the clients busy and measures. Any failure ends the run without a
@@ -58,9 +58,10 @@ func scenarios() map[string]scenario {
 func main() {
 	var o options
 	name := flag.String("scenario", "echo", "what the clients do")
-	flag.StringVar(&o.addr, "addr", "127.0.0.1:3000", "address of the server, on loopback")
-	flag.IntVar(&o.pid, "pid", 0, "process id of the server")
-	flag.IntVar(&o.clients, "clients", 100, "connections, or cycles at the same time")
+	addrs := flag.String("addr", "127.0.0.1:3000", "address of the server, on loopback, or of all servers of a cluster, with commas between them")
+	pids := flag.String("pid", "0", "process ids of the servers, in the same order")
+	flag.StringVar(&o.redis, "redis", "", "address of the Redis between the servers, if its costs are to be measured too")
+	flag.IntVar(&o.clients, "clients", 100, "connections, or cycles at the same time, of all servers together")
 	flag.IntVar(&o.rooms, "rooms", 1, "rooms: rooms of each client")
 	flag.IntVar(&o.inFlight, "inflight", 1, "messages of each client that wait for an answer")
 	flag.IntVar(&o.rate, "rate", 1000, "rate: messages a second of all clients together")
@@ -75,7 +76,11 @@ func main() {
 
 	runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2)) // the rest is for the server
 	debug.SetGCPercent(400)
-	values, err := measure(context.Background(), *name, o)
+	var values map[string]float64
+	var err error
+	if o.servers, err = parseServers(*addrs, *pids); err == nil {
+		values, err = measure(context.Background(), *name, o)
+	}
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(values)
 	}
@@ -98,6 +103,7 @@ func measure(ctx context.Context, name string, o options) (map[string]float64, e
 	defer cancel()
 	ctx, fail := context.WithCancelCause(ctx)
 	r := &run{options: o, fail: fail, values: map[string]float64{"clients": float64(o.clients)}}
+	r.awaitCluster(ctx)
 	work(ctx, r)
 	err := context.Cause(ctx)
 	fail(errors.New("the run is over")) // closes what is still open
@@ -106,15 +112,11 @@ func measure(ctx context.Context, name string, o options) (map[string]float64, e
 }
 
 func (o options) check() error {
-	host, _, err := net.SplitHostPort(o.addr)
-	if err != nil {
+	if err := o.checkAddresses(); err != nil {
 		return err
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("%s is not on loopback", o.addr)
-	}
-	if o.clients < 1 || o.clients > maxClients {
-		return fmt.Errorf("-clients must be from 1 to %d", maxClients)
+	if o.clients < 1 || o.clients > maxClients || o.clients%len(o.servers) != 0 {
+		return fmt.Errorf("-clients must be from 1 to %d, and as many for each server", maxClients)
 	}
 	if o.inFlight < 1 || o.rate < 1 || o.size < 1 || o.burst < 1 || o.rooms < 1 {
 		return errors.New("-inflight, -rate, -size, -burst and -rooms must be positive")

@@ -119,7 +119,7 @@ func (r *run) http(ctx context.Context, id int) (*httpConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &httpConn{conn: conn, host: r.addr, in: bufio.NewReaderSize(conn, 1024)}, nil
+	return &httpConn{conn: conn, host: r.server(id).addr, in: bufio.NewReaderSize(conn, 1024)}, nil
 }
 
 func (h *httpConn) request(method, sid string, body []byte) error {

@@ -21,6 +21,7 @@ type run struct {
 	clientsEnd sync.WaitGroup
 	stop       atomic.Bool  // clients finish what they have begun, and no more
 	units      atomic.Int64 // messages, deliveries or cycles so far
+	fanout     int          // deliveries of one message, if a server sends it to several clients
 	values     map[string]float64
 }
 
@@ -33,7 +34,12 @@ func (r *run) check(err error) {
 
 // within ends the run unless the function that it returns is called in time.
 func (r *run) within(what string) (done func()) {
-	t := time.AfterFunc(r.patience, func() { r.fail(fmt.Errorf("%s took longer than %s", what, r.patience)) })
+	return r.withinOr(func() error { return fmt.Errorf("%s took longer than %s", what, r.patience) })
+}
+
+// withinOr is that with an error of its own.
+func (r *run) withinOr(err func() error) (done func()) {
+	t := time.AfterFunc(r.patience, func() { r.fail(err()) })
 	return func() { t.Stop() }
 }
 
@@ -84,29 +90,46 @@ func (r *run) finish(ctx context.Context) {
 // A sample is the state of what is counted at one time.
 type sample struct {
 	at                    time.Time
-	server, load, machine time.Duration
+	server, load, machine time.Duration // server is of all servers
 	units                 int64
+
+	servers []time.Duration // of each
+	redis   redisSample
 }
 
 func (r *run) sample() sample {
-	server, err1 := cpuTime(r.pid)
-	load, err2 := cpuTime(os.Getpid())
-	machine, err3 := machineTime()
-	r.check(errors.Join(err1, err2, err3))
-	return sample{time.Now(), server, load, machine, r.units.Load()}
+	s := sample{redis: r.sampleRedis()}
+	for i := range r.servers {
+		s.servers = append(s.servers, r.cpuTime(i))
+		s.server += s.servers[i]
+	}
+	var err1, err2 error
+	s.load, err1 = cpuTime(os.Getpid())
+	s.machine, err2 = machineTime()
+	r.check(errors.Join(err1, err2))
+	s.at, s.units = time.Now(), r.units.Load()
+	return s
+}
+
+// cpuTime returns the CPU time of one server.
+func (r *run) cpuTime(server int) time.Duration {
+	d, err := cpuTime(r.servers[server].pid)
+	r.check(err)
+	return d
 }
 
 // since takes the values that most scenarios have, for the time since a sample.
 func (r *run) since(from sample) {
 	to := r.sample()
 	wall := to.at.Sub(from.at).Seconds()
-	server, load := to.server-from.server, to.load-from.load
+	server, load, redis := to.server-from.server, to.load-from.load, to.redis.cpu-from.redis.cpu
 	if units := float64(to.units - from.units); units > 0 {
 		r.values["cpu_us"] = micros(server) / units
 		r.values["per_s"] = units / wall
+		r.sinceInCluster(from, to)
 	}
 	r.values["load_cores"] = load.Seconds() / wall
-	r.values["other_cores"] = max(0, (to.machine-from.machine-server-load).Seconds()/wall)
+	r.values["other_cores"] = max(0, (to.machine-from.machine-server-load-redis).Seconds()/wall)
 }
 
 func micros(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
@@ -121,11 +144,13 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// quiet waits until the server has nothing left to do, and returns its CPU time.
+// quiet waits until the servers have nothing left to do, and returns their CPU time.
 func (r *run) quiet(ctx context.Context) time.Duration {
 	for last := time.Duration(0); ; wait(ctx, 20*jiffy) {
-		now, err := cpuTime(r.pid)
-		r.check(err)
+		now := time.Duration(0)
+		for i := range r.servers {
+			now += r.cpuTime(i)
+		}
 		if now-last <= 2*jiffy || ctx.Err() != nil {
 			return now
 		}
@@ -133,21 +158,26 @@ func (r *run) quiet(ctx context.Context) time.Duration {
 	}
 }
 
-// resident returns how much memory the server occupies.
-func (r *run) resident() float64 {
-	n, err := residentBytes(r.pid)
-	r.check(err)
-	return n
+// resident returns how much memory the servers occupy.
+func (r *run) resident() (sum float64) {
+	for _, s := range r.servers {
+		n, err := residentBytes(s.pid)
+		r.check(err)
+		sum += n
+	}
+	return sum
 }
 
-// collected is that after the server has freed what it can.
+// collected is that after the servers have freed what they can.
 func (r *run) collected(ctx context.Context) float64 {
-	r.check(r.collect(ctx))
+	for _, s := range r.servers {
+		r.check(s.collect(ctx))
+	}
 	return r.resident()
 }
 
-func (r *run) collect(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.addr+"/bench/gc", http.NoBody)
+func (s endpoint) collect(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/bench/gc", http.NoBody)
 	if err != nil {
 		return err
 	}

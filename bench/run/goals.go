@@ -44,7 +44,7 @@ func goals() []goal {
 
 // goals has a row for each goal whose metric was measured.
 func (s *session) goals() table {
-	scs, srvs := s.present(comparison())
+	scs, srvs := s.present(comparison(), servers("", ""))
 	t := table{Head: []string{"", "measured", "must", "aim", "reached"}}
 	for _, g := range goals() {
 		for _, sc := range scs {

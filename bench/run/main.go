@@ -5,13 +5,16 @@
 //	go run ./bench/run                                     # all, 26 minutes
 //	go run ./bench/run -rounds 1 -dur 500ms -clients 1000  # a first look, 2 minutes
 //	go run ./bench/run -growth                             # growing numbers, 14 minutes
+//	go run ./bench/run -cluster                            # clusters of three servers, 2 minutes
 //	go run ./bench/run -scenarios echo,ack -servers sioplug,baseline
 //
-// It needs Linux, and Node.js for the JavaScript server. Results are kept in
-// bench/results, where the report finds those of both kinds of runs.
+// It needs Linux, Node.js for the JavaScript server, and redis-server for clusters.
+// Results are kept in bench/results, where the report finds those of all kinds of
+// runs. A part of the report whose results are not there stays as it is.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -19,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -31,6 +35,8 @@ type options struct {
 	dur                time.Duration
 	clients            int
 	growth, reportOnly bool
+	cluster            bool
+	adapters           string
 	results, out       string
 	command            string
 }
@@ -41,11 +47,13 @@ func main() {
 	flag.StringVar(&o.servers, "servers", "", "names of servers, with commas between them; all if empty")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each scenario runs with each server")
 	flag.DurationVar(&o.dur, "dur", 3*time.Second, "how long each scenario measures; it warms up for a third of that")
-	flag.IntVar(&o.clients, "clients", 50_000, "no scenario has more clients than that, a multiple of 10")
+	flag.IntVar(&o.clients, "clients", 50_000, "no scenario has more clients than that, a multiple of 10, or of 30 with -cluster")
 	flag.BoolVar(&o.growth, "growth", false, "measure with growing numbers of clients and rooms, instead of comparing")
+	flag.BoolVar(&o.cluster, "cluster", false, "measure clusters of three servers, instead of comparing single ones")
+	flag.StringVar(&o.adapters, "adapters", "classic", "adapters of clusters, with commas between them: "+strings.Join(clusterAdapters(), ", "))
 	flag.BoolVar(&o.reportOnly, "report", false, "measure nothing, only write the report again")
-	flag.StringVar(&o.results, "results", "bench/results", "folder for results")
-	flag.StringVar(&o.out, "out", "docs", "folder for the report")
+	flag.StringVar(&o.results, "results", "", "folder for results; the project's bench/results if empty")
+	flag.StringVar(&o.out, "out", "", "folder for the report; the project's docs if empty")
 	flag.Parse()
 	o.command = "make bench"
 	if args := strings.Join(os.Args[1:], " "); args != "" {
@@ -62,6 +70,10 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
+	o, err := o.withFolders(ctx)
+	if err != nil {
+		return err
+	}
 	if o.reportOnly {
 		return report(o)
 	}
@@ -79,6 +91,17 @@ func run(ctx context.Context, o options) error {
 	return runPrograms(ctx, o, bin)
 }
 
+// withFolders returns the options with folders, from wherever the program was started.
+func (o options) withFolders(ctx context.Context) (options, error) {
+	if o.results != "" && o.out != "" {
+		return o, nil
+	}
+	root, err := moduleRoot(ctx)
+	o.results = cmp.Or(o.results, filepath.Join(root, "bench", "results"))
+	o.out = cmp.Or(o.out, filepath.Join(root, "docs"))
+	return o, err
+}
+
 // runPrograms measures and writes the report, with the programs in a folder.
 func runPrograms(ctx context.Context, o options, bin string) error {
 	s, err := measure(ctx, o, bin)
@@ -91,17 +114,17 @@ func runPrograms(ctx context.Context, o options, bin string) error {
 	return errors.Join(report(o), s.failures())
 }
 
-// report writes what the last comparison and the last growing have found.
+// report writes what the last run of each kind has found.
 func report(o options) error {
-	compared, err := load(o.results, comparisonFile)
-	if err != nil {
-		return err
+	var p page
+	for file, to := range map[string]**session{comparisonFile: &p.Compared, growthFile: &p.Grown, clusterFile: &p.Clustered} {
+		s, err := load(o.results, file)
+		if err != nil {
+			return err
+		}
+		*to = s
 	}
-	grown, err := load(o.results, growthFile)
-	if err != nil {
-		return err
-	}
-	return write(o.out, compared, grown)
+	return p.write(o.out)
 }
 
 // measure does what the options ask for.
@@ -111,9 +134,16 @@ func measure(ctx context.Context, o options, bin string) (*session, error) {
 		return nil, err
 	}
 	p := plan{servers: servers(bin, root), scenarios: comparison(), rounds: o.rounds, dur: o.dur, maxClients: o.clients, bin: bin}
-	if o.growth {
+	switch {
+	case o.growth && o.cluster:
+		return nil, errors.New("-growth and -cluster are different runs")
+	case o.growth:
 		p.scenarios = growth(descriptors())
 		p.servers = slices.DeleteFunc(p.servers, func(s server) bool { return !s.growth })
+	case o.cluster:
+		if p, err = p.ofClusters(root, o.adapters); err != nil {
+			return nil, err
+		}
 	}
 	p.scenarios, err = chosen(p.scenarios, o.scenarios, func(s scenario) []string { return []string{s.name, s.growth} })
 	if err != nil {
@@ -125,7 +155,7 @@ func measure(ctx context.Context, o options, bin string) (*session, error) {
 	}
 	if _, err := exec.LookPath("node"); err != nil {
 		fmt.Fprintln(os.Stderr, "Node.js is not installed: socket.io is left out")
-		p.servers = slices.DeleteFunc(p.servers, func(s server) bool { return s.name == reference })
+		p.servers = slices.DeleteFunc(p.servers, func(s server) bool { return strings.HasPrefix(s.name, reference) })
 	}
 	s := newSession(ctx, o)
 	s.Results = p.measure(ctx, os.Stderr)

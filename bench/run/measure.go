@@ -32,6 +32,7 @@ type plan struct {
 	rounds     int
 	dur        time.Duration
 	maxClients int
+	nodes      int    // servers of a cluster; 0 if each is by itself
 	bin        string // folder of the programs
 }
 
@@ -81,11 +82,11 @@ func (p plan) measure(ctx context.Context, progress io.Writer) (results []result
 
 // String is a line that tells how it goes.
 func (r result) String() string {
-	words := []string{fmt.Sprintf("round %d  %-10s %-14s", r.Round, r.Scenario, r.Server)}
+	words := []string{fmt.Sprintf("round %d  %-13s %-17s", r.Round, r.Scenario, r.Server)}
 	if r.Error != "" {
 		words = append(words, "FAILED:", r.Error)
 	}
-	for _, key := range []string{"cpu_us", "p99_us", "per_s", "bytes_settled", "bytes_gc", "bytes_membership"} {
+	for _, key := range []string{"cpu_us", "p99_us", "per_s", "bytes_settled", "bytes_gc", "bytes_membership", "message_cpu_us"} {
 		if v, ok := r.Values[key]; ok {
 			words = append(words, key+"="+number(v))
 		}
@@ -100,16 +101,16 @@ func (p plan) one(ctx context.Context, sc scenario, srv server) (map[string]floa
 	if strings.HasPrefix(srv.name, ours) {
 		srv.command = slices.Concat(srv.command[:1], sc.flags, srv.command[1:])
 	}
-	addr, pid, stop, err := start(ctx, srv)
+	procs, err := p.startServers(ctx, srv)
 	if err != nil {
 		return nil, err
 	}
-	defer stop()
-	args := append([]string{
-		"-addr", addr, "-pid", strconv.Itoa(pid), "-scenario", sc.load, "-clients", strconv.Itoa(min(sc.clients, p.maxClients)),
+	defer procs.stop()
+	args := slices.Concat(procs.flags(), []string{
+		"-scenario", sc.load, "-clients", strconv.Itoa(min(sc.clients, p.maxClients)),
 		"-dur", p.dur.String(), "-warm", (p.dur / 3).String(), "-settle", (2 * p.dur).String(),
 		"-beats", (9 * p.dur).String(),
-	}, sc.args...)
+	}, sc.args)
 	load := exec.CommandContext(ctx, filepath.Join(p.bin, "load"), args...) //nolint:gosec // ours
 	var stderr bytes.Buffer
 	load.Stderr = &stderr
@@ -121,33 +122,41 @@ func (p plan) one(ctx context.Context, sc scenario, srv server) (map[string]floa
 	return values, json.Unmarshal(out, &values)
 }
 
+// A process is a server that runs.
+type process struct {
+	addr string
+	pid  int
+	stop func()
+}
+
 // start starts a server and waits until it accepts connections.
-func start(ctx context.Context, srv server) (addr string, pid int, stop func(), err error) {
-	if addr, err = freeAddr(); err != nil {
-		return "", 0, nil, err
+func start(ctx context.Context, srv server) (process, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return process{}, err
 	}
 	_, port, _ := net.SplitHostPort(addr)
 	args := slices.Concat(srv.command[1:], []string{port})
 	cmd := exec.CommandContext(ctx, srv.command[0], args...) //nolint:gosec // one of ours, or Node.js
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		return "", 0, nil, err
+		return process{}, err
 	}
-	stop = func() {
+	p := process{addr, cmd.Process.Pid, func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
-	}
+	}}
 	for range 200 {
 		if c, err := net.Dial("tcp", addr); err == nil {
-			return addr, cmd.Process.Pid, stop, c.Close()
+			return p, c.Close()
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	stop()
-	return "", 0, nil, fmt.Errorf("%s does not accept connections", srv.name)
+	p.stop()
+	return process{}, fmt.Errorf("%s does not accept connections", srv.name)
 }
 
 // freeAddr returns a free address on loopback.

@@ -42,7 +42,7 @@ type mark struct {
 }
 
 func (s *session) plot() plot {
-	scs, srvs := s.present(comparison())
+	scs, srvs := s.present(comparison(), servers("", ""))
 	p := plot{Width: plotRight + 30, Top: plotTop, Bottom: plotTop}
 	for i, srv := range srvs {
 		if srv.name != baseline {
@@ -55,7 +55,7 @@ func (s *session) plot() plot {
 	for _, sc := range scs {
 		row := label{Y: p.Bottom, Text: sc.title}
 		for i, srv := range srvs {
-			r, ok := s.ratio(sc, srv.name, sc.metrics[0].key).spread()
+			r, ok := s.ratio(sc, srv, sc.metrics[0].key).spread()
 			if !ok || r.low <= 0 || srv.name == baseline {
 				continue
 			}

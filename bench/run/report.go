@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,27 +23,38 @@ type table struct {
 	Rows         [][]string
 }
 
-// A page is what the template shows. Either part may be missing.
+// A page is what the template shows. Any part may be missing.
 type page struct {
-	Compared, Grown  *session
+	Compared, Grown, Clustered *session
+
 	Busy             string // how much else was going on
 	Summary, Goals   table
 	Better           []string // where others are
 	Details, Growing []table
+	ClusterBusy      string
+	ClusterBetter    []string
+	Clusters         []table
+	KeptCompared     string // parts of the page as it was, of which there are no results
+	KeptGrown        string
+	KeptClustered    string
 }
 
 // write writes the report, and the plot if there was a comparison.
-func write(dir string, compared, grown *session) error {
+func (p page) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	p := page{Compared: compared, Grown: grown}
-	if compared != nil {
+	file := filepath.Join(dir, "benchmarks.md")
+	p, err := p.keep(file)
+	if err != nil {
+		return err
+	}
+	if compared := p.Compared; compared != nil {
 		p.Busy = compared.busy()
 		p.Summary = compared.summary()
 		p.Goals = compared.goals()
 		p.Better = compared.better()
-		p.Details = compared.details()
+		p.Details = compared.details(compared.present(comparison(), servers("", "")))
 		plot, err := render(plotTemplate, compared.plot())
 		if err != nil {
 			return err
@@ -50,14 +63,59 @@ func write(dir string, compared, grown *session) error {
 			return err
 		}
 	}
-	if grown != nil {
-		p.Growing = grown.growing()
+	if p.Grown != nil {
+		p.Growing = p.Grown.growing()
+	}
+	if s := p.Clustered; s != nil {
+		p.ClusterBusy = s.busy()
+		p.ClusterBetter = s.clusterBetter()
+		p.Clusters = s.details(s.presentClusters())
 	}
 	text, err := render(pageTemplate, p)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, "benchmarks.md"), text, 0o644) //nolint:gosec // a document
+	return os.WriteFile(file, text, 0o644) //nolint:gosec // a document
+}
+
+// keep takes those parts from the page as it was that there are no results of.
+func (p page) keep(file string) (page, error) {
+	b, err := os.ReadFile(file) //nolint:gosec // the user says where
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	compared, clustered, grown := parts(string(b))
+	if p.Compared == nil {
+		p.KeptCompared = compared
+	}
+	if p.Clustered == nil {
+		p.KeptClustered = clustered
+	}
+	if p.Grown == nil {
+		p.KeptGrown = grown
+	}
+	return p, nil
+}
+
+// parts divides a page into what stands between its introduction and its end. Each part
+// ends with the line break of its last line.
+func parts(text string) (compared, clustered, grown string) {
+	const title, introduction = 1, 1
+	paragraphs := strings.SplitN(text, "\n\n", title+introduction+1)
+	if len(paragraphs) <= title+introduction {
+		return "", "", ""
+	}
+	rest := "\n" + paragraphs[title+introduction]
+	if before, after, ok := strings.Cut(rest, "\n## Growth\n"); ok {
+		rest, grown = before, "\n## Growth\n"+after
+	}
+	if before, after, ok := strings.Cut(rest, "\n## Clusters\n"); ok {
+		rest, clustered = before, "\n## Clusters\n"+after
+	}
+	return rest, clustered, grown
 }
 
 func render(text string, data any) ([]byte, error) {
@@ -70,9 +128,9 @@ func render(text string, data any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// present returns the scenarios and servers that the session has results of, with
+// present returns those scenarios and servers that the session has results of, with
 // numbers of clients in the texts.
-func (s *session) present(all []scenario) ([]scenario, []server) {
+func (s *session) present(all []scenario, among []server) ([]scenario, []server) {
 	var scs []scenario
 	for _, sc := range all {
 		for _, r := range s.Results {
@@ -84,18 +142,21 @@ func (s *session) present(all []scenario) ([]scenario, []server) {
 			}
 		}
 	}
-	return scs, slices.DeleteFunc(servers("", ""), func(srv server) bool {
+	return scs, slices.DeleteFunc(among, func(srv server) bool {
 		return !slices.ContainsFunc(s.Results, func(r result) bool { return r.Server == srv.name })
 	})
 }
 
 // ratio is to the baseline, or to the JavaScript server where there is none.
-func (s *session) ratio(sc scenario, srv, key string) series {
+func (s *session) ratio(sc scenario, srv server, key string) series {
 	base := baseline
-	if sc.noBaseline {
+	switch {
+	case srv.against != "":
+		base = srv.against
+	case sc.noBaseline:
 		base = reference
 	}
-	return s.series(sc.name, srv, key).over(s.series(sc.name, base, key))
+	return s.series(sc.name, srv.name, key).over(s.series(sc.name, base, key))
 }
 
 func titles(srvs []server) []string {
@@ -108,7 +169,7 @@ func titles(srvs []server) []string {
 
 // summary has the most important metrics of all scenarios and servers.
 func (s *session) summary() table {
-	scs, srvs := s.present(comparison())
+	scs, srvs := s.present(comparison(), servers("", ""))
 	t := table{Head: append([]string{""}, titles(srvs)...)}
 	for _, sc := range scs {
 		for _, m := range sc.metrics[:sc.headline] {
@@ -122,7 +183,7 @@ func (s *session) summary() table {
 						best, least = i+1, v.median
 					}
 				}
-				if r, ok := s.ratio(sc, srv.name, m.key).spread(); ok {
+				if r, ok := s.ratio(sc, srv, m.key).spread(); ok {
 					cell = number(r.median) + "× (" + cell + ")"
 				}
 				row = append(row, cell)
@@ -139,12 +200,11 @@ func (s *session) summary() table {
 // better tells where others cost less than we do, by more than 5%.
 func (s *session) better() []string {
 	var lines []string
-	scs, _ := s.present(comparison())
+	scs, _ := s.present(comparison(), nil)
 	for _, sc := range scs {
 		for _, m := range sc.metrics[:sc.headline] {
 			for _, other := range []string{reference, baseline} {
-				r, ok := s.series(sc.name, other, m.key).over(s.series(sc.name, ours, m.key)).spread()
-				if ok && r.median < 0.95 {
+				if r, ok := s.lessThan(ours, sc, m, other); ok {
 					lines = append(lines, fmt.Sprintf("%s, %s: %s takes %s of what sioplug takes", sc.title, m.title, other, r))
 				}
 			}
@@ -153,10 +213,15 @@ func (s *session) better() []string {
 	return lines
 }
 
+// lessThan reports whether another server costs less than one of ours, by more than 5%.
+func (s *session) lessThan(own string, sc scenario, m metric, other string) (r spread, ok bool) {
+	r, ok = s.series(sc.name, other, m.key).over(s.series(sc.name, own, m.key)).spread()
+	return r, ok && r.median < 0.95
+}
+
 // details has everything, by scenario.
-func (s *session) details() []table {
+func (s *session) details(scs []scenario, srvs []server) []table {
 	var ts []table
-	scs, srvs := s.present(comparison())
 	for _, sc := range scs {
 		t := table{Title: sc.title, About: sc.about, Head: []string{""}}
 		for i, m := range sc.metrics {
@@ -170,7 +235,7 @@ func (s *session) details() []table {
 			for i, m := range sc.metrics {
 				row = append(row, s.series(sc.name, srv.name, m.key).cell())
 				if i == 0 {
-					row = append(row, s.ratio(sc, srv.name, m.key).cell())
+					row = append(row, s.ratio(sc, srv, m.key).cell())
 				}
 			}
 			t.Rows = append(t.Rows, row)
@@ -203,7 +268,7 @@ func (s *session) failed(scenario, server string) string {
 // growing has a table for each metric, with a column for each number.
 func (s *session) growing() []table {
 	var ts []table
-	scs, srvs := s.present(growth(0))
+	scs, srvs := s.present(growth(0), servers("", ""))
 	for _, family := range []struct{ name, title string }{
 		{"idle", "Idle clients"}, {"echo", "Echo, clients"}, {"bcast", "Broadcast, clients"}, {"rooms", "Rooms of each of 1,000 clients"},
 	} {

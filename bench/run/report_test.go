@@ -43,6 +43,7 @@ func TestSpread(t *testing.T) {
 		text string
 	}{
 		{series{1: 5}, spread{5, 5, 5}, "5.00"},
+		{series{1: 294.1, 2: 294.2, 3: 294.3}, spread{294.2, 294.1, 294.3}, "294"},
 		{series{1: 9, 2: 1, 3: 2}, spread{2, 1, 9}, "2.00 (1.00 to 9.00)"},
 		{series{1: 4, 2: 1, 3: 2, 7: 100}, spread{3, 1, 100}, "3.00 (1.00 to 100)"},
 	}
@@ -123,7 +124,7 @@ func TestGoals(t *testing.T) {
 }
 
 func TestDetails(t *testing.T) {
-	got := measured().details()[0]
+	got := measured().details(measured().present(comparison(), servers("", "")))[0]
 	if want := "Each of 200 clients"; !strings.HasPrefix(got.About, want) || got.Title != "echo" {
 		t.Errorf("title %q, about %q, want echo, %q...", got.Title, got.About, want)
 	}
@@ -157,7 +158,7 @@ func TestPage(t *testing.T) {
 	for i := range grown.Results {
 		grown.Results[i].Scenario = "bcast-100"
 	}
-	if err := write(dir, measured(), grown); err != nil {
+	if err := (page{Compared: measured(), Grown: grown}).write(dir); err != nil {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "benchmarks.md"))
@@ -191,7 +192,7 @@ func TestPage(t *testing.T) {
 func TestPageOfOnePart(t *testing.T) {
 	for name, sessions := range map[string][2]*session{"comparison": {measured(), nil}, "growth": {nil, measured()}} {
 		dir := t.TempDir()
-		if err := write(dir, sessions[0], sessions[1]); err != nil {
+		if err := (page{Compared: sessions[0], Grown: sessions[1]}).write(dir); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(filepath.Join(dir, "benchmarks.md"))

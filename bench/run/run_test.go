@@ -52,6 +52,7 @@ func TestRuns(t *testing.T) {
 		"every mount":           everyMount,
 		"JavaScript server":     javaScriptServer,
 		"a failure is reported": failureIsReported,
+		"clusters":              clusters,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, bin) })
 	}
@@ -100,6 +101,65 @@ func javaScriptServer(t *testing.T, bin string) {
 	}
 }
 
+// clusters runs every scenario once, and every adapter once.
+func clusters(t *testing.T, bin string) {
+	require.Tool(t, "node")
+	require.Tool(t, "redis")
+	require.NodePackages(t, "../js")
+	o := quick(t, "cluster-rooms", "")
+	o.cluster, o.adapters, o.clients = true, strings.Join(clusterAdapters(), ","), 30
+	if err := os.MkdirAll(o.out, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	const other = "# Benchmarks\n\nIntroduction.\n\nMeasured long ago.\n\n## Growth\n\nOf something.\n"
+	if err := os.WriteFile(filepath.Join(o.out, "benchmarks.md"), []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := runPrograms(t.Context(), o, bin); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"\n\nMeasured long ago.\n\n## Clusters\n\n", "\n\n## Growth\n\nOf something.\n"}
+	for _, srv := range clusterServers("", "", clusterAdapters()) {
+		want = append(want, "\n| "+srv.title+" | ")
+	}
+	has(t, written(t, o), want)
+
+	o.scenarios, o.servers, o.adapters = "", "sioplug-classic", "classic"
+	if err := runPrograms(t.Context(), o, bin); err != nil {
+		t.Fatal(err)
+	}
+	want = want[:2]
+	for _, sc := range clusterScenarios() {
+		want = append(want, "\n### "+strings.ReplaceAll(sc.title, "{n}", "30")+"\n")
+	}
+	has(t, written(t, o), want)
+}
+
+func has(t *testing.T, page string, want []string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(page, w) {
+			t.Errorf("the page lacks %q:\n%s", w, page)
+		}
+	}
+}
+
+func TestRunsThatDoNotGoTogether(t *testing.T) {
+	for want, change := range map[string]func(o *options){
+		"-growth and -cluster": func(o *options) { o.growth = true },
+		`"gossip"`:             func(o *options) { o.adapters = "classic,gossip" },
+		`"sioplug-sharded"`:    func(o *options) { o.adapters, o.servers = "classic", "sioplug-sharded" },
+	} {
+		require.Tool(t, "redis")
+		o := quick(t, "", "")
+		o.cluster, o.adapters = true, "classic"
+		change(&o)
+		if err := runPrograms(t.Context(), o, t.TempDir()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("err = %v, want %s in it", err, want)
+		}
+	}
+}
+
 func failureIsReported(t *testing.T, bin string) {
 	o := quick(t, "rooms", baseline)
 	o.clients = 15 // do not fill rooms of ten
@@ -145,6 +205,21 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	got := p.measure(t.Context(), t.Output())
 	if len(got) != 2 || got[0].Error == "" || got[1].Round != 2 {
 		t.Errorf("results = %v, want an error in each of two rounds", got)
+	}
+}
+
+func TestFoldersAreThoseOfTheProject(t *testing.T) {
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := options{}.withFolders(t.Context())
+	if err != nil || got.out != filepath.Join(root, "docs") || got.results != filepath.Join(root, "bench", "results") {
+		t.Errorf("folders are %q and %q, %v; want those in %s", got.out, got.results, err, root)
+	}
+	got, err = options{out: "there", results: "here"}.withFolders(t.Context())
+	if err != nil || got.out != "there" || got.results != "here" {
+		t.Errorf("folders are %q and %q, %v; want them as given", got.out, got.results, err)
 	}
 }
 

@@ -11,6 +11,7 @@ type server struct {
 	name, title string
 	command     []string // the port is appended
 	growth      bool     // is measured with growing numbers, too
+	against     string   // in a cluster: the server that ratios are to
 }
 
 // Servers that the report has something to say about.
@@ -23,12 +24,12 @@ const (
 func servers(bin, root string) []server {
 	sioplug := func(mount string) []string { return []string{bin + "/server", "-mount", mount, "-port"} }
 	return []server{
-		{ours, "sioplug, net/http", sioplug("nethttp"), true},
-		{"sioplug-gin", "sioplug, Gin", sioplug("gin"), false},
-		{"sioplug-echo", "sioplug, Echo", sioplug("echo"), false},
-		{"sioplug-fiber", "sioplug, Fiber", sioplug("fiber"), false},
-		{reference, "socket.io, Node.js", []string{"node", "--expose-gc", root + "/bench/js/server.mjs"}, true},
-		{baseline, "baseline", []string{bin + "/baseline", "-port"}, true},
+		{name: ours, title: "sioplug, net/http", command: sioplug("nethttp"), growth: true},
+		{name: "sioplug-gin", title: "sioplug, Gin", command: sioplug("gin")},
+		{name: "sioplug-echo", title: "sioplug, Echo", command: sioplug("echo")},
+		{name: "sioplug-fiber", title: "sioplug, Fiber", command: sioplug("fiber")},
+		{name: reference, title: "socket.io, Node.js", command: []string{"node", "--expose-gc", root + "/bench/js/server.mjs"}, growth: true},
+		{name: baseline, title: "baseline", command: []string{bin + "/baseline", "-port"}, growth: true},
 	}
 }
 

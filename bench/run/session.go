@@ -17,13 +17,13 @@ import (
 
 // A session is what was measured in one go.
 type session struct {
-	Growth        bool
-	Command, Date string
-	Rounds        int
-	Processor     string
-	Cores         int
-	Go, Node      string
-	Results       []result
+	Growth, Cluster bool
+	Command, Date   string
+	Rounds          int
+	Processor       string
+	Cores           int
+	Go, Node, Redis string
+	Results         []result
 }
 
 func newSession(ctx context.Context, o options) *session {
@@ -32,9 +32,9 @@ func newSession(ctx context.Context, o options) *session {
 		node = []byte("absent")
 	}
 	return &session{
-		Growth: o.growth, Command: o.command, Date: time.Now().Format(time.DateOnly), Rounds: o.rounds,
+		Growth: o.growth, Cluster: o.cluster, Command: o.command, Date: time.Now().Format(time.DateOnly), Rounds: o.rounds,
 		Processor: after("/proc/cpuinfo", "model name"), Cores: runtime.NumCPU(),
-		Go: runtime.Version(), Node: strings.TrimSpace(string(node)),
+		Go: runtime.Version(), Node: strings.TrimSpace(string(node)), Redis: redisVersion(ctx),
 	}
 }
 
@@ -52,6 +52,7 @@ func (s *session) failures() error {
 const (
 	comparisonFile = "comparison.json"
 	growthFile     = "growth.json"
+	clusterFile    = "cluster.json"
 )
 
 func (s *session) save(dir string) error {
@@ -63,8 +64,11 @@ func (s *session) save(dir string) error {
 		return err
 	}
 	name := comparisonFile
-	if s.Growth {
+	switch {
+	case s.Growth:
 		name = growthFile
+	case s.Cluster:
+		name = clusterFile
 	}
 	return os.WriteFile(filepath.Join(dir, name), append(b, '\n'), 0o600)
 }

@@ -86,7 +86,7 @@ func (m metric) heading() string {
 
 // String is the median, and the range if there is one.
 func (sp spread) String() string {
-	if sp.low == sp.high {
+	if number(sp.low) == number(sp.high) {
 		return number(sp.median)
 	}
 	return fmt.Sprintf("%s (%s to %s)", number(sp.median), number(sp.low), number(sp.high))

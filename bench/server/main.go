@@ -33,12 +33,14 @@ func main() {
 	port := flag.Int("port", 3000, "port on 127.0.0.1")
 	mount := flag.String("mount", "nethttp", strings.Join(slices.Sorted(maps.Keys(mounts)), ", "))
 	codec := flag.String("json", "", "codec for JSON: sonic, on amd64 and arm64; the default one if empty")
+	adapter := flag.String("adapter", "", "what makes a cluster of servers: "+strings.Join(slices.Sorted(maps.Keys(adapters)), ", ")+"; none if empty")
+	redisAddr := flag.String("redis", "127.0.0.1:6379", "address of Redis, which an adapter needs")
 	locks := flag.Bool("locks", false, "profile how long goroutines wait for locks: /debug/pprof/mutex")
 	flag.Parse()
 	if *locks {
 		runtime.SetMutexProfileFraction(1)
 	}
-	if err := run(*mount, *codec, *port); err != nil {
+	if err := run(*mount, *codec, *adapter, *redisAddr, *port); err != nil {
 		slog.Error("bench server failed", slog.Any("err", err))
 		os.Exit(1)
 	}
@@ -72,7 +74,7 @@ var mounts = map[string]func(srv *sio.Server, l net.Listener) error{ //nolint:go
 // codecs have, by name, what encodes and decodes JSON.
 var codecs = map[string]sio.Codec{"": nil} //nolint:gochecknoglobals // immutable when main runs
 
-func run(mount, codec string, port int) error {
+func run(mount, codec, adapter, redisAddr string, port int) error {
 	serve, ok := mounts[mount]
 	if !ok {
 		return errors.New("unknown -mount " + strconv.Quote(mount))
@@ -81,7 +83,10 @@ func run(mount, codec string, port int) error {
 	if !ok {
 		return errors.New("unknown -json " + strconv.Quote(codec))
 	}
-	srv := sio.New(&sio.Options{JSON: c})
+	srv, err := newServer(&sio.Options{JSON: c}, adapter, redisAddr)
+	if err != nil {
+		return err
+	}
 	handlers.Register(srv)
 	l, err := app.Listen(port)
 	if err != nil {

@@ -110,7 +110,7 @@ type Message struct {
 	Attachments [][]byte
 
 	Rooms      []string // for Join and Leave
-	Pin        bool     // for Join and Leave, in a [Log] only: as Socket.Pin and Unpin of package sio do
+	Pin        bool     // for Join and Leave that go to a [Log]: as Socket.Pin and Unpin of package sio do
 	Close      bool     // for Disconnect: end the clients' connections
 	Volatile   bool     // for Broadcast: drop the event for clients that are not ready
 	NoCompress bool     // for Broadcast: do not compress the event

@@ -3,8 +3,11 @@ package adapter
 import (
 	"context"
 	"crypto/rand"
+	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/sioplug/sioplug/internal/rescue"
 )
@@ -28,6 +31,9 @@ type member struct {
 	ctx       context.Context //nolint:containedctx // ends when the member leaves
 	cancel    context.CancelFunc
 	receiving sync.WaitGroup // calls of node.Receive; Add is called with mu held
+	since     time.Time
+	sent      atomic.Uint64
+	received  atomic.Uint64
 
 	mu     sync.Mutex
 	closed bool
@@ -46,7 +52,7 @@ type delivery struct {
 
 // Join implements [Cluster].
 func (c *Memory) Join(namespace string, node Node) Adapter {
-	m := &member{cluster: c, namespace: namespace, name: rand.Text(), node: node}
+	m := &member{cluster: c, namespace: namespace, name: rand.Text(), node: node, since: time.Now()}
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -112,11 +118,13 @@ func (m *member) Publish(msg *Message) error {
 		deliver: func(o *member) {
 			if o.beginReceive() {
 				defer o.receiving.Done()
+				o.received.Add(1)
 				o.node.Receive(msg)
 			}
 		},
 		done: func() {},
 	})
+	m.sent.Add(1)
 	return nil
 }
 
@@ -129,7 +137,7 @@ func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) erro
 	askCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.ctx, cancel)() //nolint:contextcheck // it ends when the member leaves
-	r := &request{from: m, ctx: askCtx, reply: reply}
+	r := &request{from: m, ctx: askCtx, reply: reply, asked: make(map[string]struct{})}
 	defer r.stop()
 	r.pending.Add(1)                                                                       // until all members have been asked
 	m.deliver(delivery{deliver: func(o *member) { r.send(o, msg) }, done: r.pending.Done}) //nolint:contextcheck // the request has it
@@ -140,13 +148,29 @@ func (m *member) Ask(ctx context.Context, msg *Message, reply func(*Reply)) erro
 	}()
 	select {
 	case <-answered:
-		return nil
+		if len(r.missing()) == 0 {
+			return nil
+		}
 	case <-askCtx.Done():
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return &MissingError{Servers: r.missing(), Err: err}
 	}
 	return ErrClosed
+}
+
+// Status implements [Reporter], for the servers that have joined the namespace.
+func (m *member) Status() Status {
+	s := Status{Server: m.name, Healthy: m.ctx.Err() == nil, Since: m.since, Sent: m.sent.Load(), Received: m.received.Load()}
+	if !s.Healthy {
+		s.Err = ErrClosed
+		return s
+	}
+	now := time.Now()
+	for _, o := range m.others() {
+		s.Members = append(s.Members, Member{ID: o.name, Name: o.name, LastSeen: now})
+	}
+	return s
 }
 
 // A request is a call of Ask.
@@ -156,7 +180,34 @@ type request struct {
 	pending sync.WaitGroup
 
 	mu    sync.Mutex
-	reply func(*Reply) // nil after the end of the call
+	reply func(*Reply)        // nil after the end of the call
+	asked map[string]struct{} // the names of members that have not answered in full
+}
+
+// missing returns the names of members that have not answered in full.
+func (q *request) missing() []string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Sorted(maps.Keys(q.asked))
+}
+
+// begin notes that a member is asked.
+func (q *request) begin(o *member) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pending.Add(1)
+	q.asked[o.name] = struct{}{}
+}
+
+// done notes that a member has answered or left. If the request has ended before, the
+// answer may not be complete.
+func (q *request) done(o *member) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ctx.Err() == nil || o.ctx.Err() != nil {
+		delete(q.asked, o.name)
+	}
+	q.pending.Done()
 }
 
 // send makes a member answer. The request does not wait for a member that leaves.
@@ -164,8 +215,8 @@ func (q *request) send(o *member, msg *Message) {
 	if o.ctx.Err() != nil {
 		return
 	}
-	q.pending.Add(1)
-	answered := sync.OnceFunc(q.pending.Done)
+	q.begin(o)
+	answered := sync.OnceFunc(func() { q.done(o) })
 	ctx, cancel := context.WithCancel(q.ctx)
 	stopWaiting := context.AfterFunc(o.ctx, func() {
 		cancel()

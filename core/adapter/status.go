@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// A Reporter is a [Cluster] that knows how it is. Its method is safe for concurrent use and
-// does not wait for the network.
+// A Reporter is a [Cluster] that knows how it is. If servers share the Cluster, its Adapters
+// can be Reporters instead: a server asks the Adapter of its root namespace first. The
+// method is safe for concurrent use and does not wait for the network.
 type Reporter interface {
 	Status() Status
 }
@@ -48,7 +49,8 @@ type ErrorNotifier interface {
 }
 
 // A MissingError is the error of [Adapter.Ask] if servers have not answered. It matches the
-// error of the context, if that has ended.
+// error of the context, if that has ended. The server passes it on: [errors.As] finds it
+// in the errors of package sio.
 type MissingError struct {
 	Servers []string // ids of members that have not answered in full
 	Unknown int      // number of servers that are not known by name and have not answered in full
@@ -57,15 +59,14 @@ type MissingError struct {
 
 // Error implements error.
 func (e *MissingError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "adapter: %d servers have not answered", len(e.Servers)+e.Unknown)
+	text := fmt.Sprintf("adapter: %d servers have not answered", len(e.Servers)+e.Unknown)
 	if len(e.Servers) > 0 {
-		fmt.Fprintf(&b, ", among them %s", strings.Join(e.Servers, ", "))
+		text = fmt.Sprintf("adapter: %d servers have not answered, among them %s", len(e.Servers)+e.Unknown, strings.Join(e.Servers, ", "))
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": %v", e.Err)
+		text += ": " + e.Err.Error()
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns the reason.
@@ -73,9 +74,22 @@ func (e *MissingError) Unwrap() error { return e.Err }
 
 // A LogProvider is a [Cluster] that keeps the data of connection state recovery, so that
 // clients can come back to any server. A server with recovery calls NewLog before Join,
-// unless it has a log of its own. keep is how long a session can be claimed. Messages that
-// are appended to the log are sent to the other servers by that, and are not published
-// again: [Adapter.Publish] knows them.
+// unless it has a log of its own. keep is how long a session can be claimed.
+//
+// Appending a message to the log can send it to the other servers. A server keeps to this
+// order, so that nothing is sent twice:
+//
+//   - A message of its own that other servers have to get is passed to [Log.Append], if
+//     that keeps such messages, and then to [Adapter.Publish], with the same pointer. So
+//     Publish recognizes it. If Append returned an error, Publish has to send it.
+//   - A message of its own with Local is only appended, and not published.
+//   - Volatile broadcasts, server-side events and requests are not appended.
+//   - A message that was passed to [Node.Receive] is passed to Append within that call,
+//     with the same pointer. It is not published. If the server cannot use it, it is not
+//     appended either.
+//
+// Several namespaces may append and publish the same pointer, each to its own log and
+// adapter, and different messages at the same time.
 type LogProvider interface {
 	NewLog(namespace string, keep time.Duration) Log
 }

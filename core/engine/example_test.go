@@ -45,7 +45,8 @@ func ExampleNewServer() {
 	client := siotest.Pipes(tb, overHTTP(srv)).WebSocket(tb)
 	client.Send("4hello") // 4 is the type of a message
 	fmt.Println(client.Next())
-	client.Close()
+	client.Send("1") // close
+	client.UntilClosed()
 	tb.End(srv)
 	// Output:
 	// 4hello

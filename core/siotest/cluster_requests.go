@@ -42,7 +42,7 @@ func replyInWords(r *adapter.Reply) string {
 		}
 		return b.String()
 	default:
-		return fmt.Sprintf("expect %q", r.Expected)
+		return fmt.Sprintf("expect %q, %d clients", r.Expected, r.Clients)
 	}
 }
 
@@ -136,6 +136,7 @@ func (s clusterSuite) answers(t *testing.T) {
 		adapter.Broadcast:   messages()[1],
 		adapter.ServerEvent: event("ask", []byte{1}),
 		adapter.Fetch:       {Kind: adapter.Fetch, Target: adapter.Target{Rooms: []string{"a"}}},
+		adapter.Count:       {Kind: adapter.Count, Target: adapter.Target{Rooms: []string{"a"}, Except: []string{"b"}}},
 	}
 	replies := func(i int, k adapter.Kind) []*adapter.Reply {
 		id := fmt.Sprint("socket", i)
@@ -158,6 +159,8 @@ func (s clusterSuite) answers(t *testing.T) {
 			return []*adapter.Reply{{Sockets: []adapter.Socket{
 				{ID: id, Rooms: []string{id, "a"}, Data: []byte(`{"n":1}`), Handshake: []byte(`{"url":"/"}`)},
 			}}}
+		case adapter.Count:
+			return []*adapter.Reply{{Clients: 100 + i}}
 		case adapter.Join, adapter.Leave, adapter.Disconnect: // are not asked for
 		}
 		return nil

@@ -37,7 +37,10 @@ func (s clusterSuite) startServers(t *testing.T, n int, names ...string) *server
 	for i, c := range s.connect(t, n) {
 		heard[i] = make(chan string, maxReceived)
 		mount := Mount(func(t *testing.T, srv *sio.Server) Dialer { t.Helper(); return Pipes(t, srv) })
-		srv, d := mount.Serve(t, &sio.Options{Adapter: c, Logger: slog.New(testLog{t: t})}, func(srv *sio.Server) {
+		srv, d := mount.Serve(t, &sio.Options{
+			Adapter: c, Logger: slog.New(testLog{t: t}),
+			OnClusterError: func(error) {}, // what it tells when servers leave is up to the adapter
+		}, func(srv *sio.Server) {
 			ns := srv.Of(clusterNamespace)
 			ns.OnConnect(func(c *sio.Ctx) error { arrived <- c.Socket; return nil })
 			ns.OnServerEvent(probe, func(_ context.Context, args sio.Args) (any, error) {
@@ -59,7 +62,49 @@ func (s clusterSuite) startServers(t *testing.T, n int, names ...string) *server
 			t.Fatal(err)
 		}
 	}
+	p.awaitRooms(t)
 	return p
+}
+
+// awaitRooms waits until events to the clients' rooms arrive from all servers: an adapter
+// that subscribes to rooms takes a moment.
+func (p *serverGroup) awaitRooms(t *testing.T) {
+	t.Helper()
+	const settled = probe + ": settled"
+	missing := func() (room string, server int) {
+		for name, client := range p.clients {
+			for room := range strings.SplitSeq(name[1:], "") {
+				for i := range p.servers {
+					want := fmt.Sprintf("[%q,%q,%d]", probe, room, i)
+					if !slices.ContainsFunc(client.inbox.unread(), func(e *Event) bool { return e.String() == want }) {
+						return room, i
+					}
+				}
+			}
+		}
+		return "", 0
+	}
+	deadline := time.After(waitLimit)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for room, server := missing(); room != ""; room, server = missing() {
+		must(t, p.on(server).To(room).Emit(probe, room, server))
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("events of server %d do not arrive in room %q", server, room)
+		}
+	}
+	for i := range p.servers {
+		must(t, p.on(i).Emit(settled, i))
+	}
+	for _, client := range p.clients {
+		for left := len(p.servers); left > 0; {
+			if client.Next().Name == settled {
+				left--
+			}
+		}
+	}
 }
 
 // awaitConnected waits until all servers are connected with each other.

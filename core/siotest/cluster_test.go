@@ -2,6 +2,7 @@ package siotest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -39,6 +40,12 @@ func TestMistakesOfClustersAreFound(t *testing.T) {
 		"has no errors":       "TestCluster/close",
 		"does not wait":       "TestCluster/close_waits",
 		"forgets targets":     "TestCluster/servers:_broadcasts",
+		"forgets counts":      "TestCluster/servers:_count",
+		"counts all":          "TestCluster/servers:_count",
+		"misses nobody":       "TestCluster/missing_members",
+		"misses all":          "TestCluster/missing_members",
+		"rounds numbers":      "TestCluster/servers:_exact_values",
+		"rounds answers":      "TestCluster/servers:_exact_values",
 	})
 }
 
@@ -91,6 +98,8 @@ func (a *faultyAdapter) Publish(m *adapter.Message) error {
 		c.Volatile = false
 	case "forgets targets":
 		c.Target.Except = nil
+	case "rounds numbers":
+		c.Data = rounded(c.Data)
 	case "changes messages":
 		m.Rooms = append(m.Rooms, "x")
 	case "changes the order":
@@ -122,6 +131,16 @@ func (a *faultyAdapter) swap(m *adapter.Message) error {
 	return err
 }
 
+// rounded is JSON as those write it who read its numbers as float64.
+func rounded(data []byte) []byte {
+	var v any
+	if json.Unmarshal(data, &v) != nil {
+		return data
+	}
+	text, _ := json.Marshal(v)
+	return text
+}
+
 func (a *faultyAdapter) Ask(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) error {
 	switch a.mistake {
 	case "does not ask":
@@ -147,6 +166,34 @@ func (a *faultyAdapter) Ask(ctx context.Context, m *adapter.Message, reply func(
 		var all sync.WaitGroup
 		defer all.Wait()
 		return a.Adapter.Ask(ctx, m, func(r *adapter.Reply) { all.Go(func() { reply(r) }) })
+	case "forgets counts":
+		return a.Adapter.Ask(ctx, m, func(r *adapter.Reply) {
+			c := *r
+			c.Clients = 0
+			reply(&c)
+		})
+	case "counts all":
+		c := *m
+		c.Target = adapter.Target{}
+		return a.Adapter.Ask(ctx, &c, reply)
+	case "misses nobody", "misses all":
+		err := a.Adapter.Ask(ctx, m, reply)
+		if err == nil || ctx.Err() == nil {
+			return err
+		}
+		if a.mistake == "misses nobody" {
+			return ctx.Err()
+		}
+		return &adapter.MissingError{Unknown: 2, Err: ctx.Err()}
+	case "rounds answers":
+		return a.Adapter.Ask(ctx, m, func(r *adapter.Reply) {
+			if r.Ack != nil {
+				ack := *r.Ack
+				ack.Data = rounded(ack.Data)
+				r = &adapter.Reply{Server: r.Server, Ack: &ack}
+			}
+			reply(r)
+		})
 	case "waits for all":
 		err := a.Adapter.Ask(ctx, m, reply)
 		if m.Kind == adapter.ServerEvent && string(m.Data) == `["ask"]` {

@@ -6,7 +6,8 @@
 //
 //	room := chat.Register(srv, who)
 //
-// State is kept in memory and bounded: 24 rooms, 50 messages each.
+// State is kept in memory and bounded: 24 rooms, 50 messages each. In a cluster, each
+// server has a copy: see cluster.go.
 package chat
 
 import (
@@ -22,13 +23,15 @@ type Chat struct {
 	srv   *sio.Server
 	who   func(*sio.Socket) User
 	seat  *sio.Key[*seat]
+	user  *sio.Key[User] // for the other servers
 	state *state
+	peers peers
 }
 
 // Register adds the chat to srv's root namespace. who returns the user that the
 // application has authenticated for a socket; a user without ID is refused.
 func Register(srv *sio.Server, who func(*sio.Socket) User) *Chat {
-	c := &Chat{srv: srv, who: who, seat: sio.NewKey[*seat]("seat"), state: newState()}
+	c := &Chat{srv: srv, who: who, seat: sio.NewKey[*seat]("seat"), user: sio.NewDataKey[User]("user"), state: newState()}
 	srv.UseConnect(sio.Guard(c.admit))
 	srv.OnConnect(c.enter)
 	srv.OnDisconnect(c.exit)
@@ -38,6 +41,7 @@ func Register(srv *sio.Server, who func(*sio.Socket) User) *Chat {
 	srv.On("picture", sio.Reply(c.picture))
 	srv.On("typing", sio.Bind(c.typing))
 	srv.On("received", sio.Bind(c.received))
+	c.meetPeers()
 	return c
 }
 
@@ -59,14 +63,15 @@ func (c *Chat) Announce(from User, room, text string) (Message, error) {
 		return Message{}, err
 	}
 	return m, errors.Join(
+		c.tellPeers("said", m),
 		c.srv.To(roomKey(room)).Emit("message", m),
 		c.srv.Except(roomKey(room)).Emit("activity", activity{Room: room}),
 	)
 }
 
-// Goodbye tells everyone that the server is about to stop, so that the pages
-// can say so instead of guessing. Call it before the server's Shutdown.
-func (c *Chat) Goodbye() error { return c.srv.Emit("goodbye") }
+// Goodbye tells the pages of this server that it is about to stop, so that they can
+// say so instead of guessing. Call it before the server's Shutdown.
+func (c *Chat) Goodbye() error { return c.srv.Broadcast().Local().Emit("goodbye") }
 
 // admit refuses whom the application does not know, and a name that two people
 // would share. The second check is a courtesy: identity is the ID.
@@ -79,6 +84,7 @@ func (c *Chat) admit(ctx *sio.Ctx) error {
 		return &sio.Error{Message: "This name is in use.", Data: map[string]string{"name": user.Name}}
 	}
 	c.seat.Set(ctx.Socket, &seat{user: user})
+	c.user.Set(ctx.Socket, user)
 	return nil
 }
 
@@ -100,6 +106,7 @@ func (c *Chat) exit(s *sio.Socket, _ sio.Reason) {
 // socket joins before the history is read: a message may come twice, which the
 // page notices by its id, but none is missed.
 func (c *Chat) join(ctx *sio.Ctx, in joinRequest) (joined, error) {
+	c.catchUp(ctx.Context())
 	from, err := c.state.move(c.seatOf(ctx.Socket), in.Room)
 	if err != nil {
 		return joined{}, err
@@ -112,7 +119,9 @@ func (c *Chat) join(ctx *sio.Ctx, in joinRequest) (joined, error) {
 	if err := ctx.Join(roomKey(in.Room)); err != nil {
 		return joined{}, err
 	}
-	reply := joined{Room: in.Room, Epoch: c.state.epoch, Messages: c.state.history(in.Room)}
+	reply := joined{
+		Room: in.Room, Server: c.peers.name, Epoch: c.state.currentEpoch(), Messages: c.state.history(in.Room),
+	}
 	return reply, c.showPresence()
 }
 
@@ -130,6 +139,7 @@ func (c *Chat) post(ctx *sio.Ctx, in postRequest) (posted, error) {
 	if !fresh {
 		return reply, nil
 	}
+	told := c.tellPeers("said", m) // first: so they know the message before pages confirm it
 	if m.Picture != nil {
 		withData := *m.Picture
 		withData.Data = in.Picture
@@ -137,6 +147,7 @@ func (c *Chat) post(ctx *sio.Ctx, in postRequest) (posted, error) {
 	}
 	room := roomKey(m.Room)
 	return reply, errors.Join(
+		told,
 		ctx.To(room).Emit("message", m),
 		ctx.Except(room).Emit("activity", activity{Room: m.Room}),
 	)
@@ -172,6 +183,9 @@ func (c *Chat) received(ctx *sio.Ctx, in receivedRequest) error {
 		if !news {
 			continue
 		}
+		if err := c.tellPeers("delivered", receipt{m.Room, m.ID, user}); err != nil {
+			return err
+		}
 		tick := delivered{Room: m.Room, ID: m.ID, Nonce: m.Nonce, To: m.DeliveredTo}
 		if err := c.srv.To(userKey(m.From)).Emit("delivered", tick); err != nil {
 			return err
@@ -180,8 +194,12 @@ func (c *Chat) received(ctx *sio.Ctx, in receivedRequest) error {
 	return nil
 }
 
-func (c *Chat) picture(_ *sio.Ctx, in pictureRequest) (Picture, error) {
-	return c.state.picture(in.Room, in.ID)
+func (c *Chat) picture(ctx *sio.Ctx, in pictureRequest) (Picture, error) {
+	p, err := c.state.picture(in.Room, in.ID)
+	if err == nil {
+		return p, nil
+	}
+	return c.fetchPicture(ctx.Context(), in)
 }
 
 // typing is not worth a place in a queue: who cannot hear of it now need not.
@@ -194,7 +212,16 @@ func (c *Chat) typing(ctx *sio.Ctx, in typingRequest) error {
 	return ctx.To(roomKey(room)).Volatile().Emit("typing", typing{Room: room, User: st.user, On: in.On})
 }
 
-func (c *Chat) showPresence() error { return c.srv.Emit("presence", c.state.presence()) }
+// showPresence tells everyone who is online and where. Each server does that for its own
+// pages.
+func (c *Chat) showPresence() error {
+	c.askPeers()
+	return errors.Join(c.showHere(), c.tellPeers("moved"))
+}
+
+func (c *Chat) showHere() error {
+	return c.srv.Broadcast().Local().Emit("presence", c.state.presence())
+}
 
 func (c *Chat) userID(s *sio.Socket) string { return c.seatOf(s).user.ID }
 

@@ -10,6 +10,8 @@ import (
 // ErrNoRoom means that nobody has made a room of that name.
 var ErrNoRoom = &sio.Error{Message: "There is no such room."}
 
+var errNoPicture = &sio.Error{Message: "This picture is no longer kept."}
+
 var errTaken = errors.New("name taken")
 
 // ErrorText returns what err says to people, for handlers outside the sockets.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -23,12 +24,14 @@ const (
 // state is everything the chat knows. It speaks to nobody, so that it can be
 // tested without a server.
 type state struct {
-	epoch string // names this run of the server
+	origin string // is in the ids of this server's messages
 
 	mu      sync.Mutex
+	epoch   string           // names the run of the chat: that of the server which started first
 	version uint64           // of the presence
 	serial  int              // of messages
 	seats   map[string]*seat // by socket id
+	others  map[string]*seat // of other servers, by socket id; replaced, not changed
 	rooms   []*room          // in the order they were made
 }
 
@@ -53,9 +56,11 @@ type entry struct {
 }
 
 func newState() *state {
+	origin := rand.Text()
 	return &state{
-		epoch: rand.Text(),
-		seats: make(map[string]*seat),
+		origin: origin,
+		epoch:  fmt.Sprintf("%013d-%s", time.Now().UnixMilli(), origin), // the smallest is the oldest
+		seats:  make(map[string]*seat),
 		rooms: []*room{
 			{name: "general", topic: "Say hello", permanent: true},
 			{name: "pictures", topic: "Paste one, drop one, choose one", permanent: true},
@@ -83,12 +88,25 @@ func (s *state) leave(id string) {
 func (s *state) taken(user User) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, st := range s.seats {
+	for _, st := range s.allSeats() {
 		if st.user.ID != user.ID && strings.EqualFold(st.user.Name, user.Name) {
 			return true
 		}
 	}
 	return false
+}
+
+// allSeats are those of all servers. The caller holds s.mu.
+func (s *state) allSeats() iter.Seq2[string, *seat] {
+	return func(yield func(string, *seat) bool) {
+		for _, seats := range []map[string]*seat{s.seats, s.others} {
+			for id, st := range seats {
+				if !yield(id, st) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // move changes the room of a seat, making the room if need be, and returns the
@@ -119,17 +137,35 @@ func (s *state) add(e *entry) (m Message, fresh bool, err error) {
 	if r == nil {
 		return Message{}, false, ErrNoRoom
 	}
-	for _, old := range r.entries {
-		if e.Nonce != "" && old.Nonce == e.Nonce && old.From.ID == e.From.ID {
-			return old.Message, false, nil
-		}
+	if old := r.same(e); old != nil {
+		return old.Message, false, nil
 	}
 	s.serial++
-	e.ID = fmt.Sprintf("%s-%d", s.epoch, s.serial)
+	e.ID = fmt.Sprintf("%s-%d", s.origin, s.serial)
 	e.At = time.Now().UnixMilli()
-	r.entries = append(r.entries, e)
-	r.trim()
+	r.insert(e)
 	return e.Message, true, nil
+}
+
+// same returns the entry that e is another copy of.
+func (r *room) same(e *entry) *entry {
+	i := slices.IndexFunc(r.entries, func(old *entry) bool {
+		return old.ID == e.ID || e.Nonce != "" && old.Nonce == e.Nonce && old.From.ID == e.From.ID
+	})
+	if i < 0 {
+		return nil
+	}
+	return r.entries[i]
+}
+
+// insert puts e in its place, by time.
+func (r *room) insert(e *entry) {
+	i := len(r.entries)
+	for i > 0 && r.entries[i-1].At > e.At {
+		i--
+	}
+	r.entries = slices.Insert(r.entries, i, e)
+	r.trim()
 }
 
 // trim forgets what is too old, pictures first.
@@ -160,13 +196,19 @@ func (s *state) history(name string) []Message {
 	return messages
 }
 
+func (s *state) currentEpoch() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch
+}
+
 // picture returns a picture of the history with its bytes.
 func (s *state) picture(room, id string) (Picture, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.entry(room, id)
 	if e == nil || e.data == nil {
-		return Picture{}, &sio.Error{Message: "This picture is no longer kept."}
+		return Picture{}, errNoPicture
 	}
 	p := *e.Picture
 	p.Data = e.data
@@ -197,7 +239,7 @@ func (s *state) presence() Presence {
 	defer s.mu.Unlock()
 	users := make(map[string]User)
 	members := make(map[string][]string)
-	for _, st := range s.seats {
+	for _, st := range s.allSeats() {
 		users[st.user.ID] = st.user
 		if st.room != "" && !slices.Contains(members[st.room], st.user.ID) {
 			members[st.room] = append(members[st.room], st.user.ID)
@@ -256,7 +298,7 @@ func (s *state) entry(room, id string) *entry {
 }
 
 func (s *state) occupied(room string) bool {
-	for _, st := range s.seats {
+	for _, st := range s.allSeats() {
 		if st.room == room {
 			return true
 		}

@@ -70,7 +70,8 @@ type (
 
 	joined struct {
 		Room     string    `json:"room"`
-		Epoch    string    `json:"epoch"` // changes when the server starts anew
+		Server   string    `json:"server,omitempty"` // its name in the cluster
+		Epoch    string    `json:"epoch"`            // changes when the server starts anew, or all servers do
 		Messages []Message `json:"messages"`
 	}
 
@@ -94,5 +95,36 @@ type (
 
 	activity struct {
 		Room string `json:"room"`
+	}
+)
+
+// What the servers of a cluster tell each other.
+type (
+	// A receipt says that a user has a message.
+	receipt struct {
+		Room string `json:"room"`
+		ID   string `json:"id"`
+		User User   `json:"user"`
+	}
+
+	// An archive is all that a server has kept, without the bytes of pictures.
+	archive struct {
+		Epoch string        `json:"epoch"`
+		Rooms []archiveRoom `json:"rooms"`
+	}
+
+	archiveRoom struct {
+		Name    string          `json:"name"`
+		Entries []archivedEntry `json:"entries"`
+	}
+
+	archivedEntry struct {
+		Message   Message           `json:"message"`
+		Delivered map[string]string `json:"delivered,omitempty"` // names by user id
+	}
+
+	// pictureBytes are in base64: the official adapter for Redis cannot carry bytes here.
+	pictureBytes struct {
+		Data string `json:"data"`
 	}
 )

@@ -16,9 +16,10 @@ import (
 
 func main() {
 	p := program.Parse()
-	srv := sio.New(&sio.Options{ClientFS: p.Client})
+	srv := sio.New(p.Options())
 	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
 	room := chat.Register(srv, signin.UserOf)
+	p.Join(room)
 	e := newRouter(srv, room, p.Sessions, p.Client != nil)
 	e.HideBanner, e.HidePort = true, true
 	e.Server.ReadHeaderTimeout = 10 * time.Second

@@ -16,9 +16,10 @@ import (
 
 func main() {
 	p := program.Parse()
-	srv := sio.New(&sio.Options{ClientFS: p.Client})
+	srv := sio.New(p.Options())
 	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
 	room := chat.Register(srv, signin.UserOf)
+	p.Join(room)
 	web := newApp(srv, room, p.Sessions, p.Client != nil)
 
 	// The sockets end first: the web server would wait for their long polls.

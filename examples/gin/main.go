@@ -18,9 +18,10 @@ import (
 
 func main() {
 	p := program.Parse()
-	srv := sio.New(&sio.Options{ClientFS: p.Client})
+	srv := sio.New(p.Options())
 	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
 	room := chat.Register(srv, signin.UserOf)
+	p.Join(room)
 	gin.SetMode(gin.ReleaseMode)
 	web := &http.Server{
 		Handler:           newRouter(srv, room, p.Sessions, p.Client != nil),

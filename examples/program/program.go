@@ -5,6 +5,7 @@ package program
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -13,9 +14,15 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
+	redisadapter "github.com/sioplug/sioplug/adapters/redis"
+	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/examples/chat"
 	"github.com/sioplug/sioplug/examples/signin"
 )
@@ -31,7 +38,10 @@ type Program struct {
 
 	Sessions *signin.Sessions
 
-	addr string
+	addr    string
+	adapter adapter.Cluster // nil if the server is alone
+	node    string          // the name of the server in its cluster
+	room    atomic.Pointer[chat.Chat]
 }
 
 // Parse reads the command line, and ends the program if it cannot do as that says.
@@ -40,11 +50,43 @@ func Parse() *Program {
 	client := flag.String("client", "", "`folder` with the Socket.IO client, such as node_modules/socket.io-client/dist; without it the page uses the CDN")
 	key := flag.String("key", "", "`file` with the key that signs sessions, made if absent; without it a restart signs everyone out")
 	token := flag.Duration("token", 5*time.Minute, "`time` that the token of a socket is good for; the page gets a new one before")
+	redisAddr := flag.String("redis", "", "`address` of a Redis, such as localhost:6379, by which servers with the same -key are one chat")
+	node := flag.String("node", "", "`name` of this server in that cluster, a letter and digits: session ids begin with it, for the proxy")
 	flag.Parse()
 
 	sessions, err := signin.Open(*key, *token)
 	exitIf(err)
-	return &Program{Client: chat.ClientFS(*client), Sessions: sessions, addr: *addr}
+	p := &Program{Client: chat.ClientFS(*client), Sessions: sessions, addr: *addr, node: *node}
+	if *redisAddr != "" {
+		p.adapter = redisadapter.Classic(redis.NewClient(&redis.Options{Addr: *redisAddr}))
+	}
+	return p
+}
+
+// Options are those of the example's server.
+func (p *Program) Options() *sio.Options {
+	o := &sio.Options{ClientFS: p.Client, Adapter: p.adapter, OnClusterError: p.clusterFailed}
+	if p.node != "" {
+		o.GenerateID = func(*sio.Request) (string, error) { return p.node + "-" + rand.Text(), nil }
+	}
+	return o
+}
+
+// Join makes the chat part of the cluster.
+func (p *Program) Join(room *chat.Chat) {
+	room.Name(p.node)
+	p.room.Store(room)
+}
+
+func (p *Program) clusterFailed(err error) {
+	if err != nil {
+		slog.Error("the cluster reports an error", "err", err)
+		return
+	}
+	slog.Info("the cluster is healthy again")
+	if room := p.room.Load(); room != nil {
+		room.Missed()
+	}
 }
 
 // Run serves until the program is told to stop, by Ctrl+C for example, and then

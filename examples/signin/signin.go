@@ -35,6 +35,8 @@ const (
 	// What tokens are for: their audience.
 	forPages   = "pages"
 	forSockets = "sockets"
+
+	signedOutEvent = "signed out" // between servers: whose session has ended
 )
 
 // Sessions makes and checks tokens, signed so that they outlive the process.
@@ -91,9 +93,18 @@ func readKey(file string) ([]byte, error) {
 }
 
 // Guard asks the sockets of a namespace for tokens, lets them send new ones, and
-// ends them with their sessions.
+// ends them with their sessions. In a cluster, who signs out at one server has signed out
+// at all.
 func (s *Sessions) Guard(ns *sio.Namespace) {
 	s.guarded = ns
+	ns.OnServerEvent(signedOutEvent, func(_ context.Context, args sio.Args) (any, error) {
+		var id string
+		if err := args.Bind(&id); err != nil {
+			return nil, err
+		}
+		s.forget(id)
+		return nil, nil
+	})
 	ns.UseConnect(auth.Require(s.sockets, auth.Revoked(func(_ context.Context, t auth.Token) (bool, error) {
 		return s.signedOut(t.Subject), nil
 	})))
@@ -164,17 +175,22 @@ func (s *Sessions) User(ctx context.Context, session string) (chat.User, bool) {
 	return c.user(), true
 }
 
-// SignOut ends a user's session, in all tabs.
+// SignOut ends a user's session, in all tabs and at all servers of a cluster.
 func (s *Sessions) SignOut(user chat.User) error {
+	s.forget(user.ID)
+	return errors.Join(s.guarded.ServerSideEmit(signedOutEvent, user.ID), auth.RevokeSubject(s.guarded, user.ID))
+}
+
+// forget notes that a session has ended.
+func (s *Sessions) forget(user string) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for id, since := range s.gone {
 		if time.Since(since) > day {
 			delete(s.gone, id) // the session would have ended by itself
 		}
 	}
-	s.gone[user.ID] = time.Now()
-	s.mu.Unlock()
-	return auth.RevokeSubject(s.guarded, user.ID)
+	s.gone[user] = time.Now()
 }
 
 func (s *Sessions) signedOut(id string) bool {

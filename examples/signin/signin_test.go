@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/siotest"
 	"github.com/sioplug/sioplug/examples/chat"
 	"github.com/sioplug/sioplug/examples/signin"
@@ -115,4 +117,34 @@ func TestSameOrigin(t *testing.T) {
 			t.Errorf("SameOrigin(%q) = %v, want %v", origin, got, want)
 		}
 	}
+}
+
+// Who signs out at one server of a cluster has signed out at all.
+func TestSignOutInACluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key, cluster := filepath.Join(t.TempDir(), "key"), adapter.NewMemory()
+		var all []*signin.Sessions
+		for range 2 {
+			srv := sio.New(&sio.Options{Adapter: cluster})
+			defer func() {
+				if err := srv.Shutdown(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}()
+			s := mustOpen(t, key)
+			s.Guard(srv.Namespace)
+			all = append(all, s)
+		}
+		session := all[0].Cookie(ann, false).Value
+		if got, ok := all[1].User(t.Context(), session); !ok || got != ann {
+			t.Fatalf("the other server takes the session for that of %v", got)
+		}
+		if err := all[0].SignOut(ann); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if _, ok := all[1].User(t.Context(), session); ok {
+			t.Error("the session is good at the other server")
+		}
+	})
 }

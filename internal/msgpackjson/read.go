@@ -2,6 +2,7 @@ package msgpackjson
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -272,7 +273,7 @@ func (r *Reader) attach(b []byte) error {
 	}
 	r.Out = rawjson.AppendPlaceholder(r.Out, len(r.Attachments))
 	if r.Share {
-		b = b[:len(b):len(b)]
+		b = slices.Clip(b)
 	} else {
 		b = append([]byte{}, b...)
 	}

@@ -3,6 +3,7 @@ package redistest
 import (
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +28,8 @@ func StartCluster(tb testing.TB, replicas int, args ...string) *Cluster {
 	c := new(Cluster)
 	for i := range masters {
 		s := Start(tb, args...)
-		s.MustDo("CLUSTER", "ADDSLOTSRANGE", fmt.Sprint(i*slots/masters), fmt.Sprint((i+1)*slots/masters-1))
-		s.MustDo("CLUSTER", "SET-CONFIG-EPOCH", fmt.Sprint(i+1))
+		s.MustDo("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/masters), strconv.Itoa((i+1)*slots/masters-1))
+		s.MustDo("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
 		c.Masters = append(c.Masters, s)
 	}
 	for range masters * replicas {
@@ -98,9 +99,9 @@ func (c *Cluster) Owner(slot int) *Server {
 // Migrate gives a slot without keys to another master.
 func (c *Cluster) Migrate(slot int, to *Server) {
 	id := to.MustDo("CLUSTER", "MYID")[0]
-	to.MustDo("CLUSTER", "SETSLOT", fmt.Sprint(slot), "NODE", id)
+	to.MustDo("CLUSTER", "SETSLOT", strconv.Itoa(slot), "NODE", id)
 	for _, s := range c.Masters {
-		s.MustDo("CLUSTER", "SETSLOT", fmt.Sprint(slot), "NODE", id)
+		s.MustDo("CLUSTER", "SETSLOT", strconv.Itoa(slot), "NODE", id)
 	}
 }
 

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -51,7 +52,7 @@ func texts(r *bufio.Reader) ([]string, error) {
 	}
 	line = strings.TrimSuffix(line, "\r\n")
 	if line == "" {
-		return nil, fmt.Errorf("redistest: an empty reply")
+		return nil, errors.New("redistest: an empty reply")
 	}
 	switch line[0] {
 	case '-':

@@ -33,7 +33,8 @@
 //	chat.On("authenticate", auth.Refresh(auth.HS256[Claims](secret)))
 //
 // Otherwise, the server sends [EventExpired] and disconnects the socket. [RevokeSubject]
-// and [RevokeToken] disconnect sockets at once, on all servers of a cluster.
+// and [RevokeToken] disconnect sockets at once, on all servers of a cluster. [Revoked]
+// refuses their tokens later, by a list of yours, or by [Revocations], which servers share.
 //
 // # Permissions
 //

@@ -1,8 +1,10 @@
 package auth_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -10,6 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/middleware/auth"
 )
 
@@ -121,4 +124,24 @@ func ExampleSignedIn() {
 	// Output:
 	// 430["done"]
 	// 431[{"error":{"message":"token missing","data":{"code":"token_missing"}}}]
+}
+
+// A list of revocations that the servers of a cluster share. What is revoked on one server
+// is refused on all of them.
+func ExampleNewRevocations() {
+	cluster := adapter.NewMemory()
+	start := func() (*sio.Server, *auth.Revocations) {
+		srv := sio.New(&sio.Options{Adapter: cluster})
+		revoked := auth.NewRevocations(srv, nil)
+		srv.UseConnect(auth.Require(auth.HS256[auth.Identity](secret), auth.Revoked(revoked.Contains)))
+		return srv, revoked
+	}
+	one, _ := start()
+	two, revoked := start()
+
+	fmt.Println(revoked.Subject("ann"))
+	fmt.Println(errors.Join(one.Shutdown(context.Background()), two.Shutdown(context.Background())))
+	// Output:
+	// <nil>
+	// <nil>
 }

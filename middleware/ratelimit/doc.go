@@ -20,7 +20,14 @@
 // events may come at once.
 //
 // Full buckets are not kept, and the number of other buckets is limited ([MaxKeys]). So
-// memory is bounded. With package redislimit, servers share their buckets.
+// memory is bounded.
+//
+// # Clusters
+//
+// [MaxPerIP] and [MaxPerUser] count the sockets of all servers of a cluster, over the
+// connections of [sio.Options.Adapter]. The buckets of all other limits are in the memory of
+// each server: a user with sockets on two servers has two buckets. With package redislimit,
+// servers share their buckets in Redis. It can use the client of the adapter.
 //
 // # When a limit is exceeded
 //

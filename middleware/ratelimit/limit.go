@@ -30,13 +30,14 @@ func socketID(c *sio.Ctx) string {
 }
 
 // PerIP allows all clients of an address together n events, or connects, in the given
-// time. Clients whose address is not known count as clients of one address. The server
+// time. In a cluster, it counts as [PerUser] does. Clients whose address is not known count as clients of one address. The server
 // logs that once.
 func PerIP(n int, per time.Duration, opts ...Option) sio.Middleware {
 	return newLimit("ip", n, per, opts, func(c *sio.Ctx, g *guard) string { return g.addressKey(c.Address()) })
 }
 
-// PerUser allows all clients of a user together n events in the given time. The function
+// PerUser allows all clients of a user together n events in the given time. In a cluster,
+// each server counts for itself, unless the servers share their buckets: see [In]. The function
 // user returns the user of a socket, as auth.Subject does. If it returns "", the client
 // is limited by its address. If your tokens have no claim sub, use auth.SubjectOf.
 func PerUser(user func(s *sio.Socket) string, n int, per time.Duration, opts ...Option) sio.Middleware {

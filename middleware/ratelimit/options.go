@@ -27,6 +27,8 @@ type options struct {
 	disconnectAfter int
 	observe         func(Refusal)
 	log             *slog.Logger
+	countTimeout    time.Duration
+	refuseUncounted bool
 }
 
 const (
@@ -35,7 +37,7 @@ const (
 )
 
 func newOptions(name string, opts []Option) options {
-	o := options{ipv6: defaultIPv6Prefix}
+	o := options{ipv6: defaultIPv6Prefix, countTimeout: defaultCountTimeout}
 	for _, set := range opts {
 		set(&o)
 	}

@@ -36,6 +36,7 @@ func TestMisusePanicsAndNamesTheFix(t *testing.T) {
 		"In nothing":        {func() { ratelimit.In(nil, "a") }, "needs a limiter and a name"},
 		"In without a name": {func() { ratelimit.In(memory, "") }, "needs a limiter and a name"},
 		"In with a colon":   {func() { ratelimit.In(memory, "a:b") }, "without a colon"},
+		"CountTimeout":      {func() { ratelimit.CountTimeout(0) }, "has to be above 0"},
 		"MaxKeys":           {func() { ratelimit.MaxKeys(0) }, "has to be above 0"},
 		"MaxKeys and In": {func() {
 			ratelimit.PerIP(1, time.Second, ratelimit.MaxKeys(9), ratelimit.In(memory, "a"))

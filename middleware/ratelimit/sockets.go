@@ -8,9 +8,22 @@ import (
 )
 
 // MaxPerIP is for [sio.Namespace.UseConnect]. It allows all clients of an address together
-// n sockets at the same time. A socket whose connection has just broken counts until the
-// server has noticed that and its last handler has returned. So choose n with some room
-// for that. The options IPv6Prefix, Name, Observe and Logger apply.
+// n sockets in the namespace at the same time. A socket whose connection has just broken
+// counts until the server has noticed that and its last handler has returned. So choose n
+// with some room for that. The options IPv6Prefix, Name, Observe, Logger, CountTimeout and
+// RefuseUncounted apply.
+//
+// With [sio.Options.Adapter], the limit is for all servers together that have this limit,
+// with the same name ([Name]), in the namespace of the client. Each client that connects is counted by
+// two requests to the other servers: before it is accepted, and again afterwards. The
+// second time, a client can be too many because another one connects to another server at
+// the same moment. Then it gets [EventLimited] and is disconnected. If two clients compete
+// for the last place, both may be refused. There are never more than n, unless servers do
+// not answer: see [RefuseUncounted].
+//
+// Sockets are counted by rooms to which they are pinned, see [sio.Socket.Pin]. Their names
+// begin with "ratelimit:". A socket that joins such a room by its name counts there as
+// well. So do not let clients join rooms of any name.
 func MaxPerIP(n int, opts ...Option) sio.Middleware {
 	return newSocketLimit("sockets per ip", n, opts, func(s *sio.Socket, g *guard) string {
 		return g.addressKey(s.Address())
@@ -32,8 +45,9 @@ func MaxPerUser(user func(s *sio.Socket) string, n int, opts ...Option) sio.Midd
 type socketLimit struct {
 	guard
 
-	n   int
-	key func(*sio.Socket, *guard) string
+	n         int
+	key       func(*sio.Socket, *guard) string
+	uncounted uncountedReport
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -46,6 +60,9 @@ func newSocketLimit(name string, n int, opts []Option, key func(*sio.Socket, *gu
 	m := &socketLimit{guard: newGuard(name, opts), n: n, key: key, counts: make(map[string]int)}
 	return sio.Guard(func(c *sio.Ctx) error {
 		c.OnRecover(m.admit)
+		if c.Namespace().Clustered() {
+			c.OnAccept(m.confirm)
+		}
 		return m.admit(c)
 	})
 }
@@ -59,6 +76,9 @@ func (m *socketLimit) admit(c *sio.Ctx) error {
 	}
 	if !c.OnEnd(func() { m.release(key) }) {
 		m.release(key)
+	}
+	if c.Namespace().Clustered() {
+		return m.admitThere(c, key)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/siotest"
 	"github.com/sioplug/sioplug/middleware/ratelimit"
 )
@@ -92,10 +93,14 @@ func TestRecoveredSocketHasOnePlace(t *testing.T) {
 		"skipping middlewares": {},
 		"running middlewares":  {RunMiddlewares: true},
 	} {
-		for _, abort := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s, noticed before: %v", name, abort), func(t *testing.T) {
+		for i, abort := range []bool{true, false, true, false} {
+			var cluster adapter.Cluster
+			if i > 1 {
+				cluster = adapter.NewMemory()
+			}
+			t.Run(fmt.Sprintf("%s, noticed before: %v, cluster: %v", name, abort, i > 1), func(t *testing.T) {
 				t.Parallel()
-				bubble(t, &sio.Options{ConnectionStateRecovery: &opts}, func(t *testing.T, n network) {
+				bubble(t, &sio.Options{ConnectionStateRecovery: &opts, Adapter: cluster}, func(t *testing.T, n network) {
 					n.srv.UseConnect(ratelimit.MaxPerIP(1))
 					n.srv.OnConnect(func(c *sio.Ctx) error { return c.Emit("hello", c.Recovered()) })
 					c := n.WebSocket(t)

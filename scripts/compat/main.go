@@ -39,6 +39,9 @@ var (
 	// idRange matches several ids written as EIO-VF-1..12.
 	idRange = regexp.MustCompile(`\b((?:EIO|SIO|ECO)-[A-Z0-9]+-)(\d+)\.\.(\d+)\b`)
 
+	// idList matches several ids written as ECO-RC-27,28,32.
+	idList = regexp.MustCompile(`\b((?:EIO|SIO|ECO)-[A-Z0-9]+-)(\d+(?:,\d+)+)\b`)
+
 	// quoted matches strings of Go and JavaScript, where names of tests are.
 	quoted = regexp.MustCompile("\"(?:[^\"\\\\\n]|\\\\.)*\"|'(?:[^'\\\\\n]|\\\\.)*'|`[^`]*`")
 
@@ -160,6 +163,11 @@ func ids(source string) []string {
 			found = append(found, rowID.FindAllString(s, -1)...)
 			for _, r := range idRange.FindAllStringSubmatch(s, -1) {
 				found = append(found, expand(r[1], r[2], r[3])...)
+			}
+			for _, l := range idList.FindAllStringSubmatch(s, -1) {
+				for n := range strings.SplitSeq(l[2], ",") {
+					found = append(found, l[1]+n)
+				}
 			}
 		}
 	}

@@ -73,14 +73,15 @@ func TestARowWithoutTestNeedsAReason(t *testing.T) {
 func TestWhereIDsAreFound(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string][]string{
-		"// EIO-A-1 in a comment":                           nil,
-		"t.Run(\"EIO-A-2 and EIO-B-3..5\", f) // EIO-A-9":   {"EIO-A-2", "EIO-B-3", "EIO-B-4", "EIO-B-5"},
-		"test('SIO-C-4b x')":                                {"SIO-C-4b"},
-		"func TestSIO_BC_1_Values(t *testing.T) {":          {"SIO-BC-1"},
-		"func TestSIO_BC_1_CSR_2b_EIO_V3_4(t *testing.T) {": {"EIO-V3-4", "SIO-BC-1", "SIO-CSR-2b"},
-		"func TestECO_MP_1_MP_2_Values(t *testing.T) {":     {"ECO-MP-1", "ECO-MP-2"},
-		"func TestSIO_BC_Many(t *testing.T) {":              nil,
-		"func TestOther_BC_1(t *testing.T) {":               nil,
+		"// EIO-A-1 in a comment":                                       nil,
+		"t.Run(\"EIO-A-2 and EIO-B-3..5\", f) // EIO-A-9":               {"EIO-A-2", "EIO-B-3", "EIO-B-4", "EIO-B-5"},
+		"test('SIO-C-4b x')":                                            {"SIO-C-4b"},
+		"{ids{classic: \"ECO-RC-1,12\", other: \"ECO-SH-7,ECO-CL-5\"}}": {"ECO-CL-5", "ECO-RC-1", "ECO-RC-12", "ECO-SH-7"},
+		"func TestSIO_BC_1_Values(t *testing.T) {":                      {"SIO-BC-1"},
+		"func TestSIO_BC_1_CSR_2b_EIO_V3_4(t *testing.T) {":             {"EIO-V3-4", "SIO-BC-1", "SIO-CSR-2b"},
+		"func TestECO_MP_1_MP_2_Values(t *testing.T) {":                 {"ECO-MP-1", "ECO-MP-2"},
+		"func TestSIO_BC_Many(t *testing.T) {":                          nil,
+		"func TestOther_BC_1(t *testing.T) {":                           nil,
 	} {
 		if got := ids(source); !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", source, got, want)

@@ -37,7 +37,7 @@ type app struct {
 // build returns the path of the program that is the framework's example.
 func build(t *testing.T, framework string) string {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "app")
+	program := filepath.Join(t.TempDir(), framework)
 	args := []string{"build", "-C", examplesDir, "-o", program}
 	if raceEnabled() {
 		args = append(args, "-race")

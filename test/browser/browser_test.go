@@ -42,48 +42,70 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// drive starts the example and runs a script against it. The script says what it
-// does in lines: "step ..." for the record, "stop" and "start" for what it wants
-// done with the server, after which it waits for a line.
+// drive starts the example and runs a script against it, which may have it stopped and
+// started again.
 func drive(t *testing.T, a *app, chromium, node, name string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), enough)
 	defer cancel()
 	a.start(ctx, t)
 	defer a.stop(t)
+	s := script{node: node, chromium: chromium, name: name, url: a.url, subject: a.framework}
+	s.run(ctx, t, func(command string) bool {
+		switch command {
+		case "stop":
+			a.stop(t)
+		case "start":
+			a.start(ctx, t)
+		default:
+			return false
+		}
+		return true
+	})
+}
 
-	script := exec.CommandContext(ctx, node, name)
-	script.Env = append(os.Environ(), "CHROMIUM="+chromium, "URL="+a.url, "FRAMEWORK="+a.framework)
-	script.Stderr = t.Output()
-	stdin, err := script.StdinPipe()
+// A script drives a browser. It says what it does in lines: "step ..." for the record, and
+// commands for what it wants done with the server, after each of which it waits for a line.
+type script struct {
+	node, chromium string
+	name           string // of its file
+	url            string
+	subject        string // names the screenshots
+}
+
+// run runs the script. do follows a command, and returns false for a line that is none.
+func (s script) run(ctx context.Context, t *testing.T, do func(line string) bool) {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, s.node, s.name)
+	cmd.Env = append(os.Environ(), "CHROMIUM="+s.chromium, "URL="+s.url, "FRAMEWORK="+s.subject)
+	cmd.Stderr = t.Output()
+	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := script.StdoutPipe()
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := script.Start(); err != nil {
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 
 	var step string
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		switch line := lines.Text(); {
-		case line == "stop":
-			a.stop(t)
-			_, _ = fmt.Fprintln(stdin, "stopped") // a script that has ended is reported below
-		case line == "start":
-			a.start(ctx, t)
-			_, _ = fmt.Fprintln(stdin, "started")
-		case strings.HasPrefix(line, "step "):
-			step = strings.TrimPrefix(line, "step ")
+		line := lines.Text()
+		if name, ok := strings.CutPrefix(line, "step "); ok {
+			step = name
 			t.Log(step)
-		default:
-			t.Log(line)
+			continue
 		}
+		if do(line) {
+			_, _ = fmt.Fprintln(stdin, "done") // a script that has ended is reported below
+			continue
+		}
+		t.Log(line)
 	}
-	if err := script.Wait(); err != nil {
+	if err := cmd.Wait(); err != nil {
 		t.Errorf("%s: %v", step, err)
 	}
 }

@@ -13,6 +13,7 @@ export class Person {
   }
 
   complaints = []; // of the page, none of which is expected
+  tolerates; // an expression for other complaints, if there may be some
 
   constructor(name, url, context, page) {
     Object.assign(this, { name, url, context, page });
@@ -21,9 +22,10 @@ export class Person {
   #watch(page) {
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     page.on("console", (message) => {
-      // While the server is away, or about to go.
-      const gone = /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|503 \(Service Unavailable\)/;
-      if (message.type() === "error" && !gone.test(message.text())) this.complaints.push(message.text());
+      // While the server is away, or about to go. The proxy of a cluster says so by 502.
+      const gone = /ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|50[23] \((Bad Gateway|Service Unavailable)\)/;
+      const expected = gone.test(message.text()) || this.tolerates?.test(message.text());
+      if (message.type() === "error" && !expected) this.complaints.push(message.text());
     });
   }
 
@@ -32,6 +34,25 @@ export class Person {
     await this.page.getByLabel("Your name").fill(this.name);
     await this.page.getByRole("button", { name: "Sign in" }).click();
     await this.sees("#link[data-transport=websocket]");
+  }
+
+  // server returns the name of the server of a cluster that the page is connected to.
+  async server(page = this.page) {
+    await page.locator('#fact-server:has-text("server ")').waitFor({ state: "attached" });
+    return (await page.locator("#fact-server").textContent()).replace("server ", "");
+  }
+
+  // moveTo loads the page again, until a server that is good serves it.
+  async moveTo(good, { page = this.page, transport = "websocket" } = {}) {
+    for (let i = 0; i < 30; i++) {
+      if (await page.locator(`#link[data-transport=${transport}]`).count() && good(await this.server(page))) return;
+      // Servers take turns. If a page made a multiple of their number of requests, it would
+      // get the same one for ever.
+      if (i % 2 === 1) await page.request.get(`${this.url}/socket.io/socket.io.min.js`);
+      await page.goto(transport === "websocket" ? this.url : `${this.url}/?transport=${transport}`);
+      await page.locator(`#link[data-transport=${transport}]`).waitFor();
+    }
+    throw new Error(`the proxy never chose the server that ${this.name} wants`);
   }
 
   // tab opens another page of the same person.

@@ -64,6 +64,8 @@ var allowed = map[string]string{
 	"core.readVariants: errors.Is":                     inEdge,   // clientFile.load
 	"core.client.Close: errors.Is":                     inEdge,   // Session.tellEnd
 	"core.Namespace.endedMeanwhile: errors.Is":         inEdge,   // Namespace.publish, clusterRequest.askOthers
+	"core.Namespace.openLog: p.NewLog":                 inEdge,   // Namespace.joinCluster
+	"core.Namespace.openLog: r.Log":                    inEdge,   // likewise
 	"core.Socket.wrapSend: errors.Is":                  ofStandard,
 	"core.Socket.dataByName: k.(interface{dataName() (string, bool)}).dataName": ourOwn,
 	"core.Server.serveClient: x.Request":                                        inEdge, // Server.Serve
@@ -106,11 +108,12 @@ var allowed = map[string]string{
 	"core.Server.parentByName: p.pattern.match":                                 ofCreation,
 	"core.Server.namespaceFor: p.pattern.match":                                 ofCreation,
 
-	"core/adapter.member.runUnlocked: e.done":     ourOwn,
-	"core/adapter.member.Publish: o.node.Receive": inEdge, // member.runUnlocked
-	"core/adapter.MemoryLog.Append: deliver":      ofLog,
-	"core/adapter.MemoryLog.Replay: f":            ofLog,
-	"core/adapter.MemoryLog.Replay: last":         ofLog,
+	"core/adapter.MissingError.Error: e.Err.Error": byCaller, // as that of core.Error
+	"core/adapter.member.runUnlocked: e.done":      ourOwn,
+	"core/adapter.member.Publish: o.node.Receive":  inEdge, // member.runUnlocked
+	"core/adapter.MemoryLog.Append: deliver":       ofLog,
+	"core/adapter.MemoryLog.Replay: f":             ofLog,
+	"core/adapter.MemoryLog.Replay: last":          ofLog,
 
 	"core/engine.HTTPError.Error: e.Err.Error":             byCaller, // as that of core.Error
 	"core/engine.Session.start: s.server.newHandler":       byRequest,
@@ -132,6 +135,9 @@ var allowed = map[string]string{
 // goroutines are those that middleware and integrations start: their functions are not
 // called through the edge, and have to survive what they call.
 var goroutines = map[string]string{
+	"middleware/auth.join":                     "Revocations.watch calls the logger and the adapter through the edge",
+	"middleware/auth.watch":                    "likewise",
+	"middleware/auth.sendListLater":            "Revocations.sendList is called through the edge",
 	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
 	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
 	"integrations/internal/fasthttpx.watch":    "nothing of the application's is called",

@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> integrations, middleware, client -> core -> internal
+//	examples, bench, test -> adapters, integrations, middleware, client -> core -> internal
 package layers_test
 
 import (
@@ -39,11 +39,6 @@ var layers = []layer{
 	},
 
 	{folder: "internal/msgpackjson", ours: []string{"internal/..."}, others: []string{"github.com/tinylib/msgp"}},
-	{folder: "internal/clusterwire", ours: []string{"core/adapter", "internal/..."}},
-	{
-		folder: "internal/captures", // which only tests use
-		ours:   []string{"adapters/cluster", "core/adapter"}, others: []string{"github.com/tinylib/msgp"},
-	},
 
 	{
 		folder: "core",
@@ -61,12 +56,27 @@ var layers = []layer{
 	{folder: "core/internal", ours: []string{"core/...", "internal/..."}, others: []string{"github.com/gobwas/ws"}},
 
 	{
+		folder: "adapters/cluster",
+		ours:   []string{"adapters/internal/...", "core/adapter", "internal/..."}, tests: []string{"core", "core/siotest"},
+	},
+	{
+		folder: "adapters/redis",
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
+		tests:  []string{"core", "core/siotest"},
+		others: []string{"github.com/redis/go-redis/v9"},
+	},
+	{
+		folder: "adapters/internal",
+		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
+	},
+
+	{
 		folder: "middleware/auth",
-		ours:   []string{"core", "internal/..."}, tests: []string{"core/adapter", "core/siotest", "middleware/ratelimit"},
+		ours:   []string{"core", "core/adapter", "internal/..."}, tests: []string{"core/siotest", "middleware/ratelimit"},
 		others: []string{"github.com/golang-jwt/jwt/v5", "github.com/MicahParks/jwkset"},
 	},
 	{folder: "middleware/idempotency", ours: []string{"core", "internal/..."}, tests: []string{"core/siotest"}},
-	{folder: "middleware/ratelimit", ours: []string{"core", "internal/..."}, tests: []string{"core/siotest"}},
+	{folder: "middleware/ratelimit", ours: []string{"core", "internal/..."}, tests: []string{"core/adapter", "core/siotest"}},
 	{
 		folder: "middleware/ratelimit/redislimit",
 		ours:   []string{"middleware/ratelimit", "internal/..."}, tests: []string{"core", "core/siotest"},
@@ -92,9 +102,9 @@ var layers = []layer{
 	mount("fiber", "github.com/gofiber/fiber/v2"),
 	mount("fiberv3", "github.com/gofiber/fiber/v3"),
 
-	{folder: "examples", ours: []string{"client", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
-	{folder: "bench", ours: []string{"client", "core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
-	{folder: "test", ours: []string{"client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
+	{folder: "examples", ours: []string{"adapters/...", "client", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
+	{folder: "bench", ours: []string{"adapters/...", "client", "core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
+	{folder: "test", ours: []string{"adapters/...", "client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
 	{folder: "scripts", others: []string{"*"}},
 }
 

@@ -19,12 +19,14 @@ type message struct {
 }
 
 // roots are the folders of packages that applications use, and of those that these use.
-func roots() []string { return []string{"client", "core", "integrations", "middleware", "internal"} }
+func roots() []string {
+	return []string{"adapters", "client", "core", "integrations", "middleware", "internal"}
+}
 
 // apart are folders whose messages are for tests, or for this project alone.
 func apart() []string {
 	return []string{
-		"core/siotest", "core/internal", "integrations/internal/mounttest", "integrations/internal/connect/connecttest",
+		"core/siotest", "core/internal", "adapters/internal/captures", "integrations/internal/mounttest", "integrations/internal/connect/connecttest",
 		"integrations/internal/reused/reusedtest", "integrations/internal/fasthttpx/fibertest",
 		"internal/benchdata", "internal/parsertest", "internal/redistest", "internal/require", "internal/exampletb",
 	}

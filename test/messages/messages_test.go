@@ -40,6 +40,16 @@ func notMessages() map[string]string {
 		"queue is closed":                                                "handled in package sio",
 		"queue is full":                                                  "handled in package sio",
 		"body is larger than maxHttpBufferSize":                          "handled in package engine",
+		"unknown host":                                                   "name of a server in Status.Members",
+		"nothing to send":                                                "handled in package redisadapter",
+		"the replies to others come first":                               "handled in package redisadapter",
+		"redisadapter: counting servers: %":                              "handled in package cluster",
+		"redis: MOVED ":                                                  "begins an error of Redis",
+		"no such key":                                                    "part of an error of Redis",
+		"joining rooms":                                                  "part of messages: what an emitter does",
+		"leaving rooms":                                                  "part of messages: what an emitter does",
+		"disconnecting clients":                                          "part of messages: what an emitter does",
+		"closing connections":                                            "part of messages: what an emitter does",
 	}
 }
 

@@ -45,7 +45,9 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
 
+	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/core/engine"
@@ -65,6 +67,7 @@ var (
 	_ = os.DirFS
 	_ = regexp.MustCompile
 	_ = adapter.NewMemory
+	_ = redisadapter.Classic
 	_ = msgpack.Parser{}
 	_ = siotest.Connect
 	_ = siogin.Mount
@@ -80,6 +83,7 @@ var (
 	remote     sio.RemoteSocket
 	exchange   engine.Exchange
 	ctx        context.Context
+	client     *redis.Client
 	mux        *http.ServeMux
 	httpServer *http.Server
 	r          *gin.Engine

@@ -127,7 +127,9 @@ func imports() map[string]string {
 		"sioechov5": "github.com/sioplug/sioplug/integrations/echov5",
 		"auth":      "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
 		"sioclient": "github.com/sioplug/sioplug/client", "idempotency": "github.com/sioplug/sioplug/middleware/idempotency",
-		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
+		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
+		"cluster":      "github.com/sioplug/sioplug/adapters/cluster",
+		"redislimit":   "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
 }
 

@@ -49,7 +49,7 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		want(t, name+", oldest", rows[name][0], oldest)
 		want(t, name+", newest", rows[name][1], newest)
 	}
-	for _, folder := range []string{"", "integrations/echov5", "integrations/fiberv3", "middleware/ratelimit/redislimit"} {
+	for _, folder := range []string{"", "integrations/echov5", "integrations/fiberv3", "middleware/ratelimit/redislimit", "adapters/redis"} {
 		if got := goVersion(t, folder); !strings.HasPrefix(got, strings.TrimSpace(rows["Go"][0])+".") {
 			t.Errorf("Go: %s in the module %q, and %s in the table", got, folder, rows["Go"][0])
 		}

@@ -78,6 +78,7 @@ async function join() {
     location.hash = "#general";
     return;
   }
+  if (answer.server) $("fact-server").textContent = `server ${answer.server}`;
   const log = logOf(room);
   log.began(answer.epoch);
   for (const message of answer.messages) {

@@ -41,10 +41,11 @@ export class RoomLog {
     this.#entries.delete(entry.key);
   }
 
-  // confirm notes who has a message of ours.
+  // confirm notes who has a message of ours. Each server of a cluster tells of those that
+  // it knows of.
   confirm(entry, names) {
     if (!entry.mine || names.length === 0) return;
-    entry.deliveredTo = names;
+    entry.deliveredTo = [...new Set([...entry.deliveredTo, ...names])].sort();
     entry.state = "delivered";
   }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/labstack/echo/v4"
 	echo5 "github.com/labstack/echo/v5"
+	"github.com/redis/go-redis/v9"
 
 	sioclient "github.com/sioplug/sioplug/client"
 	sio "github.com/sioplug/sioplug/core"
@@ -35,6 +36,7 @@ var (
 	c           *sio.Ctx
 	chat, admin *sio.Namespace
 	s           *sioclient.Socket
+	client      *redis.Client
 )
 
 type (

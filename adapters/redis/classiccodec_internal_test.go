@@ -119,8 +119,8 @@ func TestClassicRefuses(t *testing.T) {
 	}
 }
 
-// A server-side event and its answer keep their binary values: MessagePack is understood
-// by official servers, too, although they send JSON (ECO-RC-41).
+// A server-side event and its answer keep their binary values, as MessagePack. Official
+// servers send JSON here (ECO-RC-41), and read either.
 func TestECO_RC_41_BinaryServerSideEvents(t *testing.T) {
 	t.Parallel()
 	const data = `["e",{"_placeholder":true,"num":0}]`

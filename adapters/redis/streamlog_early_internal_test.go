@@ -133,7 +133,7 @@ func TestOwnClientsDoNotWaitForRedis(t *testing.T) {
 			t.Errorf("saving: %v", err)
 		}
 		for i, name := range []string{"a", "b", "c"} {
-			l.read(uint64(10+i), name) //nolint:gosec // not negative
+			l.read(uint64(10+i), name)
 		}
 		l.must(t, "a at ", "b at ", "c at ")
 		if barrier, ok := l.saveBarrier(); !ok || barrier != (entryID{ms: 12}) {
@@ -169,15 +169,27 @@ func TestEarlyMessagesThatWereLost(t *testing.T) {
 	})
 }
 
-// Messages that no queue takes are errors of Append, and not delivered by the log.
+// A message that the queue does not take is delivered in its turn, and is an error of
+// Publish. It is not sent again.
 func TestMessagesThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogTest()
+		l.say(t, "a")
 		l.a.err = cluster.ErrQueueFull
-		err := l.Append(&adapter.Message{Kind: adapter.Broadcast}, func(string) { t.Error("delivered") })
-		if !errors.Is(err, cluster.ErrQueueFull) || len(l.unsent)+len(l.appended)+len(l.pending) > 0 {
-			t.Errorf("%v", err)
+		m := &adapter.Message{Kind: adapter.Broadcast}
+		if err := l.Append(m, func(offset string) { l.note("refused at " + offset) }); err != nil {
+			t.Error(err)
+		}
+		l.a.err = nil
+		if err := (&loggedAdapter{l.a, l.streamLog}).Publish(m); !errors.Is(err, cluster.ErrQueueFull) {
+			t.Errorf("publishing: %v", err)
+		}
+		l.must(t)
+		l.read(5, "a")
+		l.must(t, "a at 5-0", "refused at ")
+		if len(l.unsent) > 0 {
+			t.Errorf("%d messages are waited for", len(l.unsent))
 		}
 		if err := l.Close(); err != nil {
 			t.Error(err)

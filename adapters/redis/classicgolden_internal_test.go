@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
-	"github.com/sioplug/sioplug/internal/captures"
+	"github.com/sioplug/sioplug/adapters/internal/captures"
 )
 
 // What the official adapter and emitter send is understood, and the same packet is sent as
 // the same message: in most cases, byte for byte.
+//
+//nolint:tparallel // the subtests are short, and count together
 func TestGoldenCAP_RC_CAP_RCS_CAP_RE(t *testing.T) {
 	t.Parallel()
 	same := 0
@@ -79,12 +82,12 @@ func asCluster(t *testing.T, r *captures.Row) any {
 	data := make(map[string]any)
 	out := map[string]any{"data": data}
 	if list, ok := r.Decoded.([]any); ok {
-		packet := list[1].(map[string]any)
+		packet := object(t, list[1])
 		out["type"], out["uid"], out["nsp"] = float64(cluster.Broadcast), list[0], packet["nsp"]
 		data["packet"], data["opts"] = map[string]any{"type": 2.0, "data": packet["data"]}, list[2]
 		return captures.Normal(out)
 	}
-	m := r.Decoded.(map[string]any)
+	m := object(t, r.Decoded)
 	for k, v := range m {
 		switch k {
 		case "uid":
@@ -92,9 +95,7 @@ func asCluster(t *testing.T, r *captures.Row) any {
 		case "type":
 		case "opts":
 			opts := map[string]any{"flags": map[string]any{}}
-			for k, v := range v.(map[string]any) {
-				opts[k] = v
-			}
+			maps.Copy(opts, object(t, v))
 			data[k] = opts
 		case "packet":
 			data[k] = v
@@ -113,16 +114,25 @@ func asCluster(t *testing.T, r *captures.Row) any {
 	case t == nil:
 		out["type"] = float64(cluster.FetchSocketsResponse)
 	case t == 1.0:
-		out["type"], data["requestId"] = float64(cluster.FetchSockets), classicRoomNames+m["requestId"].(string)
+		out["type"], data["requestId"] = float64(cluster.FetchSockets), fmt.Sprint(classicRoomNames, m["requestId"])
 		data["opts"] = map[string]any{"flags": map[string]any{}, "rooms": []any{}, "except": []any{}}
 	case t == 6.0 && response:
 		out["type"] = float64(cluster.ServerSideEmitResponse)
 	default:
-		types := map[float64]cluster.Type{
-			2: cluster.SocketsJoin, 3: cluster.SocketsLeave, 4: cluster.DisconnectSockets, 5: cluster.FetchSockets,
-			6: cluster.ServerSideEmit, 7: cluster.Broadcast, 8: cluster.BroadcastClientCount, 9: cluster.BroadcastAck,
+		types := map[any]cluster.Type{
+			2.0: cluster.SocketsJoin, 3.0: cluster.SocketsLeave, 4.0: cluster.DisconnectSockets, 5.0: cluster.FetchSockets,
+			6.0: cluster.ServerSideEmit, 7.0: cluster.Broadcast, 8.0: cluster.BroadcastClientCount, 9.0: cluster.BroadcastAck,
 		}
-		out["type"] = float64(types[t.(float64)])
+		out["type"] = float64(types[t])
 	}
 	return captures.Normal(out)
+}
+
+func object(t *testing.T, v any) map[string]any {
+	t.Helper()
+	m, ok := v.(map[string]any)
+	if !ok {
+		t.Fatalf("%v is no object", v)
+	}
+	return m
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/sioplug/sioplug/internal/captures"
+	"github.com/sioplug/sioplug/adapters/internal/captures"
 )
 
 // adapters are those that publish to Redis what servers of this module understand.
@@ -22,7 +22,7 @@ var adapters = []string{
 // The rows are those of the reference, where that is beside the project.
 func TestRowsAreThoseOfTheReference(t *testing.T) {
 	t.Parallel()
-	in, err := os.ReadFile(filepath.Join("..", "..", "..", "shared", "reference", "cluster-captures.jsonl"))
+	in, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "shared", "reference", "cluster-captures.jsonl"))
 	if os.IsNotExist(err) {
 		t.Skip("the reference is not beside the project")
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
-	"github.com/sioplug/sioplug/internal/captures"
+	"github.com/sioplug/sioplug/adapters/internal/captures"
 )
 
 // Whatever is accepted is a packet that is the same after it was encoded and decoded.
@@ -17,7 +17,7 @@ func FuzzDecodeClassic(f *testing.F) {
 			f.Add(strings.Contains(r.Channel, "-response#"), r.Bytes(f))
 		}
 	}
-	for _, in := range []string{`{"requestId":"q0","type":0,"rooms":["r1"]}`, `{"requestId":"q2","type":2,"sid":"a","room":7}`, `{"type":64,"data":{"requestId":"a","clients":3}}`} {
+	for _, in := range []string{`{"requestId":"q0","type":0,"rooms":["r1"]}`, `{"requestId":"q2","type":2,"sid":"a","room":7}`, "\x82\xa4type\x40\xa4data\x82\xa9requestId\xa1a\xa7clients\x03"} {
 		f.Add(false, []byte(in))
 	}
 	f.Fuzz(func(t *testing.T, response bool, in []byte) {

@@ -2,6 +2,7 @@ package clusterwire
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/sioplug/sioplug/internal/packet"
@@ -20,7 +21,7 @@ func Attached(value []byte, attachments [][]byte) ([]byte, [][]byte) {
 		n = bytes.Count(value, []byte(placeholderStart))
 	}
 	if n == 0 || n == len(attachments) {
-		return value, attachments[:n:n]
+		return slices.Clip(value), attachments[:n:n]
 	}
 	out := make([]byte, 0, len(value))
 	var found [][]byte
