@@ -350,6 +350,34 @@ func TestMissedNamespacesAreAskedFor(t *testing.T) {
 	})
 }
 
+// A server may send to a namespace before its own subscription has been confirmed. Then it
+// says that it is in no namespace, and is in that one all the same.
+func TestServersThatSendBeforeTheyHaveJoinedAreMissed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		h.uncounted = true
+		asking := join(t, h, cluster.Options{})
+		const early = "go0123456789abcd"
+		b, _ := h.newBroker().(*hubBroker)
+		b.Start(early, &official{hubBroker: b})
+		defer b.Close()
+		for _, p := range []*cluster.Packet{
+			{Type: cluster.Broadcast, From: early, Namespace: "/", Message: event("early")},
+			{Type: cluster.Heartbeat, From: early, Presence: &cluster.Presence{All: true}},
+		} {
+			if _, _, err := b.Publish(t.Context(), []*cluster.Packet{p}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		_, err := asking.ask(t.Context())
+		if missing, ok := errors.AsType[*adapter.MissingError](err); !ok || !slices.Equal(missing.Servers, []string{early}) {
+			t.Errorf("error %v, want one that misses %s", err, early)
+		}
+	})
+}
+
 // Thousands of namespaces fit into several heartbeats.
 func TestManyNamespaces(t *testing.T) {
 	t.Parallel()

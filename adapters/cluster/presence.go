@@ -205,7 +205,7 @@ func (p *presence) updateLocked(id string, said *Presence) {
 	next := o.complete && !o.collecting && said.Version == o.version+1
 	switch {
 	case said.All:
-		if !o.collecting {
+		if !o.collecting && said.Version > 0 { // it may send to a namespace before it has joined one
 			clear(o.namespaces)
 		}
 		for _, name := range said.Namespaces {

@@ -233,11 +233,11 @@ func (q *request) send(o *member, msg *Message) {
 	}()
 }
 
-// receive calls reply. The lock keeps the calls apart.
+// receive calls reply, unless the request has ended. The lock keeps the calls apart.
 func (q *request) receive(from *member, r *Reply) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.reply == nil || q.from.ctx.Err() != nil {
+	if q.reply == nil || q.ctx.Err() != nil || q.from.ctx.Err() != nil {
 		return
 	}
 	c := *r

@@ -13,12 +13,13 @@ import (
 )
 
 // missing: when the context ends, the error says that a member is missing, and its name if
-// the adapter knows it.
+// the adapter knows it. An answer that comes after that is not passed on.
 func (s clusterSuite) missing(t *testing.T) {
 	m := s.members(t, 3, func(i int, m *member) {
 		m.answer = func(ctx context.Context, _ *adapter.Message, reply func(*adapter.Reply)) {
 			if i == 2 {
 				<-ctx.Done()
+				reply(&adapter.Reply{Clients: 8})
 				return
 			}
 			reply(&adapter.Reply{Clients: 7})
