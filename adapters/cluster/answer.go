@@ -51,7 +51,7 @@ func (n *namespace) answerContext(p *Packet) (context.Context, context.CancelFun
 	switch {
 	case p.Timeout > 0:
 		return context.WithTimeout(n.ctx, p.Timeout)
-	case p.Message.Kind == adapter.Broadcast && IsOurs(p.From):
+	case p.Message.Kind != adapter.Fetch && IsOurs(p.From):
 		return context.WithCancel(n.ctx) // the one that asks says when it does not wait any more
 	default:
 		return context.WithTimeout(n.ctx, n.cluster.opts.RequestsTimeout)
@@ -121,10 +121,13 @@ type fullAnswer struct {
 	request   *Packet
 	last      *adapter.Reply // that may be the last one
 	waiting   int            // acks that have yet to come
+	parts     int            // how many packets were made
 	lost      bool           // a part was not sent
 }
 
 func (a *fullAnswer) send(p Packet) {
+	a.parts++
+	p.Part = a.parts
 	if a.namespace.respond(a.request, p) != nil {
 		a.lost = true
 	}

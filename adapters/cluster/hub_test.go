@@ -11,6 +11,7 @@ import (
 // A hub is a broker in memory. It connects clusters in one process.
 type hub struct {
 	uncounted bool // it cannot count
+	deaf      bool // it does not do what Subscribe asks for
 
 	// encode, if not nil, encodes the packets; decoded ones arrive.
 	encode func(p *cluster.Packet) ([]byte, error)
@@ -64,6 +65,9 @@ func (b *hubBroker) Start(self string, in cluster.Inbound) {
 }
 
 func (b *hubBroker) Subscribe(namespace string) {
+	if b.hub.deaf {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.namespaces[namespace] = true

@@ -64,6 +64,14 @@ func (p *presence) joined(name string) {
 	p.sendLocked(Heartbeat, "", Presence{Joined: name})
 }
 
+// hasJoined reports whether the broker has subscribed to a namespace.
+func (p *presence) hasJoined(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, joined := p.own[name]
+	return joined
+}
+
 // left tells the others that this server has left a namespace.
 func (p *presence) left(name string) {
 	p.mu.Lock()
