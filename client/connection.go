@@ -214,12 +214,13 @@ func (c *conn) ReadDone() { c.m.line.Start() }
 // Ping implements [eio.Handler].
 func (c *conn) Ping() {
 	m := c.m
-	if m.opts.Hooks.Ping == nil {
+	f := m.opts.Hooks.Ping
+	if f == nil {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.hookLocked(m.opts.Hooks.Ping)
+	if _, err := m.queue.PushWait(m.newTask(hookName, f), m.limits(), (*source)(m)); err == nil { // queues are never closed
+		m.line.Add(&m.queue)
+	}
 	m.line.Start()
 }
 

@@ -23,7 +23,7 @@ var allowed = map[string]string{
 	"client.Ctx.handle: h":                 inEdge, // of the event's task: serial.Line
 	"client.task.Run: t.run":               inEdge, // likewise
 	"client.task.Done: t.done":             ourOwn,
-	"client.Manager.pushLocked: f":         inEdge, // it is what task.Run calls
+	"client.Manager.newTask: f":         inEdge, // it is what task.Run calls
 	"client.Manager.hookCloseLocked: f":    inEdge, // likewise
 	"client.Manager.openFailedLocked: f":   inEdge,
 	"client.Manager.reconnect: f":          inEdge,

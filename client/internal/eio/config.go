@@ -4,6 +4,7 @@
 package eio
 
 import (
+	"math"
 	"net/http"
 	"net/url"
 	"time"
@@ -43,10 +44,22 @@ type Config struct {
 type Handshake struct {
 	SID          string   `json:"sid"`
 	Upgrades     []string `json:"upgrades"`
-	PingInterval int64    `json:"pingInterval"` // milliseconds
-	PingTimeout  int64    `json:"pingTimeout"`
-	MaxPayload   int      `json:"maxPayload"`
+	PingInterval float64  `json:"pingInterval"` // milliseconds
+	PingTimeout  float64  `json:"pingTimeout"`
+	MaxPayload   float64  `json:"maxPayload"`
 }
+
+// maxMillis is the longest ping interval and the longest ping timeout, 24 days: the most
+// that a timer of JavaScript can do.
+const maxMillis = 1<<31 - 1
+
+// patience is how long after a ping the session ends.
+func (h *Handshake) patience() time.Duration {
+	return time.Duration(min(h.PingInterval, maxMillis)+min(h.PingTimeout, maxMillis)) * time.Millisecond
+}
+
+// maxBody is how many bytes a POST may have, 0 for any number. What is no size is no limit.
+func (h *Handshake) maxBody() int { return int(max(0, min(h.MaxPayload, math.MaxInt32))) }
 
 // A Handler is told what happens to an Engine. Opened, Message, ReadDone and Ping are
 // called one at a time. No lock is held, and the Engine's methods may be called.

@@ -109,11 +109,11 @@ func (e *Engine) opened(transport string, p payload.Packet, ws *wsTransport) err
 		e.mu.Unlock()
 		return errClosed
 	}
-	e.state, e.sid, e.maxBody, e.ws = stateOpen, hs.SID, hs.MaxPayload, ws
+	e.state, e.sid, e.maxBody, e.ws = stateOpen, hs.SID, hs.maxBody(), ws
 	if ws != nil {
 		ws.active = true
 	}
-	e.patience = time.Duration(hs.PingInterval+hs.PingTimeout) * time.Millisecond
+	e.patience = hs.patience()
 	e.lastPing = now()
 	e.watchdog = time.AfterFunc(e.patience, e.pingTimeout)
 	e.mu.Unlock()
@@ -138,8 +138,11 @@ func (e *Engine) receive(p payload.Packet) {
 		if e.state == stateOpen {
 			e.lastPing = now()
 			e.watchdog.Reset(e.patience) // CLI-TR-11: by pings alone
-			e.send.push(frame.Text(append(frame.Buffer(1), byte(payload.Pong))))
-			e.flushLocked()
+			if !e.send.pong {            // a server that does not read gets no more of them
+				e.send.pong = true
+				e.send.push(frame.Text(append(frame.Buffer(1), byte(payload.Pong))))
+				e.flushLocked()
+			}
 		}
 		e.mu.Unlock()
 		e.h.Ping()
