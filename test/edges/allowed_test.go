@@ -23,7 +23,7 @@ var allowed = map[string]string{
 	"client.Ctx.handle: h":                 inEdge, // of the event's task: serial.Line
 	"client.task.Run: t.run":               inEdge, // likewise
 	"client.task.Done: t.done":             ourOwn,
-	"client.Manager.newTask: f":         inEdge, // it is what task.Run calls
+	"client.Manager.newTask: f":            inEdge, // it is what task.Run calls
 	"client.Manager.hookCloseLocked: f":    inEdge, // likewise
 	"client.Manager.openFailedLocked: f":   inEdge,
 	"client.Manager.reconnect: f":          inEdge,
@@ -43,6 +43,7 @@ var allowed = map[string]string{
 	"client/internal/eio.Engine.packets: e.h.ReadDone":         ourOwn,
 	"client/internal/eio.Engine.reportUpgrade: e.h.Upgraded":   ourOwn,
 	"client/internal/eio.wsTransport.ReadDone: t.e.h.ReadDone": ourOwn,
+	"client/internal/eio.Engine.now: e.cfg.Now":                ourOwn, // of tests
 	"client/internal/eio.Engine.nextBatch: limit":              ourOwn,
 
 	"core.Bind: f":                                     byHandler,

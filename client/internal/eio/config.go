@@ -38,6 +38,10 @@ type Config struct {
 	Protocols      []string
 	Deflate        *websocket.Deflate // nil: offer no compression
 	MaxMessage     int                // bytes of a message from the server
+
+	// Now returns the time by the wall clock, which goes on while the process is
+	// suspended. Nil means time.Now.
+	Now func() time.Time
 }
 
 // A Handshake is the server's open packet.

@@ -114,7 +114,7 @@ func (e *Engine) opened(transport string, p payload.Packet, ws *wsTransport) err
 		ws.active = true
 	}
 	e.patience = hs.patience()
-	e.lastPing = now()
+	e.lastPing = e.now()
 	e.watchdog = time.AfterFunc(e.patience, e.pingTimeout)
 	e.mu.Unlock()
 	e.h.Opened(transport)
@@ -126,7 +126,12 @@ func (e *Engine) opened(transport string, p payload.Packet, ws *wsTransport) err
 }
 
 // now is the time by the wall clock.
-func now() time.Time { return time.Now().Round(0) }
+func (e *Engine) now() time.Time {
+	if e.cfg.Now != nil {
+		return e.cfg.Now()
+	}
+	return time.Now().Round(0)
+}
 
 // receive handles one packet of an open session.
 func (e *Engine) receive(p payload.Packet) {
@@ -136,7 +141,7 @@ func (e *Engine) receive(p payload.Packet) {
 	case payload.Ping:
 		e.mu.Lock()
 		if e.state == stateOpen {
-			e.lastPing = now()
+			e.lastPing = e.now()
 			e.watchdog.Reset(e.patience) // CLI-TR-11: by pings alone
 			if !e.send.pong {            // a server that does not read gets no more of them
 				e.send.pong = true
@@ -159,7 +164,7 @@ func (e *Engine) pingTimeout() { e.end(PingTimeout, errPing) }
 func (e *Engine) Expired() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.state == stateOpen && now().Sub(e.lastPing) > e.patience
+	return e.state == stateOpen && e.now().Sub(e.lastPing) > e.patience
 }
 
 // Expire ends a session whose ping is overdue. [Handler].Closed is called by another
