@@ -67,6 +67,7 @@ func (c *conn) Opened(transport string) {
 // Closed implements [eio.Handler].
 func (c *conn) Closed(opened bool, reason string, err error) {
 	m := c.m
+	m.dropIdle()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.conn != c {
@@ -151,6 +152,7 @@ func (m *Manager) deactivateLocked() {
 
 // reconnect is called by the timer.
 func (m *Manager) reconnect() {
+	m.dropIdle() // those that were still in use when the session ended
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.skipReconnect || !m.reconnecting || m.conn != nil {

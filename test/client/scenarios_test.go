@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
 	"strings"
@@ -30,51 +31,50 @@ func ways() []way {
 	}
 }
 
-// scenarios run over all transports, and against all servers.
-func scenarios() map[string]struct {
+// A scenario is run with a server of its own.
+type scenario struct {
 	s   settings
 	run func(t *testing.T, url string, o sioclient.Options)
-} {
-	type scenario = struct {
-		s   settings
-		run func(t *testing.T, url string, o sioclient.Options)
-	}
+}
+
+// scenarios run over all transports, and against all servers.
+func scenarios() map[string]scenario {
 	return map[string]scenario{
-		"events":                                 {settings{}, events},
-		"binary data at any depth":               {settings{}, binary},
-		"acks CLI-EM-5 CLI-EM-7":                 {settings{}, acks},
-		"many events in order":                   {settings{}, order},
-		"large":                                  {settings{}, large},
-		"MessagePack":                            {settings{MsgPack: true}, messagePack},
-		"namespaces CLI-MG-3 CLI-MG-6":           {settings{}, namespaces},
-		"auth CLI-RC-6":                          {settings{}, auth},
-		"URL and query CLI-URL-1 CLI-URL-2":      {settings{}, urls},
-		"headers CLI-TR-2":                       {settings{}, headers},
-		"io server disconnect CLI-EV-7":          {settings{}, serverDisconnects},
-		"io client disconnect CLI-EV-7":          {settings{}, clientDisconnects},
-		"forced close CLI-MG-4":                  {settings{}, managerDisconnects},
-		"catch-all CLI-EM-2":                     {settings{}, catchAll},
-		"buffered CLI-EM-1 CLI-EM-2":             {settings{}, buffered},
-		"volatile CLI-EM-3":                      {settings{}, volatile},
-		"heartbeat":                              {settings{PingInterval: 100, PingTimeout: 5000}, heartbeat},
-		"retries CLI-EM-9 CLI-EM-12":             {settings{}, retries},
-		"ack timeout CLI-EM-4":                   {settings{}, ackTimeout},
-		"order of connect CLI-EV-1":              {settings{}, connectOrder},
-		"maxPayload CLI-TR-3":                    {settings{MaxPayload: 2000}, maxPayload},
-		"cookie":                                 {settings{Cookie: true}, cookie},
-		"base64":                                 {settings{}, base64},
-		"compression CLI-TR-12":                  {settings{Deflate: true}, compression},
-		"recovery flag CLI-CSR-2 CLI-CSR-3":      {settings{Recovery: true}, offsets},
-		"own disconnect forgets pid CLI-CSR-4":   {settings{Recovery: true}, forgets},
-		"context":                                {settings{}, contexts},
-		"refused namespace of a second socket":   {settings{}, refused},
-		"handler waits for an acknowledgement":   {settings{}, waitingHandler},
-		"flush":                                  {settings{}, flush},
-		"typed handlers, errors and acks":        {settings{}, typed},
-		"several sockets connect at once":        {settings{}, several},
-		"text of all kinds":                      {settings{}, texts},
-		"disconnect of all namespaces CLI-EV-7":  {settings{}, leaveAll},
-		"connect again after a disconnect CLI-7": {settings{}, again},
+		"events":                       {settings{}, events},
+		"binary data at any depth":     {settings{}, binary},
+		"acks CLI-EM-5 CLI-EM-7":       {settings{}, acks},
+		"many events in order":         {settings{}, order},
+		"large":                        {settings{}, large},
+		"MessagePack":                  {settings{MsgPack: true}, messagePack},
+		"namespaces CLI-MG-3 CLI-MG-6": {settings{}, namespaces},
+		"auth CLI-RC-6":                {settings{}, auth},
+		"URL and query CLI-URL-1 CLI-URL-2 CLI-TR-1": {settings{}, urls},
+		"headers CLI-TR-2":                           {settings{}, headers},
+		"io server disconnect CLI-EV-7":              {settings{}, serverDisconnects},
+		"io client disconnect CLI-EV-7":              {settings{}, clientDisconnects},
+		"forced close CLI-MG-4":                      {settings{}, managerDisconnects},
+		"catch-all CLI-EM-2":                         {settings{}, catchAll},
+		"buffered CLI-EM-1 CLI-EM-2":                 {settings{}, buffered},
+		"volatile CLI-EM-3":                          {settings{}, volatile},
+		"heartbeat":                                  {settings{PingInterval: 100, PingTimeout: 5000}, heartbeat},
+		"retries CLI-EM-9 CLI-EM-12":                 {settings{}, retries},
+		"ack timeout CLI-EM-4":                       {settings{}, ackTimeout},
+		"order of connect CLI-EV-1":                  {settings{}, connectOrder},
+		"maxPayload CLI-TR-3":                        {settings{MaxPayload: 2000}, maxPayload},
+		"cookie":                                     {settings{Cookie: true}, cookie},
+		"base64":                                     {settings{}, base64},
+		"compression CLI-TR-12":                      {settings{Deflate: true}, compression},
+		"recovery flag CLI-CSR-2 CLI-CSR-3":          {settings{Recovery: true}, offsets},
+		"own disconnect forgets pid CLI-CSR-4":       {settings{Recovery: true}, forgets},
+		"context":                                    {settings{}, contexts},
+		"refused namespace of a second socket":       {settings{}, refused},
+		"handler waits for an acknowledgement":       {settings{}, waitingHandler},
+		"flush":                                      {settings{}, flush},
+		"typed handlers, errors and acks":            {settings{}, typed},
+		"several sockets connect at once":            {settings{}, several},
+		"text of all kinds":                          {settings{}, texts},
+		"disconnect of all namespaces CLI-EV-7":      {settings{}, leaveAll},
+		"connect again after a disconnect CLI-7":     {settings{}, again},
 	}
 }
 
@@ -86,7 +86,9 @@ func TestClient(t *testing.T) {
 			for _, w := range ways() {
 				t.Run(w.name, func(t *testing.T) {
 					t.Parallel()
-					for name, s := range scenarios() {
+					all := scenarios()
+					maps.Copy(all, moreScenarios())
+					for name, s := range all {
 						t.Run(name, func(t *testing.T) { s.run(t, target.start(t, s.s), w.o) })
 					}
 				})
