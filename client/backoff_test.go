@@ -163,7 +163,11 @@ func TestIdle(t *testing.T) {
 				if s.ID() != id {
 					t.Error("the client has connected again")
 				}
+				start := time.Now()
 				shutdown(t, s)
+				if took := time.Since(start); took > 0 { // a connection in memory cannot be half-closed
+					t.Errorf("Shutdown took %v", took)
+				}
 				time.Sleep(time.Minute) // the server waits for a late poll
 			})
 		})

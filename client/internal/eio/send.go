@@ -181,13 +181,15 @@ func (e *Engine) nextBatch(limit func([]*frame.Frame) int) (batch []*frame.Frame
 	return nil, 0
 }
 
-// goodbyeSentLocked ends a session whose last packet has been sent.
+// goodbyeSentLocked ends a session whose last packet has been sent. A WebSocket is read on:
+// the server's close frame, or its end, ends the session, at the latest after closeTimeout.
+// A connection that cannot be half-closed, as one in memory, only has the close frame.
 func (e *Engine) goodbyeSentLocked() {
 	if e.ws == nil {
 		e.finishLocked()
 		return
 	}
-	go e.ws.closeWithin() // ends at once; the read loop ends the session
+	go e.ws.conn.CloseWrite() // ends at once
 }
 
 // wrote notes that a batch has been sent.

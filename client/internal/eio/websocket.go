@@ -295,9 +295,6 @@ func (t *wsTransport) refuse(broken *websocket.ProtocolError) {
 
 func (t *wsTransport) close() { _ = t.conn.Close() }
 
-// closeWithin follows our own close frame.
-func (t *wsTransport) closeWithin() { t.conn.CloseWithin(closeTimeout) }
-
 // writeWebSocket writes what is queued.
 func (e *Engine) writeWebSocket() error {
 	for {
