@@ -4,11 +4,13 @@
 package eio
 
 import (
+	"encoding/json"
 	"math"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/payload"
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
@@ -51,6 +53,17 @@ type Handshake struct {
 	PingInterval float64  `json:"pingInterval"` // milliseconds
 	PingTimeout  float64  `json:"pingTimeout"`
 	MaxPayload   float64  `json:"maxPayload"`
+}
+
+// readHandshake returns the content of an open packet.
+func readHandshake(p payload.Packet) (h Handshake, err error) {
+	if p.Type != payload.Open || p.Binary {
+		return h, errNoOpen
+	}
+	if err := json.Unmarshal(p.Data, &h); err != nil || h.SID == "" || h.PingInterval < 1 || h.PingTimeout < 1 {
+		return h, errHandshake
+	}
+	return h, nil
 }
 
 // maxMillis is the longest ping interval and the longest ping timeout, 24 days: the most

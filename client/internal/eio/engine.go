@@ -2,7 +2,6 @@ package eio
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -97,12 +96,9 @@ func (e *Engine) openEnded(err error) {
 
 // opened takes the server's open packet.
 func (e *Engine) opened(transport string, p payload.Packet, ws *wsTransport) error {
-	if p.Type != payload.Open || p.Binary {
-		return errNoOpen
-	}
-	var hs Handshake
-	if err := json.Unmarshal(p.Data, &hs); err != nil || hs.SID == "" || hs.PingInterval <= 0 || hs.PingTimeout <= 0 {
-		return errHandshake
+	hs, err := readHandshake(p)
+	if err != nil {
+		return err
 	}
 	e.mu.Lock()
 	if e.state != stateOpening {
