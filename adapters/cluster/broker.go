@@ -43,7 +43,9 @@ type Counter interface {
 
 // A Prober is a [Broker] that knows whether servers of this module are connected with it: of
 // those with these ids, all in the namespace, it returns the ones that are not. So nobody
-// waits for a server that has been killed until its heartbeats are missed.
+// waits for a server that has been killed until its heartbeats are missed. Without a
+// [Counter], it also says when all are connected again after the broker was lost: what waits
+// in the queue is not sent before.
 type Prober interface {
 	Gone(ctx context.Context, namespace string, ids []string) ([]string, error)
 }
@@ -76,4 +78,12 @@ type Inbound interface {
 	// been missed, unless missed is false.
 	Disconnected(err error)
 	Connected(missed bool)
+
+	// Missed says that packets of others were dropped although the broker is connected,
+	// for example because this server is too slow. err says why. Each call is one of the
+	// gaps in [adapter.Status] and makes all servers say again who they are, so there should
+	// be at most one a second.
+	//
+	// [adapter.Status]: https://pkg.go.dev/github.com/sioplug/sioplug/core/adapter#Status
+	Missed(err error)
 }

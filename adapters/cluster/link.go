@@ -248,6 +248,16 @@ func (l *link) Connected(missed bool) {
 	l.setReceiving(nil, missed)
 }
 
+// Missed implements [Inbound].
+func (l *link) Missed(err error) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	l.cluster.counters.gaps.Add(1)
+	l.presence.announce()
+	l.cluster.report(err)
+}
+
 // disturbed reports whether the broker is lost, or has just come back.
 func (l *link) disturbed() bool { return time.Now().UnixNano() < l.disturbedUntil.Load() }
 
