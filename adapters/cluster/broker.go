@@ -1,6 +1,9 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // A Broker carries packets between the servers of a cluster. It is all that is different
 // from one message broker to another. The cluster makes one when a server joins the first
@@ -58,6 +61,19 @@ type RoomSubscriber interface {
 	RoomCreated(namespace, room string)
 	RoomDeleted(namespace, room string)
 }
+
+// A Limiter is a [Broker] that takes only packets up to a size. A message that is larger is
+// refused where it is published, with [ErrTooLarge], and counted as lost. If a packet turns out
+// to be too large when it is encoded, Publish counts it as lost and returns an error that wraps
+// ErrTooLarge: then it is called again without a pause, and the cluster stays healthy.
+type Limiter interface {
+	// MaxBytes returns how large an encoded packet can be, or 0 if that is not known. It
+	// does not wait for the network.
+	MaxBytes() int
+}
+
+// ErrTooLarge is the error of a message that the broker does not take, because of its size.
+var ErrTooLarge = errors.New("cluster: the message is too large for the broker")
 
 // Inbound is what a [Broker] calls. Its methods are safe for concurrent use and do not
 // wait for the network.

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +114,65 @@ func TestPacketsAreNotLarge(t *testing.T) {
 			if err := n.Close(); err != nil {
 				t.Error(err)
 			}
+		}
+	})
+}
+
+// A limited hub takes packets up to a size.
+type limited struct {
+	*hubBroker
+
+	limit int
+}
+
+func (b limited) MaxBytes() int { return b.limit }
+
+// What is too large for the broker is refused where it is published, or counted when it is
+// encoded. The next message is sent all the same, and the cluster stays healthy.
+func TestPacketsThatAreTooLarge(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHub()
+		h.uncounted = true
+		h.encode = func(p *cluster.Packet) ([]byte, error) {
+			data, err := cluster.AppendJSON(nil, p)
+			if len(data) > 2000 {
+				return nil, fmt.Errorf("%w: encoded", cluster.ErrTooLarge)
+			}
+			return data, err
+		}
+		n := &node{cluster: cluster.New(func() cluster.Broker {
+			b, _ := h.newBroker().(*hubBroker)
+			return limited{b, 3000}
+		}, cluster.Options{})}
+		var told []error
+		n.cluster.NotifyErrors(func(err error) { told = append(told, err) })
+		n.Adapter = n.cluster.Join("/", n)
+		other := join(t, h, cluster.Options{})
+		synctest.Wait()
+		err := n.Publish(event(strings.Repeat("x", 3000)))
+		if !errors.Is(err, cluster.ErrTooLarge) {
+			t.Errorf("error %v", err)
+		}
+		time.Sleep(2 * time.Second)
+		for _, e := range []*adapter.Message{event(strings.Repeat("x", 2200)), event("small")} {
+			if err := n.Publish(e); err != nil {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		if got := other.got(); !slices.Equal(got, []string{`["small"]`}) {
+			t.Errorf("got %q", got)
+		}
+		if s := n.cluster.Status(); s.Lost != 2 || !s.Healthy {
+			t.Errorf("status %+v", s)
+		}
+		time.Sleep(2 * time.Second)
+		if len(told) != 2 || !errors.Is(told[0], cluster.ErrTooLarge) || !errors.Is(told[1], cluster.ErrTooLarge) {
+			t.Errorf("told %v", told)
+		}
+		if err := n.Close(); err != nil {
+			t.Error(err)
 		}
 	})
 }
