@@ -2,8 +2,7 @@ package natsadapter_test
 
 import (
 	"context"
-	"log"
-	"net/http"
+	"fmt"
 
 	"github.com/nats-io/nats.go"
 
@@ -11,23 +10,26 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 )
 
-func ExampleNew() {
+// A server in a cluster with others that use the same NATS.
+func ExampleNew() { //nolint:testableexamples // needs NATS
 	nc, err := nats.Connect("nats://localhost:4222", nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	srv := sio.New(&sio.Options{Adapter: natsadapter.New(nc)})
-	http.Handle("/socket.io/", srv)
-	log.Fatal(http.ListenAndServe(":8080", nil))
+	_ = srv
 }
 
-func ExampleNewEmitter() {
+// A job that emits to the clients of all servers.
+func ExampleNewEmitter() { //nolint:testableexamples // needs NATS
 	nc, err := nats.Connect("nats://localhost:4222")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	emitter := natsadapter.NewEmitter(nc)
 	if err := emitter.To("news").Emit(context.Background(), "headline", "Hello"); err != nil {
-		log.Print(err)
+		fmt.Println(err)
 	}
 }

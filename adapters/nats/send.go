@@ -111,7 +111,7 @@ func flush(ctx context.Context, nc *nats.Conn) error {
 // violation returns the last error of the connection, if it is a new one and says that a
 // subject of the adapter is not allowed. The server of NATS sends it before the answer to a
 // ping. nats.go shows it also to the handler of errors, if the application has set one.
-func (s *subjects) violation(nc *nats.Conn, before error) error {
+func (s subjects) violation(nc *nats.Conn, before error) error {
 	err := nc.LastError()
 	if err == nil || err == before || !errors.Is(err, nats.ErrPermissionViolation) || //nolint:errorlint // the very same
 		!strings.Contains(err.Error(), `"`+s.prefix+".") {
