@@ -77,7 +77,7 @@ var ErrTooLarge = errors.New("cluster: the message is too large for the broker")
 
 // Inbound is what a [Broker] calls. Its methods are safe for concurrent use and do not
 // wait for the network.
-type Inbound interface {
+type Inbound interface { //nolint:interfacebloat // each is one thing that happens
 	// Receive takes a packet. The packets of one server have to arrive in the order in
 	// which it published them. It ignores those of this server itself, except that
 	// its heartbeats show that the broker works.

@@ -88,7 +88,7 @@ func (b *broker) step(w *watch) {
 		b.poke() // once more
 		return
 	}
-	if err := b.violation(b.nc, w.seen); err != nil && strings.Contains(err.Error(), "Subscription to") {
+	if err := b.violation(b.nc, w.seen); err != nil && strings.Contains(err.Error(), "Subscription") {
 		w.seen, w.denied, w.connects = b.nc.LastError(), time.Now(), connects
 		b.down(w, err)
 		return

@@ -87,6 +87,7 @@ func (s subjects) servers() string { return s.prefix + toServers }
 func (s subjects) inbox(server, what string) string {
 	return s.prefix + toInbox + token(server) + "." + what
 }
+
 func (s subjects) namespace(namespace string) string {
 	return s.prefix + toNamespace + token(namespace)
 }
