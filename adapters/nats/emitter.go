@@ -22,9 +22,16 @@ func NewEmitter(nc *nats.Conn, opts ...EmitterOptions) Emitter {
 	s := sender{nc: nc, subjects: newSubjects("NewEmitter", o.SubjectPrefix, o.SubscriptionMode)}
 	var mu sync.Mutex
 	return cluster.NewEmitter(func(ctx context.Context, p *cluster.Packet) error {
+		if nc.Status() != nats.CONNECTED {
+			return errNotConnected
+		}
+		at := s.position()
 		mu.Lock()
-		defer mu.Unlock()
-		_, _, err := s.send(ctx, []*cluster.Packet{p})
-		return err
+		err := s.publish(p)
+		mu.Unlock()
+		if err != nil {
+			return err
+		}
+		return s.confirm(ctx, at)
 	})
 }

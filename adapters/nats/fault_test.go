@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -213,6 +215,30 @@ func TestServersThatAreKilled(t *testing.T) {
 	if !a.toldOf("is gone or silent") || c.cluster.Status().Healthy {
 		t.Errorf("told %v; the closed one has status %+v", a.errs, c.cluster.Status())
 	}
+}
+
+// CF-9: a process that is killed is not waited for until its heartbeats are missed.
+func TestProcessesThatAreKilled(t *testing.T) {
+	t.Parallel()
+	s := startNATS(t)
+	a := join(t, newServer(s.connect(t), natsadapter.Options{Options: cluster.Options{HeartbeatTimeout: time.Hour}}))
+	process := exec.CommandContext(t.Context(), os.Args[0])
+	process.Env = append(os.Environ(), childURL+"="+s.srv.ClientURL())
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the other process answers", func() bool {
+		clients, err := a.ask(time.Second)
+		return clients == 1 && err == nil
+	})
+	if err := process.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = process.Wait() // it was killed
+	if clients, err := a.ask(patience); clients != 0 || err != nil {
+		t.Errorf("%d clients, error %v", clients, err)
+	}
+	eventually(t, "it is struck off", func() bool { return len(a.cluster.Status().Members) == 0 })
 }
 
 // A server of NATS in lame duck mode sends its clients away. They come back to the next one.

@@ -116,7 +116,7 @@ func TestAHungNATSIsGivenUp(t *testing.T) {
 	for len(got) == 0 || got[len(got)-1] != `["end"]` {
 		got = append(got, <-b.got)
 	}
-	if st := a.cluster.Status(); 3-len(got) > int(st.Lost) || st.Gaps != 1 { //nolint:gosec // a few
+	if st := a.cluster.Status(); 3-len(got) > int(st.Lost) || st.Gaps != 1 {
 		t.Errorf("got %q, status %+v", got, st)
 	}
 }

@@ -38,7 +38,7 @@ func (s *sender) send(ctx context.Context, packets []*cluster.Packet) (taken, lo
 	if s.nc.Status() != nats.CONNECTED {
 		return 0, 0, errNotConnected
 	}
-	connects, before := s.nc.Stats().Reconnects, s.nc.LastError()
+	at := s.position()
 	var failed error
 	n := 0
 	for ; n < len(packets) && failed == nil; n++ {
@@ -48,14 +48,7 @@ func (s *sender) send(ctx context.Context, packets []*cluster.Packet) (taken, lo
 		n--
 	}
 	if n > 0 {
-		err := flush(ctx, s.nc)
-		if err == nil && s.nc.Stats().Reconnects != connects {
-			err = errReconnected
-		}
-		if err == nil {
-			err = s.violation(before)
-		}
-		if err != nil {
+		if err := s.confirm(ctx, at); err != nil {
 			return 0, n, err
 		}
 	}
@@ -63,6 +56,26 @@ func (s *sender) send(ctx context.Context, packets []*cluster.Packet) (taken, lo
 		lost = 1
 	}
 	return n, lost, failed
+}
+
+// A position is a moment of a connection.
+type position struct {
+	connects uint64 // how often nats.go had connected again
+	err      error  // the last one
+}
+
+func (s *sender) position() position { return position{s.nc.Stats().Reconnects, s.nc.LastError()} }
+
+// confirm waits until the server of NATS has read everything. It returns an error if it may not
+// have taken all since then. It may be called by several goroutines.
+func (s *sender) confirm(ctx context.Context, since position) error {
+	if err := flush(ctx, s.nc); err != nil {
+		return err
+	}
+	if s.nc.Stats().Reconnects != since.connects {
+		return errReconnected
+	}
+	return s.violation(s.nc, since.err)
 }
 
 // publish gives a packet to nats.go, which keeps it in its buffer.
@@ -119,5 +132,3 @@ func (s subjects) violation(nc *nats.Conn, before error) error {
 	}
 	return fmt.Errorf("natsadapter: NATS refuses a subject: %w", err)
 }
-
-func (s *sender) violation(before error) error { return s.subjects.violation(s.nc, before) }
