@@ -145,8 +145,11 @@ func TestPacketsThatAreTooLarge(t *testing.T) {
 			b, _ := h.newBroker().(*hubBroker)
 			return limited{b, 3000}
 		}, cluster.Options{})}
-		var told []error
-		n.cluster.NotifyErrors(func(err error) { told = append(told, err) })
+		n.cluster.NotifyErrors(func(err error) {
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.errs = append(n.errs, err)
+		})
 		n.Adapter = n.cluster.Join("/", n)
 		other := join(t, h, cluster.Options{})
 		synctest.Wait()
@@ -168,7 +171,8 @@ func TestPacketsThatAreTooLarge(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		time.Sleep(2 * time.Second)
-		if len(told) != 2 || !errors.Is(told[0], cluster.ErrTooLarge) || !errors.Is(told[1], cluster.ErrTooLarge) {
+		synctest.Wait()
+		if told := n.told(); len(told) != 2 || !errors.Is(told[0], cluster.ErrTooLarge) || !errors.Is(told[1], cluster.ErrTooLarge) {
 			t.Errorf("told %v", told)
 		}
 		if err := n.Close(); err != nil {
