@@ -129,8 +129,8 @@ func imports() map[string]string {
 		"sioclient": "github.com/sioplug/sioplug/client", "idempotency": "github.com/sioplug/sioplug/middleware/idempotency",
 		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
 		"natsadapter":  "github.com/sioplug/sioplug/adapters/nats", "nats": "github.com/nats-io/nats.go",
-		"cluster":      "github.com/sioplug/sioplug/adapters/cluster",
-		"redislimit":   "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
+		"cluster":    "github.com/sioplug/sioplug/adapters/cluster",
+		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
 }
 

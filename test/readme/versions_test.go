@@ -15,14 +15,14 @@ type requirement struct{ folder, module string }
 // supported has the rows of the table, and where the oldest versions come from. The
 // newest ones are those of the module "test".
 var supported = map[string][]requirement{
-	"Gin":            {{"", "github.com/gin-gonic/gin"}},
-	"Echo 4":         {{"", "github.com/labstack/echo/v4"}},
-	"Echo 5":         {{"integrations/echov5", "github.com/labstack/echo/v5"}},
-	"Fiber 2":        {{"", "github.com/gofiber/fiber/v2"}, {"", "github.com/valyala/fasthttp"}},
-	"Fiber 3":        {{"integrations/fiberv3", "github.com/gofiber/fiber/v3"}, {"integrations/fiberv3", "github.com/valyala/fasthttp"}},
-	"golang-jwt/jwt": {{"", "github.com/golang-jwt/jwt/v5"}},
+	"Gin":             {{"", "github.com/gin-gonic/gin"}},
+	"Echo 4":          {{"", "github.com/labstack/echo/v4"}},
+	"Echo 5":          {{"integrations/echov5", "github.com/labstack/echo/v5"}},
+	"Fiber 2":         {{"", "github.com/gofiber/fiber/v2"}, {"", "github.com/valyala/fasthttp"}},
+	"Fiber 3":         {{"integrations/fiberv3", "github.com/gofiber/fiber/v3"}, {"integrations/fiberv3", "github.com/valyala/fasthttp"}},
+	"golang-jwt/jwt":  {{"", "github.com/golang-jwt/jwt/v5"}},
 	"nats-io/nats.go": {{"adapters/nats", "github.com/nats-io/nats.go"}},
-	"redis/go-redis": {{"middleware/ratelimit/redislimit", "github.com/redis/go-redis/v9"}},
+	"redis/go-redis":  {{"middleware/ratelimit/redislimit", "github.com/redis/go-redis/v9"}},
 }
 
 func TestVersionsAreThoseOfTheModules(t *testing.T) {
