@@ -130,8 +130,13 @@ func (s *sharded) encode(ctx context.Context, dst []byte, p *cluster.Packet) (ou
 	key = s.channel(p)
 	if s.order != nil && p.Namespace != "" {
 		addr, err := s.nodes.owner(ctx, key)
+		if err != nil && len(dst) > 0 {
+			return dst, key, errNextBatch // asking for each packet would take too long
+		}
 		if err != nil {
-			return dst, key, errNextBatch
+			// The publisher asks again. If the masters are unknown even then, the packet
+			// stays with it; otherwise the mark says what came before over any of them.
+			addr = ""
 		}
 		m := s.marks.next(key, addr)
 		s.scratch = m.appendTo(s.scratch)
