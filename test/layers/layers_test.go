@@ -66,6 +66,12 @@ var layers = []layer{
 		others: []string{"github.com/redis/go-redis/v9"},
 	},
 	{
+		folder: "adapters/nats",
+		ours:   []string{"adapters/cluster", "internal/..."},
+		tests:  []string{"core", "core/adapter", "core/siotest"},
+		others: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nats-server/v2"},
+	},
+	{
 		folder: "adapters/internal",
 		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
 	},
@@ -85,7 +91,7 @@ var layers = []layer{
 
 	{
 		folder: "client",
-		ours:   []string{"client/internal/...", "core", "core/parser", "internal/..."}, tests: []string{"core/siotest", "middleware/idempotency"},
+		ours:   []string{"client/internal/...", "core", "core/parser", "internal/..."}, tests: []string{"core/parser/msgpack", "core/siotest", "middleware/idempotency"},
 	},
 	{folder: "client/internal", ours: []string{"internal/..."}},
 	{folder: "cmd", ours: []string{"client", "core"}},
