@@ -64,11 +64,12 @@ func TestCLI_TR_4_OrderOfAnUpgrade(t *testing.T) {
 			defer mu.Unlock()
 			story = append(story, part)
 		}
-		probed, end := make(chan bool), make(chan bool)
+		polling, probed, end := make(chan bool), make(chan bool), make(chan bool)
 		polls, upgradable := 0, strings.Replace(openPacket, "[]", `["websocket"]`, 1)
 		r := rogue{
 			ws: func(c *rogueConn) {
 				tell(c.next())
+				<-polling
 				c.send("3probe")
 				time.Sleep(time.Second) // nothing follows while a poll is open
 				tell("noop")
@@ -90,6 +91,7 @@ func TestCLI_TR_4_OrderOfAnUpgrade(t *testing.T) {
 						_, _ = w.Write([]byte(`40{"sid":"a"}`))
 						return
 					}
+					close(polling) // once: there is no third poll
 					<-probed
 					_, _ = w.Write([]byte("6"))
 				}
