@@ -57,9 +57,10 @@ func use(srv *sio.Server) usage {
 func runServer() {
 	client := redis.NewClient(&redis.Options{
 		Addr: os.Getenv(serverEnv),
-		// The buffers of one more connection in the pool, 256 KiB by default, would hide
+		// The buffers of one more connection for pipelines, 256 KiB by default, would hide
 		// what the server keeps.
 		ReadBufferSize: redisBuffer, WriteBufferSize: redisBuffer,
+		PipelineReadBufferSize: redisBuffer, PipelineWriteBufferSize: redisBuffer,
 	})
 	srv := sio.New(&sio.Options{
 		Adapter:                 redisadapter.Streams(client),
