@@ -21,7 +21,7 @@ import (
 )
 
 // wall is what a client that does not read has in front of everything else.
-var wall = strings.Repeat("x", 100_000) //nolint:gochecknoglobals // does not change
+var wall = strings.Repeat("x", 100_000)
 
 // stalled connects a client that does not read, and returns its socket.
 func stalled(t *testing.T, srv *sio.Server, c *siotest.Client) *sio.Socket {
@@ -248,8 +248,7 @@ func TestDroppableEventsAndTheSendBuffer(t *testing.T) {
 		if b := s.Buffered(); b > limit+2000 || !s.Connected() {
 			t.Errorf("%d bytes wait", b)
 		}
-		for s.Emit("plain", text) == nil {
-		}
+		untilSlow(t, s, text)
 		mustReason(t, gone, sio.ReasonTransportError)
 
 		s = srv.Socket(d.Polling(t).Connect("/", ""))
@@ -263,6 +262,18 @@ func TestDroppableEventsAndTheSendBuffer(t *testing.T) {
 		}
 		mustReason(t, gone, sio.ReasonTransportError)
 	})
+}
+
+// untilSlow emits until the client is disconnected for it.
+func untilSlow(t *testing.T, s *sio.Socket, text string) {
+	t.Helper()
+	var err error
+	for err == nil {
+		err = s.Emit("plain", text)
+	}
+	if !errors.Is(err, sio.ErrSlowClient) {
+		t.Errorf("error %v", err)
+	}
 }
 
 // A client that comes back gets the events of the log, which has none that may be dropped,
@@ -279,7 +290,7 @@ func TestDroppableEventsAreNotKeptForRecovery(t *testing.T) {
 			must(t, srv.To(v.id).Compress(false).DropOldest(1).Emit("limited, too"))
 		}
 		emitAll()
-		v.Client.Want(`42["latest of one"]`, `42["limited of one"]`, `42["latest"]`, `42["limited"]`, `42["limited, too"]`)
+		v.Want(`42["latest of one"]`, `42["limited of one"]`, `42["latest"]`, `42["limited"]`, `42["limited, too"]`)
 		v.Abort()
 		synctest.Wait()
 		emitAll()
@@ -300,7 +311,7 @@ func TestDroppableEventsAreNotKeptForRecovery(t *testing.T) {
 		s := srv.Socket(v.id)
 		must(t, s.Emit("limited"))
 		must(t, s.EmitDropOldest(0, "kept"))
-		v.Client.Want(`42["limited"]`)
+		v.Want(`42["limited"]`)
 		v.want(t, `42["kept"]`)
 		v.Abort()
 		synctest.Wait()
@@ -407,8 +418,8 @@ func TestOnDrainedIsToldOfTheEnd(t *testing.T) {
 		"the client leaves":          {func(c *siotest.Client, _ *sio.Socket) { c.Send("41") }, true},
 		"the client is disconnected": {func(_ *siotest.Client, s *sio.Socket) { _ = s.Disconnect() }, true},
 		"too much waits for the client": {func(_ *siotest.Client, s *sio.Socket) {
-			for s.Emit("e", wall) == nil {
-			}
+			_ = s.Emit("e", strings.Repeat(wall, 170)) // more than the buffer
+			_ = s.Emit("e")
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -455,7 +466,10 @@ func TestOnDrainedSurvivesTheApplication(t *testing.T) {
 				s.OnDrained(0, func(err error) { time.Sleep(time.Second); c <- err })
 				must(t, srv.Shutdown(t.Context()))
 				select {
-				case <-c:
+				case err := <-c:
+					if !errors.Is(err, sio.ErrDisconnected) {
+						t.Errorf("error %v", err)
+					}
 				default:
 					t.Error("Shutdown has not waited")
 				}

@@ -191,11 +191,11 @@ func runQueueModel(t *testing.T, seed uint64, n int) {
 				s.queue.joined(len(s.queue.frames)-len(w.frames), p)
 			}
 		}
-		if got != want { //nolint:errorlint // they are not wrapped
+		if got != want {
 			t.Fatalf("message %d: %v, want %v", i, got, want)
 		}
 		checkQueue(t, s, m)
-		if want == ErrSlowClient || r.IntN(rare) == 0 { //nolint:errorlint // likewise
+		if want == ErrSlowClient || r.IntN(rare) == 0 {
 			a := s.queue.takeAll()
 			if got, want := takenNames(a.frames), m.names(); !slices.Equal(got, want) || a.size != m.bytes() {
 				t.Fatalf("%q were taken, want %q", got, want)

@@ -54,7 +54,7 @@ func sendAll(t *testing.T, p *enginetest.Peer) {
 
 const sendAllDropped, sendAllReplaced = 18, 38
 
-var afterSendAll = []string{ //nolint:gochecknoglobals // does not change
+var afterSendAll = []string{
 	"4plain", "4d18", "<023138>", "<03>", "4a19", "<013139>", "4d19", "<023139>", "<03>", "4b19",
 }
 

@@ -42,7 +42,7 @@ const (
 	stalledBurst = 20      // messages before clients read them
 )
 
-var stalledText = strings.Repeat("x", 100) //nolint:gochecknoglobals // does not change
+var stalledText = strings.Repeat("x", 100)
 
 // A stalledBench has the server's sessions, and the clients' ends of their sockets.
 type stalledBench struct {
@@ -130,6 +130,7 @@ func (sb *stalledBench) sendBurst(b *testing.B, policy func(i int) frame.Policy,
 }
 
 func benchmarkStalled(b *testing.B, policy func(i int) frame.Policy) {
+	b.Helper()
 	const stalled, reading = 50, 4950
 	sb := new(stalledBench)
 	sb.server = engine.NewServer(engine.Options{PingInterval: time.Hour}, func(s *engine.Session) engine.Handler {
