@@ -66,6 +66,12 @@ var layers = []layer{
 		others: []string{"github.com/redis/go-redis/v9"},
 	},
 	{
+		folder: "adapters/nats",
+		ours:   []string{"adapters/cluster", "internal/..."},
+		tests:  []string{"core", "core/adapter", "core/siotest"},
+		others: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nats-server/v2"},
+	},
+	{
 		folder: "adapters/internal",
 		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
 	},

@@ -101,8 +101,9 @@ func handle(n *sio.Namespace) {
 
 // A server is a process.
 type server struct {
-	name string
-	url  string
+	name  string
+	url   string
+	asked *http.Client // has one connection, so that asking changes nothing
 }
 
 // startServer starts a server that ends with the test.
@@ -136,13 +137,15 @@ func startServer(t *testing.T, name, redisAddr string) server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server{name, "http://" + strings.TrimSpace(addr)}
+	asked := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	t.Cleanup(asked.CloseIdleConnections)
+	return server{name, "http://" + strings.TrimSpace(addr), asked}
 }
 
 // usage asks a server what it keeps.
 func (s server) usage(t *testing.T) (u usage) {
 	t.Helper()
-	res, err := http.Get(s.url + "/usage")
+	res, err := s.asked.Get(s.url + "/usage")
 	if err != nil {
 		t.Fatal(err)
 	}
