@@ -38,6 +38,7 @@ var layers = []layer{
 		others: []string{"github.com/go-json-experiment/json", "github.com/klauspost/compress", "github.com/gobwas/ws"},
 	},
 
+	{folder: "internal/encoding", ours: []string{"core/parser", "internal/..."}}, // core/parser imports nothing
 	{folder: "internal/msgpackjson", ours: []string{"internal/..."}, others: []string{"github.com/tinylib/msgp"}},
 
 	{

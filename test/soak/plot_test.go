@@ -49,7 +49,7 @@ const (
 	plotRight  = 840.0
 	panelSpace = 150.0 // from one panel to the next
 	panelSize  = 110.0
-	plotTop    = 50.0
+	plotTop    = 70.0
 )
 
 // svg draws a panel for each figure, over the same time.
@@ -76,8 +76,12 @@ func (p *plot) svg(c *counts) []byte {
 	}
 	for _, m := range p.marks {
 		fmt.Fprintf(&b, `<path d="M%.1f %g V%g" stroke="#888" stroke-dasharray="3 3"/>`+"\n", x(m.at), plotTop, height-panelSpace+panelSize)
-		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="end" fill="#555">%s at %s</text>`+"\n",
-			x(m.at)-4, plotTop-8, html.EscapeString(m.text), m.at.Round(time.Second))
+		anchor := "start" // so that the text stays in the plot
+		if m.at > end/2 {
+			anchor = "end"
+		}
+		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="%s" fill="#555">%s at %s</text>`+"\n",
+			x(m.at), plotTop-24, anchor, html.EscapeString(m.text), m.at.Round(time.Second))
 	}
 	b.WriteString("</svg>\n")
 	return b.Bytes()
@@ -90,7 +94,7 @@ func (p *plot) panel(b *bytes.Buffer, title string, top float64, x func(time.Dur
 		high = max(high, value(s))
 	}
 	y := func(v float64) float64 { return top + panelSize*(1-v/high) }
-	fmt.Fprintf(b, `<text x="%g" y="%g" font-weight="bold">%s</text>`+"\n", plotLeft+6, top+14, title)
+	fmt.Fprintf(b, `<text x="%g" y="%g" font-weight="bold">%s</text>`+"\n", plotLeft, top-6, title)
 	fmt.Fprintf(b, `<path d="M%g %g V%g H%g" fill="none" stroke="#000"/>`+"\n", plotLeft, top, top+panelSize, plotRight)
 	for _, v := range []float64{0, high / 2, high} {
 		fmt.Fprintf(b, `<text x="%g" y="%.1f" text-anchor="end">%.4g</text>`+"\n", plotLeft-6, y(v)+4, v)

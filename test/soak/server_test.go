@@ -28,6 +28,9 @@ const serverEnv = "SIOPLUG_SOAK_REDIS"
 // sessionLife is how long a server keeps the session of a client that was cut off.
 const sessionLife = 2 * time.Second
 
+// redisBuffer is the size in bytes of a buffer of a connection with Redis.
+const redisBuffer = 4096
+
 // A usage is what a server keeps.
 type usage struct {
 	Heap       uint64 // bytes that are alive after a garbage collection
@@ -52,7 +55,13 @@ func use(srv *sio.Server) usage {
 
 // runServer is a server until its standard input ends.
 func runServer() {
-	client := redis.NewClient(&redis.Options{Addr: os.Getenv(serverEnv)})
+	client := redis.NewClient(&redis.Options{
+		Addr: os.Getenv(serverEnv),
+		// The buffers of one more connection for pipelines, 256 KiB by default, would hide
+		// what the server keeps.
+		ReadBufferSize: redisBuffer, WriteBufferSize: redisBuffer,
+		PipelineReadBufferSize: redisBuffer, PipelineWriteBufferSize: redisBuffer,
+	})
 	srv := sio.New(&sio.Options{
 		Adapter:                 redisadapter.Streams(client),
 		ConnectionStateRecovery: &sio.Recovery{MaxDisconnectionDuration: sessionLife},

@@ -25,7 +25,7 @@ type soak struct {
 }
 
 func short() soak {
-	return soak{workers: 20, warmUp: 200, visits: 400, pace: 5 * time.Millisecond, sample: time.Second, slack: 512 << 10}
+	return soak{workers: 20, warmUp: 200, visits: 400, pace: 5 * time.Millisecond, sample: time.Second, slack: 64 << 10}
 }
 
 func long() soak {
