@@ -128,7 +128,7 @@ func (s *Session) endWithCode(reason Reason, err error, how ending, code uint16)
 	if how.discards() {
 		s.queue.discard()
 	}
-	s.queue.signalWaiters() // nobody needs to wait for space any more
+	s.queue.ended() // nobody needs to wait for space any more
 	s.awaitingPong.Store(false)
 	s.server.closeTimers.Set(&s.heartbeat.timer, s)
 	s.closeTransportLocked(how, code)

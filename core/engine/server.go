@@ -51,6 +51,7 @@ type Server struct {
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
 	clients              atomic.Int64 // sessions that are open
+	drops                dropCounters // messages that were left out
 
 	initialPacket *frame.Frame // Options.InitialPacket; nil if there is none
 	compressors   *compressors

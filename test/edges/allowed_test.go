@@ -50,6 +50,10 @@ var allowed = map[string]string{
 	"core.Reply: f":                                    byHandler,
 	"core.Guard: check":                                byHandler,
 	"core.Guard: next":                                 byHandler,
+	"core.Socket.OnDrained: f":                         inEdge, // of engine.drainedCalls.run
+	"core/engine.Session.waitLocked: done":             ourOwn,
+	"core/engine.dropList.push: l.links":               ourOwn,
+	"core/engine.dropList.remove: l.links":             ourOwn,
 	"core.step.next: steps[i + 1].handler":             byHandler,
 	"core.endpoint.run: f":                             inEdge, // of the packet's task: queuedTask.Run, Namespace.runConnectChain
 	"core.endpoint.run: e.steps[0].handler":            inEdge, // likewise
