@@ -132,7 +132,7 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	defer func() {
 		for _, s := range waited {
 			if left := s.stopAwaiting(id); left != nil {
-				ackAbandoned(left, s, ctx.Err())
+				ackAbandoned(left, s, ctx.Err()) //nolint:contextcheck // observers get none
 			}
 		}
 	}()
@@ -150,7 +150,7 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 			if m.Volatile {
 				why = ErrNotReady
 			}
-			ackAbandoned(left, s, why)
+			ackAbandoned(left, s, why) //nolint:contextcheck // likewise
 		}
 	}
 	for range asked {

@@ -163,7 +163,7 @@ func (p *pendingAck) wait(ctx context.Context, t *task) (Args, error) {
 	case <-done:
 		ended = fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
 	}
-	return p.removeWaiter(ended)
+	return p.removeWaiter(ended) //nolint:contextcheck // observers get none
 }
 
 // addWaiter counts a waiter. While there are waiters, the server reads more of the

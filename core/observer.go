@@ -70,13 +70,22 @@ type Observer struct {
 	ClusterError func(err error)
 }
 
-// What an [Observer] is told of sessions: see package engine for the fields.
 type (
-	SessionInfo        = engine.SessionInfo
-	SessionClosedInfo  = engine.SessionClosedInfo
-	UpgradeFailedInfo  = engine.UpgradeFailedInfo
+	// A SessionInfo tells an [Observer] of a session that was opened or upgraded. For the
+	// fields of this type and of those below, see package engine.
+	SessionInfo = engine.SessionInfo
+
+	// A SessionClosedInfo is about a session that has ended.
+	SessionClosedInfo = engine.SessionClosedInfo
+
+	// An UpgradeFailedInfo is about a WebSocket that did not take over.
+	UpgradeFailedInfo = engine.UpgradeFailedInfo
+
+	// A RequestRefusedInfo is about a request that was refused.
 	RequestRefusedInfo = engine.RequestRefusedInfo
-	SlowClientInfo     = engine.SlowClientInfo
+
+	// A SlowClientInfo is about a client that reads more slowly than it is sent to.
+	SlowClientInfo = engine.SlowClientInfo
 )
 
 // A SocketConnectedInfo is about a client that was accepted in a namespace.
@@ -182,17 +191,18 @@ const (
 
 // A GuardRefusedInfo is about something that a guard has refused.
 type GuardRefusedInfo struct {
-	Refusal
+	Guard, Rule, Code string // see GuardError
+	Err               error  // likewise
 
 	Socket  *Socket  // nil for a request
 	Request *Request // nil for an event or a connect
 	Event   string   // "connect" while the client connects; "" for a request, and for a socket that is disconnected
 }
 
-// A Refusal says which guard has refused something, and why. As the error behind an
+// A GuardError says which guard has refused something, and why. As the error behind an
 // [*HTTPError] of [Options.UseRequest] or [Options.AllowRequest], it makes the refusal of
 // the request one of a guard.
-type Refusal struct {
+type GuardError struct {
 	Guard string // the package: "auth", "ratelimit" or yours
 	Rule  string // which rule of the guard: the name of a limit, for example; "" if there is only one
 	Code  string // why: "token_expired", for example
@@ -200,7 +210,7 @@ type Refusal struct {
 }
 
 // Error implements error.
-func (r *Refusal) Error() string {
+func (r *GuardError) Error() string {
 	text := "sio: refused by " + r.Guard + ": " + r.Code
 	if r.Err != nil {
 		text += ": " + r.Err.Error()
@@ -208,18 +218,23 @@ func (r *Refusal) Error() string {
 	return text
 }
 
-// Unwrap returns the error behind the refusal.
-func (r *Refusal) Unwrap() error { return r.Err }
+// Unwrap returns the error behind it.
+func (r *GuardError) Unwrap() error { return r.Err }
+
+func (r *GuardError) info(info GuardRefusedInfo) GuardRefusedInfo {
+	info.Guard, info.Rule, info.Code, info.Err = r.Guard, r.Rule, r.Code, r.Err
+	return info
+}
 
 // ReportRefusal tells observers that a guard refuses the packet. Call it in middleware,
 // before the middleware returns without calling next.
-func (c *Ctx) ReportRefusal(r Refusal) {
+func (c *Ctx) ReportRefusal(r GuardError) {
 	c.task.refused.Store(true)
-	observeHere(c.ns.server, "GuardRefused", c.ns.server.observers.guardRefused, GuardRefusedInfo{r, c.Socket, nil, c.Event()})
+	observeHere(c.ns.server, "GuardRefused", c.ns.server.observers.guardRefused, r.info(GuardRefusedInfo{Socket: c.Socket, Event: c.Event()}))
 }
 
 // ReportRefusal tells observers that a guard has disconnected a client, or takes something
 // from it.
-func (s *Socket) ReportRefusal(r Refusal) {
-	observeApart(s.ns.server, "GuardRefused", s.ns.server.observers.guardRefused, GuardRefusedInfo{Refusal: r, Socket: s})
+func (s *Socket) ReportRefusal(r GuardError) {
+	observeApart(s.ns.server, "GuardRefused", s.ns.server.observers.guardRefused, r.info(GuardRefusedInfo{Socket: s}))
 }

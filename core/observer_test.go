@@ -47,7 +47,7 @@ func observed(t *testing.T, opts sio.Options, f func(t *testing.T, srv *sio.Serv
 func TestObserverOfSockets(t *testing.T) {
 	observed(t, sio.Options{MaxNamespaces: 2}, func(t *testing.T, srv *sio.Server, d siotest.Dialer, s *story) {
 		srv.Of("/guarded").UseConnect(sio.Guard(func(c *sio.Ctx) error {
-			c.ReportRefusal(sio.Refusal{Guard: "test", Rule: "all", Code: "no"})
+			c.ReportRefusal(sio.GuardError{Guard: "test", Rule: "all", Code: "no"})
 			return &sio.Error{Message: "no"}
 		}))
 		srv.Of("/closed").UseConnect(sio.Guard(func(*sio.Ctx) error { return &sio.Error{Message: "closed"} }))
@@ -87,7 +87,7 @@ func TestObserverOfEvents(t *testing.T) {
 			"panic":   func(*sio.Ctx) error { panic("oh no") },
 			"exit":    func(*sio.Ctx) error { runtime.Goexit(); return nil },
 			"no ack":  func(c *sio.Ctx) error { return c.Ack() },
-			"refused": func(c *sio.Ctx) error { c.ReportRefusal(sio.Refusal{Guard: "test", Code: "no"}); return nil },
+			"refused": func(c *sio.Ctx) error { c.ReportRefusal(sio.GuardError{Guard: "test", Code: "no"}); return nil },
 		} {
 			srv.On(name, h)
 		}
@@ -193,7 +193,7 @@ func TestObserverOfTheCluster(t *testing.T) {
 // The refusal of a request is a guard's if its error says so.
 func TestObserverOfGuardsOfRequests(t *testing.T) {
 	opts := sio.Options{UseRequest: []func(http.Header, *sio.Request) error{func(http.Header, *sio.Request) error {
-		return &sio.HTTPError{Status: http.StatusTooManyRequests, Err: &sio.Refusal{Guard: "test", Rule: "handshakes", Code: "no"}}
+		return &sio.HTTPError{Status: http.StatusTooManyRequests, Err: &sio.GuardError{Guard: "test", Rule: "handshakes", Code: "no"}}
 	}}}
 	observed(t, opts, func(t *testing.T, _ *sio.Server, d siotest.Dialer, s *story) {
 		resp, err := d.HTTP(t).Get(d.Endpoint("EIO", "4", "transport", "polling"))

@@ -121,8 +121,8 @@ func forward[T any](s *Server, moment string, fs []func(T), to *func(T)) {
 }
 
 func (s *Server) observeRequestRefused(info RequestRefusedInfo) {
-	if r := rescue.As[*Refusal](info.Err); r != nil {
-		observeApart(s, "GuardRefused", s.observers.guardRefused, GuardRefusedInfo{Refusal: *r, Request: info.Request})
+	if r := rescue.As[*GuardError](info.Err); r != nil {
+		observeApart(s, "GuardRefused", s.observers.guardRefused, r.info(GuardRefusedInfo{Request: info.Request}))
 	}
 	observeApart(s, "RequestRefused", s.observers.requestRefused, info)
 }

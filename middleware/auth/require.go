@@ -200,7 +200,7 @@ func (o *options) notifyRefused(c *sio.Ctx, err error) {
 // the application's, which says itself what it is.
 func reportRefusal(c *sio.Ctx, err error) {
 	if code := codeOf(err); code != "" {
-		c.ReportRefusal(sio.Refusal{Guard: "auth", Code: string(code), Err: err})
+		c.ReportRefusal(sio.GuardError{Guard: "auth", Code: string(code), Err: err})
 	}
 }
 

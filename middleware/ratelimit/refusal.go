@@ -114,8 +114,8 @@ func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 }
 
 // refusal is a refusal as observers of the server are told it.
-func (g *guard) refusal(because code, err error) sio.Refusal {
-	return sio.Refusal{Guard: "ratelimit", Rule: g.name, Code: string(because), Err: err}
+func (g *guard) refusal(because code, err error) sio.GuardError {
+	return sio.GuardError{Guard: "ratelimit", Rule: g.name, Code: string(because), Err: err}
 }
 
 // answer returns what the middleware has to return for an event that is refused.

@@ -59,7 +59,7 @@ var allowed = map[string]string{
 	"core.Options.withDefaults: opts.Validate().Error": ofStandard,
 	"core.Options.allowRequest: allow":                 inEdge,   // it is what the engine calls as AllowRequest
 	"core.Options.allowRequest: errors.AsType":         inEdge,   // likewise
-	"core.Refusal.Error: r.Err.Error":                  byCaller, // as that of core.Error
+	"core.GuardError.Error: r.Err.Error":               byCaller, // as that of core.Error
 	"core.Error.Error: e.Err.Error":                    byCaller, // the log's text of an error is made in the edge
 	"core.isAny: errors.Is":                            inEdge,   // Socket.causedByClient
 	"core.readVariants: errors.Is":                     inEdge,   // clientFile.load
