@@ -127,9 +127,10 @@ func imports() map[string]string {
 		"sioechov5": "github.com/sioplug/sioplug/integrations/echov5",
 		"auth":      "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
 		"sioclient": "github.com/sioplug/sioplug/client", "idempotency": "github.com/sioplug/sioplug/middleware/idempotency",
-		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
-		"cluster":      "github.com/sioplug/sioplug/adapters/cluster",
-		"redislimit":   "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
+		"redisadapter":  "github.com/sioplug/sioplug/adapters/redis",
+		"sioprometheus": "github.com/sioplug/sioplug/observe/prometheus", "prometheus": "github.com/prometheus/client_golang/prometheus",
+		"cluster":    "github.com/sioplug/sioplug/adapters/cluster",
+		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
 }
 
