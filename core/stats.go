@@ -31,7 +31,7 @@ type Stats struct {
 }
 
 // Stats returns the numbers of the server. It visits each client and each namespace, for
-// about 100 ns each, so it is for a scrape every few seconds and not for each message.
+// some 50 ns each, so it is for a scrape every few seconds and not for each message.
 func (s *Server) Stats() Stats {
 	e := s.engine.Stats()
 	stats := Stats{
