@@ -119,6 +119,13 @@ func (p *Proxy) CutAfter(d Direction, n int64, reset bool) {
 	p.next = &cut{d, n, reset}
 }
 
+// Armed reports whether the connection of CutAfter has not come yet.
+func (p *Proxy) Armed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.next != nil
+}
+
 // Partition lets nothing through in either direction until heal or Heal is called.
 // Connections stay, and new ones seem to succeed. What was sent meanwhile arrives afterwards.
 func (p *Proxy) Partition() (heal func()) {
