@@ -71,6 +71,11 @@ func dial(t *testing.T, addr string) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newRaw(t, c)
+}
+
+func newRaw(t *testing.T, c net.Conn) *raw {
+	t.Helper()
 	t.Cleanup(func() { _ = c.Close() })
 	return &raw{Conn: c, t: t, r: bufio.NewReader(c)}
 }
