@@ -91,10 +91,7 @@ type site struct {
 // all the time was not disturbed.
 func start(t *testing.T, m mount, opts sio.Options, handle func(s *site)) *site {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t)
 	s := &site{t: t, addr: l.Addr().String(), events: make(map[string][]string), reasons: make(map[sio.Reason]int)}
 	opts.Logger = slog.New(&s.log)
 	s.srv = sio.New(&opts)
@@ -119,6 +116,15 @@ func start(t *testing.T, m mount, opts sio.Options, handle func(s *site)) *site 
 	s.watch()
 	s.clients, s.goroutines = s.srv.ClientsCount(), goroutines()
 	return s
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
 }
 
 // handle sets the handlers that all tests have.
