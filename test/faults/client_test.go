@@ -116,7 +116,7 @@ func TestOfficialClientIsCutAgainAndAgain(t *testing.T) {
 			ConnectionStateRecovery: &sio.Recovery{},
 			PingInterval:            300 * time.Millisecond, PingTimeout: waitLimit,
 		}, func(s *site) {
-			s.srv.On("cut me", func(c *sio.Ctx) error { s.proxy.Cut(); return nil })
+			s.srv.On("cut me", func(*sio.Ctx) error { s.proxy.Cut(); return nil })
 			s.srv.On("number please", func(c *sio.Ctx) error {
 				var n int
 				if err := c.Bind(&n); err != nil {

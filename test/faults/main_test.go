@@ -29,12 +29,12 @@ func TestMain(m *testing.M) {
 		runServer(name)
 		return
 	}
-	goleak.VerifyTestMain(m, fastHTTPs()...)
+	goleak.VerifyTestMain(m, leftByFastHTTP()...)
 }
 
-// fastHTTPs returns goroutines of fasthttp, which sleep for seconds before they see that
+// leftByFastHTTP returns goroutines of fasthttp, which sleep for seconds before they see that
 // they are done.
-func fastHTTPs() []goleak.Option {
+func leftByFastHTTP() []goleak.Option {
 	return []goleak.Option{
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
 		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"),

@@ -107,7 +107,7 @@ func start(t *testing.T, m mount, opts sio.Options, handle func(s *site)) *site 
 		if err := errors.Join(s.srv.Shutdown(ctx), stop(ctx)); err != nil {
 			t.Errorf("stopping: %v", err)
 		}
-		if err := goleak.Find(append(fastHTTPs(), before)...); err != nil {
+		if err := goleak.Find(append(leftByFastHTTP(), before)...); err != nil {
 			t.Errorf("goroutines are left: %v", err)
 		}
 	})

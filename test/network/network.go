@@ -2,6 +2,8 @@
 package network
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -13,6 +15,7 @@ import (
 // A Direction is one of the two of a connection.
 type Direction int
 
+// The directions.
 const (
 	Up   Direction = iota // from the client to the server
 	Down                  // from the server to the client
@@ -241,7 +244,7 @@ func (p *Proxy) dial(w *wire) bool {
 		return false
 	default:
 	}
-	conn, err := net.Dial("tcp", p.Target())
+	conn, err := new(net.Dialer).DialContext(context.Background(), "tcp", p.Target())
 	if err != nil {
 		return false
 	}
@@ -278,7 +281,7 @@ func (p *Proxy) carry(w *wire, d Direction, to, from *net.TCPConn) {
 			<-w.broken // the other end does not hear of it
 			return
 		}
-		if err == io.EOF { // the other direction goes on
+		if errors.Is(err, io.EOF) { // the other direction goes on
 			_ = to.CloseWrite()
 			return
 		}
