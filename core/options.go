@@ -205,6 +205,10 @@ type Options struct {
 	// of answering the client's ack and logging it.
 	OnError func(c *Ctx, err error)
 
+	// Observers are told of what happens in the server, for metrics and traces. They
+	// change nothing. Without observers, this costs nothing.
+	Observers []*Observer
+
 	// Logger gets errors and panics of handlers at Error. Records of what any client
 	// can cause are at Debug, without payloads and auth objects. There is one
 	// exception: the first time that a page of another origin polls, or is refused a

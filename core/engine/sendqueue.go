@@ -238,6 +238,7 @@ func (s *Session) writeAndUnlock(t *wsTransport) {
 		if s.unsentAnswers != nil { // polls from before the upgrade that nobody has read
 			s.queue.sending = memory(batch)
 		}
+		s.countSentLocked(batch)
 		s.mu.Unlock()
 
 		blocked, err := t.conn.Write(batch)

@@ -64,6 +64,7 @@ var allowed = map[string]string{
 	"core.Options.withDefaults: opts.Validate().Error": ofStandard,
 	"core.Options.allowRequest: allow":                 inEdge,   // it is what the engine calls as AllowRequest
 	"core.Options.allowRequest: errors.AsType":         inEdge,   // likewise
+	"core.GuardError.Error: r.Err.Error":               byCaller, // as that of core.Error
 	"core.Error.Error: e.Err.Error":                    byCaller, // the log's text of an error is made in the edge
 	"core.isAny: errors.Is":                            inEdge,   // Socket.causedByClient
 	"core.readVariants: errors.Is":                     inEdge,   // clientFile.load
@@ -95,6 +96,7 @@ var allowed = map[string]string{
 	"core.Namespace.queueServerEvent: errors.Is":                                ofStandard,
 	"core.loggedMessage.appendReturned: afterLock":                              ourOwn,
 	"core.sharedFrames.get: encode":                                             ourOwn,
+	"core.Server.observeAck: event":                                             ourOwn,
 	"core.within: late":                                                         ourOwn,
 	"core.Namespace.saveToLog: n.log.Save":                                      inEdge, // within
 	"core.Namespace.claimFromLog: n.log.Claim":                                  inEdge, // within
