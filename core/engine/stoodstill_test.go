@@ -33,7 +33,6 @@ func (s *stopper) ReadOn() {
 
 // Close implements [engine.Handler].
 func (s *stopper) Close(engine.Reason, error) {
-
 	s.ended <- time.Now()
 	if s.pongs {
 		time.Sleep(stillFor)
