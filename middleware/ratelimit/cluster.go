@@ -11,6 +11,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/interval"
 	"github.com/sioplug/sioplug/internal/misuse"
 )
 
@@ -102,13 +103,12 @@ func (m *socketLimit) countAll(c *sio.Ctx, key string) (int, error) {
 // An uncountedReport counts the times that other servers did not count their sockets.
 type uncountedReport struct {
 	times atomic.Int64 // since the last report
-	last  atomic.Int64 // in Unix nanoseconds
+	limit interval.Limit
 }
 
 func (u *uncountedReport) report(g *guard, err error) {
 	u.times.Add(1)
-	now, last := time.Now().UnixNano(), u.last.Load()
-	if (last == 0 || now-last >= int64(reportInterval)) && u.last.CompareAndSwap(last, now) {
+	if u.limit.Allow(reportInterval) {
 		g.log.LogAttrs(context.Background(), slog.LevelError, "other servers did not count their sockets",
 			slog.String("limit", g.name), slog.Int64("times", u.times.Swap(0)), slog.Bool("refused", g.refuseUncounted), slog.Any("err", err))
 	}

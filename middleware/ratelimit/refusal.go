@@ -8,6 +8,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/interval"
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
@@ -78,8 +79,8 @@ type guard struct {
 	options
 
 	records       *sio.Key[*record]
-	addressWarned atomic.Bool  // that a client has no address
-	reported      atomic.Int64 // when a failure was logged, in Unix nanoseconds
+	addressWarned atomic.Bool    // that a client has no address
+	reported      interval.Limit // of the records of failures
 }
 
 func newGuard(name string, opts []Option) guard {
@@ -142,8 +143,7 @@ const reportInterval = time.Minute
 // failed logs an error of the limiter and returns it. The event is refused: a limiter that
 // is to fail open has to return a verdict.
 func (g *guard) failed(err error) error {
-	now, last := time.Now().UnixNano(), g.reported.Load()
-	if (last == 0 || now-last >= int64(reportInterval)) && g.reported.CompareAndSwap(last, now) {
+	if g.reported.Allow(reportInterval) {
 		g.log.LogAttrs(context.Background(), slog.LevelError, "limiter failed", slog.String("limit", g.name), slog.Any("err", err))
 	}
 	return fmt.Errorf("asking the limiter: %w", err)
