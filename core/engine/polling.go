@@ -249,6 +249,9 @@ func (s *Session) endPollForUpgradeLocked() {
 // respondPoll sends the answer to a poll.
 func (s *Session) respondPoll(x *httpExchange, frames []*frame.Frame) {
 	body, header := s.payload(frames)
+	if s.server.refusing.Load() && slices.Contains(frames, closePacket) {
+		header = withConnectionClose(header)
+	}
 	x.uncompressed = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Uncompressed() })
 	for _, f := range frames {
 		f.Release()
@@ -264,6 +267,14 @@ func (s *Session) respondPoll(x *httpExchange, frames []*frame.Frame) {
 	if err != nil {
 		s.end(TransportError, err, endByError)
 	}
+}
+
+// withConnectionClose returns a header that has the client leave the connection, on which
+// it would come back to this server.
+func withConnectionClose(h http.Header) http.Header {
+	h = cloneHeader(h)
+	h.Set("Connection", "close")
+	return h
 }
 
 // The headers of answers to polls and to POSTs. They are shared: mergeHeader makes a

@@ -87,9 +87,15 @@ func (e *Server) refuseUpgrade(x *httpExchange, err error) {
 	})
 }
 
-// shuttingDown is the answer to a handshake when the server is closing. The reference
-// goes on accepting polling sessions (EIO-CL-8).
-func shuttingDown() Response { return Response{Status: http.StatusServiceUnavailable} }
+// shuttingDown is the answer to a handshake when new sessions are refused. It asks the
+// client to come back, by another connection: a load balancer may have another server for
+// that. The reference goes on accepting polling sessions (EIO-CL-8).
+func shuttingDown() Response {
+	return Response{
+		Status: http.StatusServiceUnavailable,
+		Header: http.Header{"Retry-After": {"1"}, "Cache-Control": {"no-store"}, "Connection": {"close"}},
+	}
+}
 
 func handshakeRefused(bad *websocket.HandshakeError) Response {
 	h := http.Header{"Connection": {"close"}, "Content-Type": {"text/html"}}
