@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -12,20 +13,19 @@ const drainTick = 20 * time.Millisecond
 // Drain refuses new sessions and closes the others, in random order and evenly over
 // spread. A session is closed when its handler has finished, if that is a [Finisher], or
 // when grace has passed. Then its client has as long to read the rest. Drain returns when
-// all sessions are gone or have had that time, or when ctx ends. [Server.Shutdown] has to
-// follow.
+// the last connection is closed, when all this time has passed, or when ctx ends.
+// [Server.Shutdown] has to follow.
 func (e *Server) Drain(ctx context.Context, spread, grace time.Duration) {
-	d := &drain{server: e, spread: spread, grace: grace, start: e.now(), waiting: e.refuseSessions()}
-	d.total = len(d.waiting)
-	rand.Shuffle(d.total, func(i, j int) { d.waiting[i], d.waiting[j] = d.waiting[j], d.waiting[i] })
-	closing := make(chan *Session)
-	defer close(closing)
-	for range min(parallelCloses, d.total) {
-		go closeEach(closing) // ends with Drain, unless the Close of a handler hangs
+	ctx, cancel := context.WithTimeout(ctx, spread+2*grace)
+	defer cancel()
+	d := &drain{
+		server: e, sessions: e.refuseSessions(), start: e.now(), spread: spread, grace: grace,
+		closing: make(chan struct{}, parallelCloses),
 	}
+	rand.Shuffle(len(d.sessions), func(i, j int) { d.sessions[i], d.sessions[j] = d.sessions[j], d.sessions[i] })
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
-	for d.step(ctx, closing) {
+	for d.step(ctx) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -34,77 +34,99 @@ func (e *Server) Drain(ctx context.Context, spread, grace time.Duration) {
 	}
 }
 
-// closeEach closes sessions as [Session.Close] does. More than one goroutine does so,
-// because the connection of a session may hang.
-func closeEach(sessions <-chan *Session) {
-	for s := range sessions {
-		s.Close(nil)
-	}
-}
-
 // A drain is one call of [Server.Drain].
 type drain struct {
 	server        *Server
-	spread, grace time.Duration
+	sessions      []*Session    // those whose turn has not come
 	start         time.Duration // since the server's epoch
-	total         int           // number of sessions at the start
+	spread, grace time.Duration
 
-	waiting []*Session       // whose turn has not come
-	due     []drainedSession // whose turn has come, and whose handlers may run
-	closed  []drainedSession // whose clients may not know it yet
+	told    int           // number of sessions whose turn has come
+	due     []dueSession  // those of them that are open
+	closing chan struct{} // has an element for each goroutine that closes a session
 }
 
-// A drainedSession has until a time, since the server's epoch.
-type drainedSession struct {
+// A dueSession may stay open until a time, since the server's epoch.
+type dueSession struct {
 	*Session
 
 	until time.Duration
 }
 
-// step closes the sessions whose time has come. It reports whether there is more to do.
-func (d *drain) step(ctx context.Context, closing chan<- *Session) bool {
+// step closes the sessions whose time has come. It reports false if no connection was
+// left.
+func (d *drain) step(ctx context.Context) bool {
+	if d.server.remembered() == 0 {
+		return false
+	}
 	now := d.server.now()
-	if d.server.ClientsCount() == 0 {
-		d.waiting = nil // they have ended by themselves
+	for n := d.turns(now); n > 0; n-- {
+		d.due = append(d.due, dueSession{d.sessions[0], now + d.grace})
+		d.sessions = d.sessions[1:]
+		d.told++
 	}
-	for turns := d.turns(now); d.total-len(d.waiting) < turns && len(d.waiting) > 0; d.waiting = d.waiting[1:] {
-		d.due = append(d.due, drainedSession{d.waiting[0], now + d.grace})
-	}
-	later := d.due[:0]
-	for _, s := range d.due {
-		if now < s.until && s.isOpen() && !s.finished() {
-			later = append(later, s)
-			continue
+	d.due = slices.DeleteFunc(d.due, func(s dueSession) bool {
+		if !s.isOpen() {
+			return true
 		}
-		select {
-		case closing <- s.Session:
-		case <-ctx.Done():
-			return false
+		if overdue := now >= s.until; overdue || s.finished() {
+			d.close(ctx, s.Session, overdue)
 		}
-		d.closed = append(d.closed, drainedSession{s.Session, now + d.grace})
-	}
-	d.due = later
-	open := d.closed[:0]
-	for _, s := range d.closed {
-		if now < s.until && d.server.lookup(s.id) == s.Session {
-			open = append(open, s)
-		}
-	}
-	d.closed = open
-	return len(d.waiting)+len(d.due)+len(d.closed) > 0
+		return false
+	})
+	return true
 }
 
-// turns returns how many sessions have had their turn. The first one is at the start.
+// close closes a session on a goroutine of its own, because its connection may hang.
+func (d *drain) close(ctx context.Context, s *Session, overdue bool) {
+	select {
+	case d.closing <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	go func() { // ends with the connection's Write
+		defer func() { <-d.closing }()
+		if overdue {
+			s.Close(nil)
+		} else {
+			s.closeIfFinished()
+		}
+	}()
+}
+
+// turns returns how many more sessions have their turn. The first one has it at the
+// start.
 func (d *drain) turns(now time.Duration) int {
 	passed := now - d.start
 	if passed >= d.spread {
-		return d.total
+		return len(d.sessions)
 	}
-	return 1 + int(float64(d.total)*float64(passed)/float64(d.spread))
+	total := d.told + len(d.sessions)
+	turns := 1 + int(float64(total)*float64(passed)/float64(d.spread))
+	return min(turns-d.told, len(d.sessions))
 }
 
-// finished reports whether the session's handler is known to have nothing to do.
+// closeIfFinished closes the session if its handler has nothing to do. A message that
+// comes meanwhile is either handled before, or never received.
+func (s *Session) closeIfFinished() {
+	if !s.recv.TryLock() {
+		return // a message is being received
+	}
+	defer s.recv.Unlock()
+	if s.finished() {
+		s.Close(nil)
+	}
+}
+
+// finished reports whether the session's handler is known to have nothing to do. To be
+// sure that this stays so, hold recv.
 func (s *Session) finished() bool {
+	s.mu.Lock()
+	receiving := s.readingPost != nil || s.pendingPosts > 0
+	s.mu.Unlock()
+	if receiving {
+		return false
+	}
 	f, ok := s.handler.(Finisher)
 	return !ok || f.Finished()
 }

@@ -157,6 +157,14 @@ func (e *Server) lookup(sid string) *Session {
 	return e.sessions[sid]
 }
 
+// remembered returns the number of sessions that requests may refer to, or whose
+// connection is not closed.
+func (e *Server) remembered() int {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return len(e.sessions)
+}
+
 // Lockable returns when the table of sessions can be locked: at once, unless there is a
 // deadlock. It is for probes.
 func (e *Server) Lockable() {
