@@ -55,7 +55,7 @@ type drainCall struct {
 	mu       sync.Mutex
 	ended    chan struct{} // closed when err is set; nil before the first call
 	err      error
-	hurry    context.CancelFunc // ends the part before Shutdown
+	hurry    context.CancelFunc // ends the part before Shutdown, which always calls it
 	shutdown bool               // Shutdown has begun
 }
 
@@ -68,7 +68,7 @@ func (d *drainCall) begin(ctx context.Context) (unhurried context.Context, first
 		return nil, false
 	}
 	d.ended = make(chan struct{})
-	unhurried, d.hurry = context.WithCancel(ctx) //nolint:gosec // Shutdown calls it, which always follows
+	unhurried, d.hurry = context.WithCancel(ctx)
 	if d.shutdown {
 		d.hurry()
 	}
@@ -96,7 +96,8 @@ func (d *drainCall) shuttingDown() {
 //     delay, and to another server if a load balancer sends them there. It is not a
 //     disconnect by the server, after which they would stay away. A client whose handlers
 //     run, or of which an ack is awaited, gets Grace first. OnDisconnect gets
-//     [ReasonServerShuttingDown].
+//     [ReasonServerShuttingDown]. An ack that is sent after its handler has returned is
+//     not waited for.
 //   - Sessions are saved for recovery. With a log in the adapter, as that of Redis streams,
 //     clients recover on another server.
 //   - At last [Server.Shutdown] ends what is left.

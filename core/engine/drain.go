@@ -22,7 +22,9 @@ func (e *Server) Drain(ctx context.Context, spread, grace time.Duration) {
 		server: e, sessions: e.refuseSessions(), start: e.now(), spread: spread, grace: grace,
 		closing: make(chan struct{}, parallelCloses),
 	}
-	rand.Shuffle(len(d.sessions), func(i, j int) { d.sessions[i], d.sessions[j] = d.sessions[j], d.sessions[i] })
+	rand.Shuffle(len(d.sessions), func(i, j int) { //nolint:gosec // nobody gains by guessing the order
+		d.sessions[i], d.sessions[j] = d.sessions[j], d.sessions[i]
+	})
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
 	for d.step(ctx) {

@@ -148,7 +148,7 @@ func TestDrainRefuses(t *testing.T) {
 		k.Go(func() { k.Drain(ctx, time.Hour, time.Hour) })
 		synctest.Wait()
 		if !p.Open() {
-			p, upgrades = upgrades, p
+			p = upgrades
 		}
 		for _, transport := range []string{polling, websocket} {
 			header := enginetest.Handshake()
