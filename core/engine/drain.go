@@ -89,9 +89,9 @@ func (d *drain) close(ctx context.Context, s *Session, overdue bool) {
 	go func() { // ends with the connection's Write
 		defer func() { <-d.closing }()
 		if overdue {
-			s.Close(nil)
+			s.endDrained()
 		} else {
-			s.closeIfFinished()
+			s.drainIfFinished()
 		}
 	}()
 }
@@ -108,15 +108,18 @@ func (d *drain) turns(now time.Duration) int {
 	return min(turns-d.told, len(d.sessions))
 }
 
-// closeIfFinished closes the session if its handler has nothing to do. A message that
+// endDrained closes the session. To the client it is a lost connection.
+func (s *Session) endDrained() { s.end(ForcedClose, nil, endByDrain) }
+
+// drainIfFinished closes the session if its handler has nothing to do. A message that
 // comes meanwhile is either handled before, or never received.
-func (s *Session) closeIfFinished() {
+func (s *Session) drainIfFinished() {
 	if !s.recv.TryLock() {
 		return // a message is being received
 	}
 	defer s.recv.Unlock()
 	if s.finished() {
-		s.Close(nil)
+		s.endDrained()
 	}
 }
 

@@ -91,7 +91,7 @@ func TestDrainClose(t *testing.T) {
 		poll := p.Poll()
 		synctest.Wait()
 		same(t, "took", drain(t, k, time.Minute, time.Second), drainTick)
-		same(t, "poll", poll.Wait().String(), "200 1")
+		same(t, "poll", poll.Wait().String(), "503")
 		same(t, "header", poll.Wait().Header.Get("Connection"), "close")
 		same(t, "next", p.Get(), unknownSession)
 	})
@@ -101,10 +101,30 @@ func TestDrainClose(t *testing.T) {
 		time.AfterFunc(2*time.Second+between, func() {
 			poll := p.Poll().Wait()
 			same(t, "poll", poll.String(), "200 4a")
-			same(t, "header", poll.Header.Get("Connection"), "")
-			same(t, "the poll after that", p.Get(), "200 6\x1e1")
+			same(t, "the poll after that", p.Get(), "503")
+			same(t, "next", p.Get(), unknownSession)
 		})
 		same(t, "took", drain(t, k, 0, 5*time.Second), 2*time.Second+drainTick)
+	})
+	inBubble(t, "a parked poll gets what is queued", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.OnMessage = enginetest.Echo
+		p := k.OpenPolling()
+		same(t, "POST", p.Post("4a"), "200 ok")
+		time.AfterFunc(between, func() { same(t, "poll", p.Get(), "200 4a") })
+		time.AfterFunc(drainTick+between, func() { same(t, "the poll after that", p.Get(), "503") })
+		same(t, "took", drain(t, k, 0, 5*time.Second), 2*drainTick)
+	})
+	inBubble(t, "Shutdown forgets a client that has not polled", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		k.Go(func() { k.Drain(t.Context(), 0, time.Hour) })
+		synctest.Wait()
+		same(t, "open", p.Open(), false)
+		same(t, "sessions", k.Remembered(), 1)
+		if err := k.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		same(t, "sessions", k.Remembered(), 0)
+		same(t, "next", p.Get(), unknownSession)
 	})
 	inBubble(t, "a client that does not poll is not waited for longer", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OpenPolling()
@@ -213,7 +233,7 @@ func TestDrainWaits(t *testing.T) {
 		})
 		same(t, "took", drain(t, k, 0, 5*time.Second), 3*time.Second+2*drainTick)
 		same(t, "POST", post.Wait().String(), "200 ok")
-		same(t, "poll", poll.Wait().String(), "200 1")
+		same(t, "poll", poll.Wait().String(), "503")
 		wantMessages(t, p.Peer, "a")
 	})
 	inBubble(t, "for a message that is being received", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {

@@ -37,6 +37,7 @@ type pollAnswer struct {
 	frames   []*frame.Frame
 	size     int  // of the frames, in sendQueue.bytes
 	upgraded bool // no frames: a WebSocket carries the session now
+	drained  bool // no frames: the server has drained the session
 }
 
 func noopAnswer() pollAnswer { return pollAnswer{frames: []*frame.Frame{noopPacket}} }
@@ -106,7 +107,7 @@ func (s *Session) servePoll(ctx context.Context, x *httpExchange) {
 	case ref != nil:
 		s.server.refuse(x, ref)
 		return
-	case parked == nil && a.frames == nil: // EIO-GET-5
+	case parked == nil && a.frames == nil && !a.drained: // EIO-GET-5
 		s.end(TransportError, errPollOverlap, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
@@ -120,12 +121,16 @@ func (s *Session) servePoll(ctx context.Context, x *httpExchange) {
 			return
 		}
 	}
-	if a.upgraded { // EIO-GET-10
+	switch {
+	case a.upgraded: // EIO-GET-10
 		x.answerSent(nil)
 		s.server.refuse(x, transportMismatch(Polling, s.Transport()))
-		return
+	case a.drained:
+		x.answerSent(nil)
+		respond(x, shuttingDown())
+	default:
+		s.respondPoll(x, a.frames)
 	}
-	s.respondPoll(x, a.frames)
 }
 
 // waitForAnswer returns the answer to the parked poll. aborted is true if the client
@@ -184,10 +189,7 @@ func (s *Session) acceptPoll(x *httpExchange) (a pollAnswer, parked *poll, ref *
 		s.trackAnswerLocked(x, a)
 		return a, nil, nil
 	case len(s.queue.frames) == 0 && s.state.closing(): // EIO-GET-8
-		a = noopAnswer()
-		if s.state == stateClosing {
-			a.frames = append(a.frames, closePacket)
-		}
+		a = s.lastAnswerLocked()
 		s.removeLocked()
 		s.trackAnswerLocked(x, a)
 		return a, nil, nil
@@ -198,6 +200,18 @@ func (s *Session) acceptPoll(x *httpExchange) (a pollAnswer, parked *poll, ref *
 		time.AfterFunc(latePollDelay, func() { s.endPollDelay(p) })
 	}
 	return a, p, nil
+}
+
+// lastAnswerLocked returns the answer to the last poll of a session that is closing.
+func (s *Session) lastAnswerLocked() pollAnswer {
+	switch s.state {
+	case stateDrained:
+		return pollAnswer{drained: true}
+	case stateClosing:
+		return pollAnswer{frames: []*frame.Frame{noopPacket, closePacket}}
+	case stateOpen, stateClientClosed, stateClosed:
+	}
+	return noopAnswer()
 }
 
 // endPollDelay is called after latePollDelay. If nothing is queued, the poll ends after
@@ -252,9 +266,6 @@ func (s *Session) endPollForUpgradeLocked() {
 // respondPoll sends the answer to a poll.
 func (s *Session) respondPoll(x *httpExchange, frames []*frame.Frame) {
 	body, header := s.payload(frames)
-	if s.server.refusing.Load() && slices.Contains(frames, closePacket) {
-		header = withConnectionClose(header)
-	}
 	x.uncompressed = !slices.ContainsFunc(frames, func(f *frame.Frame) bool { return !f.Uncompressed() })
 	for _, f := range frames {
 		f.Release()
@@ -267,14 +278,6 @@ func (s *Session) respondPoll(x *httpExchange, frames []*frame.Frame) {
 	if !ok {
 		x.answerSent(err)
 	}
-}
-
-// withConnectionClose returns a header that has the client leave the connection, on which
-// it would come back to this server.
-func withConnectionClose(h http.Header) http.Header {
-	h = cloneHeader(h)
-	h.Set("Connection", "close")
-	return h
 }
 
 // The headers of answers to polls and to POSTs. They are shared: mergeHeader makes a
