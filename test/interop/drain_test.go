@@ -134,6 +134,7 @@ func newUpdated(t *testing.T, m mount, name string) *updated {
 		ErrorLog:  slog.NewLogLogger(slog.NewTextHandler(t.Output(), nil), slog.LevelInfo),
 	}
 	t.Cleanup(func() {
+		transport.CloseIdleConnections() // fasthttp would wait for them
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stopTimeout)
 		defer cancel()
 		if err := u.stop(ctx); err != nil {
@@ -142,7 +143,6 @@ func newUpdated(t *testing.T, m mount, name string) *updated {
 		if err := <-u.served; err != nil && !errors.Is(err, http.ErrServerClosed) {
 			t.Errorf("serving: %v", err)
 		}
-		transport.CloseIdleConnections()
 	})
 	return u
 }
