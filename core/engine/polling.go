@@ -53,6 +53,7 @@ func (s *Session) answerLocked(a pollAnswer) {
 // trackAnswerLocked adds a request that is about to be answered to the list of answers
 // that have not left yet.
 func (s *Session) trackAnswerLocked(x *httpExchange, a pollAnswer) {
+	s.countSentLocked(a.frames)
 	x.pollSession, x.answerSize, x.nextAnswer = s, a.size, s.unsentAnswers
 	s.unsentAnswers = x
 }
@@ -87,7 +88,7 @@ func (s *Session) limitAnswersLocked(d time.Duration) {
 func (e *Server) openPolling(x *httpExchange) {
 	s := e.newSession(x)
 	if !s.start(nil, e.openTail.polling) {
-		respond(x, shuttingDown())
+		e.refuse(x, shuttingDown())
 		return
 	}
 	s.mu.Lock()
@@ -127,7 +128,7 @@ func (s *Session) servePoll(ctx context.Context, x *httpExchange) {
 		s.server.refuse(x, transportMismatch(Polling, s.Transport()))
 	case a.drained:
 		x.answerSent(nil)
-		respond(x, shuttingDown())
+		s.server.refuse(x, comeBack())
 	default:
 		s.respondPoll(x, a.frames)
 	}
