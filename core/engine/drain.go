@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // drainTick is how often Drain looks at the sessions.
@@ -133,5 +135,13 @@ func (s *Session) finished() bool {
 		return false
 	}
 	f, ok := s.handler.(Finisher)
-	return !ok || f.Finished()
+	if !ok {
+		return true
+	}
+	finished := false
+	_ = rescue.Call(func() error { // if it fails, the session is open until its time is over
+		finished = f.Finished()
+		return nil
+	})
+	return finished
 }

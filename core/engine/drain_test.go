@@ -221,6 +221,12 @@ func TestDrainWaits(t *testing.T) {
 		same(t, "after 4 s", peers[1].End().At.Sub(start), 4*time.Second+drainTick)
 		same(t, "after 6 s", peers[2].End().At.Sub(start), 5*time.Second)
 	})
+	inBubble(t, "a handler that cannot say has the grace", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.Finished = func(*enginetest.Peer) bool { panic("broken") }
+		c, _ := openWebSocket(t, k)
+		answerClose(k, c)
+		same(t, "took", drain(t, k, 0, 5*time.Second), 5*time.Second+drainTick)
+	})
 	inBubble(t, "for a POST that is being read", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		r, w := io.Pipe()
