@@ -194,7 +194,11 @@ func (s *session) replace(c *sio.Ctx, b principal) error {
 	if err != nil {
 		b = old
 	}
-	return errors.Join(err, setRooms(c.Socket, b.rooms()))
+	err = errors.Join(err, setRooms(c.Socket, b.rooms()))
+	if b.subject != old.subject {
+		c.OwnIdentityChanged() // other packages go by the subject
+	}
+	return err
 }
 
 func (s *session) setPrincipal(b principal) bool {
