@@ -16,8 +16,9 @@ const (
 	maxAnswers = 4096
 
 	// maxReplyBytes is about how large a packet with descriptions of sockets gets, if
-	// the server that asked takes several.
-	maxReplyBytes = 1 << 20
+	// the server that asked takes several. Some brokers take no more than a megabyte, and
+	// names can be six times as long in JSON.
+	maxReplyBytes = 128 << 10
 )
 
 var errTooManyRequests = errors.New("cluster: too many requests of other servers have not been answered yet")

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,4 +103,15 @@ func TestRequestsBeforeTheOwnSubscriptionWaitForOfficialServers(t *testing.T) {
 			t.Errorf("error %v, want a MissingError for one server", err)
 		}
 	})
+}
+
+// answerSockets answers with that many sockets at once.
+func answerSockets(n int) func(context.Context, *adapter.Message, func(*adapter.Reply)) {
+	return func(_ context.Context, _ *adapter.Message, reply func(*adapter.Reply)) {
+		sockets := make([]adapter.Socket, n)
+		for i := range sockets {
+			sockets[i] = adapter.Socket{ID: "id", Rooms: []string{strings.Repeat("\x01", 100)}, Data: []byte("{}"), Handshake: []byte("{}")}
+		}
+		reply(&adapter.Reply{Sockets: sockets})
+	}
 }
