@@ -96,6 +96,15 @@ func (t ackCollector) failed(s *Socket, err error) {
 	t.acks <- &adapter.Ack{Socket: s.id, Blocked: blocked, Gone: !blocked}
 }
 
+// eventName returns the name in an event of this or another server.
+func eventName(m *adapter.Message) string {
+	p, err := packet.Build(packet.Packet{Type: packet.Event}, m.Data, m.Attachments)
+	if err != nil {
+		return "" // it will not be sent
+	}
+	return p.EventName()
+}
+
 // askClients emits an event to this server's clients. It replies with their acks until
 // all have come or ctx has ended.
 func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
@@ -112,16 +121,19 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	}
 	sockets := n.index.List(target(m.Target))
 	t := ackCollector{make(chan *adapter.Ack, len(sockets))}
+	w := n.server.observeAck(t, func() string { return eventName(m) })
 	asked := make([]string, 0, len(sockets))
 	waited := sockets[:0]
 	for _, s := range sockets {
-		if s.await(id, t) == nil {
+		if s.await(id, w) == nil {
 			waited, asked = append(waited, s), append(asked, s.id)
 		}
 	}
 	defer func() {
 		for _, s := range waited {
-			s.stopAwaiting(id)
+			if left := s.stopAwaiting(id); left != nil {
+				ackAbandoned(left, s, ctx.Err()) //nolint:contextcheck // observers get none
+			}
 		}
 	}()
 	n.observeBroadcast(m)
@@ -129,8 +141,16 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	for _, s := range waited {
 		// A client that is not sent the event is not waited for. If its waiter is
 		// gone, the socket has ended and called failed.
-		if !s.deliver(fs, m.Volatile) && s.takeAck(id) != nil {
+		if s.deliver(fs, m.Volatile) {
+			continue
+		}
+		if left := s.takeAck(id); left != nil {
 			t.acks <- &adapter.Ack{Socket: s.id, Dropped: m.Volatile, Gone: !m.Volatile}
+			why := ErrDisconnected
+			if m.Volatile {
+				why = ErrNotReady
+			}
+			ackAbandoned(left, s, why) //nolint:contextcheck // likewise
 		}
 	}
 	for range asked {
