@@ -17,10 +17,10 @@ type hook struct {
 type hookTime uint8
 
 const (
-	onAccept  hookTime = iota // when the client has been accepted
-	onRecover                 // to decide about a client that skips the connect chain
-	onEnd                     // when the socket has ended
-	onIdentity                // when the socket may have another user
+	onAccept   hookTime = iota // when the client has been accepted
+	onRecover                  // to decide about a client that skips the connect chain
+	onEnd                      // when the socket has ended
+	onIdentity                 // when the socket may have another user
 )
 
 // ofSocket reports whether a hook is of one socket. Others are those of the connect chain,

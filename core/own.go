@@ -23,6 +23,26 @@ func (n *Namespace) OwnServerSideEmit(event own.Event, args ...any) error {
 	return n.serverSideEmit(string(event), args)
 }
 
+// OnOwnClosing has f run before the namespace leaves the cluster: the last moment for
+// OwnServerSideEmit. It is for package users.
+func (n *Namespace) OnOwnClosing(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ownClosing = f
+}
+
+func (n *Namespace) callOwnClosing() {
+	n.mu.Lock()
+	f := n.ownClosing
+	n.mu.Unlock()
+	if f != nil {
+		rescue.Each(1, func(int) error {
+			f()
+			return nil
+		}, func(int, error) {}) // it logs its failures itself
+	}
+}
+
 // OwnStatus is [Server.Cluster] for packages of this module.
 func (n *Namespace) OwnStatus() adapter.Status { return n.server.Cluster() }
 

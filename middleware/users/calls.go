@@ -60,16 +60,20 @@ func (u *Users) callForLocked(e *entry) func(id string) {
 		return nil // the user was away for a moment, or here
 	}
 	e.told = online
-	mine := u.opts.EveryServer || u.responsibleLocked(e)
-	e.returned = false
-	switch {
-	case !mine:
-		return nil
-	case online:
-		return u.opts.OnOnline
-	default:
-		return u.opts.OnOffline
+	var other *peer
+	if !u.opts.EveryServer {
+		other = u.responsibleLocked(e)
 	}
+	e.returned = false
+	if other != nil {
+		u.owesLocked(other, e.id, online)
+		return nil
+	}
+	u.beatSoonLocked()
+	if online {
+		return u.opts.OnOnline
+	}
+	return u.opts.OnOffline
 }
 
 func (u *Users) logFailure(msg string, err error) {

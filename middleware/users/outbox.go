@@ -28,6 +28,7 @@ type message struct {
 	To      string   `json:"to,omitempty"`   // the server that is asked; "" for all
 	Part    int      `json:"part,omitempty"` // of a list, from 0
 	More    bool     `json:"more,omitempty"` // more parts of the list follow
+	Late    bool     `json:"late,omitempty"` // in a heartbeat: calls that the server has to make wait
 }
 
 type kind string
@@ -37,12 +38,13 @@ const (
 	kindChange kind = "change" // users have come or gone
 	kindList   kind = "list"   // all users of the server
 	kindAsk    kind = "ask"    // another server needs the list
+	kindBye    kind = "bye"    // the server shuts down
 )
 
 // valid reports whether a message can be used. JSON has made the text valid UTF-8.
 func (m *message) valid() bool {
 	switch m.Kind {
-	case kindBeat, kindChange, kindList, kindAsk:
+	case kindBeat, kindChange, kindList, kindAsk, kindBye:
 	default:
 		return false
 	}
@@ -67,25 +69,39 @@ type outbox struct {
 	version  uint64 // of this server's users
 	flushing bool   // a timer will send what there is
 	sending  bool   // a goroutine sends it
+	beating  bool   // a timer will send a heartbeat
+	listing  bool   // a timer will send the list
 	wantBeat bool
+	wantBye  bool
 	wantList bool
 	askAll   bool
 	toAsk    []string
 	listed   time.Time // when the list was sent
 }
 
-// sayLaterLocked sends changes in a moment.
-func (u *Users) sayLaterLocked() { u.flushLaterLocked(flushDelay) }
+// sayLaterLocked sends what there is to say in a moment.
+func (u *Users) sayLaterLocked() { u.flushLaterLocked(&u.flushing, flushDelay, func() {}) }
 
-func (u *Users) flushLaterLocked(after time.Duration) {
-	if !u.flushing {
-		u.flushing = true
-		time.AfterFunc(after, func() {
-			u.table.mu.Lock()
-			u.flushing = false
-			u.table.mu.Unlock()
-			u.flush()
-		})
+// flushLaterLocked runs f, which gets the lock, and sends what there is to say, after some
+// time. It does nothing if it has done that already, which the flag notes.
+func (u *Users) flushLaterLocked(flag *bool, after time.Duration, f func()) {
+	if *flag {
+		return
+	}
+	*flag = true
+	time.AfterFunc(after, func() {
+		u.table.mu.Lock()
+		*flag = false
+		f()
+		u.table.mu.Unlock()
+		u.flush()
+	})
+}
+
+// beatSoonLocked sends a heartbeat soon, since calls were made: see owed.go.
+func (u *Users) beatSoonLocked() {
+	if u.clustered && !u.opts.EveryServer {
+		u.flushLaterLocked(&u.beating, owedMargin, func() { u.wantBeat = true })
 	}
 }
 
@@ -122,7 +138,7 @@ func (u *Users) takeLocked() []*message {
 	messages := u.takeChangesLocked()
 	if u.wantList {
 		if wait := askInterval - time.Since(u.listed); wait > 0 {
-			u.flushLaterLocked(wait)
+			u.flushLaterLocked(&u.listing, wait, func() {})
 		} else {
 			u.wantList, u.listed = false, time.Now()
 			messages = append(messages, u.listLocked()...)
@@ -135,9 +151,12 @@ func (u *Users) takeLocked() []*message {
 		messages = append(messages, &message{Kind: kindAsk, To: id})
 	}
 	if u.wantBeat {
-		messages = append(messages, &message{Kind: kindBeat, Version: u.version})
+		messages = append(messages, &message{Kind: kindBeat, Version: u.version, Late: u.calling})
 	}
-	u.askAll, u.toAsk, u.wantBeat = false, nil, false
+	if u.wantBye {
+		messages = append(messages, &message{Kind: kindBye, Version: u.version})
+	}
+	u.askAll, u.toAsk, u.wantBeat, u.wantBye = false, nil, false, false
 	for _, m := range messages {
 		m.Server = u.self
 	}

@@ -58,6 +58,7 @@ type peer struct {
 	id         string
 	heard      time.Time
 	gone       bool // it has failed
+	leaving    bool // it shuts down
 	synced     bool // the users are those of the version
 	everSynced bool
 	version    uint64
@@ -66,6 +67,7 @@ type peer struct {
 	asked      time.Time
 	part       int      // of the list that is being received
 	list       []listed // so far
+	owed       map[string]owedCall
 }
 
 // A listed user is one of another server's list.
@@ -83,6 +85,7 @@ func (u *Users) join() {
 	now := time.Now()
 	u.clustered, u.settling, u.healthy = true, true, now
 	u.wantBeat, u.askAll = true, true
+	u.ns.OnOwnClosing(u.leave)
 	u.flush()
 	time.AfterFunc(settleTime, u.settled)
 	time.AfterFunc(beatInterval, u.beat)
@@ -127,27 +130,26 @@ func (u *Users) strikeLocked(now time.Time) {
 		switch {
 		case p.gone && now.Sub(p.heard) >= keepGone:
 			delete(u.all, id)
-		case !p.gone && now.Sub(heard) >= max(silence, u.opts.Grace):
-			p.gone, p.synced, p.list = true, false, nil
-			u.replaceLocked(p, nil)
+		case !p.gone && !p.leaving && now.Sub(heard) >= max(silence, u.opts.Grace):
+			u.loseLocked(p)
 		}
 	}
 }
 
-// responsibleLocked reports whether this server makes the calls about a user. All servers
-// that know of each other choose the same one. About users who came back with other
+// responsibleLocked returns the server that makes the calls about a user, nil for this one.
+// All servers that know of each other choose the same one. About users who came back with other
 // servers, those servers have nothing to say: to them, the users were here all the time.
-func (u *Users) responsibleLocked(e *entry) bool {
-	mine := weight(u.self, e.id)
+func (u *Users) responsibleLocked(e *entry) (other *peer) {
+	most, best := weight(u.self, e.id), u.self
 	for id, p := range u.all {
-		if p.gone || e.returned && time.Since(p.returned) < returnTime {
+		if p.gone || p.leaving || e.returned && time.Since(p.returned) < returnTime {
 			continue
 		}
-		if w := weight(id, e.id); w > mine || w == mine && id > u.self {
-			return false
+		if w := weight(id, e.id); w > most || w == most && id > best {
+			most, best, other = w, id, p
 		}
 	}
-	return true
+	return other
 }
 
 // weight is a hash of a server and a user. The server with the largest one is responsible
@@ -178,7 +180,6 @@ func (u *Users) onMessage(ctx context.Context, args sio.Args) (any, error) {
 	if !u.receive(&m) {
 		u.log.DebugContext(ctx, "there are too many servers, or too many users of one server", slog.String("ns", u.ns.Name()))
 	}
-	u.flush()
 	return nil, nil //nolint:nilnil // no answer
 }
 
@@ -190,9 +191,17 @@ func (u *Users) receive(m *message) bool {
 	if p == nil {
 		return false
 	}
+	if p.leaving {
+		return true // it has told everything
+	}
 	switch m.Kind {
 	case kindBeat:
+		if !m.Late {
+			p.madeLocked(p.heard)
+		}
 		u.checkVersionLocked(p, m.Version)
+	case kindBye:
+		u.leavesLocked(p)
 	case kindChange:
 		if u.checkVersionLocked(p, m.Version-1) {
 			p.version = m.Version
@@ -203,6 +212,7 @@ func (u *Users) receive(m *message) bool {
 	case kindAsk:
 		if m.To == "" || m.To == u.self {
 			u.wantList = true
+			u.sayLaterLocked()
 		}
 	}
 	return true
@@ -239,6 +249,7 @@ func (u *Users) checkVersionLocked(p *peer, version uint64) bool {
 	if now := time.Now(); p.list == nil && now.Sub(p.asked) >= askInterval {
 		p.asked = now
 		u.toAsk = append(u.toAsk, p.id)
+		u.sayLaterLocked()
 	}
 	return false
 }
@@ -303,6 +314,9 @@ func (u *Users) replaceLocked(p *peer, list []listed) {
 
 // collectLocked receives a part of a list. It reports whether there is room for it.
 func (u *Users) collectLocked(p *peer, m *message) bool {
+	if p.synced && p.version == m.Version {
+		return true // another server has asked for it
+	}
 	if m.Part == 0 {
 		p.list = make([]listed, 0, len(m.On)+len(m.New))
 	}

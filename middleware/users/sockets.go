@@ -14,7 +14,9 @@ import (
 const EventRefused = "user_refused"
 
 // errInvalidID is for ids that could not be sent to other servers, or kept.
-func errInvalidID() *sio.Error { return &sio.Error{Message: "invalid user", Data: refusal{"invalid_user"}} }
+func errInvalidID() *sio.Error {
+	return &sio.Error{Message: "invalid user", Data: refusal{"invalid_user"}}
+}
 
 type refusal struct {
 	Code string `json:"code"`
@@ -26,6 +28,7 @@ func isNobody(id string) bool { return strings.TrimSpace(id) == "" }
 type socket struct {
 	mu    sync.Mutex
 	id    string // of its user; "" for nobody
+	asked uint64 // how often Update has asked for it
 	ended bool
 }
 
@@ -57,6 +60,10 @@ func (u *Users) Update(s *sio.Socket) error {
 	if !ok {
 		return nil // it was not accepted yet
 	}
+	mine.mu.Lock()
+	mine.asked++
+	asked := mine.asked
+	mine.mu.Unlock()
 	id := u.idOf(s)
 	if len(id) > MaxID || !utf8.ValidString(id) {
 		err := errInvalidID()
@@ -64,7 +71,7 @@ func (u *Users) Update(s *sio.Socket) error {
 		_ = s.Disconnect()
 		return err
 	}
-	return u.move(s, mine, id)
+	return u.move(s, mine, asked, id)
 }
 
 // idOf returns the id of the socket's user. If the function panics, nobody is the user.
@@ -84,11 +91,12 @@ func (u *Users) idOf(s *sio.Socket) (id string) {
 }
 
 // move makes a socket one of a user's. First it joins the new room, so that the user's
-// broadcasts reach it when the user is online.
-func (u *Users) move(s *sio.Socket, mine *socket, id string) error {
+// broadcasts reach it when the user is online. If Update was called again since it asked, that
+// call knows better.
+func (u *Users) move(s *sio.Socket, mine *socket, asked uint64, id string) error {
 	mine.mu.Lock()
 	defer mine.mu.Unlock()
-	if mine.ended {
+	if mine.ended || mine.asked != asked {
 		return nil
 	}
 	if err := u.setRoom(s, id); err != nil {

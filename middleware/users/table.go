@@ -96,6 +96,9 @@ func (t *table) updateLocked(u *Users, e *entry, f func()) {
 	case before && !after:
 		t.onlineCount--
 	}
+	if u.opts.OnOnline == nil && u.opts.OnOffline == nil {
+		e.told = e.online() // there is nothing to call
+	}
 	if e.told != e.online() && !e.onList {
 		e.onList = true
 		t.untold = append(t.untold, e)

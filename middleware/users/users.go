@@ -46,15 +46,15 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// MaxID is the size of an id in bytes. A client whose id is longer is refused.
+const MaxID = 1024
+
 const (
 	defaultGrace    = 5 * time.Second
 	defaultMaxUsers = 1_000_000
 
-	// MaxID is the size of an id in bytes. A client whose id is longer is refused.
-	MaxID = 1024
-
 	// roomPrefix begins the name of the room that has all sockets of a user.
-	roomPrefix = "users:"
+	roomPrefix = "users:id:"
 )
 
 // Users knows the users of a namespace. Make it with [New]. All methods are safe for
