@@ -96,15 +96,6 @@ func (t ackCollector) failed(s *Socket, err error) {
 	t.acks <- &adapter.Ack{Socket: s.id, Blocked: blocked, Gone: !blocked}
 }
 
-// eventName returns the name in an event of this or another server.
-func eventName(m *adapter.Message) string {
-	p, err := packet.Build(packet.Packet{Type: packet.Event}, m.Data, m.Attachments)
-	if err != nil {
-		return "" // it will not be sent
-	}
-	return p.EventName()
-}
-
 // askClients emits an event to this server's clients. It replies with their acks until
 // all have come or ctx has ended.
 func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply func(*adapter.Reply)) {
@@ -121,7 +112,7 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	}
 	sockets := n.index.List(target(m.Target))
 	t := ackCollector{make(chan *adapter.Ack, len(sockets))}
-	w := n.server.observeAck(t, func() string { return eventName(m) })
+	w := n.server.observeAck(t, func() string { return eventName(m.Data) })
 	asked := make([]string, 0, len(sockets))
 	waited := sockets[:0]
 	for _, s := range sockets {
