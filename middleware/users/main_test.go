@@ -61,18 +61,24 @@ func (d *diary) note(call string) {
 	d.calls = append(d.calls, call)
 }
 
-// want fails unless these are the calls since the last time, in any order.
-func (d *diary) want(t *testing.T, calls ...string) {
-	t.Helper()
+// take returns the calls since the last time.
+func (d *diary) take() (calls []string) {
 	synctest.Wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	slices.Sort(d.calls)
+	calls, d.calls = d.calls, nil
+	return calls
+}
+
+// want fails unless these are the calls since the last time, in any order.
+func (d *diary) want(t *testing.T, calls ...string) {
+	t.Helper()
+	got := d.take()
+	slices.Sort(got)
 	slices.Sort(calls)
-	if !slices.Equal(d.calls, calls) {
-		t.Errorf("calls %q, want %q", d.calls, calls)
+	if !slices.Equal(got, calls) {
+		t.Errorf("calls %q, want %q", got, calls)
 	}
-	d.calls = nil
 }
 
 // A server is one of a cluster.

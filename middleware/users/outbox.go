@@ -90,10 +90,10 @@ func (u *Users) flushLaterLocked(flag *bool, after time.Duration, f func()) {
 	}
 	*flag = true
 	time.AfterFunc(after, func() {
-		u.table.mu.Lock()
+		u.mu.Lock()
 		*flag = false
 		f()
-		u.table.mu.Unlock()
+		u.mu.Unlock()
 		u.flush()
 	})
 }
@@ -108,8 +108,8 @@ func (u *Users) beatSoonLocked() {
 // flush sends what there is to say, in an order that others can rely on: one goroutine
 // sends, and it sends changes in the order of their versions.
 func (u *Users) flush() {
-	u.table.mu.Lock()
-	defer u.table.mu.Unlock()
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	if u.sending {
 		return
 	}
@@ -123,8 +123,8 @@ func (u *Users) flush() {
 // sendUnlocked sends messages. The caller holds the lock; it is released meanwhile. An
 // error can be ignored: the version of the next heartbeat tells others what they miss.
 func (u *Users) sendUnlocked(messages []*message) {
-	u.table.mu.Unlock()
-	defer u.table.mu.Lock()
+	u.mu.Unlock()
+	defer u.mu.Lock()
 	_ = rescue.Apart(func() error {
 		for _, m := range messages {
 			_ = u.ns.OwnServerSideEmit(own.Users, m) // see above

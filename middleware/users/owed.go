@@ -63,9 +63,9 @@ func (u *Users) takeOverLocked(p *peer) {
 // leave tells other servers that this one leaves. Then its users have the grace time to
 // come to another server.
 func (u *Users) leave() {
-	u.table.mu.Lock()
+	u.mu.Lock()
 	u.wantBye = true
-	u.table.mu.Unlock()
+	u.mu.Unlock()
 	u.flush()
 }
 
@@ -77,8 +77,8 @@ func (u *Users) leavesLocked(p *peer) {
 	p.leaving, p.synced, p.list = true, false, nil
 	u.takeOverLocked(p)
 	time.AfterFunc(u.opts.Grace, func() {
-		u.table.mu.Lock()
-		defer u.table.mu.Unlock()
+		u.mu.Lock()
+		defer u.mu.Unlock()
 		if u.all[p.id] == p {
 			u.loseLocked(p)
 			delete(u.all, p.id) // it does not come back: ids are those of one run

@@ -42,15 +42,14 @@ const (
 // peers are the other servers of a cluster. Everything but clustered and self is guarded by
 // the mutex of the table.
 type peers struct {
+	outbox
+
 	clustered bool
 	self      string // the id of this server
 	settling  bool
 	all       map[string]*peer // by id, also those that have failed
 	healthy   time.Time        // since when the adapter works
-
-	outbox
-
-	reported time.Time // when the log said that there are too many users
+	reported  time.Time        // when the log said that there are too many users
 }
 
 // A peer is another server. Its version counts the changes of its users.
@@ -92,8 +91,8 @@ func (u *Users) join() {
 }
 
 func (u *Users) settled() {
-	u.table.mu.Lock()
-	defer u.table.mu.Unlock()
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.settling = false
 	u.callLocked(u)
 }
@@ -104,7 +103,7 @@ func (u *Users) beat() {
 	if errors.Is(status.Err, adapter.ErrClosed) {
 		return
 	}
-	u.table.mu.Lock()
+	u.mu.Lock()
 	now := time.Now()
 	switch {
 	case !status.Healthy:
@@ -114,7 +113,7 @@ func (u *Users) beat() {
 	}
 	u.strikeLocked(now)
 	u.wantBeat = true
-	u.table.mu.Unlock()
+	u.mu.Unlock()
 	u.flush()
 	time.AfterFunc(beatInterval, u.beat)
 }
@@ -185,8 +184,8 @@ func (u *Users) onMessage(ctx context.Context, args sio.Args) (any, error) {
 
 // receive applies a message. It reports whether there was room for it.
 func (u *Users) receive(m *message) bool {
-	u.table.mu.Lock()
-	defer u.table.mu.Unlock()
+	u.mu.Lock()
+	defer u.mu.Unlock()
 	p := u.heardLocked(m.Server)
 	if p == nil {
 		return false

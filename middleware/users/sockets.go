@@ -100,14 +100,14 @@ func (u *Users) move(s *sio.Socket, mine *socket, asked uint64, id string) error
 		return nil
 	}
 	if err := u.setRoom(s, id); err != nil {
-		return nil //nolint:nilerr // the socket has gone, and ends in a moment
+		return nil // the socket has gone, and ends in a moment
 	}
 	if id == mine.id {
 		return nil
 	}
 	was := mine.id
 	mine.id = id
-	u.table.change(u, id, was)
+	u.change(u, id, was)
 	return nil
 }
 
@@ -136,5 +136,5 @@ func (u *Users) end(s *socket) {
 	defer s.mu.Unlock()
 	was := s.id
 	s.id, s.ended = "", true
-	u.table.change(u, "", was)
+	u.change(u, "", was)
 }

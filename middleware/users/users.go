@@ -60,14 +60,14 @@ const (
 // Users knows the users of a namespace. Make it with [New]. All methods are safe for
 // concurrent use, and none waits for other servers.
 type Users struct {
+	table
+	peers
+
 	ns      *sio.Namespace
 	id      func(*sio.Socket) string
 	opts    Options
 	log     *slog.Logger
 	sockets *sio.Key[*socket]
-
-	table
-	peers
 }
 
 // New makes the users of a namespace known. Call it once for a namespace, before clients
@@ -139,25 +139,25 @@ func (u User) Online() bool { return u.users.Online(u.id) }
 // within the grace time. It does not ask other servers, so it is up to date but for the
 // time that a message takes. To be certain, use [sio.Broadcast.Exists] of the [User].
 func (u *Users) Online(id string) bool {
-	u.table.mu.Lock()
-	defer u.table.mu.Unlock()
-	e := u.table.entries[id]
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	e := u.entries[id]
 	return e != nil && e.online()
 }
 
 // Len returns the number of users who are online.
 func (u *Users) Len() int {
-	u.table.mu.Lock()
-	defer u.table.mu.Unlock()
-	return u.table.onlineCount
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.onlineCount
 }
 
 // All returns the ids of the users who are online, in no particular order.
 func (u *Users) All() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		u.table.mu.Lock()
-		all := slices.Collect(maps.Keys(u.table.entries))
-		u.table.mu.Unlock()
+		u.mu.Lock()
+		all := slices.Collect(maps.Keys(u.entries))
+		u.mu.Unlock()
 		for _, id := range all {
 			if u.Online(id) && !yield(id) {
 				return

@@ -105,12 +105,12 @@ func TestRecoveredSessionsKeepTheirUser(t *testing.T) {
 		ws := s.WebSocket(t)
 		ws.Send(`40{"user":"ann"}`)
 		answer := ws.Next()
-		pid := answer[strings.Index(answer, `"pid":"`)+7:]
-		pid = pid[:strings.Index(pid, `"`)]
+		_, pid, _ := strings.Cut(answer, `"pid":"`)
+		pid, _, _ = strings.Cut(pid, `"`)
 		must(t, s.people.User("ann").Emit("x"))
 		event := ws.Next()
 		offset := event[strings.LastIndex(event, `,"`)+2:]
-		offset = offset[:strings.Index(offset, `"`)]
+		offset, _, _ = strings.Cut(offset, `"`)
 		d.want(t, "+ann")
 		ws.Abort()
 		time.Sleep(grace - time.Second)
@@ -120,7 +120,7 @@ func TestRecoveredSessionsKeepTheirUser(t *testing.T) {
 		time.Sleep(2 * grace)
 		d.want(t)
 		for _, socket := range s.people.User("ann").Sockets() {
-			if !socket.Recovered() || !slices.Equal(socket.Pinned(), []string{"users:ann"}) {
+			if !socket.Recovered() || !slices.Equal(socket.Pinned(), []string{"users:id:ann"}) {
 				t.Errorf("recovered: %t, pinned to %q", socket.Recovered(), socket.Pinned())
 			}
 		}
@@ -140,7 +140,7 @@ func TestNobodyAndIDsThatCannotBe(t *testing.T) {
 		p := s.Connect(t, "/", nil)
 		s.Connect(t, "/", as(" \t "))
 		d.want(t)
-		must(t, s.Socket(p.ID()).Join("users:", "users: \t ")) // by name
+		must(t, s.Socket(p.ID()).Join("users:id:", "users:id: \t ")) // by name
 		for _, nobody := range []string{"", " \t "} {
 			if n, err := s.people.User(nobody).Count(t.Context()); n != 0 || err != nil || s.people.Online(nobody) {
 				t.Errorf("%q has %d sockets, error %v", nobody, n, err)
@@ -431,10 +431,9 @@ func TestAServerIsKilled(t *testing.T) {
 		}
 		nodes[0].Connect(t, "/", as("bob"))
 		settle()
-		if n := len(diaries[0].calls) + len(diaries[2].calls); n != 3 {
+		if n := len(diaries[0].take()) + len(diaries[2].take()); n != 3 {
 			t.Errorf("%d calls", n)
 		}
-		diaries[0].calls = nil
 		last.cut.Store(true)
 		time.Sleep(5 * time.Second)
 		nodes[1].Connect(t, "/", as("cid"))
@@ -465,7 +464,7 @@ func TestPartitions(t *testing.T) {
 				}
 				settle()
 				for _, d := range diaries {
-					d.calls = nil
+					d.take()
 				}
 				last.cut.Store(true)
 				time.Sleep(30 * time.Second)

@@ -147,6 +147,13 @@ var goroutines = map[string]string{
 	"middleware/auth.sendListLater":            "Revocations.sendList is called through the edge",
 	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
 	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
+	"middleware/users.join":                    "Users.settled calls nothing of the application's; Users.beat does so through the edge",
+	"middleware/users.beat":                    "Users.flush calls the adapter through the edge",
+	"middleware/users.flushLaterLocked":        "likewise",
+	"middleware/users.callLocked":              "Users.call calls OnOnline and OnOffline through the edge",
+	"middleware/users.leavesLocked":            "nothing of the application's is called",
+	"middleware/users.setTimerLocked":          "likewise",
+	"middleware/users.reportFullLocked":        "the logger is called through the edge",
 	"integrations/internal/fasthttpx.watch":    "nothing of the application's is called",
 	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }

@@ -20,6 +20,7 @@ import (
 	sioclient "github.com/sioplug/sioplug/client"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/middleware/auth"
+	"github.com/sioplug/sioplug/middleware/users"
 )
 
 var (
@@ -37,6 +38,7 @@ var (
 	chat, admin *sio.Namespace
 	s           *sioclient.Socket
 	client      *redis.Client
+	people      *users.Users
 )
 
 type (
