@@ -14,7 +14,7 @@ func (t *table) callLocked(u *Users) {
 	if t.calling || len(t.untold) == 0 || u.settling {
 		return
 	}
-	t.calling = true
+	t.calling, t.oldest = true, t.untold[0].listed
 	go u.call() // ends when the list is empty
 }
 
@@ -43,8 +43,13 @@ func (u *Users) nextCall() (f func(id string), id string) {
 		t.untold = t.untold[1:]
 		f = u.callForLocked(e)
 		t.forgetLocked(e)
-		if f != nil && !shutdown {
+		switch {
+		case f == nil:
+		case !shutdown:
+			t.oldest = e.listed
 			return f, e.id
+		case t.skipped.IsZero():
+			t.skipped = e.listed
 		}
 	}
 	t.untold, t.calling = nil, false
@@ -56,10 +61,10 @@ func (u *Users) nextCall() (f func(id string), id string) {
 func (u *Users) callForLocked(e *entry) func(id string) {
 	e.onList = false
 	online := e.online()
-	if e.told == online {
+	if e.told == online && !e.unsure {
 		return nil // the user was away for a moment, or here
 	}
-	e.told = online
+	e.told, e.unsure = online, false
 	var other *peer
 	if !u.opts.EveryServer {
 		other = u.responsibleLocked(e)

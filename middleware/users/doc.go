@@ -41,7 +41,7 @@
 //
 // # Memory
 //
-// A user who is online takes about 120 bytes and the id on each server of a cluster. A user
+// A user who is online takes about 150 bytes and the id on each server of a cluster. A user
 // has at least one socket, or had one within the grace time, so whoever limits sockets
 // limits users. See also [Options.MaxUsers].
 package users

@@ -28,7 +28,14 @@ type message struct {
 	To      string   `json:"to,omitempty"`   // the server that is asked; "" for all
 	Part    int      `json:"part,omitempty"` // of a list, from 0
 	More    bool     `json:"more,omitempty"` // more parts of the list follow
-	Late    bool     `json:"late,omitempty"` // in a heartbeat: calls that the server has to make wait
+	Late    int64    `json:"late,omitempty"` // in a heartbeat and a bye: how long calls have waited, in milliseconds
+}
+
+// maxLate is for a server whose functions hang.
+const maxLate = 24 * time.Hour
+
+func (m *message) late() time.Duration {
+	return time.Duration(min(max(m.Late, 0), maxLate.Milliseconds())) * time.Millisecond
 }
 
 type kind string
@@ -76,6 +83,7 @@ type outbox struct {
 	wantList bool
 	askAll   bool
 	toAsk    []string
+	called   time.Time // when this server made its last call
 	listed   time.Time // when the list was sent
 }
 
@@ -98,11 +106,23 @@ func (u *Users) flushLaterLocked(flag *bool, after time.Duration, f func()) {
 	})
 }
 
-// beatSoonLocked sends a heartbeat soon, since calls were made: see owed.go.
+// beatSoonLocked sends a heartbeat soon, since a call is made: see owed.go. If there are more
+// calls meanwhile, it sends another one.
 func (u *Users) beatSoonLocked() {
 	if u.clustered && !u.opts.EveryServer {
-		u.flushLaterLocked(&u.beating, owedMargin, func() { u.wantBeat = true })
+		u.called = time.Now()
+		u.beatLaterLocked()
 	}
+}
+
+func (u *Users) beatLaterLocked() {
+	const delay = 2 * owedMargin
+	u.flushLaterLocked(&u.beating, delay, func() {
+		u.wantBeat = true
+		if time.Since(u.called) < delay {
+			u.beatLaterLocked()
+		}
+	})
 }
 
 // flush sends what there is to say, in an order that others can rely on: one goroutine
@@ -151,10 +171,10 @@ func (u *Users) takeLocked() []*message {
 		messages = append(messages, &message{Kind: kindAsk, To: id})
 	}
 	if u.wantBeat {
-		messages = append(messages, &message{Kind: kindBeat, Version: u.version, Late: u.calling})
+		messages = append(messages, &message{Kind: kindBeat, Version: u.version, Late: u.lateLocked()})
 	}
 	if u.wantBye {
-		messages = append(messages, &message{Kind: kindBye, Version: u.version})
+		messages = append(messages, &message{Kind: kindBye, Version: u.version, Late: u.lateLocked()})
 	}
 	u.askAll, u.toAsk, u.wantBeat, u.wantBye = false, nil, false, false
 	for _, m := range messages {

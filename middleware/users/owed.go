@@ -9,7 +9,7 @@ import "time"
 // are left.
 
 // owedMargin is how much older than a heartbeat a call is that the server has made for sure.
-const owedMargin = time.Second
+const owedMargin = 500 * time.Millisecond
 
 // An owed call is one that another server was left to make.
 type owedCall struct {
@@ -27,10 +27,12 @@ func (u *Users) owesLocked(p *peer, id string, online bool) {
 	}
 }
 
-// madeLocked removes the calls that a server has made when it sent a heartbeat.
-func (p *peer) madeLocked(now time.Time) {
+// madeLocked removes the calls that a server has made: all that are older than its oldest
+// one that waits.
+func (p *peer) madeLocked(late time.Duration) {
+	made := p.heard.Add(-owedMargin - late)
 	for id, o := range p.owed {
-		if now.Sub(o.since) >= owedMargin {
+		if !o.since.After(made) {
 			delete(p.owed, id)
 		}
 	}
@@ -40,7 +42,7 @@ func (p *peer) madeLocked(now time.Time) {
 }
 
 // takeOverLocked makes the calls that a server owes which is not there any more, or leaves
-// them to the next one. It may be that some were made.
+// them to the next one. It may be that some were made: nobody can know.
 func (u *Users) takeOverLocked(p *peer) {
 	owed := p.owed
 	p.owed = nil
@@ -50,18 +52,18 @@ func (u *Users) takeOverLocked(p *peer) {
 			e = u.entryLocked(id)
 			e.told = true
 		}
-		if e == nil || e.onList || e.online() != o.online {
-			continue // it is not true any more, or will be said anyway
+		if e == nil || !e.onList && e.online() != o.online {
+			continue // others were told what is true now
 		}
-		e.told = !o.online
-		e.onList = true
-		u.untold = append(u.untold, e)
+		e.unsure = true
+		if !e.onList {
+			u.enlistLocked(e)
+		}
 	}
 	u.callLocked(u)
 }
 
-// leave tells other servers that this one leaves. Then its users have the grace time to
-// come to another server.
+// leave tells other servers that this one leaves.
 func (u *Users) leave() {
 	u.mu.Lock()
 	u.wantBye = true
@@ -69,12 +71,24 @@ func (u *Users) leave() {
 	u.flush()
 }
 
-// leavesLocked notes that a server leaves.
-func (u *Users) leavesLocked(p *peer) {
-	if p.leaving {
-		return
+// lateLocked returns how long the oldest call has waited that was not made, in
+// milliseconds. When the server shuts down, it makes no more calls.
+func (t *table) lateLocked() int64 {
+	oldest := t.skipped
+	if t.calling && (oldest.IsZero() || t.oldest.Before(oldest)) {
+		oldest = t.oldest
 	}
+	if oldest.IsZero() {
+		return 0
+	}
+	return max(0, time.Since(oldest).Milliseconds()) + 1
+}
+
+// leavesLocked notes that a server leaves. Its users have the grace time to come to another
+// server.
+func (u *Users) leavesLocked(p *peer, m *message) {
 	p.leaving, p.synced, p.list = true, false, nil
+	p.madeLocked(m.late())
 	u.takeOverLocked(p)
 	time.AfterFunc(u.opts.Grace, func() {
 		u.mu.Lock()
@@ -89,6 +103,6 @@ func (u *Users) leavesLocked(p *peer) {
 // loseLocked makes the users of a server go offline, unless they are elsewhere.
 func (u *Users) loseLocked(p *peer) {
 	p.gone, p.synced, p.list = true, false, nil
-	u.takeOverLocked(p)
 	u.replaceLocked(p, nil)
+	u.takeOverLocked(p)
 }

@@ -195,12 +195,10 @@ func (u *Users) receive(m *message) bool {
 	}
 	switch m.Kind {
 	case kindBeat:
-		if !m.Late {
-			p.madeLocked(p.heard)
-		}
+		p.madeLocked(m.late())
 		u.checkVersionLocked(p, m.Version)
 	case kindBye:
-		u.leavesLocked(p)
+		u.leavesLocked(p, m)
 	case kindChange:
 		if u.checkVersionLocked(p, m.Version-1) {
 			p.version = m.Version

@@ -25,6 +25,8 @@ type table struct {
 
 	untold  []*entry // OnOnline or OnOffline has to be called
 	calling bool
+	oldest  time.Time // since when the call has waited that is being made
+	skipped time.Time // likewise for the first one that was not made, because this server shuts down
 
 	unsaid []*entry // other servers have to be told
 }
@@ -38,10 +40,12 @@ type entry struct {
 	until     time.Time     // the end of that
 	returned  bool          // the user came back with a server that was not heard for some time
 
-	told   bool // OnOnline was called last
-	onList bool // in untold
-	said   bool // other servers know that the user is here
-	toSay  bool // in unsaid
+	told   bool      // OnOnline was called last
+	unsure bool      // it may be that nobody was told, because a server has failed
+	onList bool      // in untold
+	listed time.Time // since when
+	said   bool      // other servers know that the user is here
+	toSay  bool      // in unsaid
 }
 
 func (t *table) init() { t.entries = make(map[string]*entry) }
@@ -100,8 +104,7 @@ func (t *table) updateLocked(u *Users, e *entry, f func()) {
 		e.told = e.online() // there is nothing to call
 	}
 	if e.told != e.online() && !e.onList {
-		e.onList = true
-		t.untold = append(t.untold, e)
+		t.enlistLocked(e)
 		t.callLocked(u)
 	}
 	if u.clustered && e.said != e.here() && !e.toSay {
@@ -110,6 +113,13 @@ func (t *table) updateLocked(u *Users, e *entry, f func()) {
 		u.sayLaterLocked()
 	}
 	t.forgetLocked(e)
+}
+
+// enlistLocked puts an entry on the list of those of which OnOnline or OnOffline has to be
+// called.
+func (t *table) enlistLocked(e *entry) {
+	e.onList, e.listed = true, time.Now()
+	t.untold = append(t.untold, e)
 }
 
 // forgetLocked removes an entry of which nothing has to be said any more.
