@@ -212,7 +212,7 @@ func runUsersServer() {
 	}
 	fmt.Println("at " + ln.Addr().String())
 	go func() { fmt.Fprintln(os.Stderr, http.Serve(ln, srv)) }()
-	time.Sleep(5 * time.Minute)                                  // nobody needs it for longer
+	time.Sleep(5 * time.Minute) // nobody needs it for longer
 }
 
 // tab connects an official client of a user.
