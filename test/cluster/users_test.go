@@ -20,6 +20,7 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/redistest"
 	"github.com/sioplug/sioplug/middleware/auth"
+	"github.com/sioplug/sioplug/middleware/ratelimit"
 	"github.com/sioplug/sioplug/middleware/users"
 )
 
@@ -34,6 +35,7 @@ func TestUsers(t *testing.T) {
 			u.servers = []*usersServer{u.start(t, "a", connection()), u.start(t, "b", connection())}
 			u.settle(t)
 			u.testTabs(t)
+			u.testNewestWins(t)
 			u.testLeaving(t)
 		})
 	}
@@ -128,7 +130,9 @@ func (u *usersCluster) connections(t *testing.T) func() adapter.Cluster {
 // newUsersServer makes a server that notes who comes and goes.
 func newUsersServer(connection adapter.Cluster, log *slog.Logger, note func(call string)) (*sio.Server, *users.Users) {
 	srv := sio.New(&sio.Options{Adapter: connection, Logger: log})
-	srv.UseConnect(auth.Require(auth.HS256[jwt.RegisteredClaims](usersSecret)))
+	verify := auth.HS256[jwt.RegisteredClaims](usersSecret)
+	srv.UseConnect(auth.Require(verify))
+	srv.Of("/one").UseConnect(auth.Require(verify), ratelimit.MaxPerUser(auth.Subject, 1, ratelimit.NewestWins()))
 	people := users.New(srv.Namespace, auth.Subject, &users.Options{
 		Grace:     usersGrace,
 		Logger:    log,
@@ -218,14 +222,19 @@ func runUsersServer() {
 // tab connects an official client of a user.
 func (u *usersCluster) tab(t *testing.T, server int, user string) *client {
 	t.Helper()
+	return u.tabIn(t, server, "/", user)
+}
+
+func (u *usersCluster) tabIn(t *testing.T, server int, ns, user string) *client {
+	t.Helper()
 	u.tabs++
 	claims := jwt.RegisteredClaims{Subject: user, ExpiresAt: jwt.NewNumericDate(time.Now().Add(time.Hour))}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(usersSecret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &client{peer: u.peer, name: fmt.Sprintf("%s's tab %d", user, u.tabs), ns: "/"}
-	c.connect(t, connect{Op: "connect", URL: "http://" + u.servers[server].addr, NS: "/", Token: token, Transports: []string{"websocket"}})
+	c := &client{peer: u.peer, name: fmt.Sprintf("%s's tab %d", user, u.tabs), ns: ns}
+	c.connect(t, connect{Op: "connect", URL: "http://" + u.servers[server].addr, NS: ns, Token: token, Transports: []string{"websocket"}})
 	return c
 }
 
@@ -320,6 +329,27 @@ func (u *usersCluster) testTabs(t *testing.T) {
 	other.disconnect(t)
 	u.want(t, "-bob")
 	u.wait(t, "only others", func(s *usersServer) bool { return !s.people.Online("ann") && !s.people.Online("bob") })
+}
+
+// testNewestWins: in the namespace /one, a user has one socket, the last one.
+func (u *usersCluster) testNewestWins(t *testing.T) {
+	t.Helper()
+	var last *client
+	for i := range 5 {
+		c := u.tabIn(t, i%len(u.servers), "/one", "ann")
+		if last != nil {
+			before := u.diary.until(t, disconnected(last.name), 0, "io server disconnect")
+			told := u.diary.since(received(last.name), 0)
+			if want := canonical([]any{"rate_limited", map[string]any{"code": "replaced", "event": "connect"}}); len(before) > 0 || len(told) != 1 || told[0] != want {
+				t.Errorf("%s got %q, want %s", last.name, told, want)
+			}
+		}
+		last = c
+	}
+	if err := u.servers[0].srv.Of("/one").Emit("done"); err != nil {
+		t.Error(err)
+	}
+	u.diary.until(t, received(last.name), 0, canonical([]any{"done"}))
 }
 
 // testLeaving stops a server. Its users go offline after the grace time, once, unless they
