@@ -146,6 +146,7 @@ var goroutines = map[string]string{
 	"middleware/auth.watch":                    "likewise",
 	"middleware/auth.sendListLater":            "Revocations.sendList is called through the edge",
 	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
+	"middleware/auth.onRecheck":                "Rooms.work calls everything through the edge",
 	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
 	"middleware/users.join":                    "Users.settled calls nothing of the application's; Users.beat does so through the edge",
 	"middleware/users.beat":                    "Users.flush calls the adapter through the edge",
