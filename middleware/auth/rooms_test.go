@@ -60,7 +60,9 @@ func doors(srv *sio.Server, f may, opts ...auth.Option) *auth.Rooms {
 	rooms := auth.NewRooms(srv.Namespace, f)
 	srv.On("join", sio.Bind(func(c *sio.Ctx, names []string) error { return rooms.Enter(c, names...) }))
 	srv.On("authenticate", auth.Refresh(hs256()))
-	srv.On("rooms", sio.Reply(func(c *sio.Ctx, _ struct{}) ([]string, error) { return slices.Sorted(slices.Values(c.Rooms()[1:])), nil }))
+	srv.On("rooms", sio.Reply(func(c *sio.Ctx, _ struct{}) ([]string, error) {
+		return slices.Sorted(slices.Values(c.Rooms()[1:])), nil
+	}))
 	return rooms
 }
 
@@ -326,7 +328,15 @@ func TestWrongUseOfRooms(t *testing.T) {
 		}
 		other := srv.Of("/other")
 		other.UseConnect(auth.Require(hs256()))
-		auth.NewRooms(other, func(context.Context, *struct{}, string) error { return nil })
+		wrong := auth.NewRooms(other, func(context.Context, *struct{}, string) error { return nil })
+		other.On("join", sio.Bind(func(c *sio.Ctx, room string) error { return wrong.Enter(c, room) }))
+		p := siotest.Pipes(t, srv).Connect(t, "/other", withToken(token(t, nil)))
+		if err := p.Ask("join", "a").Err(); err == nil || err.Error() != "internal error" {
+			t.Errorf("another type: %v", err)
+		}
+		if text := log.String(); !strings.Contains(text, "auth: NewRooms is for *struct {}, but the socket has *auth.Identity") {
+			t.Errorf("logged %s", text)
+		}
 		for name, f := range map[string]func(){
 			"auth: NewRooms needs a namespace and a function": func() { auth.NewRooms[auth.Identity](srv.Namespace, nil) },
 			`sio: OnServerEvent("sioplug:rooms"): name`:       func() { auth.NewRooms(srv.Namespace, byRole) },
