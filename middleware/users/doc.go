@@ -29,8 +29,8 @@
 // for each user, and the last one is what that server knows: these are the promises that
 // hold with any failure.
 //
-// A server that starts makes no calls for two seconds: until then, it learns who is
-// online. A server that shuts down makes no more calls, and tells the others that it
+// A server that starts makes no calls for two seconds after its adapter has connected, for
+// ten seconds at most: until then, it learns who is online. A server that shuts down makes no more calls, and tells the others that it
 // leaves. Its users stay online for the grace time.
 //
 // # Rooms

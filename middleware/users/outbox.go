@@ -76,6 +76,7 @@ type outbox struct {
 	version  uint64 // of this server's users
 	flushing bool   // a timer will send what there is
 	sending  bool   // a goroutine sends it
+	silent   bool   // the adapter does not work yet
 	beating  bool   // a timer will send a heartbeat
 	listing  bool   // a timer will send the list
 	wantBeat bool
@@ -130,7 +131,7 @@ func (u *Users) beatLaterLocked() {
 func (u *Users) flush() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.sending {
+	if u.sending || u.silent {
 		return
 	}
 	u.sending = true

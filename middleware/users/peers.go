@@ -23,6 +23,12 @@ const (
 	// OnOnline and OnOffline.
 	settleTime = 2 * time.Second
 
+	// maxSettleTime is the same for a server whose adapter does not work yet.
+	maxSettleTime = 10 * time.Second
+
+	// connectInterval is when a server looks again whether its adapter works.
+	connectInterval = 50 * time.Millisecond
+
 	// askInterval is how often another server is asked for its users at most, and how often
 	// this one sends its own.
 	askInterval = time.Second
@@ -81,10 +87,26 @@ func (p *peers) init() {
 
 // join connects this server with the others.
 func (u *Users) join() {
-	now := time.Now()
-	u.clustered, u.settling, u.healthy = true, true, now
-	u.wantBeat, u.askAll = true, true
+	u.clustered, u.settling, u.silent, u.healthy = true, true, true, time.Now()
 	u.ns.OnOwnClosing(u.leave)
+	time.AfterFunc(maxSettleTime, u.settled)
+	u.begin(connectInterval)
+}
+
+// begin says that this server is there, as soon as the adapter works: before that, others
+// hear of a server that the broker does not know yet.
+func (u *Users) begin(again time.Duration) {
+	status := u.ns.OwnStatus()
+	switch {
+	case errors.Is(status.Err, adapter.ErrClosed):
+		return
+	case !status.Healthy:
+		time.AfterFunc(again, func() { u.begin(min(2*again, askInterval)) })
+		return
+	}
+	u.mu.Lock()
+	u.silent, u.wantBeat, u.askAll = false, true, true
+	u.mu.Unlock()
 	u.flush()
 	time.AfterFunc(settleTime, u.settled)
 	time.AfterFunc(beatInterval, u.beat)

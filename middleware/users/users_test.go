@@ -557,3 +557,31 @@ type reportingAdapter struct {
 func (a reportingAdapter) Status() adapter.Status {
 	return adapter.Status{Healthy: !a.r.cut.Load(), Since: time.Unix(0, a.r.since.Load())}
 }
+
+// A server whose adapter is not connected yet says nothing. After ten seconds, it makes its
+// calls nevertheless. When the adapter works, others learn of its users.
+func TestTheBrokerIsNotThereYet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory, d := adapter.NewMemory(), new(diary)
+		late := &reporting{cuttable: cuttable{Cluster: memory}}
+		late.cut.Store(true)
+		a, b := newServer(t, memory, d, users.Options{}, sio.Options{}), newServer(t, late, d, users.Options{}, sio.Options{})
+		settle()
+		b.Connect(t, "/", as("ann"))
+		time.Sleep(6 * time.Second)
+		d.want(t)
+		time.Sleep(2 * time.Second)
+		d.want(t, "+ann")
+		if a.people.Online("ann") {
+			t.Error("another server has heard of the user")
+		}
+		late.cut.Store(false)
+		late.since.Store(time.Now().UnixNano())
+		settle()
+		d.want(t)
+		if !a.people.Online("ann") {
+			t.Error("another server has not heard of the user")
+		}
+	})
+}
