@@ -579,7 +579,9 @@ func TestTheBrokerIsNotThereYet(t *testing.T) {
 		late.cut.Store(false)
 		late.since.Store(time.Now().UnixNano())
 		settle()
-		d.want(t)
+		if calls := strings.Join(d.take(), " "); calls != "" && calls != "+ann" { // once more, as after a partition
+			t.Errorf("calls %s", calls)
+		}
 		if !a.people.Online("ann") {
 			t.Error("another server has not heard of the user")
 		}
