@@ -19,11 +19,14 @@ func Example() {
 		OnOffline: func(id string) { calls <- id + " is offline" },
 	})
 
+	srv.On("hello", func(c *sio.Ctx) error { return c.Ack() })
+
 	tb := exampletb.New()
 	defer tb.End(srv)
 	clients := siotest.Pipes(tb, srv)
 	tab, phone := clients.Connect(tb, "/", as("ann")), clients.Connect(tb, "/", as("ann"))
 	fmt.Println(<-calls)
+	fmt.Println(tab.Ask("hello").Err(), phone.Ask("hello").Err()) // now both are there
 
 	_ = people.User("ann").Emit("mail", "you have mail")
 	tab.Expect("mail")
@@ -36,6 +39,7 @@ func Example() {
 
 	// Output:
 	// ann is online
+	// <nil> <nil>
 	// both have mail
 	// ann is offline
 }

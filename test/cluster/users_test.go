@@ -133,6 +133,7 @@ func newUsersServer(connection adapter.Cluster, log *slog.Logger, note func(call
 	verify := auth.HS256[jwt.RegisteredClaims](usersSecret)
 	srv.UseConnect(auth.Require(verify))
 	srv.Of("/one").UseConnect(auth.Require(verify), ratelimit.MaxPerUser(auth.Subject, 1, ratelimit.NewestWins()))
+	srv.Of("/one").OnConnect(func(c *sio.Ctx) error { return c.Emit("welcome") })
 	people := users.New(srv.Namespace, auth.Subject, &users.Options{
 		Grace:     usersGrace,
 		Logger:    log,
@@ -337,10 +338,11 @@ func (u *usersCluster) testNewestWins(t *testing.T) {
 	var last *client
 	for i := range 5 {
 		c := u.tabIn(t, i%len(u.servers), "/one", "ann")
+		u.diary.until(t, received(c.name), 0, canonical([]any{"welcome"}))
 		if last != nil {
 			before := u.diary.until(t, disconnected(last.name), 0, "io server disconnect")
 			told := u.diary.since(received(last.name), 0)
-			if want := canonical([]any{"rate_limited", map[string]any{"code": "replaced", "event": "connect"}}); len(before) > 0 || len(told) != 1 || told[0] != want {
+			if want := canonical([]any{"rate_limited", map[string]any{"code": "replaced", "event": "connect"}}); len(before) > 0 || len(told) != 2 || told[1] != want {
 				t.Errorf("%s got %q, want %s", last.name, told, want)
 			}
 		}
