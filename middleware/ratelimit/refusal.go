@@ -28,6 +28,7 @@ type Refusal struct {
 	Socket     *sio.Socket
 	RetryAfter time.Duration // 0 if unknown, or [Never]
 	Err        error         // nil, or why the limiter could not be asked
+	Replaced   string        // the id of the socket that was disconnected for Socket: see NewestWins
 }
 
 // A code is in the data of an error. Codes do not change.
@@ -36,6 +37,7 @@ type code string
 const (
 	codeLimited     code = "rate_limited"
 	codeConnections code = "too_many_connections"
+	codeReplaced    code = "replaced"
 	codeRooms       code = "too_many_rooms"
 	codeBusy        code = "busy"
 	codeUnavailable code = "unavailable"
@@ -47,6 +49,8 @@ func (c code) message() string {
 		return "rate limit exceeded"
 	case codeConnections:
 		return "too many connections"
+	case codeReplaced:
+		return "replaced by a newer connection"
 	case codeRooms:
 		return "too many rooms"
 	case codeBusy:

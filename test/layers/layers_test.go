@@ -85,6 +85,10 @@ var layers = []layer{
 	{folder: "middleware/idempotency", ours: []string{"core", "internal/..."}, tests: []string{"core/siotest"}},
 	{folder: "middleware/ratelimit", ours: []string{"core", "internal/..."}, tests: []string{"core/adapter", "core/siotest"}},
 	{
+		folder: "middleware/users",
+		ours:   []string{"core", "core/adapter", "internal/..."}, tests: []string{"core/siotest", "adapters/cluster", "middleware/auth"},
+	},
+	{
 		folder: "middleware/ratelimit/redislimit",
 		ours:   []string{"middleware/ratelimit", "internal/..."}, tests: []string{"core", "core/siotest"},
 		others: []string{"github.com/redis/go-redis/v9"},

@@ -127,6 +127,7 @@ func imports() map[string]string {
 		"siofiber": "github.com/sioplug/sioplug/integrations/fiber", "siofiberv3": "github.com/sioplug/sioplug/integrations/fiberv3",
 		"sioechov5": "github.com/sioplug/sioplug/integrations/echov5",
 		"auth":      "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
+		"users":     "github.com/sioplug/sioplug/middleware/users",
 		"sioclient": "github.com/sioplug/sioplug/client", "idempotency": "github.com/sioplug/sioplug/middleware/idempotency",
 		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
 		"natsadapter":  "github.com/sioplug/sioplug/adapters/nats", "nats": "github.com/nats-io/nats.go",
