@@ -31,6 +31,28 @@ func (a Args) Bind(dst ...any) error {
 	return nil
 }
 
+// BindAt decodes the value at index i into dst, as [Args.Bind] does.
+func (a Args) BindAt(i int, dst any) error {
+	if a.isDroppedAuth() {
+		return ErrAuthDropped
+	}
+	one := Args{args: a.args.At(i), codec: a.codec}
+	if err := one.decode([]any{dst}); err != nil {
+		return a.invalid(err)
+	}
+	return nil
+}
+
+// Without returns the values without the one at index i. If there is none, or if they are
+// an auth payload, it returns all.
+func (a Args) Without(i int) Args {
+	auth := a.task != nil && a.task.kind == taskConnect
+	if !auth && i >= 0 && i < a.Len() {
+		a.args = a.args.Without(i)
+	}
+	return a
+}
+
 // Values returns all values, decoded as encoding/json decodes into an any: objects are
 // maps, and numbers are float64. Binary data is a []byte, at any depth. To emit the
 // values again:

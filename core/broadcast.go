@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"context"
 	"errors"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -22,6 +23,7 @@ type Broadcast struct {
 	local      bool
 	self       bool // the only room is the id of a client of this server
 	noCompress bool
+	ctx        context.Context //nolint:containedctx // it belongs to the next call: see WithContext
 }
 
 // To returns the set with the clients in these rooms added. A set without any room has
@@ -65,6 +67,16 @@ func (b Broadcast) Local() Broadcast {
 // about the event, or is the adapter's, if it could not tell other servers. It is never
 // about a client.
 func (b Broadcast) Emit(event string, args ...any) error {
+	if b.ns.server.opts.OnEmission == nil {
+		return b.emit(event, args)
+	}
+	end := b.ns.beginEmission(b.context(), EmissionBroadcast, event, nil)
+	err := b.emit(event, args)
+	end(err)
+	return err
+}
+
+func (b Broadcast) emit(event string, args []any) error {
 	if b.ns.pattern == nil {
 		return b.ns.emit(b, event, args)
 	}

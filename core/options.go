@@ -2,6 +2,7 @@ package sio
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -203,6 +204,13 @@ type Options struct {
 	// OnError, if set, is called with the error of an event's handler instead
 	// of answering the client's ack and logging it.
 	OnError func(c *Ctx, err error)
+
+	// OnEmission, if set, is called before a broadcast, and before a wait for
+	// acknowledgements. The function that it returns, if any, is called at the
+	// end: with the error of the call, or with the first error of an [Ack]. Both run in
+	// the call that emits, so they must not wait, and must not emit. ctx is that of the
+	// call, or of [Broadcast.WithContext]. It is for traces: see package observe/otel.
+	OnEmission func(ctx context.Context, e Emission) (end func(err error))
 
 	// Logger gets errors and panics of handlers at Error. Records of what any client
 	// can cause are at Debug, without payloads and auth objects. There is one

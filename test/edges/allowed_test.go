@@ -77,6 +77,7 @@ var allowed = map[string]string{
 	"core.compressed: w.Write":                                                  ofStandard,
 	"core.compressed: w.Close":                                                  ofStandard,
 	"core.clientFile.respond: v.bodies[encoding]":                               ourOwn,
+	"core.Namespace.beginEmission: begin":                                       byCaller,
 	"core.node.Answer: reply":                                                   ofReply,
 	"core.Namespace.askClients: reply":                                          ofReply,
 	"core.Namespace.askHandler: reply":                                          ofReply,
