@@ -11,7 +11,7 @@ type Emission struct {
 	Kind      EmissionKind
 	Namespace *Namespace // maybe a parent, which emits in all of its children
 	Event     string
-	Socket    *Socket // the client that is to acknowledge; nil for other kinds than EmissionAck
+	Socket    *Socket // the client that is to acknowledge, or whose handler emits; nil if it is not known
 }
 
 // An EmissionKind says which call an [Emission] is.
@@ -62,6 +62,9 @@ func (n *Namespace) beginEmission(ctx context.Context, kind EmissionKind, event 
 	begin := n.server.opts.OnEmission
 	if begin == nil {
 		return ignoreEnd
+	}
+	if t := taskOf(ctx); s == nil && t != nil {
+		s = t.ctx.Socket
 	}
 	if end = begin(ctx, Emission{kind, n, event, s}); end == nil {
 		return ignoreEnd

@@ -27,7 +27,7 @@ func (l *ledger) onEmission(ctx context.Context, e sio.Emission) func(error) {
 	from, _ := ctx.Value(contextName{}).(string)
 	line := fmt.Sprintf("%d %s %s from %q", e.Kind, e.Namespace.Name(), e.Event, from)
 	if e.Socket != nil {
-		line += " to a client"
+		line += " of a client"
 	}
 	return func(err error) {
 		l.mu.Lock()
@@ -79,15 +79,15 @@ func TestOnEmission(t *testing.T) {
 	p.Ask("sets").Bind()
 	p.Expect("self")
 	p.Expect("one")
-	l.want(t, `0 / d from "handler": true`, `0 / a from "handler": true`, `0 / b from "handler": true`, `0 / c from "handler": true`,
-		`0 / self from "handler": true`, `0 / e from "": true`)
+	l.want(t, `0 / d from "handler" of a client: true`, `0 / a from "handler" of a client: true`, `0 / b from "handler" of a client: true`, `0 / c from "handler" of a client: true`,
+		`0 / self from "handler" of a client: true`, `0 / e from "": true`)
 	p.AutoAck("sum", 1)
 	p.AutoAck("sums", 2)
 	var sum int
 	if p.Ask("acks").Bind(&sum); sum != 3 {
 		t.Error(sum)
 	}
-	l.want(t, `1 / sum from "handler" to a client: true`, `2 / sums from "handler": true`)
+	l.want(t, `1 / sum from "handler" of a client: true`, `2 / sums from "handler" of a client: true`)
 }
 
 // The end of an emission gets its error. A function that returns none is fine.
@@ -114,7 +114,7 @@ func TestOnEmissionErrors(t *testing.T) {
 	if _, err := answer.Wait(ctx); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	l.want(t, `1 / unanswered from "caller" to a client: false`)
+	l.want(t, `1 / unanswered from "caller" of a client: false`)
 	for a := range sio.BroadcastWithAck[int](ctx, srv.Broadcast(), "unanswered") {
 		if !errors.Is(a.Err, context.Canceled) {
 			t.Error(a.Err)

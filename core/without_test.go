@@ -43,12 +43,15 @@ func TestArgsAt(t *testing.T) {
 		var o sio.Optional[int]
 		var raw json.RawMessage
 		a := c.Args()
-		err := errors.Join(a.BindAt(1, &b), a.BindAt(2, &o), a.BindAt(9, &o), a.BindAt(0, &raw), a.Without(0).BindAt(0, &b))
+		err := errors.Join(a.At(1).Bind(&b), a.At(2).Bind(&o), a.At(9).Bind(&o), a.At(0).Bind(&raw), a.Without(0).At(0).Bind(&b))
+		if n := a.At(0).Size(); n != len(`"a"`) || a.At(9).Size() != 0 || a.Size() <= n {
+			t.Errorf("sizes %d and %d", n, a.Size())
+		}
 		if err != nil || string(b) != "x" || o.Set || string(raw) != `"a"` {
 			t.Errorf("%q, %v, %s, %v", b, o, raw, err)
 		}
-		failed <- errors.Join(a.BindAt(3, &b), a.BindAt(0, &o))
-		return a.BindAt(-1, &b)
+		failed <- errors.Join(a.At(3).Bind(&b), a.At(0).Bind(&o))
+		return a.At(-1).Bind(&b)
 	})
 	if err := siotest.Connect(t, srv, "/", nil).Ask("at", "a", []byte("x"), nil).Err(); err == nil || err.Error() != "invalid payload" {
 		t.Error(err)
@@ -64,9 +67,12 @@ func TestAuthWithoutArg(t *testing.T) {
 	srv := newServer(t, nil)
 	srv.UseConnect(cut(0), sio.Guard(func(c *sio.Ctx) error {
 		var auth, again struct{ Token string }
-		err := errors.Join(c.Bind(&auth), c.Args().Without(0).BindAt(0, &again))
+		err := errors.Join(c.Bind(&auth), c.Args().Without(0).At(0).Bind(&again))
 		if auth.Token != "t" || again.Token != "t" {
 			t.Errorf("%v, %v", auth, again)
+		}
+		if none := c.Args().At(1); none.Len() != 0 || none.Bind() != nil {
+			t.Errorf("%d values", none.Len())
 		}
 		return err
 	}))

@@ -35,5 +35,8 @@ func (a Args) At(i int) Args {
 		return Args{}
 	}
 	a.raw, a.n = a.Raw(i), 1
+	if len(a.attachments) > 0 && !rawjson.HasPlaceholder(a.raw) {
+		a.attachments = nil
+	}
 	return a
 }
