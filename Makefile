@@ -25,7 +25,7 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo demo-cluster test docs-check lint linter bench microbench faults fuzz fmt tidy footprint firsthour
+.PHONY: help java python demo demo-cluster test docs-check lint linter bench microbench faults soak fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ faults: ## break the Redis of a cluster, for as long as docs/clustering.md says,
 	@log=$$(mktemp) && trap 'rm -f $$log' EXIT && \
 	if SIOPLUG_FAULTS=long go test -C test -count=1 -v -timeout 30m ./cluster/faults >$$log 2>&1; \
 	then sed -n 's/^ *[a-z_]*_test\.go:[0-9]*: \(|.*\)/\1/p' $$log; else cat $$log; exit 1; fi
+
+soak: ## let 100,000 clients come and go at two servers, for 20 minutes, and draw docs/soak.svg
+	SIOPLUG_SOAK=$(CURDIR)/docs/soak.svg go test -C test -count=1 -v -timeout 45m ./soak
 
 fuzz: ## fuzz every decoder for FUZZTIME=30s each
 	FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh

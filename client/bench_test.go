@@ -15,12 +15,8 @@ import (
 // not count for the clients.
 const serveEnv = "SIOCLIENT_BENCH_SERVER"
 
-// TestMain is in main_test.go.
-
-func TestBenchServer(t *testing.T) {
-	if os.Getenv(serveEnv) == "" {
-		t.Skip("it is the server of benchmarks")
-	}
+// serveBenchmark is that server.
+func serveBenchmark() {
 	hs := httptest.NewServer(newServer(nil))
 	defer hs.Close()
 	_, _ = os.Stdout.WriteString(hs.URL + "\n")
@@ -31,7 +27,7 @@ func TestBenchServer(t *testing.T) {
 // benchServer starts a server in a process of its own.
 func benchServer(b *testing.B) string {
 	b.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run", "^TestBenchServer$")
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), serveEnv+"=1")
 	in, err := cmd.StdinPipe()
 	if err != nil {

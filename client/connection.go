@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/client/internal/eio"
+	"github.com/sioplug/sioplug/internal/encoding"
 	"github.com/sioplug/sioplug/internal/packet"
 )
 
@@ -15,9 +16,9 @@ import (
 type conn struct {
 	m         *Manager
 	engine    *eio.Engine
-	dec       *decoder        // made for the first message
-	reconnect bool            // it was opened by an attempt to connect again
-	ctx       context.Context //nolint:containedctx // of calls of AuthFunc: it ends with the connection
+	dec       *encoding.Decoder // made for the first message
+	reconnect bool              // it was opened by an attempt to connect again
+	ctx       context.Context   //nolint:containedctx // of calls of AuthFunc: it ends with the connection
 	cancel    context.CancelFunc
 }
 
@@ -166,10 +167,13 @@ func (m *Manager) reconnect() {
 // Message implements [eio.Handler].
 func (c *conn) Message(binary bool, p []byte) {
 	if c.dec == nil { // without the lock, as the parser may be the application's
-		d := c.m.wire.newDecoder(c.m)
+		d, err := encoding.NewDecoder(c.m.wire.limits, c.m.wire.parser)
+		if err != nil {
+			c.m.logError("Parser.NewDecoder failed", err)
+		}
 		c.dec = &d
 	}
-	k, complete, err := c.dec.decode(binary, p)
+	k, complete, err := c.dec.Decode(binary, p)
 	switch {
 	case err != nil:
 		c.fail(err)

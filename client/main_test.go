@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"testing"
 	"time"
 
@@ -16,7 +17,13 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(serveEnv) != "" {
+		serveBenchmark()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // waitLimit is when waiting becomes a failure.
 const waitLimit = time.Minute

@@ -6,9 +6,9 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/parser"
+	"github.com/sioplug/sioplug/internal/encoding"
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
-	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // messageType is the Engine.IO type character of a message.
@@ -147,78 +147,9 @@ func buffer() []byte { return append(frame.Buffer(sizeHint), messageType) }
 
 // encodeWithParser encodes a packet by the application's parser.
 func (w *wire) encodeWithParser(p *parser.Packet) ([]*frame.Frame, error) {
-	var messages []parser.Message
-	err := rescue.Call(func() (err error) {
-		messages, err = w.parser.Encode(p)
-		return err
-	})
+	fs, err := encoding.Encode(w.parser, p)
 	if err != nil {
 		return nil, fmt.Errorf("sioclient: encoding a packet: %w", err)
 	}
-	fs := make([]*frame.Frame, len(messages))
-	for i, m := range messages {
-		if m.Binary {
-			fs[i] = frame.Binary(append(frame.Buffer(len(m.Data)), m.Data...))
-		} else {
-			fs[i] = frame.Text(append(append(frame.Buffer(1+len(m.Data)), messageType), m.Data...))
-		}
-	}
 	return fs, nil
-}
-
-// A decoder turns a connection's messages into packets.
-type decoder struct {
-	packet.Decoder
-
-	parser parser.Decoder // nil: the built-in one
-}
-
-func (w *wire) newDecoder(m *Manager) decoder {
-	if w.parser == nil {
-		return decoder{Decoder: w.limits}
-	}
-	own := parser.Decoder(noDecoder{})
-	err := rescue.Apart(func() error {
-		own = w.parser.NewDecoder(parser.Limits{MaxAttachments: w.limits.Attachments(), MaxBytes: w.limits.MaxBytes})
-		return nil
-	})
-	if err != nil {
-		m.logError("Parser.NewDecoder failed", err)
-	}
-	return decoder{parser: own}
-}
-
-// A noDecoder stands in for a decoder that could not be made.
-type noDecoder struct{}
-
-var errNoDecoder = errors.New("the parser has no decoder")
-
-// Decode implements [parser.Decoder].
-func (noDecoder) Decode(parser.Message) (*parser.Packet, error) { return nil, errNoDecoder }
-
-// decode reports whether a packet is complete.
-func (d *decoder) decode(binary bool, p []byte) (packet.Packet, bool, error) {
-	switch {
-	case d.parser != nil:
-		return d.foreign(parser.Message{Binary: binary, Data: p})
-	case binary:
-		return d.Binary(p)
-	default:
-		return d.Text(p)
-	}
-}
-
-func (d *decoder) foreign(m parser.Message) (packet.Packet, bool, error) {
-	var p *parser.Packet
-	err := rescue.Call(func() (err error) {
-		p, err = d.parser.Decode(m)
-		return err
-	})
-	if err != nil || p == nil {
-		return packet.Packet{}, false, err
-	}
-	k, err := packet.Build(packet.Packet{
-		Type: packet.Type(p.Type), Namespace: p.Namespace, ID: p.ID, HasID: p.HasID,
-	}, p.Data, p.Attachments)
-	return k, err == nil, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/internal/deadline"
+	"github.com/sioplug/sioplug/internal/encoding"
 	"github.com/sioplug/sioplug/internal/packet"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/serial"
@@ -30,9 +31,9 @@ var (
 type client struct {
 	server      *Server
 	session     *engine.Session
-	decoder     decoder // only used by Message, whose calls do not overlap
-	partialTask *task   // only used by Message: the task of a packet whose attachments are missing
-	openedAt    int64   // when the session opened, in Unix milliseconds
+	decoder     encoding.Decoder // only used by Message, whose calls do not overlap
+	partialTask *task            // only used by Message: the task of a packet whose attachments are missing
+	openedAt    int64            // when the session opened, in Unix milliseconds
 
 	line       serial.Line[queuedTask] // the turns of the sockets' tasks: see task.go
 	aheadBytes atomic.Int64            // bytes that were read beyond the limits: see source
@@ -87,7 +88,7 @@ func (c *client) Message(binary bool, p []byte) {
 	if t == nil {
 		t, c.decoder.Space = newTask(len(p))
 	}
-	pkt, complete, err := c.decoder.decode(binary, p)
+	pkt, complete, err := c.decoder.Decode(binary, p)
 	if err == nil && complete {
 		err = c.handlePacket(pkt, t)
 	}

@@ -30,7 +30,7 @@ func (n *Namespace) acceptable(m *adapter.Message) bool {
 	}
 	err := n.server.wire.checkForeign(encoded{m.Data, m.Attachments})
 	if err != nil {
-		n.server.log().Error("a broadcast of another server cannot be sent to clients", slog.String("ns", n.name), errAttr(err))
+		n.noteUnsendable(err)
 	}
 	return err == nil
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"github.com/sioplug/sioplug/core/parser"
+	"github.com/sioplug/sioplug/internal/encoding"
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
-	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // messageType is the Engine.IO type character of a message.
@@ -199,21 +199,9 @@ func (w *wire) connectError(ns string, v any) ([]*frame.Frame, error) {
 
 // encodeWithParser encodes a packet by the application's parser.
 func (w *wire) encodeWithParser(p *parser.Packet) ([]*frame.Frame, error) {
-	var messages []parser.Message
-	err := rescue.Call(func() (err error) {
-		messages, err = w.parser.Encode(p)
-		return err
-	})
+	fs, err := encoding.Encode(w.parser, p)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a packet: %w", err)
-	}
-	fs := make([]*frame.Frame, len(messages))
-	for i, m := range messages {
-		if m.Binary {
-			fs[i] = frame.Binary(append(frame.Buffer(len(m.Data)), m.Data...))
-		} else {
-			fs[i] = frame.Text(append(append(frame.Buffer(1+len(m.Data)), messageType), m.Data...))
-		}
 	}
 	return fs, nil
 }

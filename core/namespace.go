@@ -33,6 +33,7 @@ type Namespace struct {
 	serverEvents        serial.Queue[serverEventTask]
 	ownServerEvents     serial.Queue[serverEventTask] // those of this module's packages
 	droppedServerEvents atomic.Int64                  // server-side events, since its handlers caught up
+	unsendable          unsendable
 	closeOnce           sync.Once
 
 	mu   sync.Mutex // also serializes registrations

@@ -64,6 +64,9 @@ require (
 	github.com/mattn/go-runewidth v0.0.16 // indirect
 	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
 	github.com/modern-go/reflect2 v1.0.2 // indirect
+	github.com/nats-io/nats.go v1.55.0 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/pelletier/go-toml/v2 v2.2.4 // indirect
 	github.com/philhofer/fwd v1.2.0 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
@@ -105,6 +108,7 @@ require (
 	github.com/google/go-cmp v0.7.0
 	github.com/googollee/go-socket.io v1.7.0
 	github.com/redis/go-redis/v9 v9.23.0
+	github.com/sioplug/sioplug/adapters/nats v0.0.0
 	github.com/sioplug/sioplug/adapters/redis v0.0.0
 	github.com/sioplug/sioplug/integrations/echov5 v0.0.0
 	github.com/sioplug/sioplug/integrations/fiberv3 v0.0.0
@@ -121,5 +125,7 @@ replace github.com/sioplug/sioplug/integrations/fiberv3 => ../integrations/fiber
 replace github.com/sioplug/sioplug/middleware/ratelimit/redislimit => ../middleware/ratelimit/redislimit
 
 replace github.com/sioplug/sioplug/examples => ../examples
+
+replace github.com/sioplug/sioplug/adapters/nats => ../adapters/nats
 
 replace github.com/sioplug/sioplug/adapters/redis => ../adapters/redis

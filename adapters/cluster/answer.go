@@ -16,8 +16,9 @@ const (
 	maxAnswers = 4096
 
 	// maxReplyBytes is about how large a packet with descriptions of sockets gets, if
-	// the server that asked takes several.
-	maxReplyBytes = 1 << 20
+	// the server that asked takes several. Some brokers take no more than a megabyte, and
+	// names can be six times as long in JSON.
+	maxReplyBytes = 128 << 10
 )
 
 var errTooManyRequests = errors.New("cluster: too many requests of other servers have not been answered yet")
@@ -51,7 +52,7 @@ func (n *namespace) answerContext(p *Packet) (context.Context, context.CancelFun
 	switch {
 	case p.Timeout > 0:
 		return context.WithTimeout(n.ctx, p.Timeout)
-	case p.Message.Kind == adapter.Broadcast && IsOurs(p.From):
+	case p.Message.Kind != adapter.Fetch && IsOurs(p.From):
 		return context.WithCancel(n.ctx) // the one that asks says when it does not wait any more
 	default:
 		return context.WithTimeout(n.ctx, n.cluster.opts.RequestsTimeout)
@@ -121,10 +122,13 @@ type fullAnswer struct {
 	request   *Packet
 	last      *adapter.Reply // that may be the last one
 	waiting   int            // acks that have yet to come
+	parts     int            // how many packets were made
 	lost      bool           // a part was not sent
 }
 
 func (a *fullAnswer) send(p Packet) {
+	a.parts++
+	p.Part = a.parts
 	if a.namespace.respond(a.request, p) != nil {
 		a.lost = true
 	}

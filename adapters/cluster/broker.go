@@ -1,6 +1,9 @@
 package cluster
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // A Broker carries packets between the servers of a cluster. It is all that is different
 // from one message broker to another. The cluster makes one when a server joins the first
@@ -43,7 +46,9 @@ type Counter interface {
 
 // A Prober is a [Broker] that knows whether servers of this module are connected with it: of
 // those with these ids, all in the namespace, it returns the ones that are not. So nobody
-// waits for a server that has been killed until its heartbeats are missed.
+// waits for a server that has been killed until its heartbeats are missed. Without a
+// [Counter], it also says when all are connected again after the broker was lost: what waits
+// in the queue is not sent before.
 type Prober interface {
 	Gone(ctx context.Context, namespace string, ids []string) ([]string, error)
 }
@@ -57,9 +62,22 @@ type RoomSubscriber interface {
 	RoomDeleted(namespace, room string)
 }
 
+// A Limiter is a [Broker] that takes only packets up to a size. A message that is larger is
+// refused where it is published, with [ErrTooLarge], and counted as lost. If a packet turns out
+// to be too large when it is encoded, Publish counts it as lost and returns an error that wraps
+// ErrTooLarge: then it is called again without a pause, and the cluster stays healthy.
+type Limiter interface {
+	// MaxBytes returns how large an encoded packet can be, or 0 if that is not known. It
+	// does not wait for the network.
+	MaxBytes() int
+}
+
+// ErrTooLarge is the error of a message that the broker does not take, because of its size.
+var ErrTooLarge = errors.New("cluster: the message is too large for the broker")
+
 // Inbound is what a [Broker] calls. Its methods are safe for concurrent use and do not
 // wait for the network.
-type Inbound interface {
+type Inbound interface { //nolint:interfacebloat // each is one thing that happens
 	// Receive takes a packet. The packets of one server have to arrive in the order in
 	// which it published them. It ignores those of this server itself, except that
 	// its heartbeats show that the broker works.
@@ -76,4 +94,12 @@ type Inbound interface {
 	// been missed, unless missed is false.
 	Disconnected(err error)
 	Connected(missed bool)
+
+	// Missed says that packets of others were dropped although the broker is connected,
+	// for example because this server is too slow. err says why. Each call is one of the
+	// gaps in [adapter.Status] and makes all servers say again who they are, so there should
+	// be at most one a second.
+	//
+	// [adapter.Status]: https://pkg.go.dev/github.com/sioplug/sioplug/core/adapter#Status
+	Missed(err error)
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
 	"github.com/sioplug/sioplug/core/adapter"
@@ -83,7 +84,7 @@ func (p *Packet) complete(content []byte, attachments [][]byte) (*Packet, error)
 // A data has the members of the member data, as JSON. Those that are absent are nil.
 type data struct {
 	packet, opts, rooms, pin, close, sockets, clientCount []byte
-	to, done, expected, ack, clients                      []byte
+	to, part, done, expected, ack, clients                []byte
 }
 
 func (p *Packet) readMembers(content []byte) (d data, err error) {
@@ -109,6 +110,8 @@ func (p *Packet) readMembers(content []byte) (d data, err error) {
 			d.clientCount = value
 		case "to":
 			d.to = value
+		case "part":
+			d.part = value
 		case "done":
 			d.done = value
 		case "expected":
@@ -229,6 +232,9 @@ func (p *Packet) readOwn(d *data, attachments [][]byte) (err error) {
 		return clusterwire.In("to", err)
 	}
 	if p.Type == Answer {
+		if p.Part, err = clusterwire.Int(d.part, math.MaxInt32); err != nil {
+			return clusterwire.In("part", err)
+		}
 		p.Done = clusterwire.Bool(d.done)
 		p.Reply, err = readReply(d, attachments)
 	}

@@ -27,7 +27,7 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 	for _, s := range []string{
-		`{"type":64,"data":{"requestId":"a","done":true,"ack":{"socket":"s","data":[1,{"_placeholder":true,"num":0}]}}}`,
+		`{"type":64,"data":{"requestId":"a","part":2,"done":true,"ack":{"socket":"s","data":[1,{"_placeholder":true,"num":0}]}}}`,
 		`{"type":2,"data":{"version":18446744073709551615,"all":true,"namespaces":["/",7]},"uid":"go12345678901234"}`,
 		"\x83\xa4type\x03\xa4data\x81\xa6packet\x81\xa4data\x92\xa1e\xc4\x01\x07\xa1x\xc4\x00",
 	} {

@@ -24,6 +24,7 @@ type health struct {
 	silent     bool  // the server has not heard its own heartbeats
 	reported   error // what the application was told last; nil in the beginning
 	lost       int   // packets that are to be reported
+	reason     error // why the last one was lost, if that is known
 	refused    int
 	refusal    error // why the last one was refused
 }
@@ -63,6 +64,13 @@ func (h *health) noteLost(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.lost += n
+}
+
+// noteReason notes why a packet was lost.
+func (h *health) noteReason(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.reason = err
 }
 
 func (h *health) noteRefused(err error) {
@@ -123,11 +131,11 @@ func (l *link) checkHealth() {
 		l.cluster.report(err)
 	}
 	l.health.mu.Lock()
-	lost, refused, refusal := l.health.lost, l.health.refused, l.health.refusal
-	l.health.lost, l.health.refused, l.health.refusal = 0, 0, nil
+	lost, refused, refusal, reason := l.health.lost, l.health.refused, l.health.refusal, l.health.reason
+	l.health.lost, l.health.refused, l.health.refusal, l.health.reason = 0, 0, nil, nil
 	l.health.mu.Unlock()
 	if lost > 0 {
-		l.cluster.report(&LossError{Messages: lost})
+		l.cluster.report(&LossError{Messages: lost, Err: reason})
 	}
 	if refused > 0 {
 		l.cluster.report(fmt.Errorf("cluster: %d messages from the broker were refused: %w", refused, refusal))
@@ -135,13 +143,23 @@ func (l *link) checkHealth() {
 }
 
 // A LossError says that messages of this server did not reach other servers, or may not
-// have: the queue was full, or the connection failed while they were sent.
-type LossError struct{ Messages int }
+// have: the queue was full, the connection failed while they were sent, or the broker does not
+// take messages of that size.
+type LossError struct {
+	Messages int
+	Err      error // why the last one of them was lost; nil if that was said already, or is not known
+}
 
 // Error implements error.
 func (e *LossError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("cluster: %d messages for other servers were lost: %v", e.Messages, e.Err)
+	}
 	return fmt.Sprintf("cluster: %d messages for other servers were lost", e.Messages)
 }
+
+// Unwrap returns Err.
+func (e *LossError) Unwrap() error { return e.Err }
 
 // Status implements [adapter.Reporter].
 func (c *Cluster) Status() adapter.Status {

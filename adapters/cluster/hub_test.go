@@ -11,6 +11,8 @@ import (
 // A hub is a broker in memory. It connects clusters in one process.
 type hub struct {
 	uncounted bool // it cannot count
+	probing   bool // it cannot count, but knows who is connected
+	deaf      bool // it does not do what Subscribe asks for
 
 	// encode, if not nil, encodes the packets; decoded ones arrive.
 	encode func(p *cluster.Packet) ([]byte, error)
@@ -43,7 +45,10 @@ func (h *hub) newBroker() cluster.Broker {
 	if h.uncounted {
 		return b
 	}
-	return counting{b}
+	if h.probing {
+		return probing{b}
+	}
+	return counting{probing{b}}
 }
 
 // cluster returns a new cluster over the hub.
@@ -64,6 +69,9 @@ func (b *hubBroker) Start(self string, in cluster.Inbound) {
 }
 
 func (b *hubBroker) Subscribe(namespace string) {
+	if b.hub.deaf {
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.namespaces[namespace] = true
@@ -135,8 +143,11 @@ func (b *hubBroker) Close() error {
 	return nil
 }
 
-// counting is a hubBroker that counts.
-type counting struct{ *hubBroker }
+// probing is a hubBroker that knows who is connected.
+type probing struct{ *hubBroker }
+
+// counting is one that counts, too.
+type counting struct{ probing }
 
 func (b counting) Count(_ context.Context, namespace string) (int, error) {
 	b.hub.mu.Lock()
@@ -154,7 +165,7 @@ func (b counting) Count(_ context.Context, namespace string) (int, error) {
 }
 
 // Gone implements [cluster.Prober].
-func (b counting) Gone(_ context.Context, namespace string, ids []string) (gone []string, err error) {
+func (b probing) Gone(_ context.Context, namespace string, ids []string) (gone []string, err error) {
 	b.hub.mu.Lock()
 	defer b.hub.mu.Unlock()
 	there := make(map[string]bool)
@@ -178,4 +189,16 @@ func (h *hub) kill(id string) {
 			}
 		}
 	})
+}
+
+// broker returns the broker of a server.
+func (h *hub) broker(id string) (found *hubBroker) {
+	h.do(func() {
+		for b := range h.brokers {
+			if b.self == id {
+				found = b
+			}
+		}
+	})
+	return found
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -85,6 +86,14 @@ func (l *link) close() {
 
 // send puts a packet into the queue.
 func (l *link) send(p *Packet) error {
+	if limiter, ok := l.broker.(Limiter); ok {
+		if limit := limiter.MaxBytes(); limit > 0 && p.size() > limit {
+			err := fmt.Errorf("%w: it has %d bytes, and the limit is %d", ErrTooLarge, p.size(), limit)
+			l.health.noteReason(err)
+			l.lost(1)
+			return err
+		}
+	}
 	dropped, err := l.queue.add(p)
 	if err != nil && l.ctx.Err() == nil {
 		dropped++
@@ -112,6 +121,10 @@ func (l *link) publish() {
 		for len(batch) > 0 && l.ctx.Err() == nil {
 			l.awaitOthers()
 			taken, lost, err := l.publishBatch(batch)
+			if taken+lost > 0 && errors.Is(err, ErrTooLarge) {
+				l.health.noteReason(err)
+				err = nil
+			}
 			l.cluster.counters.sent.Add(uint64(taken)) //nolint:gosec // not negative
 			l.lost(lost)
 			l.queue.done(batch[:taken+lost])
@@ -246,6 +259,16 @@ func (l *link) Connected(missed bool) {
 	}
 	l.presence.announce()
 	l.setReceiving(nil, missed)
+}
+
+// Missed implements [Inbound].
+func (l *link) Missed(err error) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	l.cluster.counters.gaps.Add(1)
+	l.presence.announce()
+	l.cluster.report(err)
 }
 
 // disturbed reports whether the broker is lost, or has just come back.

@@ -40,6 +40,7 @@ func (*official) Refused(error)      {}
 func (*official) Subscribed(string)  {}
 func (*official) Disconnected(error) {}
 func (*official) Connected(bool)     {}
+func (*official) Missed(error)       {}
 
 // addOfficial adds an official server to a hub.
 func addOfficial(t *testing.T, h *hub, respond func(p *cluster.Packet) []*cluster.Packet) *official {

@@ -54,6 +54,9 @@ func appendOwn(dst []byte, p *Packet) (_ []byte, err error) {
 		return dst, err
 	}
 	if p.Type == Answer {
+		if p.Part > 0 {
+			dst = strconv.AppendInt(clusterwire.Name(dst, "part"), int64(p.Part), 10)
+		}
 		if dst = appendTrue(dst, "done", p.Done); p.Reply != nil {
 			dst, err = appendReply(dst, p.Reply)
 		}

@@ -49,6 +49,7 @@ type Packet struct {
 
 	Reply   *adapter.Reply // of responses; its Server is not sent
 	Clients int            // of BroadcastClientCount
+	Part    int            // of Answer: its number among those of one server, from 1; 0 if the sender does not say
 	Done    bool           // of Answer: it is the last one
 
 	Presence *Presence // of heartbeats of servers of this module
@@ -127,6 +128,11 @@ func (p *Packet) size() int {
 		}
 		for _, id := range r.Expected {
 			n += len(id)
+		}
+	}
+	if s := p.Presence; s != nil {
+		for _, name := range s.Namespaces {
+			n += len(name)
 		}
 	}
 	return n

@@ -41,8 +41,10 @@ const (
 	// maxPeers bounds the memory for other servers.
 	maxPeers = 10_000
 
-	// maxNames is how many namespaces one heartbeat has.
-	maxNames = 1000
+	// maxNames is how many namespaces one heartbeat has, maxNameBytes how long their names
+	// are together. Some brokers take no more than a megabyte.
+	maxNames     = 1000
+	maxNameBytes = 128 << 10
 
 	// root is the namespace that no server leaves before it ends.
 	root = "/"
@@ -62,6 +64,14 @@ func (p *presence) joined(name string) {
 	p.own[name] = struct{}{}
 	p.version++
 	p.sendLocked(Heartbeat, "", Presence{Joined: name})
+}
+
+// hasJoined reports whether the broker has subscribed to a namespace.
+func (p *presence) hasJoined(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, joined := p.own[name]
+	return joined
 }
 
 // left tells the others that this server has left a namespace.
@@ -96,8 +106,13 @@ func (p *presence) beat() {
 func (p *presence) sendAllLocked(t Type, to string) {
 	names := slices.Sorted(maps.Keys(p.own))
 	for first := true; first || len(names) > 0; first = false {
-		part := names[:min(maxNames, len(names))]
-		names = names[len(part):]
+		n, size := 0, 0
+		for n < min(maxNames, len(names)) && (n == 0 || size+len(names[n]) <= maxNameBytes) {
+			size += len(names[n])
+			n++
+		}
+		part := names[:n]
+		names = names[n:]
 		p.sendLocked(t, to, Presence{All: true, More: len(names) > 0, Namespaces: part})
 		t = Heartbeat
 	}
@@ -265,40 +280,53 @@ func (p *presence) probe(ctx context.Context) {
 	}
 }
 
-// back reports whether the broker counts all servers again that were in a namespace with
-// this one.
+// back reports whether all servers that were in a namespace with this one are connected with
+// the broker again, as far as it can tell.
 func (p *presence) back(ctx context.Context) bool {
-	counter, ok := p.link.broker.(Counter)
-	if !ok {
+	ctx, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	place, others := p.place()
+	if len(others) == 0 {
 		return true
 	}
+	switch broker := p.link.broker.(type) {
+	case Counter:
+		all := 0
+		err := rescue.Call(func() (err error) {
+			all, err = broker.Count(ctx, place)
+			return err
+		})
+		return err == nil && all > len(others)
+	case Prober:
+		var gone []string
+		err := rescue.Call(func() (err error) {
+			gone, err = broker.Gone(ctx, place, others)
+			return err
+		})
+		return err == nil && len(gone) == 0
+	default:
+		return true
+	}
+}
+
+// place returns the namespace that this server shares with most others, and these.
+func (p *presence) place() (name string, others []string) {
 	p.mu.Lock()
-	counts := make(map[string]int)
-	for _, o := range p.others {
+	defer p.mu.Unlock()
+	in := make(map[string][]string)
+	for id, o := range p.others {
 		for namespace := range o.namespaces {
 			if _, own := p.own[namespace]; own {
-				counts[namespace]++
+				in[namespace] = append(in[namespace], id)
 			}
 		}
 	}
-	p.mu.Unlock()
-	place, others := "", 0
-	for namespace, n := range counts {
-		if n > others {
-			place, others = namespace, n
+	for namespace, ids := range in {
+		if len(ids) > len(others) {
+			name, others = namespace, ids
 		}
 	}
-	if others == 0 {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(ctx, countTimeout)
-	defer cancel()
-	all := 0
-	err := rescue.Call(func() (err error) {
-		all, err = counter.Count(ctx, place)
-		return err
-	})
-	return err == nil && all > others
+	return name, others
 }
 
 // places returns all others by a namespace that they are in, the root namespace if they are

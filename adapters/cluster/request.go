@@ -18,11 +18,13 @@ type request struct {
 	namespace *namespace
 	id        string
 	asked     map[string]struct{} // servers that were in the namespace; does not change
+	limited   bool                // the wait for the answers is
 
 	mu       sync.Mutex
 	wake     chan struct{} // has an element if something has changed
 	inbox    []*adapter.Reply
 	named    map[string]struct{} // servers of asked that have not answered in full
+	parts    map[string]int      // how many packets of an answer have come, by the server's id
 	finished map[string]struct{} // servers that have answered in full, by id
 	counted  bool                // unnamed is known, or -1
 	unnamed  int                 // number of the other servers, -1 if the broker does not say
@@ -54,6 +56,7 @@ func (n *namespace) Ask(ctx context.Context, m *adapter.Message, reply func(*ada
 		defer cancel()
 	}
 	r := n.newRequest(m.Kind)
+	_, r.limited = ctx.Deadline()
 	r.count(ctx)
 	if r.nobody() {
 		return nil
@@ -76,7 +79,7 @@ func (n *namespace) newRequest(k adapter.Kind) *request {
 	asked := n.link.presence.in(n.name)
 	return &request{
 		namespace: n, id: newRequestID(k), asked: asked, wake: make(chan struct{}, 1),
-		named: maps.Clone(asked), finished: make(map[string]struct{}),
+		named: maps.Clone(asked), parts: make(map[string]int), finished: make(map[string]struct{}),
 	}
 }
 
@@ -118,12 +121,15 @@ func (r *request) count(ctx context.Context) {
 		return err
 	})
 	named := r.present()
-	if prober, ok := n.link.broker.(Prober); ok && err == nil && all-1 < len(named) { // some were killed
+	if prober, ok := n.link.broker.(Prober); ok && err == nil && all <= len(named) { // some were killed
 		n.link.presence.strike(ctx, prober, n.name, named)
 		named = r.present()
 		r.strikeOff()
 	}
-	others := all - 1 - len(named)
+	others := all - len(named)
+	if n.link.presence.hasJoined(n.name) { // otherwise the broker does not count this server yet
+		others--
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {

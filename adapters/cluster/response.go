@@ -37,8 +37,8 @@ func (r *request) receive(p *Packet) error {
 	reply.Server = p.From
 	switch p.Type { //nolint:exhaustive // no other type is a response
 	case Answer:
-		if p.Done {
-			r.finishLocked(p.From)
+		if r.parts[p.From]++; p.Done {
+			r.finishLocked(p)
 		}
 		if p.Reply == nil {
 			r.signal()
@@ -66,9 +66,16 @@ func (r *request) receive(p *Packet) error {
 	return nil
 }
 
-// finishLocked notes that a server of this module has answered in full.
-func (r *request) finishLocked(id string) {
+// finishLocked notes that a server of this module has answered in full. If a part of the
+// answer was lost, it has not. But who waits without a limit does not wait for what nobody
+// will send: it knows which clients have not answered.
+func (r *request) finishLocked(last *Packet) {
+	id := last.From
+	if r.limited && last.Part > r.parts[id] {
+		return
+	}
 	r.finished[id] = struct{}{}
+	delete(r.parts, id)
 	if _, named := r.asked[id]; !named {
 		r.answered++ // it had not been heard of when the others were counted
 	}

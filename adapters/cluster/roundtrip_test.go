@@ -167,7 +167,7 @@ func (g *generator) packet(t cluster.Type) *cluster.Packet {
 		a.Attachments = g.attachments
 		p.Reply = &adapter.Reply{Ack: a}
 	case cluster.Answer:
-		p.Reply, p.Done, p.To = g.answer(), g.IntN(2) > 0, g.text()
+		p.Reply, p.Part, p.Done, p.To = g.answer(), g.IntN(3), g.IntN(2) > 0, g.text()
 	default:
 		p.To = g.text()
 	}

@@ -229,7 +229,7 @@ func TestEmitterErrors(t *testing.T) {
 		"a namespace is not":     e.Of("\xff").Emit(t.Context(), "e"),
 		"looks like binary data": e.Emit(t.Context(), "e", []byte{1}, map[string]any{"_placeholder": true, "num": 0}),
 	} {
-		if err == nil || !strings.HasPrefix(err.Error(), "redisadapter: ") {
+		if err == nil || !strings.HasPrefix(err.Error(), "cluster: ") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

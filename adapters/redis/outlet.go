@@ -79,7 +79,7 @@ func ShardedEmitter(client redis.UniversalClient, opts ...ShardedEmitterOptions)
 		mu.Lock()
 		defer mu.Unlock()
 		if p.Type == cluster.SocketsJoin && s.mode != Static {
-			s.joined.note(p.Namespace, p.Message.Rooms)
+			s.joined.Note(p.Namespace, p.Message.Rooms)
 		}
 		channel := s.channel(p)
 		return posting{channel, []any{"spublish", channel, message}}, err
@@ -139,7 +139,7 @@ func newEmitter(client redis.UniversalClient, function string, f func(p *cluster
 			runtime.AddCleanup(o, func(own *redis.Client) { _ = own.Close() }, o.single)
 		}
 	}
-	return Emitter{out: o, namespace: "/"}
+	return cluster.NewEmitter(o.send)
 }
 
 // withoutRetries returns a client with the options of another one that sends each command

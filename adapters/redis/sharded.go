@@ -2,8 +2,6 @@ package redisadapter
 
 import (
 	"context"
-	"maps"
-	"time"
 	"unicode/utf16"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
@@ -16,7 +14,7 @@ type sharded struct {
 
 	prefix string
 	mode   SubscriptionMode
-	joined recentJoins
+	joined cluster.RecentJoins
 	marks  markWriter
 	order  *sequencer // nil on a single server, which keeps the order
 }
@@ -119,7 +117,7 @@ func (b *broker) count(ctx context.Context, command, channel string) (int, error
 // encode is called by the publisher.
 func (s *sharded) encode(ctx context.Context, dst []byte, p *cluster.Packet) (out []byte, key string, err error) {
 	if p.Type == cluster.SocketsJoin && s.mode != Static {
-		s.joined.note(p.Namespace, p.Message.Rooms)
+		s.joined.Note(p.Namespace, p.Message.Rooms)
 	}
 	if p.HasBinary() {
 		s.scratch, err = cluster.AppendMessagePack(s.scratch[:0], p)
@@ -132,8 +130,13 @@ func (s *sharded) encode(ctx context.Context, dst []byte, p *cluster.Packet) (ou
 	key = s.channel(p)
 	if s.order != nil && p.Namespace != "" {
 		addr, err := s.nodes.owner(ctx, key)
+		if err != nil && len(dst) > 0 {
+			return dst, key, errNextBatch // asking for each packet would take too long
+		}
 		if err != nil {
-			return dst, key, errNextBatch
+			// The publisher asks again. If the masters are unknown even then, the packet
+			// stays with it; otherwise the mark says what came before over any of them.
+			addr = ""
 		}
 		m := s.marks.next(key, addr)
 		s.scratch = m.appendTo(s.scratch)
@@ -151,7 +154,7 @@ func (s *sharded) channel(p *cluster.Packet) string {
 	case p.Type.IsResponse() && p.To != "":
 		return name + p.To + "#"
 	case p.Type == cluster.Broadcast && p.RequestID == "":
-		if rooms := p.Message.Target.Rooms; len(rooms) == 1 && s.hasChannel(rooms[0]) && !s.joined.has(p.Namespace, rooms[0]) {
+		if rooms := p.Message.Target.Rooms; len(rooms) == 1 && s.hasChannel(rooms[0]) && !s.joined.Has(p.Namespace, rooms[0]) {
 			return name + rooms[0] + "#"
 		}
 	}
@@ -180,57 +183,4 @@ func (s *sharded) Close() error {
 		s.order.close()
 	}
 	return err
-}
-
-const (
-	// joinTime is for how long the channel of a room is not used after this server has
-	// made clients of others join the room.
-	joinTime = 10 * time.Second
-
-	// maxJoins bounds the rooms that are remembered. If there are more, no channels of
-	// rooms are used.
-	maxJoins = 4096
-)
-
-// A recentJoins knows the rooms that this server has made clients of other servers join a
-// short time ago. These servers may not have subscribed to the channel of the room yet. What
-// follows the join has to reach them, so it takes the channel of the namespace. Only the
-// publishing goroutine uses it.
-type recentJoins struct {
-	rooms    map[roomName]time.Time
-	overflow time.Time
-}
-
-type roomName struct{ namespace, room string }
-
-func (j *recentJoins) note(namespace string, rooms []string) {
-	if j.rooms == nil {
-		j.rooms = make(map[roomName]time.Time)
-	}
-	now := time.Now()
-	for _, room := range rooms {
-		if len(j.rooms) >= maxJoins && now.Sub(j.overflow) > time.Second {
-			maps.DeleteFunc(j.rooms, func(_ roomName, at time.Time) bool { return now.Sub(at) > joinTime })
-		}
-		if len(j.rooms) >= maxJoins {
-			j.overflow = now
-			return
-		}
-		j.rooms[roomName{namespace, room}] = now
-	}
-}
-
-func (j *recentJoins) has(namespace, room string) bool {
-	if len(j.rooms) == 0 {
-		return false
-	}
-	at, ok := j.rooms[roomName{namespace, room}]
-	if !ok {
-		return time.Since(j.overflow) <= joinTime
-	}
-	if time.Since(at) > joinTime {
-		delete(j.rooms, roomName{namespace, room})
-		return false
-	}
-	return true
 }

@@ -2,8 +2,6 @@ package redisadapter
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -36,7 +34,7 @@ type subscriptions struct {
 	mu     sync.Mutex
 	topics map[topic]*subscription
 	hashes map[uint32]*subscription // topics by the hash of their names
-	queue  []topic                  // that may have to be moved to another link
+	queue  map[topic]struct{}       // those topics that may have to be moved to another link
 	groups map[string]*group
 	links  map[string]*link
 	failed map[string]error // links that are down, or have never been up
@@ -79,7 +77,8 @@ func newSubscriptions(n *nodes, in cluster.Inbound, deliver func(target, []byte,
 	ctx, stop := context.WithCancel(context.Background())
 	s := &subscriptions{
 		nodes: n, in: in, deliver: deliver, ctx: ctx, stop: stop, ended: make(chan struct{}), wake: make(chan struct{}, 1),
-		topics: make(map[topic]*subscription), hashes: make(map[uint32]*subscription), groups: make(map[string]*group), links: make(map[string]*link),
+		topics: make(map[topic]*subscription), queue: make(map[topic]struct{}), hashes: make(map[uint32]*subscription),
+		groups: make(map[string]*group), links: make(map[string]*link),
 		failed: make(map[string]error), ready: make(chan struct{}),
 	}
 	go s.run() // ends with close
@@ -123,7 +122,7 @@ func (s *subscriptions) addLocked(t topic, sub *subscription) {
 }
 
 func (s *subscriptions) queueLocked(t topic) {
-	s.queue = append(s.queue, t)
+	s.queue[t] = struct{}{}
 	s.wakeLocked()
 }
 
@@ -182,6 +181,7 @@ func (s *subscriptions) forgetLocked(t topic, sub *subscription) {
 	}
 	s.foundLocked(sub)
 	delete(s.topics, t)
+	delete(s.queue, t)
 	delete(s.hashes, sub.hash)
 	delete(sub.group.topics, t)
 }
@@ -251,7 +251,9 @@ func (s *subscriptions) closeLinks() {
 func (s *subscriptions) queueAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = slices.Collect(maps.Keys(s.topics))
+	for t := range s.topics {
+		s.queue[t] = struct{}{}
+	}
 }
 
 // place finds the servers of the queued topics. It reports whether there is trouble, so
@@ -259,16 +261,14 @@ func (s *subscriptions) queueAll() {
 func (s *subscriptions) place() (trouble bool) {
 	s.mu.Lock()
 	queue := s.queue
-	s.queue = nil
+	s.queue = make(map[topic]struct{})
 	s.mu.Unlock()
 	owners := make(map[uint16]string)
-	for i, t := range queue {
+	for t := range queue {
 		addr, err := s.serverOf(t, owners)
 		if err != nil {
 			s.fail("", err)
-			s.mu.Lock()
-			s.queue = append(queue[i:], s.queue...)
-			s.mu.Unlock()
+			s.putBack(queue)
 			return true
 		}
 		s.mu.Lock()
@@ -276,11 +276,24 @@ func (s *subscriptions) place() (trouble bool) {
 			s.placeLocked(t, sub, addr)
 		}
 		s.mu.Unlock()
+		delete(queue, t)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.failed, "") // the masters are known
 	return s.state != connected
+}
+
+// putBack queues topics again, except those that were removed meanwhile. So there are never
+// more in the queue than there are topics.
+func (s *subscriptions) putBack(queue map[topic]struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t := range queue {
+		if s.topics[t] != nil {
+			s.queue[t] = struct{}{}
+		}
+	}
 }
 
 // serverOf returns the server to subscribe to a topic at. owners are those found already,

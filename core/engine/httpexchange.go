@@ -56,7 +56,7 @@ func (x *httpExchange) finish(err error) {
 		x.session.end(TransportError, err, endByError)
 	}
 	if x.pollSession != nil {
-		x.answerSent() // or it never will be
+		x.answerSent(nil) // or it never will be
 	}
 	_ = rescue.Apart(func() error { // the exchange may be broken, too
 		x.hangUp()

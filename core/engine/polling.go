@@ -56,11 +56,14 @@ func (s *Session) trackAnswerLocked(x *httpExchange, a pollAnswer) {
 	s.unsentAnswers = x
 }
 
-// answerSent removes a request from that list: its answer has left, or never will.
-// Until then the answer counts in the session's send queue, and the end of the session
-// limits the time for it.
-func (x *httpExchange) answerSent() {
+// answerSent removes a request from that list: its answer has left, or never will, which
+// ends the session. Until then the answer counts in the session's send queue, and the end
+// of the session limits the time for it.
+func (x *httpExchange) answerSent(err error) {
 	s := x.pollSession
+	if err != nil { // before the answer stops to count, or Flush would take it for sent
+		s.end(TransportError, err, endByError)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := &s.unsentAnswers; *p != nil; p = &(*p).nextAnswer {
@@ -112,13 +115,13 @@ func (s *Session) servePoll(ctx context.Context, x *httpExchange) {
 		var aborted bool
 		if a, aborted = s.waitForAnswer(ctx, parked); aborted { // EIO-GET-6
 			s.end(TransportError, errPollAborted, endByError)
-			x.answerSent()
+			x.answerSent(nil)
 			respond(x, Response{Status: statusClientClosedRequest})
 			return
 		}
 	}
 	if a.upgraded { // EIO-GET-10
-		x.answerSent()
+		x.answerSent(nil)
 		s.server.refuse(x, transportMismatch(Polling, s.Transport()))
 		return
 	}
@@ -259,10 +262,7 @@ func (s *Session) respondPoll(x *httpExchange, frames []*frame.Frame) {
 	}
 	err := x.Respond(Response{Status: http.StatusOK, Header: header, Body: body})
 	if !ok {
-		x.answerSent()
-	}
-	if err != nil {
-		s.end(TransportError, err, endByError)
+		x.answerSent(err)
 	}
 }
 

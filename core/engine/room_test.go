@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/internal/enginetest"
@@ -81,10 +82,42 @@ func TestWaitForRoom(t *testing.T) {
 		p.Session.Close(nil)
 		same(t, "afterwards", p.Session.Flush(t.Context()), engine.ErrClosed)
 	})
+	inBubble(t, "Flush does not take an answer for sent that cannot be written", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		done := make(chan error, 1)
+		same(t, "error", p.Session.Send(f), nil)
+		go func() { done <- p.Session.Flush(t.Context()) }() // ends with the session
+		synctest.Wait()
+		c := k.Prepare(enginetest.Request{Query: p.Query()})
+		k.Serve(t.Context(), &brokenSender{Call: c})
+		same(t, "error of Flush", <-done, engine.ErrClosed)
+		same(t, "afterwards", p.Session.Flush(t.Context()), engine.ErrClosed)
+	})
 	inBubble(t, "several at the same time", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
 		first, second := waits(t.Context(), p.Peer), waits(t.Context(), p.Peer)
 		p.Get()
 		same(t, "error", errors.Join(<-first, <-second), nil)
 	})
+}
+
+// A brokenSender is an exchange that cannot write its answer.
+type brokenSender struct {
+	*enginetest.Call
+
+	sent func(err error)
+}
+
+// SendWithin implements [engine.Sender].
+func (*brokenSender) SendWithin(time.Duration) {}
+
+// OnSent implements [engine.Sender].
+func (x *brokenSender) OnSent(f func(err error)) { x.sent = f }
+
+// Respond implements [engine.Exchange].
+func (x *brokenSender) Respond(engine.Response) error {
+	err := errors.New("broken")
+	x.sent(err)
+	time.Sleep(time.Second) // in which those who wait for the answer look
+	return err
 }

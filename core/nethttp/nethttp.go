@@ -27,7 +27,7 @@ type Exchange struct {
 	req      *engine.Request // allocated separately: functions of the application may keep it, but not the Exchange
 	received time.Time
 	parked   bool
-	onSent   func() // see OnSent; may be nil
+	onSent   func(err error) // see OnSent; may be nil
 
 	mu           sync.Mutex
 	sendDeadline time.Time // when the answer has to have left; zero: whenever
@@ -114,7 +114,7 @@ func (x *Exchange) SendWithin(d time.Duration) {
 }
 
 // OnSent implements [engine.Sender].
-func (x *Exchange) OnSent(f func()) { x.onSent = f }
+func (x *Exchange) OnSent(f func(err error)) { x.onSent = f }
 
 // beginSending limits the time for sending the answer. The server's own limit runs since
 // the request was read, unless Park has lifted it.
@@ -141,7 +141,7 @@ func (x *Exchange) beginSending() {
 // connection. A server with a limit of its own sets that anew.
 func (x *Exchange) endSending(err error) {
 	if x.onSent != nil {
-		x.onSent()
+		x.onSent(err)
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -73,11 +73,11 @@ func header(p []byte, fragmented, compression, fromServer bool) (h ws.Header, si
 	return h, size, nil
 }
 
-// checkHeader refuses reserved bits and opcodes, frames of a client
-// without a mask and of a server with one, control frames that are long or fragmented, and data frames that do not go with a
-// message having begun or not (RFC 6455 sections 5.1, 5.2, 5.4, 5.5). It needs
-// no more than the first two bytes: only a length of at most 125, the longest
-// of a control frame, has no other form.
+// checkHeader refuses reserved bits and opcodes, frames of a client without a mask and
+// of a server with one, control frames that are long or fragmented, and data frames that
+// do not go with a message having begun or not (RFC 6455 sections 5.1, 5.2, 5.4, 5.5). It
+// needs no more than the first two bytes: only a length of at most 125, the longest of a
+// control frame, has no other form.
 //
 // With compression, the first reserved bit may stand in the first frame of a
 // message, and only there (RFC 7692 section 6).

@@ -26,7 +26,7 @@ const module = "github.com/sioplug/sioplug/"
 // packages are those that call functions and methods of the application's. What they
 // hand to internal packages is theirs already, or values that are encoded. The code of
 // middleware is called through the edge itself; see [TestGoroutinesOfMiddleware].
-var packages = []string{"core", "core/engine", "core/adapter", "client", "client/internal/eio"}
+var packages = []string{"core", "core/engine", "core/adapter", "client", "client/internal/eio", "internal/encoding"}
 
 // wrappers are functions of these packages that call their last argument through the
 // edge.

@@ -38,6 +38,7 @@ var layers = []layer{
 		others: []string{"github.com/go-json-experiment/json", "github.com/klauspost/compress", "github.com/gobwas/ws"},
 	},
 
+	{folder: "internal/encoding", ours: []string{"core/parser", "internal/..."}}, // core/parser imports nothing
 	{folder: "internal/msgpackjson", ours: []string{"internal/..."}, others: []string{"github.com/tinylib/msgp"}},
 
 	{
@@ -64,6 +65,12 @@ var layers = []layer{
 		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
 		tests:  []string{"core", "core/siotest"},
 		others: []string{"github.com/redis/go-redis/v9"},
+	},
+	{
+		folder: "adapters/nats",
+		ours:   []string{"adapters/cluster", "internal/..."},
+		tests:  []string{"core", "core/adapter", "core/siotest"},
+		others: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nats-server/v2"},
 	},
 	{
 		folder: "adapters/internal",

@@ -6,6 +6,7 @@ import (
 	_ "github.com/redis/go-redis/v9"
 	_ "github.com/zishang520/socket.io/servers/socket/v3"
 
+	_ "github.com/sioplug/sioplug/adapters/nats"
 	_ "github.com/sioplug/sioplug/adapters/redis"
 	_ "github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
 )

@@ -128,8 +128,9 @@ func imports() map[string]string {
 		"auth":      "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
 		"sioclient": "github.com/sioplug/sioplug/client", "idempotency": "github.com/sioplug/sioplug/middleware/idempotency",
 		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
-		"cluster":      "github.com/sioplug/sioplug/adapters/cluster",
-		"redislimit":   "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
+		"natsadapter":  "github.com/sioplug/sioplug/adapters/nats", "nats": "github.com/nats-io/nats.go",
+		"cluster":    "github.com/sioplug/sioplug/adapters/cluster",
+		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
 }
 

@@ -2,6 +2,7 @@ package fasthttpx
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -22,8 +23,8 @@ type answer struct {
 	mu      sync.Mutex
 	until   time.Time // when it has to have left; zero: whenever
 	sending bool
-	limited bool   // there is a deadline that is ours
-	sent    func() // nil, or called once it has left
+	limited bool            // there is a deadline that is ours
+	sent    func(err error) // nil, or called once it has left or never will
 }
 
 // sendWithin has the answer given up unless it has left within d.
@@ -82,7 +83,7 @@ func (a *answer) end(err error) {
 	a.sent = nil
 	a.mu.Unlock()
 	if sent != nil {
-		sent()
+		sent(err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -93,8 +94,16 @@ func (a *answer) end(err error) {
 	a.limited = false
 }
 
-// Close implements [io.Closer]. fasthttp calls it in any case.
+// Close implements [io.Closer]. fasthttp calls it in any case, also if it could not write
+// the header.
 func (a *answer) Close() error {
-	a.end(nil)
+	var err error
+	if a.Len() > 0 {
+		err = errNotWritten
+	}
+	a.end(err)
 	return nil
 }
+
+// errNotWritten is why an answer was not sent that fasthttp has not asked for.
+var errNotWritten = errors.New("fasthttp could not write the answer")

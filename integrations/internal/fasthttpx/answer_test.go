@@ -20,7 +20,7 @@ type writing struct {
 	*answer
 
 	client net.Conn
-	sent   int
+	sent   []error // what was said about it
 	done   chan error
 }
 
@@ -30,7 +30,7 @@ func write(t *testing.T, size int, own time.Duration) *writing {
 	t.Cleanup(func() { _, _ = server.Close(), client.Close() })
 	w := &writing{answer: &answer{conn: server, own: own}, client: client, done: make(chan error, 1)}
 	w.Reset(make([]byte, size))
-	w.answer.sent = func() { w.sent++ }
+	w.answer.sent = func(err error) { w.sent = append(w.sent, err) }
 	w.sendWithin(time.Hour)
 	w.sendWithin(limit)
 	w.sendWithin(time.Hour) // the earliest counts
@@ -51,8 +51,8 @@ func (w *writing) wantGivenUp(t *testing.T, after time.Duration) {
 	if err := <-w.done; !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(start) != after {
 		t.Errorf("after %v: %v, want it given up after %v", time.Since(start), err, after)
 	}
-	if w.sent != 1 {
-		t.Errorf("it was said %d times that it has left", w.sent)
+	if len(w.sent) != 1 || !errors.Is(w.sent[0], os.ErrDeadlineExceeded) {
+		t.Errorf("it was said %v, want once that it will never leave", w.sent)
 	}
 }
 
@@ -83,8 +83,8 @@ func TestAnswersThatNobodyReadsAreGivenUp(t *testing.T) {
 				if _, err := io.ReadFull(w.client, make([]byte, size)); err != nil {
 					t.Fatal(err)
 				}
-				if err := <-w.done; err != nil || w.sent != 1 {
-					t.Errorf("%v, told %d times", err, w.sent)
+				if err := <-w.done; err != nil || len(w.sent) != 1 || w.sent[0] != nil {
+					t.Errorf("%v, told %v, want once that it has left", err, w.sent)
 				}
 				time.Sleep(time.Hour) // nothing of it is left for the next answer
 				go func() { _, _ = w.client.Read(make([]byte, 1)) }()
@@ -96,20 +96,26 @@ func TestAnswersThatNobodyReadsAreGivenUp(t *testing.T) {
 	}
 	t.Run("never written", func(t *testing.T) {
 		a := &answer{}
-		told := 0
-		a.sent = func() { told++ }
+		a.Reset([]byte("body"))
+		var told []error
+		a.sent = func(err error) { told = append(told, err) }
 		_, _ = a.Close(), a.Close()
-		if told != 1 {
-			t.Errorf("it was said %d times that it has left", told)
+		if len(told) != 1 || !errors.Is(told[0], errNotWritten) {
+			t.Errorf("it was said %v, want once that it will never leave", told)
 		}
 	})
 	t.Run("taken by middleware", func(t *testing.T) {
 		a := &answer{}
 		a.Reset([]byte("body"))
+		var told []error
+		a.sent = func(err error) { told = append(told, err) }
 		a.sendWithin(limit)
 		var buf bytes.Buffer
 		if _, err := a.WriteTo(&buf); err != nil || buf.String() != "body" {
 			t.Errorf("%q, %v", buf.String(), err)
+		}
+		if _ = a.Close(); len(told) != 1 || told[0] != nil {
+			t.Errorf("it was said %v, want once that it has left", told)
 		}
 	})
 }

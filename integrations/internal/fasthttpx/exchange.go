@@ -142,7 +142,7 @@ func (x *exchange) Respond(res engine.Response) error {
 func (x *exchange) SendWithin(d time.Duration) { x.answer.sendWithin(d) }
 
 // OnSent implements [engine.Sender].
-func (x *exchange) OnSent(f func()) { x.answer.sent = f }
+func (x *exchange) OnSent(f func(err error)) { x.answer.sent = f }
 
 // merge sets the headers of an answer where middleware may have set some
 // before. What can be there once is ours then. Cookies, and what answers depend

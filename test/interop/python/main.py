@@ -152,7 +152,8 @@ async def the_client_leaves():
     id = client.id
     await client.io.disconnect()
     # Over WebSocket it may hang up before it has said so.
-    assert await noted(f"leaving of {id}") in ("client namespace disconnect", "transport close")
+    reason = await noted(f"leaving of {id}")
+    assert reason in ("client namespace disconnect", "transport close"), reason
 
 
 async def the_server_disconnects_the_client():

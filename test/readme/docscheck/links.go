@@ -56,7 +56,8 @@ func (r *Repository) Paths(d *Document) (problems []Problem) {
 	for _, b := range d.blocks {
 		for _, span := range codeSpan.FindAllString(b.text, -1) {
 			name := strings.Trim(span, "`")
-			if !repositoryPath.MatchString(name) && !fileInFolder.MatchString(name) {
+			isModule := strings.HasPrefix(name, "github.com/")
+			if isModule || !repositoryPath.MatchString(name) && !fileInFolder.MatchString(name) {
 				continue
 			}
 			name = strings.TrimSuffix(strings.TrimSuffix(name, "..."), "/")
