@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -12,7 +13,7 @@ import (
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
-// A ledger keeps what OnEmission was told.
+// A ledger keeps what EmissionStarted was told.
 type ledger struct {
 	mu    sync.Mutex
 	lines []string
@@ -20,12 +21,15 @@ type ledger struct {
 
 type contextName struct{}
 
-func (l *ledger) onEmission(ctx context.Context, e sio.Emission) func(error) {
+func (l *ledger) onEmission(ctx context.Context, e sio.EmissionInfo) func(error) {
 	if e.Event == "unobserved" {
 		return nil
 	}
 	from, _ := ctx.Value(contextName{}).(string)
 	line := fmt.Sprintf("%d %s %s from %q", e.Kind, e.Namespace.Name(), e.Event, from)
+	if e.Rooms > 0 {
+		line += fmt.Sprintf(" to %d rooms", e.Rooms)
+	}
 	if e.Socket != nil {
 		line += " of a client"
 	}
@@ -54,10 +58,10 @@ func named(name string) sio.Middleware {
 	}
 }
 
-func TestOnEmission(t *testing.T) {
+func TestEmissionStarted(t *testing.T) {
 	t.Parallel()
 	var l ledger
-	srv := newServer(t, &sio.Options{OnEmission: l.onEmission})
+	srv := newServer(t, &sio.Options{Observers: []*sio.Observer{{EmissionStarted: l.onEmission}}})
 	srv.UseEvents(named("handler"))
 	srv.On("sets", func(c *sio.Ctx) error {
 		srv.To("room").WithContext(c.Context()).Emit("d") //nolint:errcheck // nobody is there
@@ -79,8 +83,8 @@ func TestOnEmission(t *testing.T) {
 	p.Ask("sets").Bind()
 	p.Expect("self")
 	p.Expect("one")
-	l.want(t, `0 / d from "handler" of a client: true`, `0 / a from "handler" of a client: true`, `0 / b from "handler" of a client: true`, `0 / c from "handler" of a client: true`,
-		`0 / self from "handler" of a client: true`, `0 / e from "": true`)
+	l.want(t, `0 / d from "handler" to 1 rooms of a client: true`, `0 / a from "handler" to 1 rooms of a client: true`, `0 / b from "handler" of a client: true`, `0 / c from "handler" of a client: true`,
+		`0 / self from "handler" to 1 rooms of a client: true`, `0 / e from "" to 1 rooms: true`)
 	p.AutoAck("sum", 1)
 	p.AutoAck("sums", 2)
 	var sum int
@@ -91,10 +95,10 @@ func TestOnEmission(t *testing.T) {
 }
 
 // The end of an emission gets its error. A function that returns none is fine.
-func TestOnEmissionErrors(t *testing.T) {
+func TestEmissionStartedErrors(t *testing.T) {
 	t.Parallel()
 	var l ledger
-	srv := newServer(t, &sio.Options{OnEmission: l.onEmission})
+	srv := newServer(t, &sio.Options{Observers: []*sio.Observer{{EmissionStarted: l.onEmission}}})
 	parent := srv.OfFunc(func(string, *sio.Handshake) bool { return true })
 	if srv.Emit("connect") == nil || parent.Emit("bad", func() {}) == nil || srv.Emit("unobserved") != nil {
 		t.Error("a wrong error")
@@ -123,4 +127,25 @@ func TestOnEmissionErrors(t *testing.T) {
 	l.want(t, `2 / unanswered from "caller": false`)
 	p.Expect("unanswered")
 	p.Expect("unanswered")
+}
+
+// What a function of EmissionStarted does is logged, and changes nothing else.
+func TestEmissionStartedPanics(t *testing.T) {
+	t.Parallel()
+	var l ledger
+	book := new(logbook)
+	broken := sio.Observer{EmissionStarted: func(_ context.Context, e sio.EmissionInfo) func(error) {
+		if e.Event == "begin" {
+			panic("begin")
+		}
+		return func(error) { panic("end") }
+	}}
+	srv := newServer(t, &sio.Options{Logger: slog.New(book), Observers: []*sio.Observer{&broken, {EmissionStarted: l.onEmission}}})
+	if err := errors.Join(srv.Emit("begin"), srv.To("a", "b").Emit("end")); err != nil {
+		t.Error(err)
+	}
+	l.want(t, `0 / begin from "": true`, `0 / end from "" to 2 rooms: true`)
+	if n := len(book.above()); n != 2 {
+		t.Errorf("logged %d times: %q", n, book.above())
+	}
 }

@@ -59,7 +59,7 @@ func (a Answer[T]) Wait(ctx context.Context) (v T, err error) {
 		return v, errNotAsked
 	}
 	s := a.pending.socket
-	end := s.ns.beginEmission(ctx, EmissionAck, a.event, s)
+	end := s.observeAckWait(ctx, a.event)
 	args, err := a.pending.wait(ctx, nil)
 	end(err)
 	if err != nil {
@@ -101,7 +101,7 @@ func (c *Ctx) EmitWithAck(ctx context.Context, event string, args ...any) (Args,
 }
 
 func (s *Socket) emitWithAck(ctx context.Context, t *task, event string, args []any) (Args, error) {
-	end := s.ns.beginEmission(ctx, EmissionAck, event, s)
+	end := s.observeAckWait(ctx, event)
 	a, err := s.askAndWait(ctx, t, event, args)
 	end(err)
 	return a, err
@@ -146,7 +146,7 @@ func (s *Socket) ask(event string, args []any) (*pendingAck, error) {
 		return nil, err
 	}
 	p := &pendingAck{socket: s, id: id, done: make(chan struct{})}
-	if err := s.registerAck(id, p); err != nil {
+	if err := s.registerAck(id, s.ns.server.observeAck(p, func() string { return event })); err != nil {
 		return nil, err
 	}
 	if err := s.send(m); err != nil {
@@ -176,7 +176,7 @@ func (p *pendingAck) wait(ctx context.Context, t *task) (Args, error) {
 	case <-done:
 		ended = fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
 	}
-	return p.removeWaiter(ended)
+	return p.removeWaiter(ended) //nolint:contextcheck // observers get none
 }
 
 // addWaiter counts a waiter. While there are waiters, the server reads more of the
@@ -195,13 +195,17 @@ func (p *pendingAck) removeWaiter(ended error) (Args, error) {
 	s.client.removeAckWaiter()
 	s.mu.Lock()
 	p.waiters--
-	_, open := s.acks[p.id] // if not open, another goroutine is about to call resolve
-	if open && ended != nil && p.waiters == 0 {
+	w, open := s.acks[p.id] // if not open, another goroutine is about to call resolve
+	dropped := open && ended != nil && p.waiters == 0
+	if dropped {
 		delete(s.acks, p.id)
 		p.resolve(packet.Args{}, ended)
 	}
 	s.mu.Unlock()
 	if open && ended != nil {
+		if dropped {
+			ackAbandoned(w, s, ended)
+		}
 		return Args{}, ended
 	}
 	<-p.done // it is closed in a moment at the latest; a socket's end closes it before its context ends

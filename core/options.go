@@ -2,7 +2,6 @@ package sio
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -52,7 +51,8 @@ type Options struct {
 
 	// MaxSendBuffer is the memory in bytes that may wait to be sent to one client,
 	// 16 MiB by default. When it is used up, the next message disconnects the client,
-	// because it reads too slowly. The message that reaches the limit is still sent, so
+	// because it reads too slowly. If events with [Broadcast.DropOldest] wait, the oldest
+	// of them are dropped instead. The message that reaches the limit is still sent, so
 	// one message may have any size. To send more, wait in between: [Socket.Flush]. A
 	// small packet takes some 300 bytes. A broadcast counts for each of its receivers,
 	// although it is in memory once.
@@ -205,12 +205,9 @@ type Options struct {
 	// of answering the client's ack and logging it.
 	OnError func(c *Ctx, err error)
 
-	// OnEmission, if set, is called before a broadcast, and before a wait for
-	// acknowledgements. The function that it returns, if any, is called at the
-	// end: with the error of the call, or with the first error of an [Ack]. Both run in
-	// the call that emits, so they must not wait, and must not emit. ctx is that of the
-	// call, or of [Broadcast.WithContext]. It is for traces: see package observe/otel.
-	OnEmission func(ctx context.Context, e Emission) (end func(err error))
+	// Observers are told of what happens in the server, for metrics and traces. They
+	// change nothing. Without observers, this costs nothing.
+	Observers []*Observer
 
 	// Logger gets errors and panics of handlers at Error. Records of what any client
 	// can cause are at Debug, without payloads and auth objects. There is one
