@@ -27,6 +27,8 @@ type Stats struct {
 	// QueuedBytes is the memory of all that waits to be sent: see [Socket.Buffered].
 	QueuedBytes int
 
+	Dropped DropCount // see [Server.Dropped]
+
 	Cluster adapter.Status // see [Server.Cluster]
 }
 
@@ -39,6 +41,7 @@ func (s *Server) Stats() Stats {
 		PacketsReceived: e.PacketsReceived, PacketsSent: e.PacketsSent,
 		BytesReceived: e.BytesReceived, BytesSent: e.BytesSent,
 		QueuedBytes: e.QueuedBytes,
+		Dropped:     s.Dropped(),
 		Cluster:     s.Cluster(),
 	}
 	s.namespaces.Range(func(_, v any) bool {

@@ -223,6 +223,19 @@ func TestAcksAndRecoveries(t *testing.T) {
 	})
 }
 
+// Events that a slow client does not get are counted by the policy of their broadcast.
+func TestDroppedEvents(t *testing.T) {
+	measured(t, nil, sio.Options{}, func(t *testing.T, srv *sio.Server, d siotest.Dialer, reg *prometheus.Registry) {
+		d.Polling(t).Connect("/", "") // and polls no more
+		for i := range 5 {
+			if err := errors.Join(srv.Broadcast().DropOldest(2).Emit("step", i), srv.Broadcast().Latest("car").Emit("moved", i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want(t, reg, `dropped_events_total{policy="drop_oldest"} 3`, `dropped_events_total{policy="latest"} 4`)
+	})
+}
+
 // A fakeCluster has a status.
 type fakeCluster struct {
 	adapter.Cluster

@@ -14,6 +14,7 @@ func newSnapshot(labels prometheus.Labels) snapshot {
 	}
 	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
 	sessions := prometheus.NewDesc(prefix+"sessions", "Connections that are open, by transport.", []string{"transport"}, labels)
+	dropped := prometheus.NewDesc(prefix+"dropped_events_total", "Events that slow clients did not get, by the policy of their broadcast.", []string{"policy"}, labels)
 	return snapshot{
 		always: []snapshotMetric{
 			{sessions, gauge, func(s *sio.Stats) float64 { return float64(s.PollingSessions) }, []string{"polling"}},
@@ -26,6 +27,8 @@ func newSnapshot(labels prometheus.Labels) snapshot {
 			metric(counter, "received_bytes_total", "Bytes of packets that came, without headers.", func(s *sio.Stats) float64 { return float64(s.BytesReceived) }),
 			metric(counter, "sent_bytes_total", "Bytes of packets that were sent, without headers and before compression.", func(s *sio.Stats) float64 { return float64(s.BytesSent) }),
 			metric(gauge, "queued_bytes", "Memory of packets that wait for clients.", func(s *sio.Stats) float64 { return float64(s.QueuedBytes) }),
+			{dropped, counter, func(s *sio.Stats) float64 { return float64(s.Dropped.Dropped) }, []string{"drop_oldest"}},
+			{dropped, counter, func(s *sio.Stats) float64 { return float64(s.Dropped.Replaced) }, []string{"latest"}},
 		},
 		cluster: []snapshotMetric{
 			metric(gauge, "cluster_healthy", "1 if messages are sent, and those of other servers arrive.", func(s *sio.Stats) float64 { return number(s.Cluster.Healthy) }),
