@@ -75,16 +75,27 @@ func ofArgs(args sio.Args) (sc trace.SpanContext, found bool) {
 		return sc, false
 	}
 	var raw json.RawMessage
-	if err := last.Bind(&raw); err != nil || !bytes.HasPrefix(raw, []byte(`{"traceContext"`)) {
+	if err := last.Bind(&raw); err != nil {
 		return sc, false
 	}
-	var c struct {
-		TraceContext *TraceContext `json:"traceContext"`
+	c, found := decodeContext(raw)
+	return c.spanContext(), found
+}
+
+// decodeContext decodes a [Context] of JSON that is valid. It is quick for other values.
+func decodeContext(raw []byte) (t TraceContext, found bool) {
+	if !bytes.HasPrefix(raw, []byte(`{"traceContext"`)) {
+		return t, false
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
+	var c map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &c); err != nil || len(c) != 1 {
+		return t, false
+	}
+	d := json.NewDecoder(bytes.NewReader(c["traceContext"]))
 	d.DisallowUnknownFields() // they would be the application's
-	if err := d.Decode(&c); err != nil || c.TraceContext == nil {
-		return sc, false
+	var to *TraceContext
+	if err := d.Decode(&to); err != nil || to == nil {
+		return t, false
 	}
-	return c.TraceContext.spanContext(), true
+	return *to, true
 }
