@@ -109,6 +109,7 @@ func NewMetrics(opts *MetricsOptions) (*Metrics, error) {
 	if err := errors.Join(in.errs...); err != nil {
 		return nil, errors.Join(err, m.Unregister())
 	}
+	m.clusterErrors.Add(background(), 0, m.with())
 	return m, nil
 }
 

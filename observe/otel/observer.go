@@ -88,6 +88,7 @@ func (m *Metrics) newEventAttributes(k eventLabels) *eventAttributes {
 	}
 	for _, o := range outcomes() {
 		e.outcomes[o] = []metric.AddOption{m.with("namespace", k.namespace, "event", k.event, "outcome", string(o))}
+		m.events.Add(background(), 0, e.outcomes[o]...) // rates need a beginning
 	}
 	return e
 }
