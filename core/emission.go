@@ -90,7 +90,7 @@ func (s *Server) observeEmission(ctx context.Context, info EmissionInfo) (end fu
 	if len(ends) == 0 {
 		return ignoreEnd
 	}
-	return func(err error) { observeHere(s, moment, ends, err) }
+	return func(err error) { observeHere(s, moment, ends, err) } //nolint:contextcheck // it logs without one
 }
 
 // observing is an iteration over acks as an emission.

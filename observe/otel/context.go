@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/rawjson"
 )
 
 // A Context is a trace context in the form of the W3C. As the last argument of an event it
@@ -50,13 +51,29 @@ func (t TraceContext) spanContext() trace.SpanContext {
 	if t.Traceparent == "" || len(t.Traceparent) > maxTraceparent {
 		return trace.SpanContext{}
 	}
-	carrier := propagation.MapCarrier{"traceparent": t.Traceparent}
-	if t.Tracestate != "" && len(t.Tracestate) <= maxTracestate {
-		carrier["tracestate"] = t.Tracestate
+	if len(t.Tracestate) > maxTracestate {
+		t.Tracestate = ""
 	}
-	ctx := propagation.TraceContext{}.Extract(context.Background(), carrier)
+	ctx := propagation.TraceContext{}.Extract(context.Background(), carrier(t))
 	return trace.SpanContextFromContext(ctx)
 }
+
+// A carrier implements [propagation.TextMapCarrier], for reading.
+type carrier TraceContext
+
+func (c carrier) Get(key string) string {
+	switch key {
+	case "traceparent":
+		return c.Traceparent
+	case "tracestate":
+		return c.Tracestate
+	}
+	return ""
+}
+
+func (carrier) Set(string, string) {}
+
+func (carrier) Keys() []string { return []string{"traceparent", "tracestate"} }
 
 // ofAuth returns the trace context in the auth payload of a client.
 func ofAuth(c *sio.Ctx) trace.SpanContext {
@@ -79,23 +96,36 @@ func ofArgs(args sio.Args) (sc trace.SpanContext, found bool) {
 		return sc, false
 	}
 	c, found := decodeContext(raw)
-	return c.spanContext(), found
+	if !found {
+		return sc, false
+	}
+	return c.spanContext(), true
 }
 
-// decodeContext decodes a [Context] of JSON that is valid. It is quick for other values.
+// decodeContext decodes a [Context]. It is quick for other values.
 func decodeContext(raw []byte) (t TraceContext, found bool) {
-	if !bytes.HasPrefix(raw, []byte(`{"traceContext"`)) {
+	if !bytes.HasPrefix(raw, []byte(`{"traceContext"`)) || !rawjson.Scan(raw, 2) {
 		return t, false
 	}
-	var c map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &c); err != nil || len(c) != 1 {
+	c := rawjson.Cursor{P: raw}
+	c.More()
+	c.Name()
+	if c.Peek() != '{' {
 		return t, false
 	}
-	d := json.NewDecoder(bytes.NewReader(c["traceContext"]))
-	d.DisallowUnknownFields() // they would be the application's
-	var to *TraceContext
-	if err := d.Decode(&to); err != nil || to == nil {
-		return t, false
+	for c.More() {
+		to := &t.Traceparent
+		switch string(c.Name()) {
+		case "traceparent":
+		case "tracestate":
+			to = &t.Tracestate
+		default:
+			return t, false // it is the application's
+		}
+		if c.Peek() != '"' {
+			return t, false
+		}
+		*to = rawjson.DecodeString(c.Str())
 	}
-	return *to, true
+	return t, !c.More()
 }

@@ -75,7 +75,7 @@ func (t *Tracing) OnServerEvent(n *sio.Namespace, event string, h sio.ServerHand
 		n.OnServerEvent(event, nil) // which panics
 	}
 	n.OnServerEvent(event, func(ctx context.Context, args sio.Args) (answer any, err error) {
-		sc, found := ofArgs(args)
+		sc, found := ofArgs(args) //nolint:contextcheck // it decodes
 		if found {
 			args = args.Without(args.Len() - 1)
 		}
@@ -100,7 +100,7 @@ func (t *Tracing) emission(ctx context.Context, e sio.EmissionInfo) (end func(er
 		name = opBroadcastAck
 	}
 	op := t.operation(name, namespaceOf(e.Namespace), e.Event)
-	_, span := t.start(ctx, op, handshakeOf(e.Socket), trace.SpanContext{}, false)
+	_, span := t.start(ctx, op, handshakeOf(e.Socket), trace.SpanContext{}, false) //nolint:contextcheck // the handshake has its own
 	if !span.IsRecording() {
 		span.End()
 		return nil

@@ -1,6 +1,7 @@
 package siotel
 
 import (
+	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -84,7 +85,7 @@ func newOperation(k operationKey) *operation {
 		attrs = append(attrs, eventKey.String(event))
 	}
 	opts := []trace.SpanStartOption{trace.WithSpanKind(kind), trace.WithAttributes(attrs...)}
-	return &operation{name, opts[:len(opts):len(opts)]}
+	return &operation{name, slices.Clip(opts)}
 }
 
 // namespaceOf returns a name that clients have not chosen.

@@ -72,7 +72,7 @@ func follow(span trace.Span, f func() error) (err error) {
 		v := recover()
 		fail(span, v)
 		if v != nil {
-			panic(v) // with the same stack, since this function has not returned
+			panic(v) //nolint:forbidigo // it goes on, with the same stack, since this function has not returned
 		}
 	}()
 	err = f()

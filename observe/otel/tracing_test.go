@@ -23,7 +23,7 @@ import (
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	s := newTraced(t, siotel.TracingOptions{}, sio.Options{})
-	s.On("order", sio.Reply(func(c *sio.Ctx, n int) (string, error) {
+	s.On("order", sio.Reply(func(c *sio.Ctx, _ int) (string, error) {
 		return trace.SpanContextFromContext(c.Context()).SpanID().String(), nil
 	}))
 	s.OnUnknown(func(c *sio.Ctx) error { return c.Ack() })
@@ -88,21 +88,37 @@ func TestErrors(t *testing.T) {
 		want []string
 	}
 	for event, c := range map[string]failure{
-		"meant": {func() error { return fmt.Errorf("wrapped: %w", &sio.Error{Message: "sold out"}) },
-			[]string{"error.type=error", "exception *fmt.wrapError wrapped: sold out"}},
-		"internal": {func() error { return errors.New("no database") },
-			[]string{"error.type=internal_error", "status Error: no database", "exception *errors.errorString no database"}},
-		"gone": {func() error { return fmt.Errorf("emit: %w", sio.ErrDisconnected) },
-			[]string{"error.type=aborted", "exception *fmt.wrapError emit: " + sio.ErrDisconnected.Error()}},
-		"panic": {func() error { panic("oh no") },
-			[]string{"error.type=panic", "status Error: panic: oh no", "exception string panic: oh no"}},
-		"goexit": {func() error { runtime.Goexit(); return nil },
-			[]string{"error.type=panic", "status Error: the function ended its goroutine: runtime.Goexit, or FailNow of a test",
-				"exception runtime.Goexit the function ended its goroutine: runtime.Goexit, or FailNow of a test"}},
-		"bad": {func() error { return badError{} },
-			[]string{"error.type=internal_error", "status Error: %!v(PANIC=Error method: Error)", "exception siotel_test.badError %!v(PANIC=Error method: Error)"}},
-		"long": {func() error { return errors.New(long) },
-			[]string{"error.type=internal_error", "status Error: " + cut, "exception *errors.errorString " + cut}},
+		"meant": {
+			func() error { return fmt.Errorf("wrapped: %w", &sio.Error{Message: "sold out"}) },
+			[]string{"error.type=error", "exception *fmt.wrapError wrapped: sold out"},
+		},
+		"internal": {
+			func() error { return errors.New("no database") },
+			[]string{"error.type=internal_error", "status Error: no database", "exception *errors.errorString no database"},
+		},
+		"gone": {
+			func() error { return fmt.Errorf("emit: %w", sio.ErrDisconnected) },
+			[]string{"error.type=aborted", "exception *fmt.wrapError emit: " + sio.ErrDisconnected.Error()},
+		},
+		"panic": {
+			func() error { panic("oh no") },
+			[]string{"error.type=panic", "status Error: panic: oh no", "exception string panic: oh no"},
+		},
+		"goexit": {
+			func() error { runtime.Goexit(); return nil },
+			[]string{
+				"error.type=panic", "status Error: the function ended its goroutine: runtime.Goexit, or FailNow of a test",
+				"exception runtime.Goexit the function ended its goroutine: runtime.Goexit, or FailNow of a test",
+			},
+		},
+		"bad": {
+			func() error { return badError{} },
+			[]string{"error.type=internal_error", "status Error: %!v(PANIC=Error method: Error)", "exception siotel_test.badError %!v(PANIC=Error method: Error)"},
+		},
+		"long": {
+			func() error { return errors.New(long) },
+			[]string{"error.type=internal_error", "status Error: " + cut, "exception *errors.errorString " + cut},
+		},
 	} {
 		s.On(event, func(*sio.Ctx) error { return c.f() })
 		client := s.connect(t, "/", nil)

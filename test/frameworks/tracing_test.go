@@ -23,7 +23,9 @@ import (
 
 // tracedMounts are mounts behind the tracing of each framework.
 func tracedMounts(p trace.TracerProvider) mounts {
-	otelHTTP := func(h http.Handler) http.Handler { return otelhttp.NewHandler(h, "request", otelhttp.WithTracerProvider(p)) }
+	otelHTTP := func(h http.Handler) http.Handler {
+		return otelhttp.NewHandler(h, "request", otelhttp.WithTracerProvider(p))
+	}
 	return mounts{
 		"chi":    onChi(otelHTTP),
 		"gin":    onGin(otelgin.Middleware("test", otelgin.WithTracerProvider(p))),
