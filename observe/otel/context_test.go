@@ -12,6 +12,7 @@ import (
 	sioclient "github.com/sioplug/sioplug/client"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
+	"github.com/sioplug/sioplug/core/parser/msgpack"
 	siotel "github.com/sioplug/sioplug/observe/otel"
 )
 
@@ -73,6 +74,27 @@ func TestClientContext(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// With another parser, contexts are the same.
+func TestClientContextInMessagePack(t *testing.T) {
+	t.Parallel()
+	s := newTraced(t, siotel.TracingOptions{ClientContext: true}, sio.Options{Parser: msgpack.Parser{}})
+	s.On("order", func(c *sio.Ctx) error { return c.Ack(c.Len()) })
+	c, err := sioclient.New(s.url, &sioclient.Options{Parser: msgpack.Parser{}, Auth: stranger().TraceContext})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Manager().Shutdown(context.Background()) })
+	if err := c.Connect(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := sioclient.EmitWithAck[int](within(t), c, "order", "a", []byte("b"), stranger()); err != nil || n != 2 {
+		t.Errorf("%d arguments are left, %v", n, err)
+	}
+	if l := links(s.ended(t, "process / order")); l["message"].String() != strangersSpan || l["connect"].String() != strangersSpan {
+		t.Errorf("links %v", l)
 	}
 }
 

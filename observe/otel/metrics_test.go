@@ -298,6 +298,23 @@ func TestUnregister(t *testing.T) {
 	}
 }
 
+// Metrics of what each message does allocate nothing.
+func TestMetricsAllocateNothing(t *testing.T) { //nolint:paralleltest // it counts
+	metrics, err := siotel.NewMetrics(&siotel.MetricsOptions{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := metrics.Observer()
+	c, _ := siotest.NewCtx(t, "order", 1)
+	event := sio.EventHandledInfo{Ctx: c, Known: true, Duration: time.Millisecond, Outcome: sio.HandlerOK}
+	ack := sio.AckDoneInfo{Socket: c.Socket, Event: "question", Duration: time.Millisecond, Outcome: sio.AckReceived}
+	o.EventHandled(event)
+	o.AckDone(ack)
+	if n := testing.AllocsPerRun(100, func() { o.EventHandled(event); o.AckDone(ack) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // A badProvider has meters that make no counters.
 type badProvider struct{ embedded.MeterProvider }
 

@@ -104,7 +104,7 @@ var layers = []layer{
 	},
 	{
 		folder: "observe/otel",
-		ours:   []string{"core", "internal/labels", "internal/rawjson", "internal/rescue"}, tests: []string{"client", "core/adapter", "core/siotest", "internal/exampletb"},
+		ours:   []string{"core", "internal/labels", "internal/rawjson", "internal/rescue"}, tests: []string{"client", "core/adapter", "core/parser/msgpack", "core/siotest", "internal/exampletb"},
 		others: []string{"go.opentelemetry.io/otel"},
 	},
 
