@@ -87,6 +87,7 @@ var allowed = map[string]string{
 	"core.compressed: w.Write":                                                  ofStandard,
 	"core.compressed: w.Close":                                                  ofStandard,
 	"core.clientFile.respond: v.bodies[encoding]":                               ourOwn,
+	"core.Server.observeEmission: f":                                            inEdge, // of observeHere
 	"core.node.Answer: reply":                                                   ofReply,
 	"core.Namespace.askClients: reply":                                          ofReply,
 	"core.Namespace.askHandler: reply":                                          ofReply,

@@ -103,8 +103,13 @@ var layers = []layer{
 
 	{
 		folder: "observe/prometheus",
-		ours:   []string{"core"}, tests: []string{"core/adapter", "core/siotest"},
+		ours:   []string{"core", "internal/labels"}, tests: []string{"core/adapter", "core/siotest"},
 		others: []string{"github.com/prometheus/client_golang"},
+	},
+	{
+		folder: "observe/otel",
+		ours:   []string{"core", "internal/labels", "internal/rawjson", "internal/rescue"}, tests: []string{"client", "core/adapter", "core/parser/msgpack", "core/siotest", "internal/exampletb"},
+		others: []string{"go.opentelemetry.io/otel"},
 	},
 
 	{folder: "integrations", tests: []string{"core"}},
