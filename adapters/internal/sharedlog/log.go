@@ -177,6 +177,30 @@ func (l *Log) Sending(m *adapter.Message, content uint64) {
 	}
 }
 
+// Unstored is told that a message will not be in the stream: other servers get it in another
+// way. Own clients get it now, behind those that were appended before.
+func (l *Log) Unstored(m *adapter.Message) {
+	has := func(own *ownMessage) bool { return own.message == m }
+	l.mu.Lock()
+	delete(l.unsent, m)
+	if i := slices.IndexFunc(l.early, has); i >= 0 {
+		l.early = slices.Delete(l.early, i, i+1)
+	} else if i := slices.IndexFunc(l.pending, has); i >= 0 {
+		for _, own := range l.pending[:i] {
+			l.earlyLocked(own)
+		}
+		ready := l.pending[i : i+1]
+		for l.pending = l.pending[i+1:]; len(l.pending) > 0 && !l.pending[0].sent; l.pending = l.pending[1:] {
+			ready = append(slices.Clip(ready), l.pending[0])
+		}
+		for _, own := range ready {
+			l.order.add(func() { own.deliver("") })
+		}
+	}
+	l.mu.Unlock()
+	l.order.run()
+}
+
 // ReadForeign passes on an entry of another server, or a message that is not in the stream, at
 // the zero Place. It is called by the order.
 func (l *Log) ReadForeign(at Place, m *adapter.Message, pass func()) {

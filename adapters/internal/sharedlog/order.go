@@ -80,6 +80,16 @@ func (s *Order) Pass(at Place, f func()) {
 	})
 }
 
+// Skip moves the position to an entry that no namespace of this server needs.
+func (s *Order) Skip(at Place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.position = at
+	if s.first == (Place{}) {
+		s.first = at
+	}
+}
+
 // Begin sets the position from which on entries are read. An earlier one is ignored.
 func (s *Order) Begin(at Place) {
 	s.mu.Lock()
