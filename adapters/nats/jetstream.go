@@ -197,9 +197,13 @@ func (j *jetStream) mend() {
 			return
 		}
 		j.mu.Lock()
-		wanted := j.outside && j.usable == nil
+		outside, usable := j.outside, j.usable == nil
 		j.mu.Unlock()
-		if !wanted {
+		switch {
+		case !outside:
+			continue
+		case !usable:
+			j.pokeReader()
 			continue
 		}
 		if err := j.putFence(j.ctx); err != nil { // which shows that it works

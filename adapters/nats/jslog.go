@@ -94,7 +94,7 @@ func (l *jetLog) Claim(ctx context.Context, pid, offset string) (*adapter.Sessio
 	if err != nil {
 		return nil, err
 	}
-	if !ok || pid == "" || len(pid) > maxPID || !l.reaches(j, at) {
+	if !ok || pid == "" || len(pid) > maxPID || at.Major != j.logs.order.At().Major {
 		return nil, adapter.ErrUnknownSession
 	}
 	found, err := j.get(ctx, j.opts.sessionsName(), getRequest{Last: j.session(l.namespace, pid)})
@@ -105,7 +105,7 @@ func (l *jetLog) Claim(ctx context.Context, pid, offset string) (*adapter.Sessio
 		return nil, adapter.ErrUnknownSession
 	}
 	s, barrier, err := readJetSession(found.data, pid)
-	if err != nil || at.Compare(barrier) < 0 {
+	if err != nil || at.Compare(barrier) < 0 || !j.logs.order.Await(ctx, at) || !l.reaches(j, at) {
 		return nil, adapter.ErrUnknownSession
 	}
 	if has, err := l.has(ctx, j, at); err != nil || !has {

@@ -96,9 +96,14 @@ func (s *sender) encode(p *cluster.Packet) (err error) {
 	return err
 }
 
-// give gives nats.go what is in scratch.
+// give gives nats.go what is in scratch. Answers go to reply, unless that is empty.
 func (s *sender) give(subject, reply string) error {
-	err := s.nc.PublishRequest(subject, reply, s.scratch)
+	var err error
+	if reply == "" {
+		err = s.nc.Publish(subject, s.scratch)
+	} else {
+		err = s.nc.PublishRequest(subject, reply, s.scratch)
+	}
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		err = fmt.Errorf("%w: it has %d bytes, and max_payload of NATS is %d", cluster.ErrTooLarge, len(s.scratch), s.nc.MaxPayload())

@@ -85,6 +85,9 @@ func (l *streamLog) Replay(
 	if !ok || l.order.At() == (entryID{}) { // or it is not known yet what the reader will pass on
 		return false, adapter.ErrUnknownOffset
 	}
+	if !l.order.Await(ctx, after) { // otherwise the reader would pass on again what the client has
+		return false, adapter.ErrUnknownOffset
+	}
 	r := &streamReplay{log: l, after: after, limit: limit, f: f}
 	for first := true; ; first = false {
 		end := l.order.At()

@@ -2,9 +2,11 @@ package sharedlog
 
 import (
 	"cmp"
+	"context"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // An Order makes calls one at a time, in order, for one stream: those for its entries, and
@@ -105,6 +107,34 @@ func (s *Order) At() Place {
 	defer s.mu.Unlock()
 	return s.position
 }
+
+// Await waits until the position is at or behind a place, and reports whether it is. A client
+// that comes from another server may have got what this one has not read yet.
+func (s *Order) Await(ctx context.Context, at Place) bool {
+	if s.At().Compare(at) >= 0 {
+		return true
+	}
+	tick := time.NewTicker(awaitInterval)
+	defer tick.Stop()
+	timeout := time.After(awaitTimeout)
+	for s.At().Compare(at) < 0 {
+		select {
+		case <-tick.C:
+		case <-timeout:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+const (
+	// awaitInterval is how often the position is looked at, and awaitTimeout how long a server
+	// may be behind another one.
+	awaitInterval = 2 * time.Millisecond
+	awaitTimeout  = 2 * time.Second
+)
 
 // Next returns the entry that was passed on after start, if reading began there.
 func (s *Order) Next(start Place) (at Place, ok bool) {
