@@ -29,7 +29,9 @@ type recoveringServer struct {
 
 func newRecoveringServer(t *testing.T, nc *nats.Conn, o natsadapter.JetStreamOptions) *recoveringServer {
 	t.Helper()
-	srv := sio.New(&sio.Options{Adapter: natsadapter.NewJetStream(nc, o), ConnectionStateRecovery: &sio.Recovery{}})
+	c := natsadapter.NewJetStream(nc, o)
+	natsadapter.SetLocalWait(c, patience)
+	srv := sio.New(&sio.Options{Adapter: c, ConnectionStateRecovery: &sio.Recovery{}})
 	t.Cleanup(func() {
 		if err := srv.Shutdown(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -160,7 +162,7 @@ func TestClientsComeBackToAnotherServer(t *testing.T) {
 	var emitting sync.WaitGroup
 	for i, srv := range servers {
 		emitting.Go(func() {
-			tick := time.NewTicker(time.Millisecond)
+			tick := time.NewTicker(4 * time.Millisecond)
 			defer tick.Stop()
 			for n := 0; ; n++ {
 				select {
@@ -170,11 +172,13 @@ func TestClientsComeBackToAnotherServer(t *testing.T) {
 					}
 				case <-stop:
 					return
+				case <-t.Context().Done():
+					return
 				}
 			}
 		})
 	}
-	const rounds = 10
+	const rounds = 6
 	for i := range rounds {
 		for range 20 {
 			moves.note(t, moves.client.Next())
@@ -371,7 +375,6 @@ func TestJetStreamDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	servers[0].say(t, "lost")
-	here.until(t, "lost")
 	eventually(t, "the loss is counted", func() bool { return servers[0].Cluster().Lost > 0 })
 	servers[0].say(t, "outside")
 	here.until(t, "outside")

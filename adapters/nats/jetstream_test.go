@@ -2,6 +2,7 @@ package natsadapter_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -51,7 +52,9 @@ type jetServer interface {
 }
 
 func newJetServer(nc *nats.Conn, opts ...natsadapter.JetStreamOptions) jetServer {
-	return natsadapter.NewJetStream(nc, opts...)
+	c := natsadapter.NewJetStream(nc, opts...)
+	natsadapter.SetLocalWait(c, patience)
+	return c
 }
 
 func TestJetStreamLog(t *testing.T) {
@@ -71,4 +74,106 @@ func TestJetStreamLog(t *testing.T) {
 		eventually(t, "the stream was looked at", func() bool { return l.End() != "0-0" })
 		return l
 	})
+}
+
+// A server that reads too slowly, or whose connection is lost for a moment, gets what it has
+// missed from the stream: everything, once and in order.
+func TestJetStreamFillsGaps(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]natsadapter.JetStreamOptions{"slow": {MaxPendingBytes: 5_000}, "cut off": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startJetStream(t)
+			nc := s.connect(t)
+			block := make(chan struct{})
+			a, b := join(t, newJetServer(s.connect(t))), joinBlocked(t, newJetServer(nc, o), block)
+			whole(t, a)
+			eventually(t, "they know each other", func() bool { return len(a.cluster.Status().Members) == 1 && b.cluster.Status().Healthy })
+			const n = 300
+			for i := range n {
+				a.publish(fmt.Sprint(i))
+				if o.MaxPendingBytes == 0 && i%100 == 50 {
+					if err := nc.ForceReconnect(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			watcher := s.connect(t)
+			eventually(t, "all are stored", func() bool { return stored(t, watcher, "sio") >= n })
+			close(block)
+			for i := range n {
+				b.expect(fmt.Sprint(i))
+			}
+			a.publish("last")
+			b.expect("last")
+			if st := b.cluster.Status(); st.Gaps > 0 {
+				t.Errorf("status %+v", st)
+			}
+		})
+	}
+}
+
+// A process without a server reaches all servers through the stream, and is told if it does not.
+func TestJetStreamEmitter(t *testing.T) {
+	t.Parallel()
+	s := startJetStream(t)
+	a, b := join(t, newJetServer(s.connect(t))), join(t, newJetServer(s.connect(t)))
+	whole(t, a, b)
+	e := natsadapter.NewJetStreamEmitter(s.connect(t))
+	must(t, e.Emit(t.Context(), "hello"))
+	a.expect("hello")
+	b.expect("hello")
+	other := natsadapter.NewJetStreamEmitter(s.connect(t), natsadapter.JetStreamEmitterOptions{SubjectPrefix: "other"})
+	if err := other.Emit(t.Context(), "hello"); err == nil || !strings.Contains(err.Error(), "nobody answers") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A stream of the same name that is not what the adapter needs is not used.
+func TestStreamsWithOtherSettings(t *testing.T) {
+	t.Parallel()
+	s := startJetStream(t)
+	nc := s.connect(t)
+	m, err := nc.Request("$JS.API.STREAM.CREATE.sio", []byte(`{"name":"sio","subjects":["sio.l.>"],"storage":"memory","retention":"limits","discard":"old","allow_direct":true}`), patience)
+	if err != nil || strings.Contains(string(m.Data), `"error"`) {
+		t.Fatal(err, m)
+	}
+	a, b := join(t, newJetServer(s.connect(t))), join(t, newJetServer(s.connect(t)))
+	eventually(t, "it is told", func() bool {
+		return a.toldOf("the stream has other settings than sioplug needs: stream sio, republish")
+	})
+	eventually(t, "they know each other", func() bool { return len(a.cluster.Status().Members) == 1 && len(b.cluster.Status().Members) == 1 })
+	a.publish("outside of the stream")
+	b.expect("outside of the stream")
+}
+
+// Strangers can neither forge the number of a message nor stop the reader.
+func TestGarbageInTheStream(t *testing.T) {
+	t.Parallel()
+	s := startJetStream(t)
+	a, b := join(t, newJetServer(s.connect(t))), join(t, newJetServer(s.connect(t)))
+	whole(t, a, b)
+	nc := s.connect(t)
+	for _, m := range []*nats.Msg{
+		{Subject: "sio.l./", Data: []byte("garbage")},
+		{Subject: "sio.l./", Data: []byte(`{"type":3,"uid":"x","nsp":"/other"}`), Header: nats.Header{"Nats-Sequence": {"999999"}}},
+		{Subject: "sio.l.=", Data: []byte("no fence")},
+		{Subject: "sio.l./unknown", Data: nil},
+		{Subject: "sio.l./.x", Data: nil},
+		{Subject: "sio.k./", Data: []byte("without a number")},
+	} {
+		if err := nc.PublishMsg(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := nc.FlushTimeout(patience); err != nil {
+		t.Fatal(err)
+	}
+	const refused = 4
+	eventually(t, "it is refused", func() bool { return b.cluster.Status().Refused == refused })
+	a.publish("next")
+	b.expect("next")
+	if st := b.cluster.Status(); st.Gaps > 0 || !st.Healthy {
+		t.Errorf("status %+v", st)
+	}
 }

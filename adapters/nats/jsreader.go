@@ -102,7 +102,7 @@ func (j *jetStream) handle(m *nats.Msg) {
 	r := &j.reader
 	switch {
 	case err != nil:
-		j.in.Refused(fmt.Errorf("%w: it has no number", errSubject))
+		j.in.Refused(errSubject)
 		return
 	case r.stream == 0: // it is fetched when the stream was looked at
 		r.behind = cmp.Or(r.behind, seq)

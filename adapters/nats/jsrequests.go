@@ -100,7 +100,6 @@ func (j *jetStream) sendRequests() {
 
 var (
 	errNoAnswer = errors.New("nobody answers: JetStream is not enabled, or the stream has no leader or does not exist")
-	errNotFound = errors.New("not found")
 	errAck      = errors.New("the answer is none of JetStream")
 )
 
@@ -113,13 +112,12 @@ type apiError struct {
 
 func (e *apiError) Error() string { return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode) }
 
-// Is makes errors match errNotFound.
-func (e *apiError) Is(target error) bool { return target == errNotFound && e.Code == codeNotFound }
-
-const (
-	codeNotFound   = 404
-	notFoundStatus = "404"
-)
+// isNotFound reports whether JetStream says that there is no such stream or message.
+func isNotFound(err error) bool {
+	const notFound = 404
+	var api *apiError
+	return errors.As(err, &api) && api.Code == notFound
+}
 
 // An ackMessage is the answer of JetStream to a message for a stream.
 type ackMessage struct {

@@ -16,7 +16,6 @@ import (
 // A streamConfig are the settings of a stream that matter here, as JetStream has them.
 type streamConfig struct {
 	Name        string     `json:"name"`
-	Description string     `json:"description,omitempty"`
 	Subjects    []string   `json:"subjects"`
 	Retention   string     `json:"retention"`
 	Discard     string     `json:"discard"`
@@ -62,7 +61,7 @@ func (j *jetStream) keep() time.Duration { return time.Duration(j.logs.keep.Load
 
 // messagesConfig are the settings of the stream of messages.
 func (j *jetStream) messagesConfig() streamConfig {
-	c := j.config(j.opts.StreamName, "messages of sioplug", j.prefix+toStored+">")
+	c := j.config(j.opts.StreamName, j.prefix+toStored+">")
 	c.MaxAge = int64(cmp.Or(j.opts.MaxAge, 2*j.keep(), defaultAge)) //nolint:mnd // it takes time to notice that a connection is lost
 	c.MaxBytes, c.MaxMsgs, c.MaxMsgsPer = j.opts.MaxBytes, -1, -1
 	c.RePublish = &republish{Source: j.prefix + toStored + ">", Destination: j.prefix + toAgain + ">"}
@@ -71,15 +70,15 @@ func (j *jetStream) messagesConfig() streamConfig {
 
 // sessionsConfig are the settings of the stream of sessions. Each has a subject.
 func (j *jetStream) sessionsConfig() streamConfig {
-	c := j.config(j.opts.sessionsName(), "sessions of sioplug", j.prefix+toSession+"*")
+	c := j.config(j.opts.sessionsName(), j.prefix+toSession+"*")
 	c.MaxAge = int64(cmp.Or(j.keep(), defaultAge))
 	c.MaxBytes, c.MaxMsgs, c.MaxMsgsPer = j.opts.MaxBytes, int64(j.opts.MaxSessions), 1
 	return c
 }
 
-func (j *jetStream) config(name, description, subject string) streamConfig {
+func (j *jetStream) config(name, subject string) streamConfig {
 	c := streamConfig{
-		Name: name, Description: description, Subjects: []string{subject}, Retention: retentionLimits, Discard: discardOld,
+		Name: name, Subjects: []string{subject}, Retention: retentionLimits, Discard: discardOld,
 		Storage: "file", Replicas: j.opts.Replicas, AllowDirect: true,
 	}
 	if j.opts.MemoryStorage {
@@ -117,7 +116,7 @@ func (j *jetStream) open(ctx context.Context, want *streamConfig) (info streamIn
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
 	err = j.api(ctx, "STREAM.INFO."+want.Name, struct{}{}, &info)
-	if errors.Is(err, errNotFound) {
+	if isNotFound(err) {
 		err = j.api(ctx, "STREAM.CREATE."+want.Name, want, &info)
 	}
 	if err != nil {
@@ -165,7 +164,7 @@ func (j *jetStream) get(ctx context.Context, stream string, r getRequest) (s sto
 		} `json:"message"`
 	}
 	err = j.api(ctx, "STREAM.MSG.GET."+stream, r, &v)
-	if errors.Is(err, errNotFound) {
+	if isNotFound(err) {
 		return stored{seq: r.Seq, gone: true}, nil
 	}
 	return stored{subject: v.Message.Subject, seq: v.Message.Seq, data: v.Message.Data}, err

@@ -155,7 +155,7 @@ func NewJetStream(nc *nats.Conn, opts ...JetStreamOptions) *JetStreamCluster {
 	s := newSubjects(function, o.SubjectPrefix, Static)
 	o.StreamName = streamName(function, o.StreamName, s)
 	if token(o.Domain) != o.Domain && o.Domain != "" {
-		misuse.Panic(fmt.Sprintf("natsadapter: NewJetStream: %q is no Domain: take letters and digits", o.Domain))
+		misuse.Panic(fmt.Sprintf("natsadapter: NewJetStream: Domain %q is no domain: take letters and digits", o.Domain))
 	}
 	logs := new(jetLogs)
 	return &JetStreamCluster{cluster.New(func() cluster.Broker { return newJetStream(nc, s, o, logs) }, o.Options), logs}

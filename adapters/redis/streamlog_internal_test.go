@@ -119,6 +119,7 @@ func TestStreamLog(t *testing.T) {
 			keep = limits.MaxAge
 		}
 		p := newStreamPeer(t, client, "stream "+strconv.Itoa(number), "self", maxLen)
+		p.logs.LocalWait = time.Minute // however busy the machine is
 		l := p.logs.open("/", keep)
 		p.logs.Joined("/", p)
 		return l

@@ -13,7 +13,7 @@ import (
 // are added to the stream, and delivered when they are read from it, as those of others. So
 // all servers have them in one order.
 //
-// If the broker does not give a message back within localWait, it is delivered without an offset:
+// If the broker does not give a message back within half a second, it is delivered without an offset:
 // the server's own clients do not wait for the broker. Such a message is early. It will probably
 // be in the stream later. A client that has it must not get it again, so sessions from before
 // that place cannot be claimed.
@@ -21,6 +21,7 @@ type Log struct {
 	logs      *Logs
 	namespace string
 	order     *Order
+	localWait time.Duration
 
 	mu        sync.Mutex
 	adapter   adapter.Adapter                  // sends messages; nil before Join
@@ -46,8 +47,9 @@ type ownMessage struct {
 }
 
 const (
-	// localWait is how long own clients wait for a message that the broker does not give back.
-	localWait = 500 * time.Millisecond
+	// defaultLocalWait is how long own clients wait for a message that the broker does not
+	// give back.
+	defaultLocalWait = 500 * time.Millisecond
 
 	// maxEarly bounds the memory for early messages. Beyond, the oldest are forgotten,
 	// and taken for early ones all the same when they are read.
@@ -119,7 +121,7 @@ func (l *Log) appendLocked(own *ownMessage) error {
 	default:
 		l.pending = append(l.pending, own)
 		if l.timer == nil {
-			l.timer = time.AfterFunc(localWait, l.flush)
+			l.timer = time.AfterFunc(l.localWait, l.flush)
 		}
 	}
 	return nil
@@ -154,7 +156,7 @@ func (l *Log) flush() {
 	l.mu.Lock()
 	l.timer = nil
 	if len(l.pending) > 0 && !l.closed {
-		if rest := localWait - time.Since(l.pending[0].since); rest > 0 {
+		if rest := l.localWait - time.Since(l.pending[0].since); rest > 0 {
 			l.timer = time.AfterFunc(rest, l.flush)
 		} else {
 			for _, own := range l.pending {
@@ -221,7 +223,7 @@ func (l *Log) ReadOwn(id Place, content uint64) {
 	has := func(own *ownMessage) bool { return own.content == content }
 	l.mu.Lock()
 	if i := slices.IndexFunc(l.early, has); i >= 0 {
-		l.late = time.Since(l.early[i].since) >= localWait
+		l.late = time.Since(l.early[i].since) >= l.localWait
 		l.forgetEarlyLocked(i)
 		l.early = l.early[1:]
 		l.barrier = id

@@ -1,13 +1,19 @@
 package sharedlog
 
 import (
+	"cmp"
 	"sync"
+	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
 // Logs are the logs of all namespaces of a server. The zero value is empty.
 type Logs struct {
+	// LocalWait is how long own clients wait for a message that the broker does not give
+	// back, half a second by default. Tests wait longer.
+	LocalWait time.Duration
+
 	mu   sync.Mutex
 	logs map[string]*Log // by namespace
 }
@@ -15,7 +21,7 @@ type Logs struct {
 // Open returns a new log of a namespace, whose messages are in the stream with that order.
 func (l *Logs) Open(namespace string, order *Order) *Log {
 	log := &Log{
-		logs: l, namespace: namespace, order: order,
+		logs: l, namespace: namespace, order: order, localWait: cmp.Or(l.LocalWait, defaultLocalWait),
 		appended: make(map[*adapter.Message]error), unsent: make(map[*adapter.Message]*ownMessage),
 	}
 	l.mu.Lock()

@@ -2,7 +2,6 @@ package sharedlog
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -18,15 +17,13 @@ type positions struct {
 	Barrier  string         `json:"barrier"`
 }
 
-var errBarrier = errors.New("a session without a barrier")
-
 // EncodeSession returns the positions of a session in JSON: all but its ids and its data.
 // Clients with an offset before barrier cannot claim it.
 func EncodeSession(s *adapter.Session, barrier Place) ([]byte, error) {
 	return json.Marshal(positions{s.Rooms, s.From, s.Complete, s.Left, s.Tried, barrier.String()})
 }
 
-// DecodeSession reads what EncodeSession has written into s.
+// DecodeSession reads into s what EncodeSession has written.
 func DecodeSession(data []byte, s *adapter.Session) (barrier Place, err error) {
 	var p positions
 	if err := json.Unmarshal(data, &p); err != nil {
@@ -35,7 +32,7 @@ func DecodeSession(data []byte, s *adapter.Session) (barrier Place, err error) {
 	s.Rooms, s.From, s.Complete, s.Left, s.Tried = p.Rooms, p.From, p.Complete, p.Left, p.Tried
 	barrier, ok := ParsePlace(p.Barrier)
 	if !ok {
-		return barrier, errBarrier
+		return barrier, adapter.ErrUnknownSession
 	}
 	return barrier, nil
 }
