@@ -18,7 +18,9 @@ import (
 func startJetStream(tb testing.TB, change ...func(o *server.Options)) *natsServer {
 	tb.Helper()
 	dir := tb.TempDir()
-	return startNATS(tb, append([]func(o *server.Options){func(o *server.Options) { o.JetStream, o.StoreDir = true, dir }}, change...)...)
+	return startNATS(tb, append([]func(o *server.Options){func(o *server.Options) {
+		o.JetStream, o.StoreDir, o.JetStreamMaxMemory, o.JetStreamMaxStore = true, dir, 8<<30, 8<<30 // whatever the machine has
+	}}, change...)...)
 }
 
 func TestJetStreamSuite(t *testing.T) {

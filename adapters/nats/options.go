@@ -75,8 +75,8 @@ type JetStreamOptions struct {
 	// MaxDisconnectionDuration of the servers: it takes time to notice that a client has gone.
 	MaxAge time.Duration
 
-	// MaxBytes bounds each of the two streams, 256 MiB by default. The oldest messages and
-	// sessions go first. Clients that would need them get fresh sessions.
+	// MaxBytes bounds each of the two streams, 64 MiB by default. NATS reserves that much. The
+	// oldest messages and sessions go first. Clients that would need them get fresh sessions.
 	MaxBytes int64
 
 	// MaxSessions is how many sessions the cluster keeps, 100,000 by default. The oldest go
@@ -119,7 +119,7 @@ type EmitterOptions struct {
 const (
 	defaultPrefix          = "sio"
 	defaultMaxPendingBytes = 64 << 20
-	defaultMaxBytes        = 256 << 20
+	defaultMaxBytes        = 64 << 20
 	defaultMaxSessions     = 100_000
 	defaultAckTimeout      = 5 * time.Second
 
