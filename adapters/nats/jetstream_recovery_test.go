@@ -43,6 +43,7 @@ func newRecoveringServer(t *testing.T, nc *nats.Conn, o natsadapter.JetStreamOpt
 // newRecoveringServers returns servers that hear each other.
 func newRecoveringServers(t *testing.T, s *natsServer, n int, o natsadapter.JetStreamOptions) (list []*recoveringServer) {
 	t.Helper()
+	s.prepare(t, o)
 	for range n {
 		list = append(list, newRecoveringServer(t, s.connect(t), o))
 	}
@@ -218,37 +219,39 @@ func TestStreamsThatLoseMessages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startJetStream(t)
-			servers := newRecoveringServers(t, s, 2, natsadapter.JetStreamOptions{})
+			srv := newRecoveringServers(t, s, 1, natsadapter.JetStreamOptions{})[0]
 			var v visitor
-			v.connect(t, servers[0])
-			servers[0].say(t, "first")
+			v.connect(t, srv)
+			srv.say(t, "first")
 			v.until(t, "first")
-			v.leave(t, servers[0].nc, "sio")
-			servers[1].say(t, "missed")
-			eventually(t, "it is stored", func() bool { return stored(t, servers[0].nc, "sio") >= 2 })
-			lose(t, servers[0].nc)
-			servers[1].say(t, "also missed")
-			if v.connect(t, servers[1]) {
+			v.leave(t, srv.nc, "sio")
+			srv.say(t, "missed")
+			eventually(t, "it is stored", func() bool { return stored(t, srv.nc, "sio") >= 2 })
+			lose(t, srv.nc)
+			srv.say(t, "also missed")
+			if v.connect(t, srv) {
 				t.Fatalf("recovered, with %q", v.got)
 			}
 			v.offset = ""
 			eventually(t, "messages have offsets", func() bool {
-				servers[0].say(t, "new")
+				srv.say(t, "new")
 				v.note(t, v.client.Next())
 				return v.offset != ""
 			})
-			eventually(t, "the sessions are kept", func() bool {
-				m, err := servers[0].nc.Request("$JS.API.STREAM.INFO.sio-sessions", nil, patience)
-				return err == nil && !strings.Contains(string(m.Data), `"error"`)
-			})
-			v.leave(t, servers[0].nc, "sio")
-			servers[1].say(t, "again")
-			if !v.connect(t, servers[0]) {
+			eventually(t, "sessions are kept", func() bool { return streamExists(srv.nc, "sio-sessions") })
+			v.leave(t, srv.nc, "sio")
+			srv.say(t, "again")
+			if !v.connect(t, srv) {
 				t.Fatal("not recovered")
 			}
 			v.until(t, "again")
 		})
 	}
+}
+
+func streamExists(nc *nats.Conn, name string) bool {
+	m, err := nc.Request("$JS.API.STREAM.INFO."+name, nil, patience)
+	return err == nil && !strings.Contains(string(m.Data), `"error"`)
 }
 
 func api(t *testing.T, nc *nats.Conn, what string) {
@@ -439,9 +442,10 @@ func TestJetStreamPermissions(t *testing.T) {
 	})
 	as := func(user string) *nats.Conn { return s.connect(t, nats.UserInfo(user, "p")) }
 	admin := as("admin")
-	servers := []*recoveringServer{
-		newRecoveringServer(t, as("server"), natsadapter.JetStreamOptions{}), newRecoveringServer(t, as("server"), natsadapter.JetStreamOptions{}),
-	}
+	first := newRecoveringServer(t, as("server"), natsadapter.JetStreamOptions{})
+	hearEachOther(t, first)
+	eventually(t, "the streams are there", func() bool { return streamExists(admin, "sio-sessions") })
+	servers := []*recoveringServer{first, newRecoveringServer(t, as("server"), natsadapter.JetStreamOptions{})}
 	hearEachOther(t, servers...)
 	e := natsadapter.NewJetStreamEmitter(as("job"))
 	var v visitor

@@ -1,6 +1,7 @@
 package natsadapter_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -23,6 +24,29 @@ func startJetStream(tb testing.TB, change ...func(o *server.Options)) *natsServe
 	}}, change...)...)
 }
 
+// prepare has a server create the streams. While several are created at the same time, the race
+// detector finds a race in the server of NATS (checkBytesLimits and reserveStreamResources).
+func (s *natsServer) prepare(t *testing.T, o natsadapter.JetStreamOptions) {
+	t.Helper()
+	s.creating.Lock()
+	defer s.creating.Unlock()
+	c := newJetServer(connectTo(t, s.srv.ClientURL()), o)
+	l := c.NewLog("/", 2*time.Minute)
+	a := c.Join("/", counted{})
+	eventually(t, "the streams are there", func() bool { return l.End() != "0-0" })
+	if err := errors.Join(a.Close(), l.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// startPrepared starts a server of NATS with the default streams.
+func startPrepared(t *testing.T) *natsServer {
+	t.Helper()
+	s := startJetStream(t)
+	s.prepare(t, natsadapter.JetStreamOptions{})
+	return s
+}
+
 func TestJetStreamSuite(t *testing.T) {
 	t.Parallel()
 	s := startJetStream(t)
@@ -32,6 +56,7 @@ func TestJetStreamSuite(t *testing.T) {
 				t.Parallel()
 				siotest.TestCluster(t, func(t *testing.T, n int) []adapter.Cluster {
 					o := natsadapter.JetStreamOptions{SubjectPrefix: newPrefix(), MemoryStorage: memory}
+					s.prepare(t, o)
 					nc := s.connect(t)
 					all := make([]adapter.Cluster, n)
 					for i := range all {
@@ -85,7 +110,7 @@ func TestJetStreamFillsGaps(t *testing.T) {
 	for name, o := range map[string]natsadapter.JetStreamOptions{"slow": {MaxPendingBytes: 5_000}, "cut off": {}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := startJetStream(t)
+			s := startPrepared(t)
 			nc := s.connect(t)
 			block := make(chan struct{})
 			a, b := join(t, newJetServer(s.connect(t))), joinBlocked(t, newJetServer(nc, o), block)
@@ -118,7 +143,7 @@ func TestJetStreamFillsGaps(t *testing.T) {
 // A process without a server reaches all servers through the stream, and is told if it does not.
 func TestJetStreamEmitter(t *testing.T) {
 	t.Parallel()
-	s := startJetStream(t)
+	s := startPrepared(t)
 	a, b := join(t, newJetServer(s.connect(t))), join(t, newJetServer(s.connect(t)))
 	whole(t, a, b)
 	e := natsadapter.NewJetStreamEmitter(s.connect(t))
@@ -152,7 +177,7 @@ func TestStreamsWithOtherSettings(t *testing.T) {
 // Strangers can neither forge the number of a message nor stop the reader.
 func TestGarbageInTheStream(t *testing.T) {
 	t.Parallel()
-	s := startJetStream(t)
+	s := startPrepared(t)
 	a, b := join(t, newJetServer(s.connect(t))), join(t, newJetServer(s.connect(t)))
 	whole(t, a, b)
 	nc := s.connect(t)
