@@ -130,7 +130,7 @@ func stored(t *testing.T, nc *nats.Conn, stream string) (messages int) {
 	if err := json.Unmarshal(m.Data, &info); err != nil {
 		t.Fatal(err)
 	}
-	return int(info.State.Last) //nolint:gosec // small
+	return int(info.State.Last)
 }
 
 // leave cuts the connection, and waits until the session is saved.

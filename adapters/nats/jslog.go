@@ -211,7 +211,7 @@ func (r *jetReplay) upTo(ctx context.Context, end sharedlog.Place) (more bool, e
 		if r.full() {
 			return true, nil
 		}
-		list, err := r.js.page(ctx, r.after.Minor+1, int(min(uint64(n), end.Minor-r.after.Minor))) //nolint:gosec // small
+		list, err := r.js.page(ctx, r.after.Minor+1, int(min(uint64(n), end.Minor-r.after.Minor)))
 		if err != nil {
 			return false, fmt.Errorf("natsadapter: reading what a client has missed: %w", err)
 		}

@@ -141,7 +141,7 @@ func (j *jetStream) look(now bool) {
 		return
 	}
 	r := &j.reader
-	created := uint64(info.Created.UnixMilli()) //nolint:gosec // after 1970
+	created := uint64(info.Created.UnixMilli())
 	if created != r.stream || info.State.Last < r.position {
 		j.begin(created, &info)
 		now = true
@@ -254,7 +254,7 @@ func (j *jetStream) passPage(list []stored) {
 // pageSize returns how many messages to ask for, of those that are left.
 func pageSize(left uint64, size, limit int) int {
 	n := max(1, min(maxPage, limit/max(size, messageOverhead)))
-	return int(min(left, uint64(n))) //nolint:gosec // small
+	return int(min(left, uint64(n)))
 }
 
 // pause waits for a moment.

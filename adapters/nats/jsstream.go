@@ -91,7 +91,7 @@ var errConfig = errors.New("the stream has other settings than sioplug needs")
 
 // fits reports why a stream cannot be used as another one. Limits may be others.
 func (c *streamConfig) fits(want *streamConfig) error {
-	wrong := ""
+	var wrong string
 	switch {
 	case !slices.Equal(c.Subjects, want.Subjects):
 		wrong = "subjects"
