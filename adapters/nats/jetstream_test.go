@@ -114,7 +114,6 @@ func TestJetStreamFillsGaps(t *testing.T) {
 			nc := s.connect(t)
 			block := make(chan struct{})
 			a, b := join(t, newJetServer(s.connect(t))), joinBlocked(t, newJetServer(nc, o), block)
-			whole(t, a)
 			eventually(t, "they know each other", func() bool { return len(a.cluster.Status().Members) == 1 && b.cluster.Status().Healthy })
 			const n = 300
 			for i := range n {
