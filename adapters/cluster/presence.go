@@ -18,12 +18,13 @@ import (
 type presence struct {
 	link *link
 
-	mu      sync.Mutex
-	own     map[string]struct{} // the namespaces that the broker has subscribed to
-	version uint64              // of own
-	others  map[string]*peer    // by id
-	heard   time.Time           // when this server heard its own heartbeat the last time
-	beaten  time.Time           // when the oldest heartbeat was sent that it has not heard; zero if there is none
+	mu       sync.Mutex
+	own      map[string]struct{} // the namespaces that the broker has subscribed to
+	version  uint64              // of own
+	others   map[string]*peer    // by id
+	prefixes map[string]string   // ids of others by the prefixes of their endpoints
+	heard    time.Time           // when this server heard its own heartbeat the last time
+	beaten   time.Time           // when the oldest heartbeat was sent that it has not heard; zero if there is none
 }
 
 // A peer is another server of this module.
@@ -35,6 +36,10 @@ type peer struct {
 	complete   bool      // namespaces are those of version
 	collecting bool      // more of them will come
 	asked      time.Time // when it was asked for all namespaces the last time
+
+	// Its endpoint; "" and nil if it has not announced one.
+	prefix, address string
+	gone            chan struct{}
 }
 
 const (
@@ -51,7 +56,9 @@ const (
 )
 
 func newPresence(l *link) *presence {
-	return &presence{link: l, own: make(map[string]struct{}), others: make(map[string]*peer), heard: time.Now()}
+	return &presence{
+		link: l, own: make(map[string]struct{}), others: make(map[string]*peer), prefixes: make(map[string]string), heard: time.Now(),
+	}
 }
 
 // joined tells the others that this server is in a namespace now.
@@ -121,6 +128,7 @@ func (p *presence) sendAllLocked(t Type, to string) {
 // sendLocked sends a heartbeat. In that order the changes have their versions.
 func (p *presence) sendLocked(t Type, to string, what Presence) {
 	what.Name, what.Version = p.link.cluster.opts.Name, p.version
+	p.link.cluster.addEndpoint(&what)
 	_ = p.link.send(&Packet{Type: t, From: p.link.self, To: to, Presence: &what}) // what is lost is counted
 	if p.beaten.IsZero() {
 		p.beaten = time.Now()
@@ -217,6 +225,7 @@ func (p *presence) updateLocked(id string, said *Presence) {
 		p.others[id] = o
 	}
 	o.name, o.seen = said.Name, time.Now()
+	p.setEndpointLocked(id, o, said)
 	next := o.complete && !o.collecting && said.Version == o.version+1
 	switch {
 	case said.All:
@@ -241,10 +250,12 @@ func (p *presence) updateLocked(id string, said *Presence) {
 }
 
 func (p *presence) removeLocked(id string) {
-	if p.others[id] == nil {
+	o := p.others[id]
+	if o == nil {
 		return
 	}
 	delete(p.others, id)
+	p.removeEndpointLocked(id, o)
 	p.link.forget(id)
 }
 

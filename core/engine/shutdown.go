@@ -18,17 +18,19 @@ const parallelCloses = 64
 
 // Shutdown refuses new sessions, closes all others, and waits until their connections are
 // closed. Messages that were sent before are delivered first; the JavaScript server drops
-// them. When ctx ends, Shutdown closes the connections that are left. It returns the
+// them. A SessionRouter is closed at the same time. When ctx ends, Shutdown closes the connections that are left. It returns the
 // context's error then, half a second later at most.
 func (e *Server) Shutdown(ctx context.Context) error {
 	e.mu.Lock()
 	loops := e.readLoops.Close() // under mu, so no session registers after this
 	sessions := slices.Collect(maps.Values(e.sessions))
 	e.mu.Unlock()
+	routed := e.closeRouter(ctx)
 	done := make(chan struct{})
 	go func() { // ends with the connections, unless the application's code hangs
 		closeAll(sessions)
 		<-loops
+		<-routed
 		close(done)
 	}()
 	select {

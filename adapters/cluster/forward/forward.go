@@ -1,0 +1,201 @@
+package forward
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/sioplug/sioplug/core/engine"
+)
+
+// A route leads to another server. It implements [engine.Route].
+type route struct {
+	router *Router
+	peer   *peer
+}
+
+// maxAnswer is how large the answer to a poll can be. A server sends what is queued for the
+// client, which is limited by MaxSendBuffer, except for its last message.
+const maxAnswer = 256 << 20
+
+// errSecret is the error of a server that does not know the secret.
+var errSecret = errors.New("forward: the other server does not accept the signature, or is none of ours")
+
+// Forward implements [engine.Route].
+func (t route) Forward(ctx context.Context, x engine.Exchange, upgrade bool) (err error) {
+	r := t.router
+	done, err := r.begin()
+	if err != nil {
+		return err
+	}
+	defer done()
+	r.counters.forwarded.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(t.peer.ctx, cancel)
+	defer stop()
+	if upgrade {
+		err = t.upgrade(ctx, x)
+	} else {
+		err = t.exchange(ctx, x)
+	}
+	if err == nil {
+		return nil
+	}
+	r.counters.failed.Add(1)
+	switch {
+	case errors.Is(err, errSecret):
+		r.logSecret(t.peer)
+		return err
+	case r.ctx.Err() != nil:
+		return errClosed
+	case t.peer.ctx.Err() != nil || unreachable(err): // the session has gone with its server
+		return engine.ErrNoSession
+	}
+	return err
+}
+
+// unreachable reports whether no connection could be made.
+func unreachable(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// logSecret says that the servers do not have the same secret. Any request can show that, so
+// it is logged once.
+func (r *Router) logSecret(p *peer) {
+	log := r.engine.Logger.Debug
+	if r.secretRefused.CompareAndSwap(false, true) {
+		log = r.engine.Logger.Error
+	}
+	log("forward: another server refuses forwarded requests: all servers need the same Options.Secret, and TLS on all or on none "+
+		"(further failures are logged at Debug)", slog.String("address", p.endpoint.Address))
+}
+
+// newRequest returns a request to the other server. Its method is POST, because polls must
+// not be sent twice: the client of net/http does that with methods that it takes for safe.
+func (t route) newRequest(ctx context.Context, h head, header http.Header) (*http.Request, error) {
+	r := t.router
+	scheme := "http"
+	if r.opts.TLS != nil {
+		scheme = "https"
+	}
+	out, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+t.peer.endpoint.Address+"/", http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("forward: %w", err)
+	}
+	h.to, h.from, h.limit = t.peer.endpoint.Server, r.members.ServerID(), r.engine.MaxHTTPBufferSize
+	out.Header = header
+	if _, has := header["User-Agent"]; !has {
+		header["User-Agent"] = []string{""} // not that of net/http
+	}
+	delete(header, "Idempotency-Key") // with them, a POST is sent twice, too
+	delete(header, "X-Idempotency-Key")
+	header[headName] = []string{h.sign(r.secret)}
+	return out, nil
+}
+
+// exchange forwards a poll or a POST, and its answer.
+func (t route) exchange(ctx context.Context, x engine.Exchange) error {
+	r, req := t.router, x.Request()
+	if req.ContentLength > int64(r.engine.MaxHTTPBufferSize) {
+		return answer(x, engine.Response{Status: http.StatusRequestEntityTooLarge})
+	}
+	h := headOf(req)
+	if deadline, ok := ctx.Deadline(); ok {
+		h.within = min(max(time.Until(deadline), time.Millisecond), maxWithin)
+	}
+	out, err := t.newRequest(ctx, h, forwardable(req.Header))
+	if err != nil {
+		return err
+	}
+	var in *body
+	if req.Method == http.MethodGet {
+		if p, ok := x.(engine.Parker); ok {
+			_ = p.Park() // the engine logs that it fails
+		}
+	} else if req.Body != nil && req.ContentLength != 0 {
+		in = newBody(x, r.engine.MaxHTTPBufferSize)
+		out.Body, out.ContentLength = in, req.ContentLength
+	}
+	res, err := r.transport.RoundTrip(out)
+	readErr := in.stop()
+	switch {
+	case err != nil && readErr != nil: // the client's fault
+		hangUp(x)
+		return nil
+	case err != nil:
+		return fmt.Errorf("forward: %w", err)
+	}
+	defer res.Body.Close()
+	response, err := readAnswer(res)
+	if err != nil {
+		return err
+	}
+	return answer(x, response)
+}
+
+// answer answers the client. An error means that the client has gone, and nothing is left
+// to do.
+func answer(x engine.Exchange, res engine.Response) error {
+	_ = x.Respond(res)
+	return nil
+}
+
+func hangUp(x engine.Exchange) {
+	if a, ok := x.(engine.Aborter); ok {
+		a.HangUp()
+		return
+	}
+	_ = x.Respond(engine.Response{Status: http.StatusBadRequest})
+}
+
+// readAnswer returns the answer of another server as that to the client.
+func readAnswer(res *http.Response) (engine.Response, error) {
+	if res.Header.Get(headName) == "" {
+		return engine.Response{}, errSecret
+	}
+	if res.StatusCode == http.StatusMisdirectedRequest {
+		return engine.Response{}, engine.ErrNoSession
+	}
+	var buf bytes.Buffer
+	const small = 64 << 10 // is allocated before it comes
+	if n := res.ContentLength; n > 0 && n <= small {
+		buf.Grow(int(n) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return engine.Response{}, fmt.Errorf("forward: reading the answer: %w", err)
+	}
+	if n > maxAnswer {
+		return engine.Response{}, fmt.Errorf("forward: the answer has more than %d bytes", int64(maxAnswer))
+	}
+	return engine.Response{Status: res.StatusCode, Header: answerHeader(res.Header), Body: buf.Bytes()}, nil
+}
+
+// answerHeader returns the header of an answer for the client.
+func answerHeader(h http.Header) http.Header {
+	out := forwardable(h)
+	delete(out, headName)
+	delete(out, "Date")
+	return out
+}
+
+// release asks a server to answer the polls that this one has forwarded.
+func (r *Router) release(ctx context.Context, p *peer) {
+	t := route{r, p}
+	out, err := t.newRequest(ctx, head{method: methodRelease}, make(http.Header))
+	if err != nil {
+		return
+	}
+	res, err := r.transport.RoundTrip(out)
+	if err == nil {
+		_ = res.Body.Close()
+	}
+}
