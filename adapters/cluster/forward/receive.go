@@ -21,16 +21,18 @@ func (r *Router) receive(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set(headName, "1")
-	switch {
-	case h.to != r.members.ServerID(): // its address was that of another server before
+	if h.to != r.members.ServerID() || !r.received.Enter() { // its address was that of another server before
 		w.WriteHeader(http.StatusMisdirectedRequest)
-	case h.method == methodRelease:
+		return
+	}
+	defer r.received.Leave()
+	if h.method == methodRelease {
 		r.polls.release(h.from)
 		w.WriteHeader(http.StatusNoContent)
-	default:
-		r.counters.received.Add(1)
-		r.answer(w, req, &h)
+		return
 	}
+	r.counters.received.Add(1)
+	r.answer(w, req, &h)
 }
 
 // answer has this server answer the request of a client.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/internal/gate"
 )
 
 // Members are the servers of a cluster, as a [cluster.Cluster] knows them.
@@ -45,6 +46,7 @@ type Router struct {
 	engine    engine.Options
 	counters  counters
 	polls     polls
+	received  gate.Gate // requests of other servers
 
 	secretRefused atomic.Bool // and the log says so
 
@@ -285,10 +287,7 @@ func (r *Router) Close(ctx context.Context) error {
 	r.finish(ctx, peers)
 	r.cancel()
 	r.closeTunnels()
-	err := r.server.Shutdown(ctx)
-	if err != nil {
-		_ = r.server.Close()
-	}
+	err := r.closeServer(ctx)
 	r.transport.CloseIdleConnections()
 	ended := make(chan struct{})
 	go func() { // ends with the router's goroutines: only the connection of a client may hang
@@ -301,6 +300,18 @@ func (r *Router) Close(ctx context.Context) error {
 		err = cmp.Or(err, ctx.Err())
 	}
 	return err
+}
+
+// closeServer waits for the requests of other servers, and closes the connections. Shutdown of
+// net/http would wait for connections on which no request has come yet.
+func (r *Router) closeServer(ctx context.Context) error {
+	var err error
+	select {
+	case <-r.received.Close():
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	return cmp.Or(err, r.server.Close())
 }
 
 // finish waits a while for the requests that are being forwarded.
