@@ -111,7 +111,7 @@ func TestMaxRequests(t *testing.T) {
 	if got := <-polled; got != `42["counted",1]` {
 		t.Errorf("got %q", got)
 	}
-	a.wantStats(t, forward.Stats{Forwarded: 1, Refused: 1})
+	eventually(t, "nothing is left", func() bool { return a.router.Stats() == forward.Stats{Forwarded: 1, Refused: 1} })
 	a.want(t, http.MethodPost, sid, `42["count",2]`, "200 ok")
 }
 

@@ -11,13 +11,16 @@ import (
 // errStopped is the error of a body that nobody needs any more.
 var errStopped = errors.New("forward: the request was answered")
 
-// A body is that of a client's request, on its way to another server. The HTTP client may read
-// it after the answer has come, but the server that it comes from must not be used then.
+// A body is that of a client's request, on its way to another server. It is read on a goroutine
+// of its own, because the answer may come first. Then the HTTP server must not be used any more.
 type body struct {
 	x engine.Exchange
 	r io.Reader // at most one byte more than is allowed, so that the other server refuses it
 
+	length int64 // negative if it is not known
+
 	mu      sync.Mutex
+	left    int64 // how many bytes have not been read; negative if that is not known
 	reading bool
 	stopped bool
 	err     error         // of a read
@@ -25,7 +28,8 @@ type body struct {
 }
 
 func newBody(x engine.Exchange, limit int) *body {
-	return &body{x: x, r: io.LimitReader(x.Request().Body, int64(limit)+1)}
+	req := x.Request()
+	return &body{x: x, r: io.LimitReader(req.Body, int64(limit)+1), length: req.ContentLength, left: req.ContentLength}
 }
 
 // Read implements [io.Reader].
@@ -46,6 +50,7 @@ func (b *body) Read(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading = false
+	b.left -= int64(n)
 	if b.ended != nil {
 		close(b.ended)
 	}
@@ -56,8 +61,17 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close implements [io.Closer].
-func (b *body) Close() error { return nil }
+// incomplete reports whether there is a body that was not read to its end.
+func (b *body) incomplete() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.completeLocked()
+}
+
+func (b *body) completeLocked() bool { return b.left == 0 || errors.Is(b.err, io.EOF) }
 
 // stop makes sure that the client's request is not read any more. It returns why it could not
 // be read to its end; nil if it was, or if that was not tried.
@@ -73,14 +87,17 @@ func (b *body) stop() error {
 		ended = make(chan struct{})
 		b.ended = ended
 	}
+	complete := b.completeLocked()
 	b.mu.Unlock()
-	if ended != nil {
+	if !complete { // or the server would wait for the rest before it answers
 		if a, ok := b.x.(engine.Aborter); ok {
 			a.CancelRead()
 		}
+	}
+	if ended != nil {
 		<-ended
 	}
-	if errors.Is(err, io.EOF) {
+	if complete {
 		return nil
 	}
 	return err

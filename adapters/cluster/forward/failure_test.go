@@ -39,13 +39,24 @@ func TestTheOwnerDies(t *testing.T) {
 		a, b, w, sid := pair(t)
 		answer := poll(t, a, b, sid)
 		w.die()
+		if got := <-answer; got != `Bad Request {"code":1,"message":"Session ID unknown"}` {
+			t.Errorf("got %q", got)
+		}
+		a.want(t, http.MethodGet, sid, "", unknownSession)
+		if n := a.router.Stats().Failed; n != 2 {
+			t.Errorf("%d requests failed", n)
+		}
+	})
+	t.Run("only the connection ends", func(t *testing.T) {
+		t.Parallel()
+		a, b, w, sid := pair(t)
+		answer := poll(t, a, b, sid)
+		w.cut()
 		if got := <-answer; got != "Bad Gateway " {
 			t.Errorf("got %q", got)
 		}
-		a.want(t, http.MethodGet, sid, "", unknownSession) // not even a connection
-		if s := a.router.Stats(); s.Failed != 2 || s.Pending != 0 {
-			t.Errorf("%+v", s)
-		}
+		eventually(t, "the session ends", func() bool { return b.ClientsCount() == 0 })
+		a.want(t, http.MethodGet, sid, "", unknownSession)
 	})
 	t.Run("and the cluster notices", func(t *testing.T) {
 		t.Parallel()
@@ -152,22 +163,34 @@ func TestTheForwarderShutsDown(t *testing.T) {
 // A server that shuts down tells its clients, also those of other servers' connections.
 func TestTheOwnerShutsDown(t *testing.T) {
 	t.Parallel()
-	for _, w := range ways() {
-		t.Run(w.name, func(t *testing.T) {
-			t.Parallel()
-			nodes := startCluster(t, 2, startOptions{})
-			c := w.connect(t, strangers(t, nodes))
-			c.Connect("/", "")
-			stopped := make(chan struct{})
-			go func() {
-				nodes[0].stop(t)
-				close(stopped)
-			}()
-			c.UntilClosed()
-			<-stopped
-			eventually(t, "no tunnel is left", func() bool { return nodes[1].router.Stats().Tunnels == 0 })
-		})
-	}
+	t.Run("polling", func(t *testing.T) {
+		t.Parallel()
+		nodes := startCluster(t, 2, startOptions{})
+		a, b := nodes[0], nodes[1]
+		sid := b.open(t)
+		answer := poll(t, a, b, sid)
+		b.stop(t)
+		if got := <-answer; got != "OK 1" {
+			t.Errorf("got %q, want the close packet", got)
+		}
+		a.want(t, http.MethodGet, sid, "", unknownSession)
+	})
+	t.Run("upgrade", func(t *testing.T) {
+		t.Parallel()
+		nodes := startCluster(t, 2, startOptions{})
+		c := strangers(t, nodes).Polling(t)
+		c.Upgrade()
+		c.Connect("/", "")
+		stopped := make(chan struct{})
+		go func() {
+			nodes[0].stop(t)
+			close(stopped)
+		}()
+		c.UntilClosed()
+		c.Abort()
+		<-stopped
+		eventually(t, "no tunnel is left", func() bool { return nodes[1].router.Stats().Tunnels == 0 })
+	})
 }
 
 // Beyond MaxTunnels, clients stay with polling.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -55,16 +54,10 @@ func (t route) Forward(ctx context.Context, x engine.Exchange, upgrade bool) (er
 		return err
 	case r.ctx.Err() != nil:
 		return errClosed
-	case t.peer.ctx.Err() != nil || unreachable(err): // the session has gone with its server
+	case t.peer.ctx.Err() != nil || ctx.Err() == nil && t.gone(ctx): // the session has gone with its server
 		return engine.ErrNoSession
 	}
 	return err
-}
-
-// unreachable reports whether no connection could be made.
-func unreachable(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
 }
 
 // logSecret says that the servers do not have the same secret. Any request can show that, so
@@ -78,42 +71,15 @@ func (r *Router) logSecret(p *peer) {
 		"(further failures are logged at Debug)", slog.String("address", p.endpoint.Address))
 }
 
-// newRequest returns a request to the other server. Its method is POST, because polls must
-// not be sent twice: the client of net/http does that with methods that it takes for safe.
-func (t route) newRequest(ctx context.Context, h head, header http.Header) (*http.Request, error) {
-	r := t.router
-	scheme := "http"
-	if r.opts.TLS != nil {
-		scheme = "https"
-	}
-	out, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+t.peer.endpoint.Address+"/", http.NoBody)
-	if err != nil {
-		return nil, fmt.Errorf("forward: %w", err)
-	}
-	h.to, h.from, h.limit = t.peer.endpoint.Server, r.members.ServerID(), r.engine.MaxHTTPBufferSize
-	out.Header = header
-	if _, has := header["User-Agent"]; !has {
-		header["User-Agent"] = []string{""} // not that of net/http
-	}
-	delete(header, "Idempotency-Key") // with them, a POST is sent twice, too
-	delete(header, "X-Idempotency-Key")
-	header[headName] = []string{h.sign(r.secret)}
-	return out, nil
-}
-
 // exchange forwards a poll or a POST, and its answer.
 func (t route) exchange(ctx context.Context, x engine.Exchange) error {
-	r, req := t.router, x.Request()
-	if req.ContentLength > int64(r.engine.MaxHTTPBufferSize) {
+	req := x.Request()
+	if req.ContentLength > int64(t.router.engine.MaxHTTPBufferSize) {
 		return answer(x, engine.Response{Status: http.StatusRequestEntityTooLarge})
 	}
 	h := headOf(req)
 	if deadline, ok := ctx.Deadline(); ok {
 		h.within = min(max(time.Until(deadline), time.Millisecond), maxWithin)
-	}
-	out, err := t.newRequest(ctx, h, forwardable(req.Header))
-	if err != nil {
-		return err
 	}
 	var in *body
 	if req.Method == http.MethodGet {
@@ -121,24 +87,21 @@ func (t route) exchange(ctx context.Context, x engine.Exchange) error {
 			_ = p.Park() // the engine logs that it fails
 		}
 	} else if req.Body != nil && req.ContentLength != 0 {
-		in = newBody(x, r.engine.MaxHTTPBufferSize)
-		out.Body, out.ContentLength = in, req.ContentLength
+		in = newBody(x, t.router.engine.MaxHTTPBufferSize)
 	}
-	res, err := r.transport.RoundTrip(out)
-	readErr := in.stop()
-	switch {
-	case err != nil && readErr != nil: // the client's fault
+	var response engine.Response
+	err := t.converse(ctx, &h, forwardable(req.Header), in, func(res *http.Response) (err error) {
+		response, err = readAnswer(res)
+		return err
+	})
+	if err == nil {
+		return answer(x, response)
+	}
+	if in.stop() != nil { // the client's fault
 		hangUp(x)
 		return nil
-	case err != nil:
-		return fmt.Errorf("forward: %w", err)
 	}
-	defer res.Body.Close()
-	response, err := readAnswer(res)
-	if err != nil {
-		return err
-	}
-	return answer(x, response)
+	return err
 }
 
 // answer answers the client. An error means that the client has gone, and nothing is left
@@ -189,13 +152,5 @@ func answerHeader(h http.Header) http.Header {
 
 // release asks a server to answer the polls that this one has forwarded.
 func (r *Router) release(ctx context.Context, p *peer) {
-	t := route{r, p}
-	out, err := t.newRequest(ctx, head{method: methodRelease}, make(http.Header))
-	if err != nil {
-		return
-	}
-	res, err := r.transport.RoundTrip(out)
-	if err == nil {
-		_ = res.Body.Close()
-	}
+	_ = route{r, p}.converse(ctx, &head{method: methodRelease}, nil, nil, func(*http.Response) error { return nil })
 }

@@ -2,11 +2,14 @@ package forward
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
 
+	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/core/nethttp"
 )
 
@@ -37,9 +40,10 @@ func (r *Router) receive(w http.ResponseWriter, req *http.Request) {
 
 // answer has this server answer the request of a client.
 func (r *Router) answer(w http.ResponseWriter, req *http.Request, h *head) {
-	x := nethttp.New(w, req)
+	x := &exchange{Exchange: nethttp.New(w, req)}
 	h.request(x.Request())
-	x.Request().Body = http.MaxBytesReader(w, req.Body, int64(h.limit))
+	x.body = &countedBody{Reader: http.MaxBytesReader(w, req.Body, int64(h.limit)), left: req.ContentLength}
+	x.Request().Body = x.body
 	ctx := req.Context()
 	if h.within > 0 {
 		limited, cancel := context.WithTimeout(ctx, h.within)
@@ -52,6 +56,42 @@ func (r *Router) answer(w http.ResponseWriter, req *http.Request, h *head) {
 		ctx = p
 	}
 	r.serve(ctx, x)
+}
+
+// An exchange is a request of a client at the server that has the session.
+type exchange struct {
+	*nethttp.Exchange
+
+	body *countedBody
+}
+
+// Respond implements [engine.Exchange]. Before net/http answers, it reads the rest of the body,
+// unless it closes the connection. The rest may never come.
+func (x *exchange) Respond(res engine.Response) error {
+	if !x.body.ended && x.body.left != 0 {
+		res.Header = res.Header.Clone()
+		if res.Header == nil {
+			res.Header = make(http.Header)
+		}
+		res.Header.Set("Connection", "close")
+	}
+	return x.Exchange.Respond(res)
+}
+
+// A countedBody is a request's body that knows whether it was read to its end.
+type countedBody struct {
+	io.Reader
+
+	left  int64 // negative if it is not known
+	ended bool
+}
+
+// Read implements [io.Reader].
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.left -= int64(n)
+	b.ended = b.ended || errors.Is(err, io.EOF)
+	return n, err
 }
 
 // polls are the polls that other servers have forwarded, by the ids of these servers.

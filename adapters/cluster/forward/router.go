@@ -36,17 +36,16 @@ type Members interface {
 // [engine.SessionRouter]. Each server needs a Router of its own, which it closes when it is
 // shut down.
 type Router struct {
-	members   Members
-	opts      Options
-	secret    []byte
-	listener  net.Listener
-	server    *http.Server
-	transport *http.Transport
-	serve     func(ctx context.Context, x engine.Exchange)
-	engine    engine.Options
-	counters  counters
-	polls     polls
-	received  gate.Gate // requests of other servers
+	members  Members
+	opts     Options
+	secret   []byte
+	listener net.Listener
+	server   *http.Server
+	serve    func(ctx context.Context, x engine.Exchange)
+	engine   engine.Options
+	counters counters
+	polls    polls
+	received gate.Gate // requests of other servers
 
 	secretRefused atomic.Bool // and the log says so
 
@@ -68,6 +67,9 @@ type peer struct {
 	endpoint cluster.Endpoint
 	ctx      context.Context //nolint:containedctx // ends when the server has gone, or this router is closed
 	cancel   context.CancelFunc
+
+	mu   sync.Mutex
+	idle []*conn // the one that was used last is at the end
 }
 
 const (
@@ -78,11 +80,15 @@ const (
 	// connections closes them first: a request must not meet the end of its connection.
 	idleTimeout = 90 * time.Second
 
-	// maxIdlePerServer is how many connections to one server are kept.
-	maxIdlePerServer = 1024
+	// maxIdle is how many connections to one server are kept that nobody uses.
+	maxIdle = 1024
 
 	// headerTimeout is how long a stranger may take for the header of a request.
 	headerTimeout = 5 * time.Second
+
+	// lastRequests is how long Close waits until other servers know that it serves no
+	// requests any more.
+	lastRequests = 200 * time.Millisecond
 
 	// closeGrace is how long Close waits for forwarded requests.
 	closeGrace = 2 * time.Second
@@ -110,16 +116,6 @@ func New(members Members, opts Options) (*Router, error) {
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.polls.init()
-	r.transport = &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSHandshakeTimeout: dialTimeout,
-		DisableCompression:  true,
-		MaxIdleConnsPerHost: maxIdlePerServer,
-		IdleConnTimeout:     idleTimeout,
-	}
-	if opts.TLS != nil {
-		r.transport.TLSClientConfig = opts.TLS.Clone()
-	}
 	members.Announce(address)
 	return r, nil
 }
@@ -220,11 +216,18 @@ func (r *Router) peer(e cluster.Endpoint) *peer {
 
 // watch ends what goes on with a server when that has gone.
 func (r *Router) watch(p *peer) {
-	select {
-	case <-p.endpoint.Gone:
-	case <-r.ctx.Done():
+	tick := time.NewTicker(idleTimeout / 2)
+	defer tick.Stop()
+	for p.ctx.Err() == nil {
+		select {
+		case <-p.endpoint.Gone:
+			p.cancel()
+		case <-p.ctx.Done():
+		case now := <-tick.C:
+			p.trim(now.Add(-idleTimeout))
+		}
 	}
-	p.cancel()
+	p.trim(time.Now().Add(time.Second))
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.peers[p.endpoint.Server] == p {
@@ -288,7 +291,6 @@ func (r *Router) Close(ctx context.Context) error {
 	r.cancel()
 	r.closeTunnels()
 	err := r.closeServer(ctx)
-	r.transport.CloseIdleConnections()
 	ended := make(chan struct{})
 	go func() { // ends with the router's goroutines: only the connection of a client may hang
 		r.running.Wait()
@@ -303,15 +305,19 @@ func (r *Router) Close(ctx context.Context) error {
 }
 
 // closeServer waits for the requests of other servers, and closes the connections. Shutdown of
-// net/http would wait for connections on which no request has come yet.
+// net/http would wait for seconds for a connection on which no request has come.
 func (r *Router) closeServer(ctx context.Context) error {
-	var err error
 	select {
 	case <-r.received.Close():
 	case <-ctx.Done():
-		err = ctx.Err()
+		return cmp.Or(r.server.Close(), ctx.Err())
 	}
-	return cmp.Or(err, r.server.Close())
+	ctx, cancel := context.WithTimeout(ctx, lastRequests)
+	defer cancel()
+	if r.server.Shutdown(ctx) == nil {
+		return nil
+	}
+	return r.server.Close()
 }
 
 // finish waits a while for the requests that are being forwarded.

@@ -1,9 +1,8 @@
 package forward
 
 import (
-	"bufio"
+	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -46,12 +45,12 @@ func (t route) upgrade(ctx context.Context, x engine.Exchange) error {
 		t.router.counters.refused.Add(1)
 		return errFull
 	}
-	conn, res, in, err := t.handshake(ctx, x.Request())
+	c, res, err := t.handshake(ctx, x.Request())
 	if err != nil {
 		return err
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
-		defer conn.Close()
+		defer c.Close()
 		defer res.Body.Close()
 		response, err := readAnswer(res)
 		if err != nil {
@@ -62,13 +61,13 @@ func (t route) upgrade(ctx context.Context, x engine.Exchange) error {
 	header := answerHeader(res.Header)
 	header.Set("Connection", "Upgrade")
 	header.Set("Upgrade", "websocket")
-	tun := &tunnel{router: t.router, server: conn}
-	if n := in.Buffered(); n > 0 {
-		ahead, _ := in.Peek(n) // it is there
+	tun := &tunnel{router: t.router, server: c.Conn}
+	if n := c.in.Buffered(); n > 0 {
+		ahead, _ := c.in.Peek(n) // it is there
 		tun.ahead = append(tun.ahead, ahead...)
 	}
 	if !t.router.addTunnel(tun) {
-		_ = conn.Close()
+		_ = c.Close()
 		return errClosed
 	}
 	tun.watch(t.peer.ctx, t.router.engine.UpgradeTimeout)
@@ -80,61 +79,46 @@ func (t route) upgrade(ctx context.Context, x engine.Exchange) error {
 }
 
 // handshake sends the handshake of a client to the server that has the session, and reads the
-// answer. The connection has no deadline then.
-func (t route) handshake(ctx context.Context, req *engine.Request) (net.Conn, *http.Response, *bufio.Reader, error) {
-	header := forwardable(req.Header)
-	header.Set("Connection", "Upgrade")
-	header.Set("Upgrade", "websocket")
-	out, err := t.newRequest(ctx, headOf(req), header)
+// answer.
+func (t route) handshake(ctx context.Context, req *engine.Request) (*conn, *http.Response, error) {
+	c, err := t.router.dial(ctx, t.peer.endpoint.Address)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	out.Method = http.MethodGet
-	conn, err := t.dial(ctx)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("forward: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	in := bufio.NewReader(conn)
-	res, err := converse(conn, in, out, t.router.engine.UpgradeTimeout)
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	res, err := t.sendHandshake(c, req)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
-	if err == nil && res.Header.Get(headName) == "" {
-		err = errSecret
-	}
 	if err != nil {
-		_ = conn.Close()
-		return nil, nil, nil, fmt.Errorf("forward: %w", err)
+		_ = c.Close()
+		return nil, nil, fmt.Errorf("forward: %w", err)
 	}
-	return conn, res, in, nil
+	return c, res, nil
 }
 
-// converse sends a request and reads the header of the answer.
-func converse(conn net.Conn, in *bufio.Reader, out *http.Request, within time.Duration) (*http.Response, error) {
-	if err := conn.SetDeadline(time.Now().Add(within)); err != nil {
+func (t route) sendHandshake(c *conn, req *engine.Request) (*http.Response, error) {
+	if err := c.SetDeadline(time.Now().Add(t.router.engine.UpgradeTimeout)); err != nil {
 		return nil, err
 	}
-	if err := out.Write(conn); err != nil {
+	header := forwardable(req.Header)
+	header.Set("Connection", "Upgrade")
+	header.Set("Upgrade", "websocket")
+	var b bytes.Buffer
+	h := headOf(req)
+	t.appendHead(&b, http.MethodGet, &h, header)
+	b.WriteString("\r\n")
+	if _, err := c.Write(b.Bytes()); err != nil {
 		return nil, err
 	}
-	res, err := http.ReadResponse(in, out)
+	res, err := http.ReadResponse(c.in, &http.Request{Method: http.MethodGet})
 	if err != nil {
 		return nil, err
 	}
-	return res, conn.SetDeadline(time.Time{})
-}
-
-func (t route) dial(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	address := t.peer.endpoint.Address
-	if t.router.opts.TLS == nil {
-		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	if res.Header.Get(headName) == "" {
+		return nil, errSecret
 	}
-	config := t.router.opts.TLS.Clone()
-	config.NextProtos = []string{"http/1.1"}
-	return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", address)
+	return res, c.SetDeadline(time.Time{})
 }
 
 func (r *Router) mayOpenTunnel() bool {
