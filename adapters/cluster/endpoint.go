@@ -97,8 +97,14 @@ func newPrefix() string {
 }
 
 func validPrefix(s string) bool {
-	_, err := base64.RawURLEncoding.DecodeString(s)
-	return err == nil && len(s) == PrefixLength
+	for i := range len(s) {
+		c := s[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return len(s) == PrefixLength
 }
 
 func validAddress(s string) bool {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -28,7 +29,8 @@ type SessionRouter interface {
 	Route(sid string) Route
 
 	// Close ends what the router forwards, and waits for the requests of other servers
-	// that are being served. When ctx ends, it returns without them.
+	// that are being served. When ctx ends, it returns without them. It may be called more
+	// than once.
 	Close(ctx context.Context) error
 }
 
@@ -102,7 +104,7 @@ func (e *Server) forward(ctx context.Context, x *httpExchange) {
 		e.log.Debug("a request could not be forwarded", slog.Any("err", err))
 		status := http.StatusBadGateway
 		if h := httpError(err); h != nil {
-			status = h.Status
+			status = cmp.Or(h.Status, status)
 		}
 		respond(x, Response{Status: status})
 	}

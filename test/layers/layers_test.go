@@ -61,6 +61,10 @@ var layers = []layer{
 		ours:   []string{"adapters/internal/...", "core/adapter", "internal/..."}, tests: []string{"core", "core/siotest"},
 	},
 	{
+		folder: "adapters/cluster/forward",
+		ours:   []string{"adapters/cluster", "core/engine", "core/nethttp", "internal/..."}, tests: []string{"core", "core/siotest"},
+	},
+	{
 		folder: "adapters/redis",
 		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
 		tests:  []string{"core", "core/siotest"},

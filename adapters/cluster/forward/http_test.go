@@ -65,9 +65,10 @@ func (s *node) want(t *testing.T, method, sid, body, want string) {
 	}
 }
 
-// wantStats checks the figures of a router.
+// wantStats checks the figures of a router, when no request is on its way any more.
 func (s *node) wantStats(t *testing.T, want forward.Stats) {
 	t.Helper()
+	eventually(t, "nothing is forwarded", func() bool { return s.router.Stats().Pending == want.Pending })
 	if got := s.router.Stats(); got != want {
 		t.Errorf("%s: %+v, want %+v", s.id, got, want)
 	}

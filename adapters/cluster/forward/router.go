@@ -174,8 +174,12 @@ func prefixOf(sid string) string {
 	if len(sid) != idLength {
 		return ""
 	}
-	if _, err := base64.RawURLEncoding.DecodeString(sid); err != nil {
-		return ""
+	for i := range len(sid) {
+		c := sid[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+		if !letter && c != '-' && c != '_' {
+			return ""
+		}
 	}
 	return sid[:cluster.PrefixLength]
 }
