@@ -80,7 +80,13 @@ func (a *app) start() error {
 		return err
 	}
 	a.addr = ln.Addr().String()
-	a.sio = newServer(a.mount, a.log, a.notes, a.opts)
+	opts := a.opts
+	if a.mount.prepare != nil {
+		if err := a.mount.prepare(&opts); err != nil {
+			return err
+		}
+	}
+	a.sio = newServer(a.mount, a.log, a.notes, opts)
 	a.web = a.mount.backend(a.sio)
 	a.served = make(chan error, 1)
 	go func(web backend, served chan<- error) {
