@@ -3,13 +3,11 @@ package forward
 import (
 	"errors"
 	"io"
+	"net"
 	"sync"
 
 	"github.com/sioplug/sioplug/core/engine"
 )
-
-// errStopped is the error of a body that nobody needs any more.
-var errStopped = errors.New("forward: the request was answered")
 
 // A body is that of a client's request, on its way to another server. It is read on a goroutine
 // of its own, because the answer may come first. Then the HTTP server must not be used any more.
@@ -40,7 +38,7 @@ func (b *body) Read(p []byte) (int, error) {
 		if b.err != nil {
 			return 0, b.err
 		}
-		return 0, errStopped
+		return 0, net.ErrClosed // nobody needs it any more
 	}
 	b.reading = true
 	b.mu.Unlock()
@@ -55,7 +53,7 @@ func (b *body) Read(p []byte) (int, error) {
 		close(b.ended)
 	}
 	if b.stopped {
-		return 0, errStopped
+		return 0, net.ErrClosed // nobody needs it any more
 	}
 	b.err = err
 	return n, err

@@ -170,12 +170,13 @@ func (t route) write(c *conn, h *head, header http.Header, in *body) error {
 	t.appendHead(b, http.MethodPost, h, header)
 	switch {
 	case in == nil:
-		b.WriteString("Content-Length: 0\r\n\r\n")
+		appendField(b, "Content-Length", "0")
 	case in.length < 0:
-		b.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+		appendField(b, "Transfer-Encoding", "chunked")
 	default:
-		b.WriteString("Content-Length: " + strconv.FormatInt(in.length, 10) + "\r\n\r\n")
+		appendField(b, "Content-Length", strconv.FormatInt(in.length, 10))
 	}
+	b.WriteString("\r\n")
 	if _, err := c.Write(b.Bytes()); err != nil || in == nil {
 		return err
 	}
@@ -197,7 +198,15 @@ func (t route) write(c *conn, h *head, header http.Header, in *body) error {
 // appendHead appends the first line and the headers, without the length of the body.
 func (t route) appendHead(b *bytes.Buffer, method string, h *head, header http.Header) {
 	h.to, h.from, h.limit = t.peer.endpoint.Server, t.router.members.ServerID(), t.router.engine.MaxHTTPBufferSize
-	b.WriteString(method + " / HTTP/1.1\r\nHost: " + t.peer.endpoint.Address + "\r\n" + headName + ": " + h.sign(t.router.secret) + "\r\n")
+	b.WriteString(method + " / HTTP/1.1\r\n")
+	appendField(b, "Host", t.peer.endpoint.Address)
+	appendField(b, headName, h.sign(t.router.secret))
 	delete(header, headName)
 	_ = header.Write(b) // a buffer takes everything
+}
+
+func appendField(b *bytes.Buffer, name, value string) {
+	for _, s := range []string{name, ": ", value, "\r\n"} {
+		b.WriteString(s)
+	}
 }

@@ -61,7 +61,7 @@ func (h *head) sign(secret []byte) string {
 
 func signature(secret []byte, fields string) string {
 	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte("sioplug forward 1\n")) // a change of the meaning changes this, too
+	mac.Write([]byte("sioplug-forward-1\n")) // a change of the meaning changes this, too
 	mac.Write([]byte(fields))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
