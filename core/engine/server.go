@@ -50,7 +50,10 @@ type Server struct {
 	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
+	observing            gate.Gate    // calls of the observer that nobody waits for but Shutdown
 	clients              atomic.Int64 // sessions that are open
+	drops                dropCounters // messages that were left out
+	webSockets           atomic.Int64 // those of them whose transport is WebSocket
 
 	initialPacket *frame.Frame // Options.InitialPacket; nil if there is none
 	compressors   *compressors
@@ -65,6 +68,7 @@ type Server struct {
 	sessions     map[string]*Session
 	closingConns map[*wsTransport]struct{} // see trackClosingConn; nil until there is one
 	closingAll   bool                      // the context of Shutdown has ended
+	forgotten    traffic                   // of sessions that are not in the table any more
 }
 
 // NewServer returns a server. It calls open for each new session, before the client
@@ -136,13 +140,14 @@ func (e *Server) serve(ctx context.Context, x *httpExchange) {
 	case method == http.MethodPost:
 		s.servePost(x)
 	default:
-		respond(x, methodNotAllowed())
+		e.refuseMethod(x)
 	}
 }
 
-// methodNotAllowed is EIO-MT-2: the reference answers 500, which says less.
-func methodNotAllowed() Response {
-	return Response{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}}}
+// refuseMethod is EIO-MT-2: the reference answers 500, which says less.
+func (e *Server) refuseMethod(x *httpExchange) {
+	e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: "METHOD", Status: http.StatusMethodNotAllowed})
+	respond(x, Response{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}}})
 }
 
 // Respond answers a request with a response of the caller's, and with the headers of
@@ -202,11 +207,15 @@ func (e *Server) register(s *Session) bool {
 	return true
 }
 
-func (e *Server) unregister(s *Session) {
+// forgetLocked removes the session from the table. Its traffic becomes the server's.
+func (s *Session) forgetLocked() {
+	e := s.server
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.sessions[s.id] == s {
 		delete(e.sessions, s.id)
+		e.forgotten.add(s.traffic)
+		s.forgotten = true
 	}
 }
 

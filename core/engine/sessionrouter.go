@@ -83,11 +83,11 @@ func (e *Server) forward(ctx context.Context, x *httpExchange) {
 	req := x.Request()
 	if x.upgrade {
 		if _, bad := websocket.Check(req.Method, req.Header); bad != nil {
-			respond(x, handshakeRefused(bad))
+			e.serveUpgrade(x, nil) // which refuses it
 			return
 		}
 	} else if req.Method != http.MethodGet && req.Method != http.MethodPost {
-		respond(x, methodNotAllowed())
+		e.refuseMethod(x)
 		return
 	}
 	r := &relayed{x: x}
@@ -106,6 +106,7 @@ func (e *Server) forward(ctx context.Context, x *httpExchange) {
 		if h := httpError(err); h != nil {
 			status = cmp.Or(h.Status, status)
 		}
+		e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: "NOT_FORWARDED", Status: status, Err: err})
 		respond(x, Response{Status: status})
 	}
 }

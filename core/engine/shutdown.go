@@ -31,6 +31,7 @@ func (e *Server) Shutdown(ctx context.Context) error {
 		closeAll(sessions)
 		<-loops
 		<-routed
+		<-e.observing.Close()
 		close(done)
 	}()
 	select {
