@@ -69,7 +69,7 @@ type Presence struct {
 	Joined     string
 	Left       string
 
-	// Address and Prefix are the endpoint of the server: see [Cluster.Announce]. They are
+	// Address and Prefix are the location of the server: see [Cluster.Announce]. They are
 	// empty if it has none.
 	Address string
 	Prefix  string

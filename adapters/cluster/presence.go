@@ -22,7 +22,7 @@ type presence struct {
 	own      map[string]struct{} // the namespaces that the broker has subscribed to
 	version  uint64              // of own
 	others   map[string]*peer    // by id
-	prefixes map[string]string   // ids of others by the prefixes of their endpoints
+	prefixes map[string]string   // ids of others by the prefixes of their location
 	heard    time.Time           // when this server heard its own heartbeat the last time
 	beaten   time.Time           // when the oldest heartbeat was sent that it has not heard; zero if there is none
 }
@@ -37,7 +37,7 @@ type peer struct {
 	collecting bool      // more of them will come
 	asked      time.Time // when it was asked for all namespaces the last time
 
-	// Its endpoint; "" and nil if it has not announced one.
+	// Its location; "" and nil if it has not announced one.
 	prefix, address string
 	gone            chan struct{}
 }
@@ -128,7 +128,7 @@ func (p *presence) sendAllLocked(t Type, to string) {
 // sendLocked sends a heartbeat. In that order the changes have their versions.
 func (p *presence) sendLocked(t Type, to string, what Presence) {
 	what.Name, what.Version = p.link.cluster.opts.Name, p.version
-	p.link.cluster.addEndpoint(&what)
+	p.link.cluster.addLocation(&what)
 	_ = p.link.send(&Packet{Type: t, From: p.link.self, To: to, Presence: &what}) // what is lost is counted
 	if p.beaten.IsZero() {
 		p.beaten = time.Now()
@@ -225,7 +225,7 @@ func (p *presence) updateLocked(id string, said *Presence) {
 		p.others[id] = o
 	}
 	o.name, o.seen = said.Name, time.Now()
-	p.setEndpointLocked(id, o, said)
+	p.setLocationLocked(id, o, said)
 	next := o.complete && !o.collecting && said.Version == o.version+1
 	switch {
 	case said.All:
@@ -255,7 +255,7 @@ func (p *presence) removeLocked(id string) {
 		return
 	}
 	delete(p.others, id)
-	p.removeEndpointLocked(id, o)
+	p.removeLocationLocked(id, o)
 	p.link.forget(id)
 }
 

@@ -94,11 +94,11 @@ func (m *pairMember) Announce(address string) { m.address = address }
 func (m *pairMember) ServerID() string        { return m.id }
 func (m *pairMember) Prefix() string          { return m.prefix }
 
-func (m *pairMember) Endpoint(prefix string) (cluster.Endpoint, bool) {
+func (m *pairMember) Locate(prefix string) (cluster.Location, bool) {
 	if prefix != m.other.prefix {
-		return cluster.Endpoint{}, false
+		return cluster.Location{}, false
 	}
-	return cluster.Endpoint{Server: m.other.id, Address: m.other.address}, true
+	return cluster.Location{Server: m.other.id, Address: m.other.address}, true
 }
 
 // A strangerBackend is two applications behind a load balancer. The first one opens all

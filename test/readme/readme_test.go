@@ -128,6 +128,7 @@ func imports() map[string]string {
 		"auth":      "github.com/sioplug/sioplug/middleware/auth", "ratelimit": "github.com/sioplug/sioplug/middleware/ratelimit",
 		"sioclient": "github.com/sioplug/sioplug/client", "idempotency": "github.com/sioplug/sioplug/middleware/idempotency",
 		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
+		"forward":      "github.com/sioplug/sioplug/adapters/cluster/forward",
 		"natsadapter":  "github.com/sioplug/sioplug/adapters/nats", "nats": "github.com/nats-io/nats.go",
 		"sioprometheus": "github.com/sioplug/sioplug/observe/prometheus", "prometheus": "github.com/prometheus/client_golang/prometheus",
 		"cluster":    "github.com/sioplug/sioplug/adapters/cluster",

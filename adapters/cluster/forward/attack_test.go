@@ -131,7 +131,7 @@ func TestForwardedRequestsAreNotForwarded(t *testing.T) {
 	b.wantStats(t, forward.Stats{Received: 1})
 }
 
-// The endpoint for other servers is of no use without the secret.
+// The address for other servers is of no use without the secret.
 func TestStrangers(t *testing.T) {
 	t.Parallel()
 	nodes := startCluster(t, 2, startOptions{})
@@ -178,7 +178,7 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
-// direct makes a request to the endpoint for other servers.
+// direct makes a request to the address for other servers.
 func direct(t *testing.T, s *node, header http.Header) (status int, text string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.address)

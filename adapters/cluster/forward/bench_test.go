@@ -27,6 +27,7 @@ func BenchmarkPollingEcho(b *testing.B) {
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				exchange(b, client, http.MethodPost, url, `421["echo","hello"]`)
 				if got := exchange(b, client, http.MethodGet, url, ""); got != `431["hello"]` {
@@ -73,6 +74,7 @@ func BenchmarkWebSocketEcho(b *testing.B) {
 			c.Upgrade()
 			c.Connect("/", "")
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				c.Send(`421["echo","hello"]`)
 				c.Want(`431["hello"]`)
@@ -93,6 +95,7 @@ func BenchmarkForgedID(b *testing.B) {
 			client := &http.Client{Transport: &http.Transport{}}
 			defer client.CloseIdleConnections()
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				exchange(b, client, http.MethodGet, url, "")
 			}

@@ -82,7 +82,7 @@ func (p *peer) take(ctx context.Context, r *Router) (*conn, error) {
 		return c, nil
 	}
 	p.mu.Unlock()
-	return r.dial(ctx, p.endpoint.Address)
+	return r.dial(ctx, p.location.Address)
 }
 
 // give takes a connection back.
@@ -151,7 +151,7 @@ func (t route) converse(ctx context.Context, h *head, header http.Header, in *bo
 // gone reports whether nobody listens at the address of the server any more. It is asked when
 // a connection has failed.
 func (t route) gone(ctx context.Context) bool {
-	c, err := t.router.dial(ctx, t.peer.endpoint.Address)
+	c, err := t.router.dial(ctx, t.peer.location.Address)
 	if err == nil {
 		t.peer.give(c)
 	}
@@ -197,9 +197,9 @@ func (t route) write(c *conn, h *head, header http.Header, in *body) error {
 
 // appendHead appends the first line and the headers, without the length of the body.
 func (t route) appendHead(b *bytes.Buffer, method string, h *head, header http.Header) {
-	h.to, h.from, h.limit = t.peer.endpoint.Server, t.router.members.ServerID(), t.router.engine.MaxHTTPBufferSize
+	h.to, h.from, h.limit = t.peer.location.Server, t.router.members.ServerID(), t.router.engine.MaxHTTPBufferSize
 	b.WriteString(method + " / HTTP/1.1\r\n")
-	appendField(b, "Host", t.peer.endpoint.Address)
+	appendField(b, "Host", t.peer.location.Address)
 	appendField(b, headName, h.sign(t.router.secret))
 	delete(header, headName)
 	_ = header.Write(b) // a buffer takes everything

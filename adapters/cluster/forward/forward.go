@@ -68,7 +68,7 @@ func (r *Router) logSecret(p *peer) {
 		log = r.engine.Logger.Error
 	}
 	log("forward: another server refuses forwarded requests: all servers need the same Options.Secret, and TLS on all or on none "+
-		"(further failures are logged at Debug)", slog.String("address", p.endpoint.Address))
+		"(further failures are logged at Debug)", slog.String("address", p.location.Address))
 }
 
 // exchange forwards a poll or a POST, and its answer.

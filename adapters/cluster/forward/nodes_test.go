@@ -59,14 +59,14 @@ func (m *member) Announce(address string) {
 func (m *member) ServerID() string { return m.id }
 func (m *member) Prefix() string   { return m.prefix }
 
-func (m *member) Endpoint(prefix string) (cluster.Endpoint, bool) {
+func (m *member) Locate(prefix string) (cluster.Location, bool) {
 	m.registry.mu.Lock()
 	defer m.registry.mu.Unlock()
 	o := m.registry.members[prefix]
 	if o == nil || o == m {
-		return cluster.Endpoint{}, false
+		return cluster.Location{}, false
 	}
-	return cluster.Endpoint{Server: o.id, Address: o.address, Gone: o.gone}, true
+	return cluster.Location{Server: o.id, Address: o.address, Gone: o.gone}, true
 }
 
 // leave takes the member out of the cluster.

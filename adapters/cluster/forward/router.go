@@ -28,8 +28,8 @@ type Members interface {
 	ServerID() string
 	Prefix() string
 
-	// Endpoint returns another server by its prefix.
-	Endpoint(prefix string) (e cluster.Endpoint, found bool)
+	// Locate returns another server by its prefix.
+	Locate(prefix string) (l cluster.Location, found bool)
 }
 
 // A Router forwards requests to the servers that have their sessions. It implements
@@ -64,7 +64,7 @@ type Router struct {
 
 // A peer is another server, for as long as it is a member of the cluster.
 type peer struct {
-	endpoint cluster.Endpoint
+	location cluster.Location
 	ctx      context.Context //nolint:containedctx // ends when the server has gone, or this router is closed
 	cancel   context.CancelFunc
 
@@ -190,30 +190,30 @@ func (r *Router) Route(sid string) engine.Route {
 	if prefix == "" {
 		return nil
 	}
-	e, found := r.members.Endpoint(prefix)
+	l, found := r.members.Locate(prefix)
 	if !found {
 		return nil
 	}
-	if p := r.peer(e); p != nil {
+	if p := r.peer(l); p != nil {
 		return route{r, p}
 	}
 	return nil
 }
 
-// peer returns the other server with this endpoint, nil if the router is closed.
-func (r *Router) peer(e cluster.Endpoint) *peer {
+// peer returns the other server at this location, nil if the router is closed.
+func (r *Router) peer(l cluster.Location) *peer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.peers[e.Server]
-	if p != nil && p.endpoint == e {
+	p := r.peers[l.Server]
+	if p != nil && p.location == l {
 		return p
 	}
 	if r.closed {
 		return nil
 	}
-	p = &peer{endpoint: e}
+	p = &peer{location: l}
 	p.ctx, p.cancel = context.WithCancel(r.ctx)
-	r.peers[e.Server] = p
+	r.peers[l.Server] = p
 	r.running.Go(func() { r.watch(p) })
 	return p
 }
@@ -224,7 +224,7 @@ func (r *Router) watch(p *peer) {
 	defer tick.Stop()
 	for p.ctx.Err() == nil {
 		select {
-		case <-p.endpoint.Gone:
+		case <-p.location.Gone:
 			p.cancel()
 		case <-p.ctx.Done():
 		case now := <-tick.C:
@@ -234,8 +234,8 @@ func (r *Router) watch(p *peer) {
 	p.trim(time.Now().Add(time.Second))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.peers[p.endpoint.Server] == p {
-		delete(r.peers, p.endpoint.Server)
+	if r.peers[p.location.Server] == p {
+		delete(r.peers, p.location.Server)
 	}
 }
 

@@ -61,7 +61,7 @@ func TestTLSBetweenServers(t *testing.T) {
 	if err == nil {
 		_ = res.Body.Close()
 		if res.StatusCode == http.StatusOK {
-			t.Error("the endpoint answers without TLS")
+			t.Error("it answers without TLS")
 		}
 	}
 }

@@ -81,7 +81,7 @@ func (t route) upgrade(ctx context.Context, x engine.Exchange) error {
 // handshake sends the handshake of a client to the server that has the session, and reads the
 // answer.
 func (t route) handshake(ctx context.Context, req *engine.Request) (*conn, *http.Response, error) {
-	c, err := t.router.dial(ctx, t.peer.endpoint.Address)
+	c, err := t.router.dial(ctx, t.peer.location.Address)
 	if err != nil {
 		return nil, nil, err
 	}

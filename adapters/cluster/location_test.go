@@ -33,7 +33,7 @@ func announce(t *testing.T, h *hub, address string) *cluster.Cluster {
 	return c
 }
 
-func isGone(e cluster.Endpoint) bool {
+func isGone(e cluster.Location) bool {
 	select {
 	case <-e.Gone:
 		return true
@@ -42,7 +42,7 @@ func isGone(e cluster.Endpoint) bool {
 	}
 }
 
-func TestEndpoints(t *testing.T) {
+func TestLocations(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub()
@@ -50,27 +50,27 @@ func TestEndpoints(t *testing.T) {
 		c := announce(t, h, "") // is not reached, and reaches others
 		synctest.Wait()
 		for _, from := range []*cluster.Cluster{a, c} {
-			e, found := from.Endpoint(b.Prefix())
+			e, found := from.Locate(b.Prefix())
 			if !found || e.Address != "[::1]:7400" || e.Server != b.ServerID() || isGone(e) {
 				t.Errorf("%+v, %v", e, found)
 			}
 		}
 		for name, prefix := range map[string]string{"none announced": c.Prefix(), "its own": a.Prefix(), "none": "", "another": "xxxx"} {
-			if e, found := a.Endpoint(prefix); found {
+			if e, found := a.Locate(prefix); found {
 				t.Errorf("%s: %+v", name, e)
 			}
 		}
-		e, _ := a.Endpoint(b.Prefix())
+		e, _ := a.Locate(b.Prefix())
 		h.kill(b.ServerID())
 		time.Sleep(30 * time.Second)
-		if _, found := a.Endpoint(b.Prefix()); found || !isGone(e) {
+		if _, found := a.Locate(b.Prefix()); found || !isGone(e) {
 			t.Errorf("a server that has gone: %v, %v", found, isGone(e))
 		}
 	})
 }
 
 // A server that leaves is gone at once.
-func TestEndpointOfAServerThatLeaves(t *testing.T) {
+func TestLocationOfAServerThatLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub()
@@ -79,7 +79,7 @@ func TestEndpointOfAServerThatLeaves(t *testing.T) {
 		b.Announce("b:1")
 		left := b.Join("/", idle{})
 		synctest.Wait()
-		e, found := a.Endpoint(b.Prefix())
+		e, found := a.Locate(b.Prefix())
 		if !found {
 			t.Fatal("not found")
 		}
@@ -87,7 +87,7 @@ func TestEndpointOfAServerThatLeaves(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if _, found := a.Endpoint(b.Prefix()); found || !isGone(e) {
+		if _, found := a.Locate(b.Prefix()); found || !isGone(e) {
 			t.Errorf("%v, %v", found, isGone(e))
 		}
 		if id := b.ServerID(); id != "" {
@@ -115,7 +115,7 @@ func TestThePrefixIsTaken(t *testing.T) {
 		const high, low = "gozzzzzzzzzzzzzz", "go00000000000000"
 		say(high)
 		synctest.Wait()
-		if e, _ := b.Endpoint(before); a.Prefix() != before || e.Server != a.ServerID() {
+		if e, _ := b.Locate(before); a.Prefix() != before || e.Server != a.ServerID() {
 			t.Errorf("the one with the lower id has lost its prefix: %+v", e)
 		}
 		say(low)
@@ -124,24 +124,24 @@ func TestThePrefixIsTaken(t *testing.T) {
 		if after == before {
 			t.Error("both have the same prefix")
 		}
-		if e, _ := b.Endpoint(before); e.Server != low {
+		if e, _ := b.Locate(before); e.Server != low {
 			t.Errorf("%+v", e)
 		}
-		if e, _ := b.Endpoint(after); e.Server != a.ServerID() {
+		if e, _ := b.Locate(after); e.Server != a.ServerID() {
 			t.Errorf("%+v: the new prefix is not known", e)
 		}
-		e, _ := b.Endpoint(before)
+		e, _ := b.Locate(before)
 		for _, s := range []*cluster.Cluster{a, b} {
 			h.end(s.ServerID()).in.Receive(&cluster.Packet{Type: cluster.AdapterClose, From: low})
 		}
-		if next, _ := b.Endpoint(before); next.Server != high || !isGone(e) || isGone(next) {
+		if next, _ := b.Locate(before); next.Server != high || !isGone(e) || isGone(next) {
 			t.Errorf("%+v", next)
 		}
 	})
 }
 
 // What others say about themselves is checked.
-func TestEndpointsThatMakeNoSense(t *testing.T) {
+func TestLocationsThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub()
@@ -167,21 +167,21 @@ func TestEndpointsThatMakeNoSense(t *testing.T) {
 			{"abc\n", "b:1"},
 		} {
 			say("good", "b:1")
-			e, found := a.Endpoint("good")
+			e, found := a.Locate("good")
 			if !found {
 				t.Fatal("not found")
 			}
 			say(wrong[0], wrong[1])
-			if _, found := a.Endpoint(wrong[0]); found {
+			if _, found := a.Locate(wrong[0]); found {
 				t.Errorf("%q is accepted", wrong)
 			}
-			if _, found := a.Endpoint("good"); found || !isGone(e) {
-				t.Errorf("after %q the former endpoint is still there", wrong)
+			if _, found := a.Locate("good"); found || !isGone(e) {
+				t.Errorf("after %q the former location is still there", wrong)
 			}
 		}
 		say("good", "b:1")
 		say("good", "b:2")
-		if e, _ := a.Endpoint("good"); e.Address != "b:2" || isGone(e) {
+		if e, _ := a.Locate("good"); e.Address != "b:2" || isGone(e) {
 			t.Errorf("%+v", e)
 		}
 	})

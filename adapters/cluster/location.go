@@ -9,9 +9,9 @@ import (
 	"github.com/sioplug/sioplug/internal/misuse"
 )
 
-// An Endpoint is where another server of the cluster can be reached without the broker: see
+// A Location is where another server of the cluster can be reached without the broker: see
 // [Cluster.Announce].
-type Endpoint struct {
+type Location struct {
 	Server  string          // its id
 	Address string          // host and port
 	Gone    <-chan struct{} // closed when the server is not a member of the cluster any more
@@ -20,7 +20,7 @@ type Endpoint struct {
 // PrefixLength is the length of the prefix of a server: see [Cluster.Prefix].
 const PrefixLength = 4
 
-// maxAddress is how long the address of an endpoint can be. It is more than a host name has.
+// maxAddress is how long the address of a server can be. It is more than a host name has.
 const maxAddress = 300
 
 // Announce makes this server tell the others that it can be reached at an address, a host
@@ -42,16 +42,16 @@ func (c *Cluster) Prefix() string {
 	return prefix
 }
 
-// Endpoint returns the endpoint of another server by its prefix. found is false if no member
+// Locate returns where another server can be reached, by its prefix. found is false if no member
 // of the cluster has announced one.
-func (c *Cluster) Endpoint(prefix string) (e Endpoint, found bool) {
+func (c *Cluster) Locate(prefix string) (l Location, found bool) {
 	c.mu.RLock()
-	l := c.link
+	link := c.link
 	c.mu.RUnlock()
-	if l == nil {
-		return Endpoint{}, false
+	if link == nil {
+		return Location{}, false
 	}
-	return l.presence.endpoint(prefix)
+	return link.presence.locate(prefix)
 }
 
 // ServerID returns the id of this server in the cluster, "" if it is in no namespace.
@@ -64,14 +64,14 @@ func (c *Cluster) ServerID() string {
 	return c.link.self
 }
 
-// ownEndpoint is what this server says about itself.
-type ownEndpoint struct {
+// ownLocation is what this server says about itself.
+type ownLocation struct {
 	mu      sync.Mutex
 	address string // "" if it was not announced
 	prefix  string // "" until it is needed
 }
 
-func (o *ownEndpoint) get() (address, prefix string) {
+func (o *ownLocation) get() (address, prefix string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.prefix == "" {
@@ -81,7 +81,7 @@ func (o *ownEndpoint) get() (address, prefix string) {
 }
 
 // avoid chooses another prefix, if the server has this one. It reports whether it had.
-func (o *ownEndpoint) avoid(prefix string) (changed bool) {
+func (o *ownLocation) avoid(prefix string) (changed bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for o.prefix == prefix {
@@ -112,31 +112,31 @@ func validAddress(s string) bool {
 	return err == nil && host != "" && port != "" && len(s) <= maxAddress
 }
 
-// addEndpoint adds the endpoint of this server to what a heartbeat says.
-func (c *Cluster) addEndpoint(s *Presence) {
+// addLocation adds the location of this server to what a heartbeat says.
+func (c *Cluster) addLocation(s *Presence) {
 	if address, prefix := c.own.get(); address != "" {
 		s.Address, s.Prefix = address, prefix
 	}
 }
 
-// endpoint returns the endpoint of the server with this prefix.
-func (p *presence) endpoint(prefix string) (Endpoint, bool) {
+// locate returns the location of the server with this prefix.
+func (p *presence) locate(prefix string) (Location, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	id, found := p.prefixes[prefix]
 	if !found {
-		return Endpoint{}, false
+		return Location{}, false
 	}
 	o := p.others[id]
-	return Endpoint{Server: id, Address: o.address, Gone: o.gone}, true
+	return Location{Server: id, Address: o.address, Gone: o.gone}, true
 }
 
-// setEndpointLocked takes the endpoint that a server has announced.
-func (p *presence) setEndpointLocked(id string, o *peer, said *Presence) {
+// setLocationLocked takes the location that a server has announced.
+func (p *presence) setLocationLocked(id string, o *peer, said *Presence) {
 	if said.Prefix == o.prefix && said.Address == o.address {
 		return
 	}
-	p.removeEndpointLocked(id, o)
+	p.removeLocationLocked(id, o)
 	if !validPrefix(said.Prefix) || !validAddress(said.Address) {
 		return
 	}
@@ -149,8 +149,8 @@ func (p *presence) setEndpointLocked(id string, o *peer, said *Presence) {
 	}
 }
 
-// removeEndpointLocked forgets the endpoint of a server.
-func (p *presence) removeEndpointLocked(id string, o *peer) {
+// removeLocationLocked forgets the location of a server.
+func (p *presence) removeLocationLocked(id string, o *peer) {
 	if o.prefix == "" {
 		return
 	}
