@@ -112,7 +112,7 @@ func imports() map[string]string {
 		"regexp": "regexp", "slices": "slices", "synctest": "testing/synctest", "testing": "testing",
 		"adapter": "github.com/sioplug/sioplug/core/adapter",
 		"ecdsa":   "crypto/ecdsa", "ed25519": "crypto/ed25519", "rsa": "crypto/rsa",
-		"context": "context", "errors": "errors", "expvar": "expvar", "fmt": "fmt", "http": "net/http", "log": "log", "net": "net", "strings": "strings", "time": "time",
+		"context": "context", "errors": "errors", "expvar": "expvar", "fmt": "fmt", "http": "net/http", "log": "log", "net": "net", "os": "os", "strings": "strings", "time": "time",
 		"gin": "github.com/gin-gonic/gin", "echo": "github.com/labstack/echo/v4", "fiber": "github.com/gofiber/fiber/v2",
 		"jwt": "github.com/golang-jwt/jwt/v5", "redis": "github.com/redis/go-redis/v9",
 		"echo5": "github.com/labstack/echo/v5", "fiber3": "github.com/gofiber/fiber/v3",
