@@ -50,6 +50,10 @@ var allowed = map[string]string{
 	"core.Reply: f":                                    byHandler,
 	"core.Guard: check":                                byHandler,
 	"core.Guard: next":                                 byHandler,
+	"core.probe: answer":                               ourOwn,
+	"core.probe: w.Header":                             byCaller, // the HTTP server's goroutine
+	"core.probe: w.WriteHeader":                        byCaller,
+	"core.probe: w.Write":                              byCaller,
 	"core.Socket.OnDrained: f":                         inEdge, // of engine.drainedCalls.run
 	"core/engine.Session.waitLocked: done":             ourOwn,
 	"core/engine.dropList.push: l.links":               ourOwn,
