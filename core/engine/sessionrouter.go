@@ -101,7 +101,7 @@ func (e *Server) forward(ctx context.Context, x *httpExchange) {
 	case ctx.Err() != nil:
 		respond(x, Response{Status: statusClientClosedRequest})
 	default: // the client connects again
-		e.log.Debug("a request could not be forwarded", slog.Any("err", err))
+		e.log.DebugContext(ctx, "a request could not be forwarded", slog.Any("err", err))
 		status := http.StatusBadGateway
 		if h := httpError(err); h != nil {
 			status = cmp.Or(h.Status, status)

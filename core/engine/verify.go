@@ -166,17 +166,20 @@ func (e *Server) callAllowRequest(x *httpExchange) *refusal {
 
 // assignID sets x.sid to the id of the new session (EIO-VF-10).
 func (e *Server) assignID(x *httpExchange) *refusal {
-	generate, name := e.opts.GenerateID, "GenerateID"
-	if router := e.opts.SessionRouter; router != nil {
-		generate, name = func(*Request) (string, error) { return router.NewID(), nil }, "SessionRouter"
-	}
-	if generate == nil {
+	name := "GenerateID"
+	if e.opts.SessionRouter != nil {
+		name = "SessionRouter"
+	} else if e.opts.GenerateID == nil {
 		x.sid = NewID()
 		return nil
 	}
 	var id string
 	err := rescue.Apart(func() (err error) {
-		id, err = generate(x.Request())
+		if e.opts.SessionRouter != nil {
+			id = e.opts.SessionRouter.NewID()
+			return nil
+		}
+		id, err = e.opts.GenerateID(x.Request())
 		return err
 	})
 	if err == nil {

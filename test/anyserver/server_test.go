@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net"
 	"net/http"
 	"os"
@@ -27,7 +26,8 @@ var last = sio.NewDataKey[int]("last")
 func serve() {
 	name := os.Getenv(roleVariable)
 	if err := run(name, os.Getenv("ADDR"), os.Getenv("REDIS"), os.Getenv("SERVERS")); err != nil {
-		log.Fatalf("server %s: %v", name, err)
+		fmt.Fprintf(os.Stderr, "server %s: %v\n", name, err)
+		os.Exit(1)
 	}
 }
 

@@ -127,7 +127,6 @@ var allowed = map[string]string{
 	"core/adapter.MemoryLog.Replay: last":          ofLog,
 
 	"core/engine.NewServer: r.Start":                       atStart,
-	"core/engine.Server.assignID: router.NewID":            inEdge, // it is called as GenerateID
 	"core/engine.Server.forward: x.route.Forward":          byRequest,
 	"core/engine.Server.forward: errors.Is":                byRequest,
 	"core/engine.relayed.Upgrade: r.x.Exchange.Upgrade":    byRequest,

@@ -3,8 +3,7 @@ package interop_test
 import (
 	"context"
 	"errors"
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -146,7 +145,7 @@ func balancer(handshakes, sessions *url.URL) http.Handler {
 		},
 		Transport:    &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		ErrorLog:     log.New(io.Discard, "", 0),
+		ErrorLog:     slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 	}
 }
 

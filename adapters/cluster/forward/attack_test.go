@@ -138,10 +138,11 @@ func TestStrangers(t *testing.T) {
 	a, b := nodes[0], nodes[1]
 	sid := b.open(t)
 	genuine := forward.Sign(secret, "GET", b.id, "/socket.io/?EIO=4&transport=polling&sid="+sid)
+	_, fields, _ := strings.Cut(genuine, " ")
 	for name, head := range map[string][]string{
 		"no header":       nil,
 		"empty":           {""},
-		"no signature":    {genuine[strings.Index(genuine, " "):]},
+		"no signature":    {" " + fields},
 		"another secret":  {forward.Sign("another secret of 22 bytes", "GET", b.id, "/?sid="+sid)},
 		"changed":         {genuine + "&ip=127.0.0.1"},
 		"two":             {genuine, genuine},

@@ -132,7 +132,7 @@ func (t route) converse(ctx context.Context, h *head, header http.Header, in *bo
 	}
 	interrupted := !stop()
 	reusable := err == nil && !res.Close && !interrupted
-	in.stop() // which may end ctx
+	_ = in.stop() // the caller asks again; it may end ctx
 	if !reusable || in.incomplete() {
 		_ = c.Close()
 	}

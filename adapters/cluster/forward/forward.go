@@ -37,7 +37,7 @@ func (t route) Forward(ctx context.Context, x engine.Exchange, upgrade bool) (er
 	r.counters.forwarded.Add(1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(t.peer.ctx, cancel)
+	stop := context.AfterFunc(t.peer.ctx, cancel) //nolint:contextcheck // either of the two ends it
 	defer stop()
 	if upgrade {
 		err = t.upgrade(ctx, x)
@@ -63,9 +63,9 @@ func (t route) Forward(ctx context.Context, x engine.Exchange, upgrade bool) (er
 // logSecret says that the servers do not have the same secret. Any request can show that, so
 // it is logged once.
 func (r *Router) logSecret(p *peer) {
-	log := r.engine.Logger.Debug
+	log := r.log.Debug
 	if r.secretRefused.CompareAndSwap(false, true) {
-		log = r.engine.Logger.Error
+		log = r.log.Error
 	}
 	log("forward: another server refuses forwarded requests: all servers need the same Options.Secret, and TLS on all or on none "+
 		"(further failures are logged at Debug)", slog.String("address", p.location.Address))
@@ -97,11 +97,11 @@ func (t route) exchange(ctx context.Context, x engine.Exchange) error {
 	if err == nil {
 		return answer(x, response)
 	}
-	if in.stop() != nil { // the client's fault
-		hangUp(x)
-		return nil
+	if in.stop() == nil {
+		return err
 	}
-	return err
+	hangUp(x) // it is the client's fault
+	return nil
 }
 
 // answer answers the client. An error means that the client has gone, and nothing is left

@@ -2,6 +2,7 @@ package forward_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -22,9 +23,7 @@ func (s *node) request(t *testing.T, method, sid, body string, header http.Heade
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k, vs := range header {
-		req.Header[k] = vs
-	}
+	maps.Copy(req.Header, header)
 	return send(t, s.web.Client(), req)
 }
 

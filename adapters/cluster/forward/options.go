@@ -45,18 +45,18 @@ const (
 )
 
 // withDefaults checks the options and fills the defaults in.
-func (o Options) withDefaults() (Options, error) {
+func (o *Options) withDefaults() error {
 	switch {
 	case len(o.Secret) < minSecret:
-		return o, fmt.Errorf("forward: Options.Secret has %d bytes: use a random one of at least %d", len(o.Secret), minSecret)
+		return fmt.Errorf("forward: Options.Secret has %d bytes: use a random one of at least %d", len(o.Secret), minSecret)
 	case o.MaxRequests < 0 || o.MaxTunnels < 0:
-		return o, errors.New("forward: MaxRequests or MaxTunnels is negative: leave it 0 for the default")
+		return errors.New("forward: MaxRequests or MaxTunnels is negative: leave it 0 for the default")
 	case o.TLS != nil && len(o.TLS.Certificates) == 0 && o.TLS.GetCertificate == nil && o.TLS.GetConfigForClient == nil:
-		return o, errors.New("forward: Options.TLS has no certificate for this server")
+		return errors.New("forward: Options.TLS has no certificate for this server")
 	}
 	o.MaxRequests = cmp.Or(o.MaxRequests, defaultMaxRequests)
 	o.MaxTunnels = cmp.Or(o.MaxTunnels, defaultMaxTunnels)
-	return o, nil
+	return nil
 }
 
 // address returns where others reach a listener.

@@ -18,7 +18,7 @@ func (r *Router) receive(w http.ResponseWriter, req *http.Request) {
 	h, err := readHead(req.Header[headName], r.secret)
 	if err != nil {
 		r.counters.strangers.Add(1)
-		r.engine.Logger.Debug("a request without the secret was refused", slog.String("address", req.RemoteAddr))
+		r.log.DebugContext(req.Context(), "a request without the secret was refused", slog.String("address", req.RemoteAddr))
 		w.Header().Set("Connection", "close") // the body is not read
 		w.WriteHeader(http.StatusForbidden)
 		return

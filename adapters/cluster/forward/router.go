@@ -16,6 +16,7 @@ import (
 	"github.com/sioplug/sioplug/adapters/cluster"
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/internal/gate"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // Members are the servers of a cluster, as a [cluster.Cluster] knows them.
@@ -97,11 +98,10 @@ const (
 // New returns a router for the servers of a cluster. It listens at once, and fails if it
 // cannot. Set it as the SessionRouter of the server whose Adapter is the cluster.
 func New(members Members, opts Options) (*Router, error) {
-	opts, err := opts.withDefaults()
-	if err != nil {
+	if err := opts.withDefaults(); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", opts.Listen)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", opts.Listen)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func New(members Members, opts Options) (*Router, error) {
 
 // Start implements [engine.SessionRouter].
 func (r *Router) Start(opts engine.Options, serve func(ctx context.Context, x engine.Exchange)) {
-	r.engine, r.serve = opts, serve
+	r.engine, r.serve, r.log = opts, serve, rescue.Logger(opts.Logger)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.started || r.closed {
@@ -133,7 +133,7 @@ func (r *Router) Start(opts engine.Options, serve func(ctx context.Context, x en
 		Handler:           http.HandlerFunc(r.receive),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       2 * idleTimeout,
-		ErrorLog:          slog.NewLogLogger(opts.Logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
 	}
 	r.running.Go(r.listen)
 }
@@ -150,7 +150,7 @@ func (r *Router) listen() {
 		err = r.server.Serve(r.listener)
 	}
 	if !errors.Is(err, http.ErrServerClosed) {
-		r.engine.Logger.Error("forward: other servers cannot reach this one any more", slog.Any("err", err))
+		r.log.Error("forward: other servers cannot reach this one any more", slog.Any("err", err))
 	}
 }
 

@@ -70,7 +70,7 @@ func (t route) upgrade(ctx context.Context, x engine.Exchange) error {
 		_ = c.Close()
 		return errClosed
 	}
-	tun.watch(t.peer.ctx, t.router.engine.UpgradeTimeout)
+	tun.watch(t.peer.ctx, t.router.engine.UpgradeTimeout) //nolint:contextcheck // it outlives the request
 	if err := x.Upgrade(header, tun.open); err != nil {
 		tun.close()
 		return fmt.Errorf("forward: taking the connection of the client: %w", err)
