@@ -44,6 +44,7 @@ type Router struct {
 	server   *http.Server
 	serve    func(ctx context.Context, x engine.Exchange)
 	engine   engine.Options
+	log      *slog.Logger
 	counters counters
 	polls    polls
 	received gate.Gate // requests of other servers
