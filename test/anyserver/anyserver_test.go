@@ -34,12 +34,22 @@ const (
 func TestAnyServerBehindNginx(t *testing.T) {
 	nginx, node := require.Tool(t, "nginx"), require.Tool(t, "node")
 	require.NodePackages(t, "../interop")
+	for _, adapter := range []string{"classic", "sharded", "streams"} {
+		t.Run(adapter, func(t *testing.T) {
+			t.Parallel()
+			testAnyServer(t, nginx, node, adapter)
+		})
+	}
+}
+
+func testAnyServer(t *testing.T, nginx, node, adapter string) {
+	t.Helper()
 	redis := redistest.Start(t)
 	var all []*process
 	for n := range servers {
 		addr := freePort(t)
 		s := start(t, os.Args[0], []string{
-			roleVariable + "=" + string(rune('a'+n)), "ADDR=" + addr, "REDIS=" + redis.Addr, "SERVERS=" + strconv.Itoa(servers),
+			roleVariable + "=" + string(rune('a'+n)), "ADDR=" + addr, "REDIS=" + redis.Addr, "ADAPTER=" + adapter, "SERVERS=" + strconv.Itoa(servers),
 		})
 		s.addr = addr
 		all = append(all, s)

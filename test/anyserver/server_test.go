@@ -16,13 +16,14 @@ import (
 	"github.com/sioplug/sioplug/adapters/cluster/forward"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/adapter"
 )
 
 // last is the number of the last message of a client.
 var last = sio.NewDataKey[int]("last")
 
 // serve is a server of the cluster: the process of its own. Its arguments are variables of the
-// environment: its name, its address, that of Redis, and how many servers there are.
+// environment: its name, its address, that of Redis, the adapter, and how many servers there are.
 func serve() {
 	name := os.Getenv(roleVariable)
 	if err := run(name, os.Getenv("ADDR"), os.Getenv("REDIS"), os.Getenv("SERVERS")); err != nil {
@@ -31,21 +32,22 @@ func serve() {
 	}
 }
 
-func run(name, addr, redisAddr, servers string) error {
-	number, err := strconv.Atoi(servers)
+func run(name, addr, redisAddr, others string) error {
+	number, err := strconv.Atoi(others)
 	if err != nil {
 		return err
 	}
 	client := redis.NewClient(&redis.Options{Addr: redisAddr})
 	defer client.Close()
-	adapter := redisadapter.Sharded(client, redisadapter.ShardedOptions{Options: cluster.Options{
-		HeartbeatInterval: time.Second, HeartbeatTimeout: 3 * time.Second,
-	}})
-	router, err := forward.New(adapter, forward.Options{Listen: "127.0.0.1:0", Secret: "the secret of this cluster"})
+	servers, err := newCluster(os.Getenv("ADAPTER"), client)
 	if err != nil {
 		return err
 	}
-	srv := sio.New(&sio.Options{Adapter: adapter, SessionRouter: router})
+	router, err := forward.New(servers, forward.Options{Listen: "127.0.0.1:0", Secret: "the secret of this cluster"})
+	if err != nil {
+		return err
+	}
+	srv := sio.New(&sio.Options{Adapter: servers, SessionRouter: router})
 	handle(srv, name)
 
 	l, err := net.Listen("tcp", addr)
@@ -75,6 +77,27 @@ func run(name, addr, redisAddr, servers string) error {
 	}
 	fmt.Println("forwarded", stats.Forwarded, "received", stats.Received)
 	return nil
+}
+
+// members are servers in a cluster.
+type members interface {
+	adapter.Cluster
+	forward.Members
+}
+
+// newCluster returns the adapter of that name.
+func newCluster(name string, client *redis.Client) (members, error) {
+	o := cluster.Options{HeartbeatInterval: time.Second, HeartbeatTimeout: 3 * time.Second}
+	switch name {
+	case "classic":
+		return redisadapter.Classic(client, redisadapter.ClassicOptions{Options: o}), nil
+	case "sharded":
+		return redisadapter.Sharded(client, redisadapter.ShardedOptions{Options: o}), nil
+	case "streams":
+		return redisadapter.Streams(client, redisadapter.StreamsOptions{Options: o}), nil
+	default:
+		return nil, fmt.Errorf("there is no adapter %q", name)
+	}
 }
 
 // handle has what clients ask for. Messages of a client have to come in order, each once.
