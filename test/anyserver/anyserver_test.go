@@ -32,6 +32,7 @@ const (
 // TestAnyServerBehindNginx: official clients notice nothing of a load balancer that sends each
 // request to another server. When a server is killed, its clients connect again.
 func TestAnyServerBehindNginx(t *testing.T) {
+	t.Parallel()
 	nginx, node := require.Tool(t, "nginx"), require.Tool(t, "node")
 	require.NodePackages(t, "../interop")
 	for _, adapter := range []string{"classic", "sharded", "streams"} {

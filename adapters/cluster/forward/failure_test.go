@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster/forward"
+	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 )
 
@@ -191,6 +192,25 @@ func TestTheOwnerShutsDown(t *testing.T) {
 		<-stopped
 		eventually(t, "no tunnel is left", func() bool { return nodes[1].router.Stats().Tunnels == 0 })
 	})
+}
+
+// A server that drains refuses new clients. Those that poll through another server get the same
+// answer as its own: they connect again by themselves.
+func TestTheOwnerDrains(t *testing.T) {
+	t.Parallel()
+	nodes := startCluster(t, 2, startOptions{})
+	a, b := nodes[0], nodes[1]
+	sid := b.open(t)
+	answer := poll(t, a, b, sid)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := b.Drain(ctx, &sio.DrainOptions{Spread: time.Millisecond}); err != nil {
+		t.Error(err)
+	}
+	if got := <-answer; got != "Service Unavailable " {
+		t.Errorf("got %q", got)
+	}
+	a.want(t, http.MethodGet, sid, "", unknownSession)
 }
 
 // Beyond MaxTunnels, clients stay with polling.

@@ -44,7 +44,7 @@ func (r *Router) answer(w http.ResponseWriter, req *http.Request, h *head) {
 	h.request(x.Request())
 	x.body = &countedBody{Reader: http.MaxBytesReader(w, req.Body, int64(h.limit)), left: req.ContentLength}
 	x.Request().Body = x.body
-	ctx := req.Context()
+	ctx := req.Context() //nolint:contextcheck // it is the one of the request
 	if h.within > 0 {
 		limited, cancel := context.WithTimeout(ctx, h.within)
 		defer cancel()
