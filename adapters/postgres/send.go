@@ -37,8 +37,10 @@ const notify = "SELECT pg_notify($1, $2)"
 func (b *broker) preparePublishing(ctx context.Context) error {
 	s := &b.sent
 	if s.conn != nil && (b.doubt.Swap(false) || time.Since(s.used) > idleTime) {
-		if b.ping(ctx, s.conn) != nil {
-			s.close()
+		if err := b.ping(ctx, s.conn); err != nil {
+			if s.close(); errors.Is(err, errSilent) {
+				return err
+			}
 		}
 	}
 	if s.conn != nil && !s.conn.IsClosed() {
