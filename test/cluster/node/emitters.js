@@ -19,8 +19,8 @@ const of = ({ ns }, { emitter }) => (ns === "/" ? emitter : emitter.of(ns));
 const operations = {
   async start({ name, options, redis, postgres }) {
     if (postgres) {
-      const client = new pg.Pool({ connectionString: postgres, max: 1 });
-      emitters.set(name, { emitter: new PostgresEmitter(client, options ?? {}), client });
+      const pool = new pg.Pool({ connectionString: postgres, max: 1 });
+      emitters.set(name, { emitter: new PostgresEmitter(pool, "/", options ?? {}), client: { destroy: () => pool.end() } });
       return;
     }
     const client = createClient({ url: redis });
