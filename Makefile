@@ -25,7 +25,7 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo demo-cluster test docs-check lint linter bench microbench faults soak fuzz fmt tidy footprint firsthour
+.PHONY: help java python demo demo-cluster test docs-check lint linter bench bench-clients microbench faults soak fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ firsthour: test/interop/node_modules/.package-lock.json ## add sioplug to new ap
 
 bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript server, for 26 minutes, and write docs/benchmarks.md
 	cd bench && go run ./run $(ARGS)
+
+bench-clients: ## compare the client for Go with another one, for a minute, and print a table
+	cd bench/clients && go run . $(ARGS)
 
 microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names
 	$(call each_module,go test -run '^$$' -bench '$(BENCH)' -benchmem ./...)

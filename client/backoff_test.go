@@ -52,7 +52,7 @@ func attempts(t *testing.T, n int, o sioclient.Options) (at []time.Duration) {
 	return at
 }
 
-func TestBackOff_CLI_RC_2(t *testing.T) {
+func TestCLI_RC_2_RC_3_BackOff(t *testing.T) {
 	t.Parallel()
 	second := time.Second
 	for name, tt := range map[string]struct {
@@ -80,7 +80,7 @@ func TestBackOff_CLI_RC_2(t *testing.T) {
 }
 
 // With the defaults, the first delay is from 0.5 to 1.5 s, and none is above 5 s.
-func TestJitter_CLI_RC_1(t *testing.T) {
+func TestCLI_RC_1_RC_5_Jitter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var low, high bool
@@ -102,7 +102,7 @@ func TestJitter_CLI_RC_1(t *testing.T) {
 }
 
 // A server that falls silent is noticed pingInterval + pingTimeout after its last ping.
-func TestWatchdog_CLI_TR_11(t *testing.T) {
+func TestCLI_TR_11_Watchdog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := siotest.Pipes(t, newServer(nil))
@@ -163,7 +163,11 @@ func TestIdle(t *testing.T) {
 				if s.ID() != id {
 					t.Error("the client has connected again")
 				}
+				start := time.Now()
 				shutdown(t, s)
+				if took := time.Since(start); took > 0 { // a connection in memory cannot be half-closed
+					t.Errorf("Shutdown took %v", took)
+				}
 				time.Sleep(time.Minute) // the server waits for a late poll
 			})
 		})

@@ -68,6 +68,7 @@ func (c *conn) Opened(transport string) {
 // Closed implements [eio.Handler].
 func (c *conn) Closed(opened bool, reason string, err error) {
 	m := c.m
+	m.dropIdle()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.conn != c {
@@ -152,6 +153,7 @@ func (m *Manager) deactivateLocked() {
 
 // reconnect is called by the timer.
 func (m *Manager) reconnect() {
+	m.dropIdle() // those that were still in use when the session ended
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.skipReconnect || !m.reconnecting || m.conn != nil {
@@ -218,12 +220,13 @@ func (c *conn) ReadDone() { c.m.line.Start() }
 // Ping implements [eio.Handler].
 func (c *conn) Ping() {
 	m := c.m
-	if m.opts.Hooks.Ping == nil {
+	f := m.opts.Hooks.Ping
+	if f == nil {
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.hookLocked(m.opts.Hooks.Ping)
+	if _, err := m.queue.PushWait(m.newTask(hookName, f), m.limits(), (*source)(m)); err == nil { // queues are never closed
+		m.line.Add(&m.queue)
+	}
 	m.line.Start()
 }
 

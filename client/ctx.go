@@ -2,6 +2,7 @@ package sioclient
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -54,41 +55,6 @@ func (c *Ctx) handle() error {
 		return nil
 	}
 	return h(c)
-}
-
-// failed handles the error of the event's handler.
-func (c *Ctx) failed(err error) {
-	if f := c.m.opts.OnError; f != nil {
-		if failed := rescue.Apart(func() error { f(c, err); return nil }); failed != nil {
-			c.m.logError("OnError failed", failed)
-		}
-		return
-	}
-	var e *sio.Error
-	if !rescue.Broken(err) {
-		e = rescue.As[*sio.Error](err)
-	}
-	var w struct {
-		Error struct {
-			Message string `json:"message"`
-			Data    any    `json:"data,omitempty"`
-		} `json:"error"`
-	}
-	w.Error.Message = "internal error"
-	if e != nil {
-		w.Error.Message, w.Error.Data = e.Message, e.Data
-	}
-	switch {
-	case e == nil, !c.wantsAck:
-		c.m.logError("a handler failed", fmt.Errorf("event %q: %w", c.name, err))
-	default:
-	}
-	if c.WantsAck() {
-		if err := c.Ack(w); err != nil && e != nil && e.Data != nil {
-			w.Error.Data = nil // it does not encode
-			_ = c.Ack(w)
-		}
-	}
 }
 
 // Event returns the name of the event.
@@ -153,8 +119,20 @@ func (c *Ctx) Ack(args ...any) error {
 	m := c.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !c.connected || c.Socket.epoch != c.epoch || !m.conn.engine.Send(frames...) {
+	if !c.connected || c.Socket.epoch != c.epoch {
+		return ErrDisconnected
+	}
+	e := m.conn.engine
+	if e.Queued() >= m.opts.MaxSendBuffer { // nobody else can slow down a server that asks and does not read
+		e.Fail()
+		m.lostLocked(ReasonTransportError, errNotReading)
+		m.line.Start()
+		return ErrDisconnected
+	}
+	if !e.Send(frames...) {
 		return ErrDisconnected
 	}
 	return nil
 }
+
+var errNotReading = errors.New("the server does not read the acknowledgements that it asks for")

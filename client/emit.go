@@ -132,7 +132,10 @@ func (s *Socket) makeRoomLocked(size int) error {
 		s.buffered = s.buffered[1:]
 		s.bufSize -= oldest.size
 		s.dropped++
-		if w := s.takeAckLocked(oldest.id); oldest.ack != nil && w != nil {
+		if oldest.ack == nil {
+			continue
+		}
+		if w := s.takeAckLocked(oldest.id); w != nil {
 			w.settleLocked(packet.Args{}, ErrDropped)
 		}
 	}

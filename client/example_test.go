@@ -9,6 +9,8 @@ import (
 
 	sioclient "github.com/sioplug/sioplug/client"
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/internal/exampletb"
 )
 
 // exampleServer runs a server for an example.
@@ -56,6 +58,30 @@ func Example() {
 	// [soup bread]
 	// one soup <nil>
 	// sold out
+	// <nil>
+}
+
+// In a test, the client can reach a server in memory, without a port.
+func ExampleNew_inMemory() {
+	srv := newServer(nil)
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	d := siotest.Pipes(tb, srv)
+
+	s, err := sioclient.New(d.At("/").URL, &sioclient.Options{DialContext: d.Dial})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	if err := s.Connect(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(sioclient.EmitWithAck[string](ctx, s, "echo", "hello"))
+	fmt.Println(s.Manager().Shutdown(ctx))
+	// Output:
+	// hello <nil>
 	// <nil>
 }
 

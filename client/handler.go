@@ -14,7 +14,8 @@ import (
 
 // A Handler handles one event of the server. Its error goes to the server's ack, if there
 // is one: an [*sio.Error] as it is, any other as "internal error", which is logged. A panic
-// counts as an error.
+// counts as an error. What the server can cause is logged at Debug: an [*sio.Error], a
+// connection that is lost, an acknowledgement that does not come.
 //
 // The handlers of one socket run one at a time, in the order in which the server sent. A
 // handler of another namespace begins when the one before has returned, or after a tenth

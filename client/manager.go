@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/client/internal/eio"
+	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/serial"
 )
 
@@ -151,6 +152,19 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 func (m *Manager) closeIdle() {
 	if m.own != nil {
 		m.own.CloseIdleConnections()
+	}
+}
+
+// dropIdle closes connections of polling after a failure. They may be dead as well, which
+// the next request on them would notice no sooner than at Options.Timeout. If the HTTP
+// client is the application's, its other users lose idle connections, and open new ones.
+func (m *Manager) dropIdle() {
+	m.closeIdle()
+	if c := m.opts.HTTPClient; c != nil && slices.Contains(m.opts.Transports, Polling) {
+		_ = rescue.Apart(func() error { // its transport is the application's
+			c.CloseIdleConnections()
+			return nil
+		})
 	}
 }
 

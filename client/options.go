@@ -10,7 +10,6 @@ import (
 	"math"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"slices"
 	"time"
@@ -80,7 +79,8 @@ type Options struct {
 	// ExtraHeaders are sent with all requests.
 	ExtraHeaders http.Header
 
-	// WithCredentials keeps the cookies that the server sets, and sends them back.
+	// WithCredentials keeps the cookies that the server sets, and sends them back: at most
+	// 150 of them, with up to 4,096 bytes each. HTTPClient may have a jar of its own instead.
 	WithCredentials bool
 
 	// HTTPClient sends all requests. A WebSocket begins as one. Its Timeout is ignored
@@ -352,9 +352,4 @@ func (o *Options) httpClient() (client *http.Client, own *http.Transport) {
 	}
 	client.Transport = own
 	return client, own
-}
-
-func newJar() http.CookieJar {
-	jar, _ := cookiejar.New(nil) // it never fails
-	return jar
 }

@@ -32,7 +32,10 @@ func (s *Socket) receiveLocked(k packet.Packet) *event {
 	case packet.Event:
 		return s.receiveEventLocked(k)
 	case packet.Ack:
-		if w := s.takeAckLocked(k.ID); k.HasID && w != nil { // CLI-EM-7
+		if !k.HasID {
+			return nil
+		}
+		if w := s.takeAckLocked(k.ID); w != nil { // CLI-EM-7
 			w.settleLocked(k.Args, nil)
 		}
 	default:
@@ -50,7 +53,9 @@ func (s *Socket) acceptedLocked(data []byte) {
 		PID string `json:"pid"`
 	}
 	if err := json.Unmarshal(data, &reply); err != nil || reply.SID == "" {
+		s.asked = false // so it is said once, and the next call of Connect asks again
 		s.connectFailedLocked(errNoSID)
+		s.m.line.Start()
 		return
 	}
 	s.connected, s.id = true, reply.SID
@@ -103,7 +108,11 @@ func (s *Socket) receiveEventLocked(k packet.Packet) *event {
 	if s.connected {
 		return s.newEventLocked(k)
 	}
-	if s.earlySize += len(k.Name) + k.Args.Memory() + taskOverhead; s.earlySize > s.m.opts.MaxPendingBytes {
+	limit := s.m.opts.MaxPendingBytes
+	if !s.asked || s.earlySize > limit { // nobody accepts it, or the connection is about to end
+		return nil
+	}
+	if s.earlySize += len(k.Name) + k.Args.Memory() + taskOverhead; s.earlySize > limit {
 		c := s.m.conn
 		go c.fail(errTooEarly) // ends at once; it needs mu
 		return nil
@@ -135,11 +144,14 @@ func (s *Socket) pushEventLocked(e *event) {
 // queueEvent queues an event for its handlers. If too many wait, it waits, and the
 // connection is not read meanwhile.
 func (s *Socket) queueEvent(e *event) {
-	o := s.m.opts
-	limits := serial.Limits{Tasks: o.MaxPendingEvents, Bytes: o.MaxPendingBytes}
-	if _, err := s.queue.PushWait(e.task(), limits, (*source)(s.m)); err == nil {
+	if _, err := s.queue.PushWait(e.task(), s.m.limits(), (*source)(s.m)); err == nil {
 		s.m.line.Add(&s.queue)
 	}
+}
+
+// limits bound the tasks that the server can cause.
+func (m *Manager) limits() serial.Limits {
+	return serial.Limits{Tasks: m.opts.MaxPendingEvents, Bytes: m.opts.MaxPendingBytes}
 }
 
 // A source is a Manager that reads events. It implements [serial.Source].

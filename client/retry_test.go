@@ -17,7 +17,7 @@ import (
 
 // An event that is sent again, because its acknowledgement comes late, runs the function of
 // its handler once. A late acknowledgement counts.
-func TestIdempotencyKeys_CLI_EM_12(t *testing.T) {
+func TestCLI_EM_12_EM_10_IdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(nil)
@@ -57,7 +57,7 @@ func TestIdempotencyKeys_CLI_EM_12(t *testing.T) {
 }
 
 // An event is given up after n + 1 tries, and the next one follows. The times are exact.
-func TestRetries_CLI_EM_9(t *testing.T) {
+func TestCLI_EM_9_Retries(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv := newServer(nil)

@@ -57,18 +57,24 @@ func (m *Manager) debugLocked(msg string, attrs ...slog.Attr) {
 
 func errAttr(err error) slog.Attr { return slog.Any("err", err) }
 
+func (m *Manager) newTask(what string, f func()) *task {
+	return &task{m: m, what: what, run: func() error { f(); return nil }}
+}
+
 // pushLocked adds a call to a queue. The line has to be started.
 func (m *Manager) pushLocked(q *serial.Queue[*task], what string, f func()) {
-	t := &task{m: m, what: what, run: func() error { f(); return nil }}
-	if _, err := q.Push(t); err == nil { // queues are never closed
+	if _, err := q.Push(m.newTask(what, f)); err == nil { // queues are never closed
 		m.line.Add(q)
 	}
 }
 
+// hookName is what the log calls a hook.
+const hookName = "a function of Hooks"
+
 // hookLocked adds a call of a hook, if there is one.
 func (m *Manager) hookLocked(f func()) {
 	if f != nil {
-		m.pushLocked(&m.queue, "a function of Hooks", f)
+		m.pushLocked(&m.queue, hookName, f)
 	}
 }
 

@@ -40,9 +40,12 @@ func (s *Socket) registerAck(id uint64, w ackWaiter) error {
 	return nil
 }
 
-func (s *Socket) stopAwaiting(id uint64) {
-	s.takeAck(id)
+// stopAwaiting unregisters and returns the waiter for an ack, nil if there is none any
+// more.
+func (s *Socket) stopAwaiting(id uint64) ackWaiter {
+	w := s.takeAck(id)
 	s.client.removeAckWaiter()
+	return w
 }
 
 // takeAck unregisters the waiter for an ack and returns it, nil if there is none.

@@ -13,7 +13,7 @@ import (
 // there is a log, it does so when the log has m, in the order of the log. An error means
 // that clients that come back will not be affected by m.
 func (n *Namespace) perform(m *adapter.Message) error {
-	if n.log == nil || m.Volatile && m.Kind == adapter.Broadcast {
+	if n.log == nil || m.Kind == adapter.Broadcast && m.Droppable() {
 		if afterLock := n.apply(m, ""); afterLock != nil {
 			afterLock()
 		}
@@ -113,12 +113,16 @@ func (n *Namespace) eventFrames(m *adapter.Message, offset string) (fs []*frame.
 	} else {
 		err = rescue.Apart(encode)
 	}
-	if err == nil && m.NoCompress {
+	if err != nil {
+		return nil, err
+	}
+	if m.NoCompress {
 		for _, f := range fs {
 			f.SetUncompressed()
 		}
 	}
-	return fs, err
+	n.setPolicyOf(m, fs)
+	return fs, nil
 }
 
 func target(t adapter.Target) rooms.Target { return rooms.Target{Rooms: t.Rooms, Except: t.Except} }

@@ -22,6 +22,8 @@ type Broadcast struct {
 	local      bool
 	self       bool // the only room is the id of a client of this server
 	noCompress bool
+	dropOldest int // see maxWaiting
+	latest     string
 }
 
 // To returns the set with the clients in these rooms added. A set without any room has
@@ -82,6 +84,7 @@ func (n *Namespace) emit(b Broadcast, event string, args []any) error {
 		if err != nil {
 			return err
 		}
+		n.setPolicy(m, b.maxWaiting(), b.latest, event)
 		n.index.Each(target(b.target()), func(s *Socket) { s.deliver(m, b.volatile) })
 		return nil
 	}
@@ -139,7 +142,7 @@ func (b Broadcast) do(m *adapter.Message) error {
 // onlyHere reports whether other servers do not get the messages for the set. If servers
 // share a log, they get those for a single client, which may come back to any of them.
 func (b Broadcast) onlyHere() bool {
-	return b.local && (!b.self || b.volatile || b.ns.server.opts.logProvider() == nil)
+	return b.local && (!b.self || b.volatile || b.maxWaiting() > 0 || b.latest != "" || b.ns.server.opts.logProvider() == nil)
 }
 
 func (b Broadcast) target() adapter.Target {
@@ -154,6 +157,8 @@ func (b Broadcast) message(k adapter.Kind, c encoded) *adapter.Message {
 		Data:        c.data,
 		Attachments: c.attachments,
 		Volatile:    b.volatile,
+		DropOldest:  b.maxWaiting(),
+		Latest:      b.latest,
 		NoCompress:  b.noCompress,
 		Local:       b.onlyHere(),
 	}

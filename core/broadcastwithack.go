@@ -112,16 +112,19 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	}
 	sockets := n.index.List(target(m.Target))
 	t := ackCollector{make(chan *adapter.Ack, len(sockets))}
+	w := n.server.observeAck(t, func() string { return eventName(m.Data) })
 	asked := make([]string, 0, len(sockets))
 	waited := sockets[:0]
 	for _, s := range sockets {
-		if s.await(id, t) == nil {
+		if s.await(id, w) == nil {
 			waited, asked = append(waited, s), append(asked, s.id)
 		}
 	}
 	defer func() {
 		for _, s := range waited {
-			s.stopAwaiting(id)
+			if left := s.stopAwaiting(id); left != nil {
+				ackAbandoned(left, s, ctx.Err()) //nolint:contextcheck // observers get none
+			}
 		}
 	}()
 	n.observeBroadcast(m)
@@ -129,8 +132,16 @@ func (n *Namespace) askClients(ctx context.Context, m *adapter.Message, reply fu
 	for _, s := range waited {
 		// A client that is not sent the event is not waited for. If its waiter is
 		// gone, the socket has ended and called failed.
-		if !s.deliver(fs, m.Volatile) && s.takeAck(id) != nil {
+		if s.deliver(fs, m.Volatile) {
+			continue
+		}
+		if left := s.takeAck(id); left != nil {
 			t.acks <- &adapter.Ack{Socket: s.id, Dropped: m.Volatile, Gone: !m.Volatile}
+			why := ErrDisconnected
+			if m.Volatile {
+				why = ErrNotReady
+			}
+			ackAbandoned(left, s, why) //nolint:contextcheck // likewise
 		}
 	}
 	for range asked {

@@ -85,6 +85,9 @@ func (n *Namespace) checkNames(m *adapter.Message) error {
 			}
 		}
 	}
+	if !utf8.ValidString(m.Latest) {
+		return fmt.Errorf("sio: the key %q is not valid UTF-8: other servers cannot be told of it", m.Latest)
+	}
 	return nil
 }
 

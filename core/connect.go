@@ -18,10 +18,12 @@ import (
 // read loop.
 func (c *client) connect(p packet.Packet) error {
 	if c.atNamespaceLimit() {
+		c.observeRefused(nil, p.Namespace, RefusedNamespaceLimit, nil)
 		return c.reject(p.Namespace, "too many namespaces")
 	}
 	ns := c.server.namespace(p.Namespace)
 	if ns == nil && len(c.server.parentList()) == 0 { // SIO-CN-3
+		c.observeRefused(nil, p.Namespace, RefusedNoNamespace, nil)
 		return c.reject(p.Namespace, invalidNamespace)
 	}
 	if ns == nil || !ns.isReady() || !ns.addClient(context.Background()) {
@@ -31,6 +33,7 @@ func (c *client) connect(p packet.Packet) error {
 	if err := c.addSocket(s); err != nil {
 		ns.removeClient(false)
 		if errors.Is(err, errTooMuchAuth) {
+			c.observeRefused(nil, p.Namespace, RefusedAuthLimit, err)
 			return c.reject(p.Namespace, err.Error())
 		}
 		return err
@@ -70,11 +73,11 @@ func (s *Socket) resolveNamespace() *Namespace {
 	if !s.ns.unresolved {
 		return s.ns
 	}
-	name, why := s.ns.name, invalidNamespace
+	name, why, refused := s.ns.name, invalidNamespace, RefusedNoNamespace
 	n, err := s.ns.server.namespaceFor(s.Context(), name, s.Handshake)
 	if err != nil {
 		s.logFailure("making a namespace failed", eventConnect, err)
-		why = internalError().Message
+		why, refused = internalError().Message, RefusedInternalError
 	}
 	if n != nil {
 		s.client.moveSocket(s, n)
@@ -82,6 +85,7 @@ func (s *Socket) resolveNamespace() *Namespace {
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
 		_ = s.client.reject(name, why) // an error means that the session has ended
+		s.client.observeRefused(s, name, refused, err)
 	}
 	return nil
 }
@@ -108,12 +112,19 @@ func (n *Namespace) admitSocket(c *Ctx) error {
 		if s.Recovered() && isNotRecovered(err) {
 			return err
 		}
-		s.refuse(err)
+		if s.Recovered() {
+			s.observeRecovery(err, RecoveryRefused)
+		}
+		s.refuse(c.task, err)
 		return nil
 	}
 	if err := s.accept(c); err != nil || !s.accepted { // the client has gone meanwhile
+		if err == nil && s.Recovered() {
+			s.observeRecovery(s.disconnectError(), RecoveryClientGone)
+		}
 		return err
 	}
+	s.observeConnected()
 	n.server.debug("socket connected", slog.String("ns", n.name), slog.String("sid", s.id))
 	if err := callAll(c, slices.Concat(s.hooksFor(onAccept), r.onConnect)); err != nil {
 		s.logFailure("OnConnect failed", eventConnect, err)
@@ -152,7 +163,7 @@ func callAll(c *Ctx, hs []Handler) error {
 // connectFailed ends a socket whose first task has panicked or ended its goroutine.
 func (s *Socket) connectFailed(err error) {
 	if !s.accepted {
-		s.refuse(err)
+		s.refuse(nil, err)
 		return
 	}
 	s.logFailure("connecting a socket failed", eventConnect, err)
@@ -197,8 +208,9 @@ func (s *Socket) becomeMember(answer []*frame.Frame, before rooms.History) {
 	})
 }
 
-// refuse answers a CONNECT with an error; the connection stays.
-func (s *Socket) refuse(err error) {
+// refuse answers a CONNECT with an error; the connection stays. t is nil if the task has
+// failed.
+func (s *Socket) refuse(t *task, err error) {
 	s.logFailure("connection refused", eventConnect, err)
 	var m []*frame.Frame
 	encode := func(w wireError) error {
@@ -208,12 +220,13 @@ func (s *Socket) refuse(err error) {
 		})
 	}
 	w, _ := toWire(err)
-	if err := encode(w); err != nil {
-		s.logFailure("encoding Error.Data failed", eventConnect, err)
+	if failed := encode(w); failed != nil {
+		s.logFailure("encoding Error.Data failed", eventConnect, failed)
 		_ = encode(internalError()) // only the application's parser can fail
 	}
 	if s.end(&DisconnectError{Reason: ReasonServerNamespaceDisconnect}, true) {
 		_ = s.client.session.Send(s.client.framesFor(m)...) // an error means that the session has ended
+		s.observeChainRefused(t, err)
 	}
 }
 

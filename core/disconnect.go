@@ -115,6 +115,7 @@ func (n *Namespace) runOnDisconnect(s *Socket) {
 	why := s.disconnectError()
 	n.server.debug("socket disconnected",
 		slog.String("ns", n.name), slog.String("sid", s.id), slog.String("reason", string(why.Reason)))
+	s.observeDisconnected(why)
 	fs := n.routes.Load().onDisconnect
 	rescue.Each(len(fs), func(i int) error {
 		fs[i](s, why.Reason)

@@ -168,7 +168,8 @@
 //
 // Emitting never waits. Events for a client that reads slowly are queued, up to
 // [Options.MaxSendBuffer], and then the client is disconnected. Volatile events,
-// by [Socket.EmitVolatile] and [Broadcast.Volatile], are dropped before that. To send
+// by [Socket.EmitVolatile] and [Broadcast.Volatile], are dropped before that. Of events
+// by [Broadcast.DropOldest] and [Broadcast.Latest], a slow client gets the newest. To send
 // one client more than that, such as a file in chunks, wait by [Socket.Flush].
 //
 // [Ctx.Context] ends when the socket is disconnected, and its cause is a

@@ -133,7 +133,7 @@ func (s *Socket) ask(event string, args []any) (*pendingAck, error) {
 		return nil, err
 	}
 	p := &pendingAck{socket: s, id: id, done: make(chan struct{})}
-	if err := s.registerAck(id, p); err != nil {
+	if err := s.registerAck(id, s.ns.server.observeAck(p, func() string { return event })); err != nil {
 		return nil, err
 	}
 	if err := s.send(m); err != nil {
@@ -163,7 +163,7 @@ func (p *pendingAck) wait(ctx context.Context, t *task) (Args, error) {
 	case <-done:
 		ended = fmt.Errorf("%w: %w", errNoAnswer, ctx.Err())
 	}
-	return p.removeWaiter(ended)
+	return p.removeWaiter(ended) //nolint:contextcheck // observers get none
 }
 
 // addWaiter counts a waiter. While there are waiters, the server reads more of the
@@ -182,13 +182,17 @@ func (p *pendingAck) removeWaiter(ended error) (Args, error) {
 	s.client.removeAckWaiter()
 	s.mu.Lock()
 	p.waiters--
-	_, open := s.acks[p.id] // if not open, another goroutine is about to call resolve
-	if open && ended != nil && p.waiters == 0 {
+	w, open := s.acks[p.id] // if not open, another goroutine is about to call resolve
+	dropped := open && ended != nil && p.waiters == 0
+	if dropped {
 		delete(s.acks, p.id)
 		p.resolve(packet.Args{}, ended)
 	}
 	s.mu.Unlock()
 	if open && ended != nil {
+		if dropped {
+			ackAbandoned(w, s, ended)
+		}
 		return Args{}, ended
 	}
 	<-p.done // it is closed in a moment at the latest; a socket's end closes it before its context ends

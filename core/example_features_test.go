@@ -229,3 +229,56 @@ func interrupted(srv *sio.Server, meanwhile func()) {
 		show(client.Next())
 	}
 }
+
+// A client does not poll for a while. Of the positions it gets the newest one of each car,
+// and of the news the two newest.
+func ExampleBroadcast_Latest() {
+	srv := sio.New(nil)
+	connected := make(chan *sio.Socket, 1)
+	srv.OnConnect(func(c *sio.Ctx) error { connected <- c.Socket; return nil })
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	client := siotest.Pipes(tb, srv).Polling(tb)
+	client.Connect("/", "")
+	socket := <-connected
+	for _, x := range []int{1, 2, 3} {
+		_ = srv.Broadcast().Latest("car:7").Emit("moved", 7, x)
+		_ = srv.Broadcast().Latest("car:8").Emit("moved", 8, 10*x)
+		_ = srv.Broadcast().DropOldest(2).Emit("news", x)
+	}
+	fmt.Printf("%+v\n", socket.Dropped())
+	for range 4 {
+		fmt.Println(client.Next())
+	}
+	// Output:
+	// {Dropped:1 Replaced:4}
+	// 42["news",2]
+	// 42["moved",7,3]
+	// 42["moved",8,30]
+	// 42["news",3]
+}
+
+// A feed pauses while a client is too far behind.
+func ExampleSocket_OnDrained() {
+	srv := sio.New(nil)
+	connected := make(chan *sio.Socket, 1)
+	srv.OnConnect(func(c *sio.Ctx) error { connected <- c.Socket; return nil })
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	client := siotest.Pipes(tb, srv).Polling(tb)
+	client.Connect("/", "")
+	socket := <-connected
+	_ = socket.Emit("picture", make([]byte, 100_000))
+	resumed := make(chan error)
+	if socket.Buffered() > 64<<10 {
+		fmt.Println("paused")
+		socket.OnDrained(16<<10, func(err error) { resumed <- err })
+	}
+	client.Next() // the client reads again
+	fmt.Println("resumed with error", <-resumed)
+	// Output:
+	// paused
+	// resumed with error <nil>
+}

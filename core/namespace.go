@@ -50,6 +50,11 @@ func newNamespace(s *Server, name string) *Namespace {
 // Name returns the name, with its leading slash.
 func (n *Namespace) Name() string { return n.name }
 
+// Parent returns the namespace of [Server.OfFunc] or [Server.OfRegexp] that has made this
+// one for a client, nil for other namespaces. Clients choose the names of these namespaces:
+// use those of their parents to label metrics and traces.
+func (n *Namespace) Parent() *Namespace { return n.parent }
+
 // Emit sends an event to all clients of the namespace. See [Broadcast.Emit].
 func (n *Namespace) Emit(event string, args ...any) error {
 	return n.Broadcast().Emit(event, args...)

@@ -51,7 +51,8 @@ type Options struct {
 
 	// MaxSendBuffer is the memory in bytes that may wait to be sent to one client,
 	// 16 MiB by default. When it is used up, the next message disconnects the client,
-	// because it reads too slowly. The message that reaches the limit is still sent, so
+	// because it reads too slowly. If events with [Broadcast.DropOldest] wait, the oldest
+	// of them are dropped instead. The message that reaches the limit is still sent, so
 	// one message may have any size. To send more, wait in between: [Socket.Flush]. A
 	// small packet takes some 300 bytes. A broadcast counts for each of its receivers,
 	// although it is in memory once.
@@ -203,6 +204,10 @@ type Options struct {
 	// OnError, if set, is called with the error of an event's handler instead
 	// of answering the client's ack and logging it.
 	OnError func(c *Ctx, err error)
+
+	// Observers are told of what happens in the server, for metrics and traces. They
+	// change nothing. Without observers, this costs nothing.
+	Observers []*Observer
 
 	// Logger gets errors and panics of handlers at Error. Records of what any client
 	// can cause are at Debug, without payloads and auth objects. There is one

@@ -28,7 +28,8 @@ import (
 // record at Debug says so. Otherwise a client that refuses an event could never come
 // back.
 //
-// Events with an ack and volatile events are not kept. All other events carry one more
+// Events with an ack, volatile events, and those of [Broadcast.DropOldest] and
+// [Broadcast.Latest] are not kept. All other events carry one more
 // argument, a string, by which clients know their offset. So the last argument of a
 // volatile event should not be a string: clients would take it for an offset.
 type Recovery struct {

@@ -65,6 +65,7 @@ func (s *Socket) claimSession() bool {
 	ctx, cancel := context.WithTimeout(s.Context(), claimTimeout)
 	defer cancel()
 	if !s.takePID(ctx, want.PID) {
+		s.observeRecovery(context.Cause(ctx), RecoveryClientGone)
 		return false
 	}
 	session, err := s.ns.claimFromLog(ctx, want.PID, want.Offset)
@@ -111,9 +112,12 @@ func isNotRecovered(err error) bool {
 	return is
 }
 
-// notRecovered logs why a client does not continue its session.
+// notRecovered logs and reports why a client does not continue its session.
 func (s *Socket) notRecovered(err error) {
 	s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
+	if len(s.ns.server.observers.recoveryDone) > 0 {
+		s.observeRecovery(err, recoveryOutcome(err))
+	}
 }
 
 // checkSession returns the session that a client continues who has got everything up to

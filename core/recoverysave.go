@@ -143,7 +143,7 @@ func (s *Socket) emitLogged(event string, args []any) error {
 	if err := s.checkConnected(); err != nil && !s.keepsEvents() {
 		return err
 	}
-	return s.Self().Emit(event, args...)
+	return s.Self().DropOldest(0).Emit(event, args...) // its callers know the default
 }
 
 // doForAbsent applies a message to a client that may come back. If the client cannot

@@ -25,6 +25,7 @@ func (c *client) framesFor(m []*frame.Frame) []*frame.Frame {
 	}
 	text := m[0].Payload()
 	escaped := frame.Text(packet.EscapeReplacements(append(frame.Buffer(len(text)), text[0]), text[1:]))
+	escaped.CopyPolicy(m[0])
 	if m[0].Uncompressed() {
 		escaped.SetUncompressed()
 	}

@@ -23,6 +23,7 @@ type routes struct {
 	onOutgoing   []func(*Socket, string, Args)
 	onRoom       []func(RoomEvent)
 	onServer     map[string]ServerHandler
+	dropOldest   int // see DropOldestByDefault
 
 	composed composed // of the registration that makes these routes
 }

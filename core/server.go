@@ -25,6 +25,7 @@ type Server struct {
 	opts            Options
 	logger          *slog.Logger // that of the options, as it may be used anywhere
 	engine          *engine.Server
+	observers       observers
 	connectTimeouts *deadline.List[*client] // clients that have yet to join a namespace
 	sockets         gate.Gate               // sockets that have not run their last handler
 
@@ -56,11 +57,15 @@ func New(opts *Options) *Server {
 	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, maxAttachments: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connectTimeouts = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).connectTimedOut)
-	s.engine = engine.NewServer(s.opts.engine(), s.open)
+	s.observers = newObservers(s.opts.Observers)
+	engineOptions := s.opts.engine()
+	engineOptions.Observer = s.observer()
+	s.engine = engine.NewServer(engineOptions, s.open)
 	if err := s.watchCluster(); err != nil {
 		panic(err) //nolint:forbidigo // it is the adapter's own panic, as in Of
 	}
 	s.Namespace = s.Of("/")
+	observeApart(s, "ServerStarted", s.observers.serverStarted, s)
 	return s
 }
 
@@ -72,6 +77,7 @@ func (s *Server) Options() Options {
 	o.MaxSendBuffer, o.HTTPCompressionThreshold = e.MaxSendBuffer, e.HTTPCompressionThreshold
 	o.MaxHandshakeBytes = e.MaxHandshakeBytes
 	o.Transports = slices.Clone(e.Transports)
+	o.Observers = slices.Clone(o.Observers)
 	return o
 }
 

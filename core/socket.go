@@ -108,6 +108,9 @@ func (s *Socket) Context() context.Context {
 // matches [ErrDisconnected]. With [Options.ConnectionStateRecovery], an event to a
 // client that has lost its connection is kept, without an error.
 func (s *Socket) Emit(event string, args ...any) error {
+	if n := s.ns.routes.Load().dropOldest; n > 0 {
+		return s.emitDroppable(n, "", event, args)
+	}
 	if s.ns.log != nil {
 		return s.emitLogged(event, args)
 	}
@@ -156,6 +159,8 @@ func (s *Socket) wrapSend(err error) error {
 		return nil
 	case errors.Is(err, engine.ErrSlowClient):
 		return ErrSlowClient
+	case err == engine.ErrDropped: //nolint:errorlint // it is not wrapped
+		return err
 	default: // the session has just ended: the socket ends in a moment
 		return ErrDisconnected
 	}

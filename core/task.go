@@ -39,7 +39,8 @@ import (
 type task struct {
 	ctx      Ctx // the first copy, to save an allocation
 	kind     taskKind
-	endpoint *endpoint // the middleware and the handler of the packet
+	refused  atomic.Bool // a guard has said so
+	endpoint *endpoint   // the middleware and the handler of the packet
 	event    string
 	ackID    uint64
 	wantsAck bool // the client asked for an ack
@@ -125,6 +126,9 @@ func (t queuedTask) Run() error {
 			n.connect(&t.ctx)
 		}
 	case taskEvent:
+		if len(s.ns.server.observers.eventHandled) > 0 {
+			return t.runObserved()
+		}
 		return s.ns.reportIfMeant(&t.ctx, t.endpoint.run(&t.ctx))
 	case taskDisconnect:
 		s.finish()

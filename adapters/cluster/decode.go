@@ -178,7 +178,7 @@ func (p *Packet) readMessage(d *data, attachments [][]byte) (err error) {
 	}
 	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case Broadcast:
-		m.Kind, m.Volatile, m.NoCompress = adapter.Broadcast, o.Volatile, o.NoCompress
+		m.Kind, m.Volatile, m.NoCompress, m.DropOldest, m.Latest = adapter.Broadcast, o.Volatile, o.NoCompress, o.DropOldest, o.Latest
 		var namespace string
 		m.Data, m.Attachments, namespace, err = clusterwire.ReadPacket(d.packet, attachments)
 		if p.Namespace == "" {

@@ -156,7 +156,7 @@ func appendMessage(dst []byte, p *Packet) (_ []byte, err error) {
 		}
 	default:
 	}
-	o := clusterwire.Options{Target: m.Target, Volatile: m.Volatile, NoCompress: m.NoCompress, Timeout: p.Timeout}
+	o := clusterwire.Options{Target: m.Target, Volatile: m.Volatile, NoCompress: m.NoCompress, DropOldest: m.DropOldest, Latest: m.Latest, Timeout: p.Timeout}
 	if dst, err = o.Append(clusterwire.Name(dst, "opts"), true); err != nil {
 		return dst, err
 	}

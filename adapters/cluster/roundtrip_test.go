@@ -91,6 +91,9 @@ func (g *generator) message(t cluster.Type) *adapter.Message {
 	case cluster.Broadcast:
 		m.Kind, m.Volatile, m.NoCompress = adapter.Broadcast, g.IntN(2) > 0, g.IntN(2) > 0
 		m.Data, m.Attachments = g.values(`"event"`)
+		if g.IntN(2) > 0 {
+			m.DropOldest, m.Latest = g.IntN(100), g.text()
+		}
 	case cluster.ServerSideEmit:
 		m.Kind, m.Target = adapter.ServerEvent, adapter.Target{}
 		m.Data, m.Attachments = g.values(`"\u0065vent"`)

@@ -89,7 +89,7 @@ func appendClassic(dst []byte, p *cluster.Packet) ([]byte, error) {
 // appendClassicMessage appends a message or a request.
 func appendClassicMessage(dst []byte, p *cluster.Packet) (_ []byte, err error) {
 	m := p.Message
-	o := clusterwire.Options{Target: m.Target, Volatile: m.Volatile, NoCompress: m.NoCompress, Timeout: p.Timeout}
+	o := clusterwire.Options{Target: m.Target, Volatile: m.Volatile, NoCompress: m.NoCompress, DropOldest: m.DropOldest, Latest: m.Latest, Timeout: p.Timeout}
 	if p.Type == cluster.Broadcast && p.RequestID == "" {
 		if dst, err = clusterwire.AppendString(append(dst, '['), p.From); err != nil {
 			return dst, err

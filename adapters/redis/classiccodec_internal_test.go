@@ -160,3 +160,46 @@ func TestClassicOwnPackets(t *testing.T) {
 		}
 	}
 }
+
+// What slow clients may miss travels as flags that the official adapter does not look at.
+func TestClassicKeepsWhatSlowClientsMayMiss(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		requestID string
+		m         adapter.Message
+	}{
+		{"", adapter.Message{DropOldest: 7, Latest: "car:é"}},
+		{"q", adapter.Message{DropOldest: 1, Volatile: true}},
+		{"", adapter.Message{}},
+	} {
+		m := c.m
+		m.Kind, m.Data = adapter.Broadcast, []byte(`["e",1]`)
+		b, err := appendClassic(nil, &cluster.Packet{Type: cluster.Broadcast, From: "go", Namespace: "/", RequestID: c.requestID, Message: &m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := decodeClassic(b)
+		if err != nil {
+			t.Fatalf("%q: %v", b, err)
+		}
+		if got := p.Message; got.DropOldest != m.DropOldest || got.Latest != m.Latest || got.Volatile != m.Volatile {
+			t.Errorf("got %+v, want %+v", got, m)
+		}
+	}
+	for in, want := range map[string]adapter.Message{
+		`{"dropOldest":true,"latest":true}`:    {},
+		`{"dropOldest":-1,"latest":null}`:      {},
+		`{"dropOldest":1e300,"latest":7}`:      {DropOldest: 1 << 30},
+		`{"dropOldest":"7","latest":["k"]}`:    {},
+		`{"dropOldest":2.9,"latest":"\ud83d"}`: {DropOldest: 2, Latest: "\ufffd"},
+	} {
+		p, err := decodeClassic([]byte(`{"uid":"u","requestId":"q","type":7,"packet":{"type":2,"nsp":"/","data":["e"]},"opts":{"rooms":[],"except":[],"flags":` + in + `}}`))
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+			continue
+		}
+		if got := p.Message; got.DropOldest != want.DropOldest || got.Latest != want.Latest {
+			t.Errorf("%s: got %+v", in, got)
+		}
+	}
+}

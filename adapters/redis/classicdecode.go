@@ -107,7 +107,10 @@ func readClassicBroadcast(p *cluster.Packet, packet, opts []byte, attachments []
 		return err
 	}
 	p.Timeout = o.Timeout
-	m := &adapter.Message{Kind: adapter.Broadcast, Target: o.Target, Volatile: o.Volatile, NoCompress: o.NoCompress}
+	m := &adapter.Message{
+		Kind: adapter.Broadcast, Target: o.Target,
+		Volatile: o.Volatile, NoCompress: o.NoCompress, DropOldest: o.DropOldest, Latest: o.Latest,
+	}
 	p.Message = m
 	m.Data, m.Attachments, p.Namespace, err = clusterwire.ReadPacket(packet, attachments)
 	return clusterwire.In("packet", err)

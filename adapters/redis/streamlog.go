@@ -71,7 +71,7 @@ func contentOf(kind, data string) uint64 {
 func inLog(m *adapter.Message) bool {
 	switch m.Kind {
 	case adapter.Broadcast:
-		return !m.Volatile
+		return !m.Droppable()
 	case adapter.Join, adapter.Leave, adapter.Disconnect:
 		return true
 	case adapter.ServerEvent, adapter.Fetch, adapter.Count:

@@ -119,7 +119,7 @@ func (p *printer) print(kind, name string, values ...any) {
 			Args  []any  `json:"args"`
 		}{kind, name, values})
 		if err == nil {
-			_, _ = fmt.Fprintf(p.w, "%s\n", line)
+			_, _ = fmt.Fprintf(p.w, "%s\n", printable(string(line)))
 		}
 		return
 	}
@@ -127,16 +127,17 @@ func (p *printer) print(kind, name string, values ...any) {
 	if name == "" {
 		name = kind
 	}
-	text := []byte(mark + " " + name)
+	parts := []string{mark, printable(name)}
 	for _, v := range values {
 		arg, err := json.Marshal(v)
 		if err != nil {
 			arg = []byte("?")
 		}
-		text = append(append(text, ' '), arg...)
+		parts = append(parts, printable(string(arg)))
 	}
+	text := strings.Join(parts, " ")
 	if p.colours {
-		text = append(append([]byte(colour), text...), "\x1b[0m"...)
+		text = colour + text + "\x1b[0m"
 	}
-	_, _ = p.w.Write(append(text, '\n'))
+	_, _ = io.WriteString(p.w, text+"\n")
 }

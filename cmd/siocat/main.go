@@ -36,7 +36,7 @@ func main() {
 	defer stop()
 	p := &printer{w: os.Stdout, colours: isTerminal(os.Stdout) && os.Getenv("NO_COLOR") == ""}
 	if err := run(ctx, os.Args[1:], os.Stdin, p, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "siocat:", err)
+		fmt.Fprintln(os.Stderr, "siocat:", printable(err.Error()))
 		os.Exit(1) //nolint:gocritic // the signal does not matter any more
 	}
 }

@@ -102,3 +102,29 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("help: %v", err)
 	}
 }
+
+// A server cannot move the cursor, change the title of the window, or forge lines.
+func TestServersDoNotControlTheTerminal(t *testing.T) {
+	t.Parallel()
+	const (
+		name = "\x1b]0;title\x07\n# connect \u009b2J\u202e\U000e0041é"
+		safe = `\u001b]0;title\u0007\u000a# connect \u009b2J\u202e\udb40\udc41é`
+	)
+	for _, tt := range []struct {
+		json bool
+		want string
+	}{
+		{false, "< " + safe + ` "` + strings.ReplaceAll(safe, `\u000a`, `\n`) + `"` + "\n"},
+		{true, `{"type":"event","event":"` + strings.ReplaceAll(safe, `\u000a`, `\n`) + `","args":["` + strings.ReplaceAll(safe, `\u000a`, `\n`) + `"]}` + "\n"},
+	} {
+		var out bytes.Buffer
+		p := &printer{w: &out, json: tt.json}
+		p.print("event", name, name)
+		if got := out.String(); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+	if got := printable("no\x1b[2J"); got != `no\u001b[2J` {
+		t.Errorf("an error: %q", got)
+	}
+}

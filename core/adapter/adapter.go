@@ -114,8 +114,14 @@ type Message struct {
 	Close      bool     // for Disconnect: end the clients' connections
 	Volatile   bool     // for Broadcast: drop the event for clients that are not ready
 	NoCompress bool     // for Broadcast: do not compress the event
+	DropOldest int      // for Broadcast: so many events of this name may wait for a client, and the oldest are dropped; 0: any number
+	Latest     string   // for Broadcast: if not "", the event replaces a waiting event with the same key
 	Local      bool     // in a [Log] only: the message is for this server's own clients, and other servers do not get it
 }
+
+// Droppable reports whether m is a broadcast that clients may miss. Such messages are not
+// kept in a [Log].
+func (m *Message) Droppable() bool { return m.Volatile || m.DropOldest > 0 || m.Latest != "" }
 
 // A Target selects the clients that are in any of Rooms and in none of Except. Without
 // Rooms, it selects all clients that are in none of Except. A socket's id counts as a

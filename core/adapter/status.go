@@ -83,7 +83,7 @@ func (e *MissingError) Unwrap() error { return e.Err }
 //     that keeps such messages, and then to [Adapter.Publish], with the same pointer. So
 //     Publish recognizes it. If Append returned an error, Publish has to send it.
 //   - A message of its own with Local is only appended, and not published.
-//   - Volatile broadcasts, server-side events and requests are not appended.
+//   - Broadcasts that are [Message.Droppable], server-side events and requests are not appended.
 //   - A message that was passed to [Node.Receive] is passed to Append within that call,
 //     with the same pointer. It is not published. If the server cannot use it, it is not
 //     appended either.

@@ -124,11 +124,18 @@ func (s *Session) endWithCode(reason Reason, err error, how ending, code uint16)
 	}
 	if s.counted {
 		s.server.clients.Add(-1)
+		if s.ws != nil {
+			s.server.webSockets.Add(-1)
+		}
+	}
+	transport, slow := s.transportLocked(), 0
+	if err == ErrSlowClient { //nolint:errorlint // others may have methods of the application's
+		slow = s.queue.bytes
 	}
 	if how.discards() {
 		s.queue.discard()
 	}
-	s.queue.signalWaiters() // nobody needs to wait for space any more
+	s.queue.ended() // nobody needs to wait for space any more
 	s.awaitingPong.Store(false)
 	s.server.closeTimers.Set(&s.heartbeat.timer, s)
 	s.closeTransportLocked(how, code)
@@ -138,6 +145,7 @@ func (s *Session) endWithCode(reason Reason, err error, how ending, code uint16)
 
 	s.closeStaleProbe()
 	s.callClose(reason, err)
+	s.observeClosed(transport, reason, err, slow)
 	s.flush()
 }
 
@@ -196,7 +204,7 @@ func (s *Session) removeLocked() {
 	s.state = stateClosed
 	s.cancelPostLocked()
 	s.heartbeat.timer.Stop()
-	s.server.unregister(s)
+	s.forgetLocked()
 }
 
 // callClose calls [Handler.Close].
@@ -224,6 +232,9 @@ func (s *Session) closeStaleProbe() {
 	s.mu.Lock()
 	probe := s.probe
 	if !s.state.upgradable() {
+		if probe != nil {
+			probe.sessionEnded = true
+		}
 		s.probe = nil
 	} else {
 		probe = nil

@@ -94,7 +94,7 @@ func (e *Server) applyCORS(x *httpExchange) *refusal {
 	switch {
 	case err != nil:
 		e.logFailure("CORS.AllowOrigin", err)
-		return middlewareFailed()
+		return middlewareFailed(err)
 	case !active:
 		return nil
 	}

@@ -90,6 +90,7 @@ func (d dialect) translateAll(frames []*frame.Frame) []*frame.Frame {
 			out = append(out, frames...)
 		}
 		out[i] = d.translateBinary(f.Payload())
+		out[i].CopyPolicy(f)
 		if f.Uncompressed() {
 			out[i].SetUncompressed()
 		}

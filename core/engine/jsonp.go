@@ -28,7 +28,7 @@ func (e *Server) checkJSONPOrigin(x *httpExchange) *refusal {
 		allowed, err := e.opts.CORS.allows(req, page)
 		if err != nil {
 			e.logFailure("CORS.AllowOrigin", err)
-			return middlewareFailed()
+			return middlewareFailed(err)
 		}
 		if allowed {
 			return nil

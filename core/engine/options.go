@@ -81,6 +81,9 @@ type Options struct {
 	// PerMessageDeflate, if not nil, compresses messages over WebSocket.
 	PerMessageDeflate *PerMessageDeflate
 
+	// Observer, if not nil, is called at certain moments in the life of sessions.
+	Observer *Observer
+
 	// Logger receives problems that the operator has to fix. Events that a peer
 	// can cause are logged at Debug. There is one exception: the first page of
 	// another origin that is refused a WebSocket, or polls, because nothing else tells
@@ -115,6 +118,9 @@ func withDefaults(o Options) Options {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Observer == nil {
+		o.Observer = new(Observer)
 	}
 	return o
 }

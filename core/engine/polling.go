@@ -52,6 +52,7 @@ func (s *Session) answerLocked(a pollAnswer) {
 // trackAnswerLocked adds a request that is about to be answered to the list of answers
 // that have not left yet.
 func (s *Session) trackAnswerLocked(x *httpExchange, a pollAnswer) {
+	s.countSentLocked(a.frames)
 	x.pollSession, x.answerSize, x.nextAnswer = s, a.size, s.unsentAnswers
 	s.unsentAnswers = x
 }
@@ -86,7 +87,7 @@ func (s *Session) limitAnswersLocked(d time.Duration) {
 func (e *Server) openPolling(x *httpExchange) {
 	s := e.newSession(x)
 	if !s.start(nil, e.openTail.polling) {
-		respond(x, shuttingDown())
+		e.refuseShuttingDown(x)
 		return
 	}
 	s.mu.Lock()

@@ -17,7 +17,7 @@ type refusal struct {
 	code    int
 	message string // of the protocol
 	status  int    // of a plain request
-	name    string // the kind of error, for code 3
+	name    string // the kind of error, for code 3, and if there is no code
 	details []any  // more about it: keys and values in turn
 
 	clientMessage string // if set, sent instead of message
@@ -26,6 +26,8 @@ type refusal struct {
 	// custom, if set, is sent as it is: the request was dealt with by CORS or
 	// middleware and is no error of the protocol.
 	custom *Response
+
+	err error // of the function that refused the request; may be nil
 }
 
 // The codes of the protocol.
@@ -77,7 +79,7 @@ func transportMismatch(transport, current string) *refusal {
 // forbidden refuses with err, whose message the client sees if it is an
 // [HTTPError].
 func forbidden(err error) *refusal {
-	r := &refusal{code: codeForbidden, message: "Forbidden", status: http.StatusForbidden}
+	r := &refusal{code: codeForbidden, message: "Forbidden", status: http.StatusForbidden, err: err}
 	r.clientMessage = r.message
 	if h := httpError(err); h != nil {
 		r.clientMessage = h.text()
@@ -117,6 +119,14 @@ func unsupportedVersion(protocol int) *refusal {
 // customResponse ends a request with an answer of CORS or middleware.
 func customResponse(res Response) *refusal { return &refusal{custom: &res} }
 
+// answerStatus is the status of the answer.
+func (r *refusal) answerStatus(upgrade bool) int {
+	if upgrade {
+		return cmp.Or(r.upgradeStatus, http.StatusBadRequest)
+	}
+	return r.status
+}
+
 // response is the refusal as JSON (EIO-ER-1), or as plain text for a request
 // that wanted to be upgraded and whose client looks only at the status
 // (EIO-ER-4).
@@ -126,7 +136,7 @@ func (r *refusal) response(upgrade bool) Response {
 	if upgrade {
 		h.Set("Connection", "close")
 		h.Set("Content-Type", "text/html")
-		return Response{Status: cmp.Or(r.upgradeStatus, http.StatusBadRequest), Header: h, Body: []byte(message)}
+		return Response{Status: r.answerStatus(upgrade), Header: h, Body: []byte(message)}
 	}
 	h.Set("Content-Type", "application/json")
 	body := append([]byte(`{"code":`), strconv.Itoa(r.code)...)
@@ -155,6 +165,9 @@ func (e *Server) refuse(x *httpExchange, ref *refusal) {
 	if ref.custom != nil {
 		res := *ref.custom
 		res.Header = x.mergeHeader(res.Header)
+		if ref.name != "" { // otherwise it is the answer to a preflight
+			e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: ref.name, Status: res.Status, Err: ref.err})
+		}
 		_ = x.deliver(res) // not Respond: it is no answer of polling
 		return
 	}
@@ -165,6 +178,7 @@ func (e *Server) refuse(x *httpExchange, ref *refusal) {
 func (e *Server) reportRefusal(x *httpExchange, ref *refusal) {
 	e.log.Debug("request refused",
 		slog.Int("code", ref.code), slog.String("err", ref.message), slog.String("cause", ref.name))
+	e.observeRefused(x, RequestRefusedInfo{Code: ref.code, Name: ref.name, Status: ref.answerStatus(x.upgrade), Err: ref.err})
 	if e.opts.OnConnectionError == nil {
 		return
 	}

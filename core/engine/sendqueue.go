@@ -19,13 +19,13 @@ const maxSpareQueue = 4
 // the session's mu. It belongs to the session and not to a transport, so an upgrade
 // neither loses nor reorders frames.
 type sendQueue struct {
-	frames  []*frame.Frame
+	frames  []*frame.Frame // may have holes: see dropIndex
 	spare   []*frame.Frame // the emptied slice of the last write
 	bytes   int            // memory of all frames that are queued or being written
 	sending int            // the part of bytes that is being written to the WebSocket
 	state   queueState
-	held    bool          // the read loop is working on messages, and flushes when it has finished
-	waiters *flushWaiters // calls of Flush and WaitForRoom; nil if there are none
+	held    bool        // the read loop is working on messages, and flushes when it has finished
+	extra   *queueExtra // what most queues do not need; nil if nothing of it is needed
 
 	first [1]*frame.Frame // memory for the first frames; most queues are not longer
 }
@@ -86,25 +86,31 @@ func memory(frames []*frame.Frame) int {
 // takeAll empties the queue, for the answer to a poll. The frames count in bytes
 // until the answer has left.
 func (q *sendQueue) takeAll() pollAnswer {
-	a := pollAnswer{frames: q.frames, size: memory(q.frames)}
-	q.frames = nil
-	return a
+	frames := q.take()
+	return pollAnswer{frames: frames, size: memory(frames)}
 }
 
-// discard drops what is queued.
+// discard drops what is queued, because the session ends.
 func (q *sendQueue) discard() {
 	a := q.takeAll()
 	q.bytes -= a.size
-	q.signalWaiters()
+	if q.extra != nil {
+		q.extra.flush.wake()
+	}
 	clear(a.frames)
 }
+
+// ErrDropped is returned by Send for a message that was dropped at once: the send buffer
+// is full, and the policy of the message allows it.
+var ErrDropped = errors.New("message dropped: the send buffer is full")
 
 var errNotReady = errors.New("client is not ready to receive")
 
 // Send queues the frames of one message, in order and without anything in between. It
 // does not wait for the client. If Options.MaxSendBuffer bytes wait already, Send
 // disconnects the client and returns [ErrSlowClient]. A message of any size can be sent
-// while less is waiting. On a closed session Send returns [ErrClosed].
+// while less is waiting. If the message has a policy ([frame.SetPolicy]), messages that
+// wait for the client may be left out for it. On a closed session Send returns [ErrClosed].
 func (s *Session) Send(frames ...*frame.Frame) error { return s.send(frames, false) }
 
 // SendVolatile is like [Session.Send], but drops the message if the client is not ready
@@ -125,6 +131,7 @@ func (s *Session) send(frames []*frame.Frame, volatile bool) error {
 	if s.dialect != 0 {
 		frames = s.dialect.translate(frames)
 	}
+	p := frame.PolicyOf(frames)
 	s.mu.Lock()
 	switch full := s.queue.bytes >= s.server.opts.MaxSendBuffer; {
 	case s.state != stateOpen:
@@ -133,12 +140,19 @@ func (s *Session) send(frames []*frame.Frame, volatile bool) error {
 	case volatile && (full || s.queue.state == queueBlocked || !s.transportReadyLocked()):
 		s.mu.Unlock()
 		return errNotReady
-	case full:
-		s.mu.Unlock()
-		s.end(TransportError, ErrSlowClient, endByError)
-		return ErrSlowClient
+	case full || p != nil:
+		if err := s.applyPoliciesLocked(p); err != nil {
+			s.mu.Unlock()
+			if err == ErrSlowClient { //nolint:errorlint // it is not wrapped
+				s.end(TransportError, err, endByError)
+			}
+			return err
+		}
 	}
 	wake := s.enqueueLocked(frames...)
+	if p != nil {
+		s.queue.joined(len(s.queue.frames)-len(frames), p)
+	}
 	s.mu.Unlock()
 	if wake {
 		s.server.flushers.Add(s.shard, s)
@@ -218,12 +232,13 @@ func (s *Session) answerQueuedLocked() {
 func (s *Session) writeAndUnlock(t *wsTransport) {
 	s.queue.state = queueWriting
 	for len(s.queue.frames) > 0 {
-		batch := s.queue.frames
+		batch := s.queue.take()
 		s.queue.frames, s.queue.spare = s.queue.spare, nil
 		s.queue.sending = s.queue.bytes
 		if s.unsentAnswers != nil { // polls from before the upgrade that nobody has read
 			s.queue.sending = memory(batch)
 		}
+		s.countSentLocked(batch)
 		s.mu.Unlock()
 
 		blocked, err := t.conn.Write(batch)

@@ -50,7 +50,10 @@ type Server struct {
 	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
+	observing            gate.Gate    // calls of the observer that nobody waits for but Shutdown
 	clients              atomic.Int64 // sessions that are open
+	drops                dropCounters // messages that were left out
+	webSockets           atomic.Int64 // those of them whose transport is WebSocket
 
 	initialPacket *frame.Frame // Options.InitialPacket; nil if there is none
 	compressors   *compressors
@@ -65,6 +68,7 @@ type Server struct {
 	sessions     map[string]*Session
 	closingConns map[*wsTransport]struct{} // see trackClosingConn; nil until there is one
 	closingAll   bool                      // the context of Shutdown has ended
+	forgotten    traffic                   // of sessions that are not in the table any more
 }
 
 // NewServer returns a server. It calls open for each new session, before the client
@@ -129,6 +133,7 @@ func (e *Server) serve(ctx context.Context, x *httpExchange) {
 		s.servePost(x)
 	default:
 		// EIO-MT-2: the reference answers 500, which says less.
+		e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: "METHOD", Status: http.StatusMethodNotAllowed})
 		respond(x, Response{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}}})
 	}
 }
@@ -190,11 +195,15 @@ func (e *Server) register(s *Session) bool {
 	return true
 }
 
-func (e *Server) unregister(s *Session) {
+// forgetLocked removes the session from the table. Its traffic becomes the server's.
+func (s *Session) forgetLocked() {
+	e := s.server
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.sessions[s.id] == s {
 		delete(e.sessions, s.id)
+		e.forgotten.add(s.traffic)
+		s.forgotten = true
 	}
 }
 

@@ -45,6 +45,8 @@ type Session struct {
 	readingPost   *httpExchange // the POST whose body is being read
 	unsentAnswers *httpExchange // polls whose answers have not left yet
 	openedAt      time.Duration // since the server's epoch
+	traffic       traffic
+	forgotten     bool // the server has the traffic already
 }
 
 // worker returns the handler if it is a [Worker], nil otherwise.
@@ -75,6 +77,10 @@ func (s *Session) Values() context.Context { return context.WithoutCancel(s.valu
 func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.transportLocked()
+}
+
+func (s *Session) transportLocked() string {
 	if s.ws != nil {
 		return WebSocket
 	}
@@ -97,7 +103,9 @@ func (s *Session) start(t *wsTransport, openTail []byte) bool {
 	} else {
 		s.server.pingTimers.Set(&s.heartbeat.timer, s)
 	}
+	transport := s.transportLocked()
 	s.mu.Unlock()
+	s.observeOpened(transport)
 	if s.server.register(s) {
 		s.countClient()
 		return true
@@ -113,6 +121,9 @@ func (s *Session) countClient() {
 	if s.state == stateOpen {
 		s.counted = true
 		s.server.clients.Add(1)
+		if s.ws != nil {
+			s.server.webSockets.Add(1)
+		}
 	}
 }
 
@@ -126,7 +137,7 @@ func (s *Session) callOpened() {
 // receiveLocked handles one packet. The caller holds recv. It reports whether the
 // session goes on.
 func (s *Session) receiveLocked(p payload.Packet) bool {
-	if !s.isOpen() {
+	if !s.countReceived(p) {
 		return false
 	}
 	s.packetReceived(p.Type == payload.Pong)

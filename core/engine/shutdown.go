@@ -29,6 +29,7 @@ func (e *Server) Shutdown(ctx context.Context) error {
 	go func() { // ends with the connections, unless the application's code hangs
 		closeAll(sessions)
 		<-loops
+		<-e.observing.Close()
 		close(done)
 	}()
 	select {

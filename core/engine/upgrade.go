@@ -28,13 +28,13 @@ func (t *wsTransport) beginProbe() {
 	s.mu.Unlock()
 	t.writeAndWait() // the answer to the handshake
 	if !ok {
-		t.reject()
+		t.reject(UpgradeNotPossible)
 	}
 }
 
 // reject closes a WebSocket that carries no session.
-func (t *wsTransport) reject() {
-	t.rejected = true
+func (t *wsTransport) reject(why UpgradeFailure) {
+	t.rejected = why
 	t.writeAndWait(frame.Close(noCloseCode, ""))
 	t.conn.CloseWithin(closeTimeout)
 	t.server().trackClosingConn(t)
@@ -43,14 +43,14 @@ func (t *wsTransport) reject() {
 // probeMessage handles a message on a WebSocket that does not carry the session yet.
 func (t *wsTransport) probeMessage(binary bool, p []byte) {
 	switch {
-	case t.rejected:
+	case t.rejected != "":
 	case !binary && string(p) == "2probe":
 		t.answerProbe()
 	case !binary && string(p) == "5": // EIO-UP-4: also without a probe
 		t.completeUpgrade()
 	default: // EIO-UP-6
 		t.session.forgetProbe(t)
-		t.reject()
+		t.reject(UpgradeInvalidPacket)
 	}
 }
 
@@ -73,6 +73,14 @@ func (t *wsTransport) answerProbe() {
 
 // completeUpgrade moves the session to the WebSocket.
 func (t *wsTransport) completeUpgrade() {
+	if t.takeOver() {
+		t.session.observeUpgraded()
+	}
+}
+
+// takeOver makes the WebSocket the transport of the session. It reports whether the
+// session is open.
+func (t *wsTransport) takeOver() (open bool) {
 	s := t.session
 	t.commitUpgrade()
 	s.recv.Lock() // a POST that is being handled goes first
@@ -80,8 +88,12 @@ func (t *wsTransport) completeUpgrade() {
 	s.mu.Lock()
 	if s.probe != t || !s.state.upgradable() {
 		s.mu.Unlock()
-		t.reject()
-		return
+		t.reject(UpgradeNotPossible)
+		return false
+	}
+	open = s.state == stateOpen
+	if s.counted && open {
+		s.server.webSockets.Add(1)
 	}
 	t.timer.Stop()
 	t.active = true
@@ -94,6 +106,7 @@ func (t *wsTransport) completeUpgrade() {
 	}
 	s.mu.Unlock()
 	s.flush()
+	return open
 }
 
 // commitUpgrade ends polling: from here on, polls are refused. A poll that was parked
@@ -133,8 +146,30 @@ func (t *wsTransport) upgradeTimedOut() {
 	s := t.session
 	s.mu.Lock()
 	late := s.probe == t
+	t.timedOut = late
 	s.mu.Unlock()
 	if late {
 		_ = t.conn.Close()
 	}
+}
+
+// observeFailure tells the observer why the WebSocket did not take over. Its connection
+// is closed.
+func (t *wsTransport) observeFailure() {
+	s := t.session
+	if !t.upgrades {
+		return
+	}
+	s.mu.Lock()
+	why := UpgradeConnectionClosed
+	switch {
+	case t.sessionEnded:
+		why = UpgradeSessionClosed
+	case t.timedOut:
+		why = UpgradeTimedOut
+	case t.rejected != "":
+		why = t.rejected
+	}
+	s.mu.Unlock()
+	s.observeUpgradeFailed(why)
 }

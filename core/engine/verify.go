@@ -115,15 +115,21 @@ func (e *Server) runMiddleware(x *httpExchange) *refusal {
 		e.logRefusal("UseRequest", err)
 		h := httpError(err)
 		if h == nil {
-			return middlewareFailed()
+			return middlewareFailed(err)
 		}
-		return customResponse(h.response(x.upgrade))
+		ref := customResponse(h.response(x.upgrade))
+		ref.name, ref.err = "MIDDLEWARE", err
+		return ref
 	}
 	return nil
 }
 
 // middlewareFailed is EIO-VF-12. The client is not told the error.
-func middlewareFailed() *refusal { return badRequest("MIDDLEWARE_FAILURE") }
+func middlewareFailed(err error) *refusal {
+	r := badRequest("MIDDLEWARE_FAILURE")
+	r.err = err
+	return r
+}
 
 // response is the error as a middleware's own answer (EIO-MW-2).
 func (e *HTTPError) response(upgrade bool) Response {

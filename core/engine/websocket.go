@@ -23,13 +23,16 @@ type wsTransport struct {
 	active bool
 
 	// Fields of the read loop:
-	rejected bool // it may not carry the session; the rest of its input is ignored
-	tracked  bool // in Server.closingConns
+	rejected UpgradeFailure // why it may not carry the session; the rest of its input is ignored
+	tracked  bool           // in Server.closingConns
+	upgrades bool           // it is, or was, for an upgrade
 
 	// Guarded by the session's mu:
 	timer         deadline.Item[*wsTransport] // first for the upgrade, then for the turn
 	probeAnswered bool                        // the answer to the client's probe is sent, or about to be
 	committed     bool                        // the client has sent its upgrade packet
+	timedOut      bool                        // the upgrade took too long
+	sessionEnded  bool                        // and with it the upgrade
 	turn          readTurn
 }
 
@@ -39,6 +42,8 @@ func (e *Server) serveUpgrade(x *httpExchange, s *Session) {
 	req := x.Request()
 	hs, bad := websocket.Check(req.Method, req.Header)
 	if bad != nil {
+		e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: "WEBSOCKET_HANDSHAKE", Status: bad.Status, Err: bad})
+		s.observeUpgradeFailed(UpgradeInvalidHandshake)
 		respond(x, handshakeRefused(bad))
 		return
 	}
@@ -46,7 +51,8 @@ func (e *Server) serveUpgrade(x *httpExchange, s *Session) {
 	hs.Deflate = e.deflate.Accept(req.Header)
 	hs.SetHeader(header)
 	if e.readLoops.Closed() {
-		respond(x, shuttingDown())
+		s.observeUpgradeFailed(UpgradeShuttingDown)
+		e.refuseShuttingDown(x)
 		return
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
@@ -71,6 +77,7 @@ func (e *Server) serveUpgrade(x *httpExchange, s *Session) {
 		return run
 	})
 	if err != nil {
+		s.observeUpgradeFailed(UpgradeNotSupported)
 		e.refuseUpgrade(x, err)
 	}
 }
@@ -87,9 +94,12 @@ func (e *Server) refuseUpgrade(x *httpExchange, err error) {
 	})
 }
 
-// shuttingDown is the answer to a handshake when the server is closing. The reference
+// refuseShuttingDown answers a handshake when the server is closing. The reference
 // goes on accepting polling sessions (EIO-CL-8).
-func shuttingDown() Response { return Response{Status: http.StatusServiceUnavailable} }
+func (e *Server) refuseShuttingDown(x *httpExchange) {
+	e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: "SHUTTING_DOWN", Status: http.StatusServiceUnavailable})
+	respond(x, Response{Status: http.StatusServiceUnavailable})
+}
 
 func handshakeRefused(bad *websocket.HandshakeError) Response {
 	h := http.Header{"Connection": {"close"}, "Content-Type": {"text/html"}}
@@ -100,6 +110,7 @@ func handshakeRefused(bad *websocket.HandshakeError) Response {
 // begin opens a session on the WebSocket, or begins to probe for the one that exists.
 func (t *wsTransport) begin(x *httpExchange) {
 	if x.session = t.session; x.session != nil {
+		t.upgrades = true
 		t.beginProbe()
 		return
 	}
@@ -135,6 +146,7 @@ func (t *wsTransport) readEnded(number uint32, err error) {
 	if !t.active {
 		s.forgetProbe(t)
 		t.close()
+		t.observeFailure()
 		return
 	}
 	rescue.Do(func() error { return s.callWorker(noTurn) }, func(failed error) { // for the last messages
@@ -236,7 +248,7 @@ func (t *wsTransport) writeAndWait(frames ...*frame.Frame) {
 // unregister removes a session whose WebSocket has ended.
 func (s *Session) unregister() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.heartbeat.timer.Stop()
-	s.mu.Unlock()
-	s.server.unregister(s)
+	s.forgetLocked()
 }

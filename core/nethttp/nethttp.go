@@ -5,8 +5,6 @@ package nethttp
 import (
 	"bufio"
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"net/http"
@@ -226,9 +224,10 @@ func (x *Exchange) Upgrade(header http.Header, open func(engine.Upgraded) func()
 	if err != nil {
 		return err
 	}
-	if err := conn.SetDeadline(time.Time{}); err != nil { // the server's timeouts were for requests
-		return errors.Join(fmt.Errorf("clearing deadlines: %w", err), conn.Close())
-	}
+	// The server's timeouts were for requests. This fails if the client has gone, which the
+	// first read tells, or if the connection has no deadlines. An error must not be returned
+	// any more: net/http would log an answer on a connection that was taken over.
+	_ = conn.SetDeadline(time.Time{})
 	run := open(engine.Upgraded{Conn: conn, Ahead: buffered(buf.Reader), Head: x.switchingProtocols(header)})
 	go run() // a fresh goroutine has a small stack; the engine's Shutdown waits for it
 	return nil

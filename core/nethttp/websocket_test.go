@@ -1,13 +1,17 @@
 package nethttp_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/gobwas/ws"
 
@@ -199,3 +203,61 @@ func TestHijackBelowOtherWriters(t *testing.T) {
 	c := dial(t, k, web).upgrade(k, "", "Upgrade", nil)
 	opened(t, c)
 }
+
+// A client may have gone when its connection is taken over. Then a connection in memory,
+// or one that shares another, sets no deadlines any more. The taken connection must not be
+// answered: net/http would log that, however many clients do so.
+func TestGoneBeforeHijack(t *testing.T) {
+	t.Run("EIO-ER-5", func(t *testing.T) {
+		k := enginetest.New(t, engine.Options{})
+		client, server := net.Pipe()
+		l := &oneConn{conn: server, closed: make(chan struct{})}
+		var log bytes.Buffer
+		served := make(chan struct{})
+		hs := &http.Server{
+			ReadHeaderTimeout: time.Minute,
+			ErrorLog:          slog.NewLogLogger(slog.NewTextHandler(&log, nil), slog.LevelError),
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(served)
+				_ = client.Close()
+				k.ServeHTTP(w, r)
+			}),
+		}
+		k.Go(func() { _ = hs.Serve(l) })
+		t.Cleanup(func() { _ = hs.Close() })
+		w := &wire{Conn: client, t: t}
+		w.send(handshake("")+"\nConnection: Upgrade", "")
+		<-served
+		if err := hs.Close(); err != nil {
+			t.Error(err)
+		}
+		same(t, "log of net/http", log.String(), "")
+		same(t, "messages above Debug", len(k.Log.Loud()), 0)
+		if p := k.LastPeer(); p == nil || p.End().Reason != engine.TransportClose {
+			t.Error("no session began and ended")
+		}
+	})
+}
+
+// A oneConn is a listener with one connection.
+type oneConn struct {
+	conn   net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	<-l.closed
+	return nil, net.ErrClosed
+}
+
+func (l *oneConn) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }

@@ -36,6 +36,7 @@ type Frame struct {
 	uncompressed bool   // see SetUncompressed
 	memory       uint32 // see Memory
 	slot         *Slot  // of a frame that is used again, otherwise nil
+	policy       *Policy
 
 	compressed atomic.Pointer[Frame] // see SetCompressed
 }
@@ -86,9 +87,14 @@ const (
 
 func (f *Frame) setMemory(n int) { f.memory = uint32(min(n, math.MaxUint32)) } //nolint:gosec // it fits
 
-// Memory returns about how many bytes of memory the frame takes while it waits in
-// a queue. For a small one that is far more than its length.
-func (f *Frame) Memory() int { return int(f.memory) }
+// Memory returns how many bytes of memory the frame takes while it waits to be sent, its
+// place in a queue included.
+func (f *Frame) Memory() int {
+	if f.policy != nil {
+		return int(f.memory) + f.policy.memory()
+	}
+	return int(f.memory)
+}
 
 // Compact copies a frame to a smaller buffer, if it is going to wait and its buffer is
 // much too large. It has to be called before the frame is queued. It does nothing to a

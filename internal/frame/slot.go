@@ -90,7 +90,7 @@ func (f *Frame) Release() {
 	if n := cap(f.buf); n > len(s.space) && n <= maxKeptBuffer {
 		s.largeBuf = f.buf[:0]
 	}
-	s.frame.slot, s.frame.buf, s.frame.uncompressed = nil, nil, false
+	s.frame.slot, s.frame.buf, s.frame.uncompressed, s.frame.policy = nil, nil, false, nil
 	s.frame.compressed.Store(nil)
 	clear(s.list[:])
 	slots.Put(s)

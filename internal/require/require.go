@@ -21,7 +21,7 @@ import (
 const EnvVar = "SIOPLUG_REQUIRE"
 
 // Tool returns the path of the named tool: "node", "chromium", "redis", "postgres", "nginx",
-// "haproxy", "java" or "python". If the tool is not installed the test ends there, skipped or failed.
+// "haproxy", "prometheus", "promtool", "java" or "python". If the tool is not installed the test ends there, skipped or failed.
 func Tool(tb testing.TB, name string) string {
 	tb.Helper()
 	programs, hint := tool(name)
@@ -112,6 +112,12 @@ func tool(name string) (programs []string, hint string) {
 		}
 		return append([]string{"postgres"}, installed...),
 			"install PostgreSQL (Debian: apt-get install postgresql)"
+	case "prometheus":
+		return []string{"prometheus"},
+			"install Prometheus (Debian: apt-get install prometheus)"
+	case "promtool":
+		return []string{"promtool"},
+			"install Prometheus (Debian: apt-get install prometheus)"
 	case "java":
 		return []string{"java"},
 			"install a JDK from 11 on, and Maven (Debian: apt-get install default-jdk-headless maven)"

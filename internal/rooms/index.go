@@ -240,6 +240,14 @@ func (x *Index[M]) EachRoom(f func(name string)) {
 	}
 }
 
+// Sizes returns the number of members, and of rooms that have some. The rooms of ids are
+// left out.
+func (x *Index[M]) Sizes() (members, rooms int) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.members), len(x.rooms)
+}
+
 // Len returns the number of members.
 func (x *Index[M]) Len() int {
 	x.mu.RLock()

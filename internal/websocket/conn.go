@@ -222,6 +222,13 @@ func (c *Conn) CloseWithin(d time.Duration) {
 		_ = c.Close() // nothing else would ever end it
 		return
 	}
+	c.CloseWrite()
+}
+
+// CloseWrite tells the peer that nothing more will come, where the network connection can.
+// Serve goes on, and hands over what comes. It does not wait, with the exception that
+// CloseWithin has.
+func (c *Conn) CloseWrite() {
 	if half, ok := c.nc.(interface{ CloseWrite() error }); ok {
 		_ = c.callConn(half.CloseWrite) // it fails if the peer is gone, which Serve will see
 	}

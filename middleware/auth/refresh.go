@@ -33,7 +33,7 @@ func Refresh[C any](verify Verifier[C]) sio.Handler {
 			return errNoGuard
 		}
 		if err := s.opts.refuse(refresh(c, s, verify)); err != nil {
-			s.opts.notifyRefused(c.Socket, err)
+			s.opts.notifyRefused(c, err)
 			return err
 		}
 		s.opts.notify(Event{Kind: Refreshed, Socket: c.Socket, Subject: s.subject()})

@@ -190,8 +190,18 @@ func (o *options) notify(e Event) {
 	}
 }
 
-func (o *options) notifyRefused(s *sio.Socket, err error) {
-	o.notify(Event{Kind: Refused, Socket: s, Subject: Subject(s), Code: codeOf(err), Err: err})
+// notifyRefused is for a connect, and for the new token of a refresh.
+func (o *options) notifyRefused(c *sio.Ctx, err error) {
+	o.notify(Event{Kind: Refused, Socket: c.Socket, Subject: Subject(c.Socket), Code: codeOf(err), Err: err})
+	reportRefusal(c, err)
+}
+
+// reportRefusal tells the observers of the server. An error that is not one of ours is
+// the application's, which says itself what it is.
+func reportRefusal(c *sio.Ctx, err error) {
+	if code := codeOf(err); code != "" {
+		c.ReportRefusal(sio.GuardError{Guard: "auth", Code: string(code), Err: err})
+	}
 }
 
 // notifyDenied is for an event, or for a connect, that was refused by a requirement.
@@ -201,6 +211,7 @@ func (o *options) notifyDenied(c *sio.Ctx, subject string, err error) {
 		e.Kind, e.Name = Refused, ""
 	}
 	o.notify(e)
+	reportRefusal(c, err)
 }
 
 // connectEvent is the name of the event in the connect chain.
@@ -307,7 +318,7 @@ func (g *guard) admit(c *sio.Ctx) error {
 		return err
 	}
 	if err = g.opts.refuse(err); err != nil {
-		g.opts.notifyRefused(c.Socket, err)
+		g.opts.notifyRefused(c, err)
 		return err
 	}
 	sessionKey.Set(c.Socket, newSession(c.Socket, b, g.opts))
@@ -341,7 +352,7 @@ func (g *guard) identify(c *sio.Ctx) (principal, error) {
 func (g *guard) accept(c *sio.Ctx) error {
 	s := sessionOf(c.Socket)
 	if err := g.opts.refuse(s.start(c)); err != nil {
-		g.opts.notifyRefused(c.Socket, err)
+		g.opts.notifyRefused(c, err)
 		return err
 	}
 	g.opts.notify(Event{Kind: Accepted, Socket: c.Socket, Subject: s.subject()})

@@ -248,6 +248,7 @@ func (s *session) onTimer() {
 	s.mu.Unlock()
 	s.opts.log.Debug("token expired", slog.String("ns", socket.Namespace().Name()), slog.String("sid", socket.ID()))
 	s.opts.notify(Event{Kind: Expired, Socket: socket, Subject: subject, Code: CodeExpired})
+	socket.ReportRefusal(sio.GuardError{Guard: "auth", Rule: "expired", Code: string(CodeExpired)})
 	emitApart(socket, EventExpired, refusal{CodeExpired})
 	_ = rescue.Apart(socket.Disconnect) // as in emitApart
 }

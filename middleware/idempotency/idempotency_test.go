@@ -23,7 +23,7 @@ type key struct {
 
 func newServer() *sio.Server { return sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler)}) }
 
-func TestOnce_CLI_EM_12(t *testing.T) {
+func TestCLI_EM_12_Once(t *testing.T) {
 	t.Parallel()
 	srv := newServer()
 	var calls atomic.Int64

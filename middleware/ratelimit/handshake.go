@@ -32,7 +32,8 @@ func Handshakes(n int, per time.Duration, opts ...Option) func(h http.Header, r 
 		case err != nil:
 			err = g.failed(err)
 			g.notify(Refusal{Limit: g.name, Key: key, Err: err})
-			return &sio.HTTPError{Status: http.StatusServiceUnavailable, Err: err}
+			refusal := g.refusal(codeUnavailable, err)
+			return &sio.HTTPError{Status: http.StatusServiceUnavailable, Err: &refusal}
 		case v.OK:
 			return nil
 		}
@@ -40,7 +41,8 @@ func Handshakes(n int, per time.Duration, opts ...Option) func(h http.Header, r 
 		if v.Wait > 0 {
 			h.Set("Retry-After", strconv.FormatInt(int64((v.Wait+time.Second-1)/time.Second), 10))
 		}
-		return &sio.HTTPError{Status: http.StatusTooManyRequests}
+		refusal := g.refusal(codeLimited, nil)
+		return &sio.HTTPError{Status: http.StatusTooManyRequests, Err: &refusal}
 	}
 }
 

@@ -91,6 +91,7 @@ func newGuard(name string, opts []Option) guard {
 func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 	r.Limit, r.Event, r.Socket = g.name, c.Event(), c.Socket
 	g.notify(r)
+	c.ReportRefusal(g.refusal(because, r.Err))
 	d := data{Code: because, RetryAfter: seconds(r.RetryAfter)}
 	refused := &sio.Error{Message: because.message(), Data: d, Err: r.Err}
 	if r.Event == eventConnect {
@@ -110,6 +111,11 @@ func (g *guard) refuse(c *sio.Ctx, r Refusal, because code) error {
 		_ = c.Emit(EventLimited, limited{d, r.Event}) // the socket may have gone
 	}
 	return g.answer(c, refused)
+}
+
+// refusal is a refusal as observers of the server are told it.
+func (g *guard) refusal(because code, err error) sio.GuardError {
+	return sio.GuardError{Guard: "ratelimit", Rule: g.name, Code: string(because), Err: err}
 }
 
 // answer returns what the middleware has to return for an event that is refused.

@@ -27,28 +27,28 @@ const document = "test/conformance/rows.md"
 
 var (
 	// rowID matches what the reference calls its rows.
-	rowID = regexp.MustCompile(`\b(?:EIO|SIO|ECO)-[A-Z0-9]+-\d+[a-z]?\b`)
+	rowID = regexp.MustCompile(`\b(?:EIO|SIO|ECO|CLI)-[A-Z0-9]+-\d+[a-z]?\b`)
 
 	// tableRow matches a line of the document's tables: id, status, tests.
-	tableRow = regexp.MustCompile(`^\| ((?:EIO|SIO|ECO)-\S+) \| (.*?) \| (.*?) \|$`)
+	tableRow = regexp.MustCompile(`^\| ((?:EIO|SIO|ECO|CLI)-\S+) \| (.*?) \| (.*?) \|$`)
 
 	// claims matches a status that says how sioplug behaves, for which there has to
 	// be a test.
 	claims = regexp.MustCompile(`^(?:as the reference|better|differs)\b`)
 
 	// idRange matches several ids written as EIO-VF-1..12.
-	idRange = regexp.MustCompile(`\b((?:EIO|SIO|ECO)-[A-Z0-9]+-)(\d+)\.\.(\d+)\b`)
+	idRange = regexp.MustCompile(`\b((?:EIO|SIO|ECO|CLI)-[A-Z0-9]+-)(\d+)\.\.(\d+)\b`)
 
 	// idList matches several ids written as ECO-RC-27,28,32.
-	idList = regexp.MustCompile(`\b((?:EIO|SIO|ECO)-[A-Z0-9]+-)(\d+(?:,\d+)+)\b`)
+	idList = regexp.MustCompile(`\b((?:EIO|SIO|ECO|CLI)-[A-Z0-9]+-)(\d+(?:,\d+)+)\b`)
 
 	// quoted matches strings of Go and JavaScript, where names of tests are.
 	quoted = regexp.MustCompile("\"(?:[^\"\\\\\n]|\\\\.)*\"|'(?:[^'\\\\\n]|\\\\.)*'|`[^`]*`")
 
 	// function matches the name of a Go test that begins with ids, and
 	// functionPart the first one of them, or of what is left.
-	function     = regexp.MustCompile(`^func Test((?:EIO|SIO|ECO)_\w+)\(`)
-	functionPart = regexp.MustCompile(`^(?:(EIO|SIO|ECO)_)?([A-Z0-9]+)_(\d+[a-z]?)(?:_|$)`)
+	function     = regexp.MustCompile(`^func Test((?:EIO|SIO|ECO|CLI)_\w+)\(`)
+	functionPart = regexp.MustCompile(`^(?:(EIO|SIO|ECO|CLI)_)?([A-Z0-9]+)_(\d+[a-z]?)(?:_|$)`)
 )
 
 func main() {

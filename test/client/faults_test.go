@@ -30,18 +30,25 @@ func TestFaults(t *testing.T) {
 						s   settings
 						run func(t *testing.T, p *proxy, o sioclient.Options)
 					}{
-						"cut CLI-EV-6 CLI-RC-4":             {settings{}, faultCut},
-						"refused CLI-EV-2":                  {settings{}, faultRefused},
-						"attempts exhausted CLI-EV-3":       {settings{}, faultExhausted},
-						"no reconnection CLI-EV-4":          {settings{}, faultNoReconnection},
-						"timeout CLI-EV-5":                  {settings{}, faultTimeout},
-						"close while waiting CLI-EV-10":     {settings{}, faultCloseWhileWaiting},
-						"ping timeout CLI-TR-11":            {settings{PingInterval: 200, PingTimeout: 150}, faultPingTimeout},
-						"buffered in order and once":        {settings{}, faultBuffered},
-						"recovery CLI-CSR-1 CLI-CSR-5":      {settings{Recovery: true}, faultRecovery},
-						"acks at disconnect CLI-EM-6":       {settings{}, faultAcks},
-						"retries over a cut CLI-EM-11":      {settings{}, faultRetries},
-						"connect waits for the next result": {settings{}, faultConnectAgain},
+						"cut CLI-EV-6 CLI-RC-4":                  {settings{}, faultCut},
+						"refused CLI-EV-2":                       {settings{}, faultRefused},
+						"attempts exhausted CLI-EV-3":            {settings{}, faultExhausted},
+						"no reconnection CLI-EV-4":               {settings{}, faultNoReconnection},
+						"timeout CLI-EV-5":                       {settings{}, faultTimeout},
+						"close while waiting CLI-EV-9 CLI-EV-10": {settings{}, faultCloseWhileWaiting},
+						"ping timeout CLI-TR-11":                 {settings{PingInterval: 200, PingTimeout: 150}, faultPingTimeout},
+						"buffered in order and once":             {settings{}, faultBuffered},
+						"recovery CLI-CSR-1 CLI-CSR-5":           {settings{Recovery: true}, faultRecovery},
+						"acks at disconnect CLI-EM-6":            {settings{}, faultAcks},
+						"retries over a cut CLI-EM-11":           {settings{}, faultRetries},
+						"connect waits for the next result":      {settings{}, faultConnectAgain},
+						"half-open CLI-TR-11":                    {settings{PingInterval: 200, PingTimeout: 150}, faultHalfOpen},
+						"half-open with recovery CLI-CSR-1":      {settings{PingInterval: 200, PingTimeout: 150, Recovery: true}, faultHalfOpenRecovery},
+						"half-open with retries CLI-EM-9":        {settings{PingInterval: 200, PingTimeout: 150}, faultHalfOpenRetries},
+						"another server SIO-CL-4 SIO-CSR-5": {settings{Recovery: true}, func(t *testing.T, p *proxy, o sioclient.Options) {
+							faultAnotherServer(t, p, o, target.start(t, settings{Recovery: true}))
+						}},
+						"many cuts": {settings{Recovery: true}, faultManyCuts},
 					} {
 						t.Run(name, func(t *testing.T) { f.run(t, newProxy(t, target.start(t, f.s)), fast(w.o)) })
 					}
@@ -247,7 +254,7 @@ func faultBuffered(t *testing.T, p *proxy, o sioclient.Options) {
 }
 
 func faultRecovery(t *testing.T, p *proxy, o sioclient.Options) {
-	other := connect(t, "http://"+p.to, sioclient.Options{})
+	other := connect(t, "http://"+p.target(), sioclient.Options{})
 	for range 10 {
 		if recovers(t, p, o, other) {
 			return

@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -14,6 +15,7 @@ type proxy struct {
 	url string
 
 	mu    sync.Mutex
+	holes []*atomic.Bool // for each connection: it is half-open
 	conns []net.Conn
 	stall bool // nothing is forwarded
 	open  bool // connections are accepted
@@ -49,26 +51,27 @@ func (p *proxy) serve(l net.Listener) {
 			if err != nil {
 				return
 			}
-			s, err := net.Dial("tcp", p.to)
+			s, err := net.Dial("tcp", p.target())
 			if err != nil {
 				_ = c.Close()
 				continue
 			}
 			p.mu.Lock()
-			p.conns = append(p.conns, c, s)
+			hole := new(atomic.Bool)
+			p.conns, p.holes = append(p.conns, c, s), append(p.holes, hole)
 			open := p.open
 			p.mu.Unlock()
 			if !open {
 				p.cut()
 				continue
 			}
-			p.wg.Go(func() { p.forward(c, s) })
-			p.wg.Go(func() { p.forward(s, c) })
+			p.wg.Go(func() { p.forward(c, s, hole) })
+			p.wg.Go(func() { p.forward(s, c, hole) })
 		}
 	})
 }
 
-func (p *proxy) forward(dst, src net.Conn) {
+func (p *proxy) forward(dst, src net.Conn, hole *atomic.Bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := src.Read(buf)
@@ -77,6 +80,12 @@ func (p *proxy) forward(dst, src net.Conn) {
 			p.gate.Wait()
 		}
 		p.mu.Unlock()
+		if hole.Load() { // neither bytes nor the end are passed on
+			if err != nil {
+				return
+			}
+			continue
+		}
 		if n > 0 {
 			if _, err := dst.Write(buf[:n]); err != nil {
 				break
@@ -96,6 +105,16 @@ func (p *proxy) forward(dst, src net.Conn) {
 	_ = src.Close()
 }
 
+// swallow makes all connections half-open: they stay, and what either end sends vanishes,
+// its end included, as behind a router that has forgotten them. New connections work.
+func (p *proxy) swallow() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, hole := range p.holes {
+		hole.Store(true)
+	}
+}
+
 // cut closes all connections.
 func (p *proxy) cut() {
 	p.mu.Lock()
@@ -106,7 +125,20 @@ func (p *proxy) cut() {
 		}
 		_ = c.Close()
 	}
-	p.conns = nil
+	p.conns, p.holes = nil, nil
+}
+
+// redirect sends new connections to another server.
+func (p *proxy) redirect(url string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.to = strings.TrimPrefix(url, "http://")
+}
+
+func (p *proxy) target() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.to
 }
 
 // stalled has nothing forwarded, or all again. Connections stay open, and new ones are

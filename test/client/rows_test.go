@@ -37,7 +37,7 @@ func each(t *testing.T, s settings, run func(t *testing.T, url string)) {
 	}
 }
 
-func TestRow_CLI_TR_5_AProbeThatFails(t *testing.T) {
+func TestCLI_TR_5_AProbeThatFails(t *testing.T) {
 	each(t, settings{}, func(t *testing.T, url string) {
 		o := sioclient.Options{Transports: []string{"polling", "websocket"}}
 		o.HTTPClient, _ = withoutWebSocket(t)
@@ -53,7 +53,7 @@ func TestRow_CLI_TR_5_AProbeThatFails(t *testing.T) {
 	})
 }
 
-func TestRow_CLI_TR_6_TryAllTransports(t *testing.T) {
+func TestCLI_TR_6_TryAllTransports(t *testing.T) {
 	each(t, settings{}, func(t *testing.T, url string) {
 		o := sioclient.Options{Transports: []string{"websocket", "polling"}, DisableReconnection: true}
 		client, refused := withoutWebSocket(t)
@@ -78,14 +78,14 @@ func TestRow_CLI_TR_6_TryAllTransports(t *testing.T) {
 }
 
 // If all transports fail, the error comes at once.
-func TestRow_CLI_TR_7_AllTransportsFail(t *testing.T) {
+func TestCLI_TR_7_AllTransportsFail(t *testing.T) {
 	s := newSocket(t, "http://127.0.0.1:1", sioclient.Options{Transports: []string{"polling", "websocket"}, TryAllTransports: true, DisableReconnection: true})
 	if err := s.Connect(within(t)); err == nil || !strings.HasPrefix(err.Error(), "websocket error") {
 		t.Error(err)
 	}
 }
 
-func TestRow_CLI_TR_8_RememberUpgrade(t *testing.T) {
+func TestCLI_TR_8_RememberUpgrade(t *testing.T) {
 	each(t, settings{}, func(t *testing.T, url string) {
 		for _, remember := range []bool{false, true} {
 			upgraded := make(chan error, 10)
@@ -110,7 +110,7 @@ func TestRow_CLI_TR_8_RememberUpgrade(t *testing.T) {
 	})
 }
 
-func TestRow_CLI_TR_9_Transports(t *testing.T) {
+func TestCLI_TR_9_Transports(t *testing.T) {
 	t.Parallel()
 	for _, transports := range [][]string{{}, {"carrier pigeon"}, {"polling", "polling"}} {
 		if _, err := sioclient.New("http://localhost", &sioclient.Options{Transports: transports}); err == nil {
@@ -119,7 +119,7 @@ func TestRow_CLI_TR_9_Transports(t *testing.T) {
 	}
 }
 
-func TestRow_CLI_TR_10_AServerThatDoesNotPoll(t *testing.T) {
+func TestCLI_TR_10_AServerThatDoesNotPoll(t *testing.T) {
 	each(t, settings{Transports: []string{"websocket"}}, func(t *testing.T, url string) {
 		s := newSocket(t, url, sioclient.Options{Transports: []string{"polling"}, DisableReconnection: true})
 		if err := s.Connect(within(t)); err == nil || !strings.Contains(err.Error(), "polling error: status 400") {
@@ -128,7 +128,7 @@ func TestRow_CLI_TR_10_AServerThatDoesNotPoll(t *testing.T) {
 	})
 }
 
-func TestRow_CLI_URL_2_BadURLs(t *testing.T) {
+func TestCLI_URL_2_BadURLs(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"localhost:80", "//localhost", "ftp://localhost", "http://", "http://a b", "http://localhost/a,b", "\x00"} {
 		if _, err := sioclient.New(url, nil); err == nil {
@@ -142,7 +142,7 @@ func TestRow_CLI_URL_2_BadURLs(t *testing.T) {
 }
 
 // Only the official server can be told to send garbage.
-func TestRow_CLI_EV_11_Garbage(t *testing.T) {
+func TestCLI_EV_11_Garbage(t *testing.T) {
 	for _, w := range ways() {
 		t.Run(w.name, func(t *testing.T) {
 			o := fast(w.o)
@@ -166,7 +166,7 @@ func TestRow_CLI_EV_11_Garbage(t *testing.T) {
 	}
 }
 
-func TestRow_CLI_EV_12_AMessageThatIsTooLarge(t *testing.T) {
+func TestCLI_EV_12_AMessageThatIsTooLarge(t *testing.T) {
 	each(t, settings{MaxPayload: 1000}, func(t *testing.T, url string) {
 		for _, w := range ways() {
 			o := w.o

@@ -2,10 +2,9 @@ package client_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -30,51 +29,50 @@ func ways() []way {
 	}
 }
 
-// scenarios run over all transports, and against all servers.
-func scenarios() map[string]struct {
+// A scenario is run with a server of its own.
+type scenario struct {
 	s   settings
 	run func(t *testing.T, url string, o sioclient.Options)
-} {
-	type scenario = struct {
-		s   settings
-		run func(t *testing.T, url string, o sioclient.Options)
-	}
+}
+
+// scenarios run over all transports, and against all servers.
+func scenarios() map[string]scenario {
 	return map[string]scenario{
-		"events":                                 {settings{}, events},
-		"binary data at any depth":               {settings{}, binary},
-		"acks CLI-EM-5 CLI-EM-7":                 {settings{}, acks},
-		"many events in order":                   {settings{}, order},
-		"large":                                  {settings{}, large},
-		"MessagePack":                            {settings{MsgPack: true}, messagePack},
-		"namespaces CLI-MG-3 CLI-MG-6":           {settings{}, namespaces},
-		"auth CLI-RC-6":                          {settings{}, auth},
-		"URL and query CLI-URL-1 CLI-URL-2":      {settings{}, urls},
-		"headers CLI-TR-2":                       {settings{}, headers},
-		"io server disconnect CLI-EV-7":          {settings{}, serverDisconnects},
-		"io client disconnect CLI-EV-7":          {settings{}, clientDisconnects},
-		"forced close CLI-MG-4":                  {settings{}, managerDisconnects},
-		"catch-all CLI-EM-2":                     {settings{}, catchAll},
-		"buffered CLI-EM-1 CLI-EM-2":             {settings{}, buffered},
-		"volatile CLI-EM-3":                      {settings{}, volatile},
-		"heartbeat":                              {settings{PingInterval: 100, PingTimeout: 5000}, heartbeat},
-		"retries CLI-EM-9 CLI-EM-12":             {settings{}, retries},
-		"ack timeout CLI-EM-4":                   {settings{}, ackTimeout},
-		"order of connect CLI-EV-1":              {settings{}, connectOrder},
-		"maxPayload CLI-TR-3":                    {settings{MaxPayload: 2000}, maxPayload},
-		"cookie":                                 {settings{Cookie: true}, cookie},
-		"base64":                                 {settings{}, base64},
-		"compression CLI-TR-12":                  {settings{Deflate: true}, compression},
-		"recovery flag CLI-CSR-2 CLI-CSR-3":      {settings{Recovery: true}, offsets},
-		"own disconnect forgets pid CLI-CSR-4":   {settings{Recovery: true}, forgets},
-		"context":                                {settings{}, contexts},
-		"refused namespace of a second socket":   {settings{}, refused},
-		"handler waits for an acknowledgement":   {settings{}, waitingHandler},
-		"flush":                                  {settings{}, flush},
-		"typed handlers, errors and acks":        {settings{}, typed},
-		"several sockets connect at once":        {settings{}, several},
-		"text of all kinds":                      {settings{}, texts},
-		"disconnect of all namespaces CLI-EV-7":  {settings{}, leaveAll},
-		"connect again after a disconnect CLI-7": {settings{}, again},
+		"events":                       {settings{}, events},
+		"binary data at any depth":     {settings{}, binary},
+		"acks CLI-EM-5 CLI-EM-7":       {settings{}, acks},
+		"many events in order":         {settings{}, order},
+		"large":                        {settings{}, large},
+		"MessagePack":                  {settings{MsgPack: true}, messagePack},
+		"namespaces CLI-MG-3 CLI-MG-6": {settings{}, namespaces},
+		"auth CLI-RC-6":                {settings{}, auth},
+		"URL and query CLI-URL-1 CLI-URL-2 CLI-TR-1": {settings{}, urls},
+		"headers CLI-TR-2":                           {settings{}, headers},
+		"io server disconnect CLI-EV-7":              {settings{}, serverDisconnects},
+		"io client disconnect CLI-EV-7":              {settings{}, clientDisconnects},
+		"forced close CLI-MG-4":                      {settings{}, managerDisconnects},
+		"catch-all CLI-EM-2":                         {settings{}, catchAll},
+		"buffered CLI-EM-1 CLI-EM-2":                 {settings{}, buffered},
+		"volatile CLI-EM-3":                          {settings{}, volatile},
+		"heartbeat":                                  {settings{PingInterval: 100, PingTimeout: 5000}, heartbeat},
+		"retries CLI-EM-9 CLI-EM-12":                 {settings{}, retries},
+		"ack timeout CLI-EM-4":                       {settings{}, ackTimeout},
+		"order of connect CLI-EV-1":                  {settings{}, connectOrder},
+		"maxPayload CLI-TR-3":                        {settings{MaxPayload: 2000}, maxPayload},
+		"cookie":                                     {settings{Cookie: true}, cookie},
+		"base64":                                     {settings{}, base64},
+		"compression CLI-TR-12":                      {settings{Deflate: true}, compression},
+		"recovery flag CLI-CSR-2 CLI-CSR-3":          {settings{Recovery: true}, offsets},
+		"own disconnect forgets pid CLI-CSR-4":       {settings{Recovery: true}, forgets},
+		"context":                                    {settings{}, contexts},
+		"refused namespace of a second socket":       {settings{}, refused},
+		"handler waits for an acknowledgement":       {settings{}, waitingHandler},
+		"flush":                                      {settings{}, flush},
+		"typed handlers, errors and acks":            {settings{}, typed},
+		"several sockets connect at once":            {settings{}, several},
+		"text of all kinds":                          {settings{}, texts},
+		"disconnect of all namespaces CLI-EV-7":      {settings{}, leaveAll},
+		"connect again after a disconnect CLI-7":     {settings{}, again},
 	}
 }
 
@@ -86,7 +84,9 @@ func TestClient(t *testing.T) {
 			for _, w := range ways() {
 				t.Run(w.name, func(t *testing.T) {
 					t.Parallel()
-					for name, s := range scenarios() {
+					all := scenarios()
+					maps.Copy(all, moreScenarios())
+					for name, s := range all {
 						t.Run(name, func(t *testing.T) { s.run(t, target.start(t, s.s), w.o) })
 					}
 				})
@@ -245,101 +245,6 @@ func messagePack(t *testing.T, url string, o sioclient.Options) {
 	}
 }
 
-func namespaces(t *testing.T, url string, o sioclient.Options) {
-	closed := make(chan sioclient.Reason, 2)
-	o.Hooks.Close = func(r sioclient.Reason, _ error) { closed <- r }
-	s := connect(t, url, o)
-	other, err := s.Manager().Of("/other")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := other.Connect(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	if s.ID() == other.ID() {
-		t.Error("both sockets have the same id")
-	}
-	s.Disconnect()
-	if v, err := sioclient.EmitWithAck[int](within(t), other, "echo", 1); v != 1 || err != nil {
-		t.Error(v, err)
-	}
-	if len(closed) != 0 {
-		t.Error("the connection was closed with a socket that was active")
-	}
-	other.Disconnect()
-	if r := wait(t, closed); r != sioclient.ReasonForcedClose {
-		t.Error(r)
-	}
-}
-
-func auth(t *testing.T, url string, o sioclient.Options) {
-	s := newSocket(t, url+"/auth", o)
-	var e *sio.Error
-	if err := s.Connect(within(t)); !errors.As(err, &e) || e.Message != "no entry" || e.Data != "try again" || s.Active() {
-		t.Errorf("%v, active: %t", err, s.Active())
-	}
-	calls := 0
-	s.SetAuthFunc(func(ctx context.Context) (any, error) {
-		calls++
-		return map[string]any{"token": "secret", "n": calls}, ctx.Err()
-	})
-	for i := range 2 {
-		if err := s.Connect(within(t)); err != nil {
-			t.Fatal(err)
-		}
-		h := handshake(t, s)
-		if h.Auth["n"] != float64(i+1) {
-			t.Errorf("call %d of AuthFunc gave %v", i, h.Auth)
-		}
-		s.Disconnect()
-	}
-}
-
-type shake struct {
-	Auth      map[string]any
-	Query     map[string]string
-	Headers   map[string]string
-	URL       string
-	Transport string
-}
-
-func handshake(t *testing.T, s *sioclient.Socket) shake {
-	t.Helper()
-	h, err := sioclient.EmitWithAck[shake](within(t), s, "handshake")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
-
-func urls(t *testing.T, url string, o sioclient.Options) {
-	s := connect(t, "ws"+strings.TrimPrefix(url, "http")+"/other?x=1&y=two#fragment", o)
-	if s.Namespace() != "/other" {
-		t.Errorf("namespace %q", s.Namespace())
-	}
-	h := handshake(t, s)
-	if h.Query["x"] != "1" || h.Query["y"] != "two" || h.Query["EIO"] != "4" {
-		t.Errorf("query %v", h.Query)
-	}
-	if polls := o.Transports[0] == "polling"; polls != (h.Query["t"] != "") { // CLI-TR-1
-		t.Errorf("query %v", h.Query)
-	}
-	o.Query = map[string][]string{"z": {"3"}}
-	if h := handshake(t, connect(t, url+"?x=1", o)); h.Query["x"] != "" || h.Query["z"] != "3" {
-		t.Errorf("query %v", h.Query)
-	}
-}
-
-func headers(t *testing.T, url string, o sioclient.Options) {
-	o.ExtraHeaders = http.Header{"X-Test": {"yes"}}
-	if h := handshake(t, connect(t, url, o)); h.Headers["x-test"] != "yes" {
-		t.Errorf("headers %v", h.Headers)
-	}
-}
-
-// story collects what happens, in order.
-type story struct{ c chan string }
-
 func tell(o *sioclient.Options) *story {
 	s := &story{make(chan string, 1000)}
 	o.Hooks.Open = func() { s.c <- "M open" }
@@ -364,94 +269,6 @@ func (s *story) want(t *testing.T, parts ...string) {
 		if got := wait(t, s.c); got != want {
 			t.Fatalf("part %d is %q, want %q", i, got, want)
 		}
-	}
-}
-
-func connectOrder(t *testing.T, url string, o sioclient.Options) {
-	story := tell(&o)
-	s := newSocket(t, url, o)
-	story.of(s)
-	s.Open()
-	story.want(t, "M open", "S connect")
-}
-
-func serverDisconnects(t *testing.T, url string, o sioclient.Options) {
-	story := tell(&o)
-	s := newSocket(t, url, o)
-	story.of(s)
-	if err := s.Connect(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Emit("leave"); err != nil {
-		t.Fatal(err)
-	}
-	story.want(t, "M open", "S connect", "M close forced close", "S disconnect io server disconnect")
-	if s.Active() {
-		t.Error("the socket is active")
-	}
-}
-
-func leaveAll(t *testing.T, url string, o sioclient.Options) {
-	story := tell(&o)
-	s := newSocket(t, url, o)
-	story.of(s)
-	if err := s.Connect(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Emit("leave all"); err != nil {
-		t.Fatal(err)
-	}
-	story.want(t, "M open", "S connect", "M close forced close", "S disconnect io server disconnect")
-}
-
-func clientDisconnects(t *testing.T, url string, o sioclient.Options) {
-	story := tell(&o)
-	s := newSocket(t, url, o)
-	story.of(s)
-	if err := s.Connect(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	ctx := s.Context()
-	s.Disconnect()
-	s.Disconnect()
-	story.want(t, "M open", "S connect", "M close forced close", "S disconnect io client disconnect")
-	if s.Active() || s.Connected() || s.ID() != "" || ctx.Err() == nil {
-		t.Error("the socket is not disconnected")
-	}
-}
-
-func managerDisconnects(t *testing.T, url string, o sioclient.Options) {
-	story := tell(&o)
-	s := newSocket(t, url, o)
-	story.of(s)
-	if err := s.Connect(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	s.Manager().Disconnect()
-	story.want(t, "M open", "S connect", "S disconnect forced close", "M close forced close")
-	if !s.Active() {
-		t.Error("the socket is not active")
-	}
-	if err := s.Connect(within(t)); err != nil {
-		t.Error(err)
-	}
-}
-
-func again(t *testing.T, url string, o sioclient.Options) {
-	s := newSocket(t, url, o)
-	ids := map[string]bool{}
-	for range 3 {
-		if err := s.Connect(within(t)); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Connect(within(t)); err != nil { // it is connected
-			t.Fatal(err)
-		}
-		ids[s.ID()] = true
-		s.Disconnect()
-	}
-	if len(ids) != 3 {
-		t.Errorf("ids %v", ids)
 	}
 }
 
@@ -609,23 +426,6 @@ func maxPayload(t *testing.T, url string, o sioclient.Options) {
 	}
 }
 
-func cookie(t *testing.T, url string, o sioclient.Options) {
-	for _, keep := range []bool{false, true} {
-		o.WithCredentials = keep
-		story := tell(&o)
-		s := connect(t, url, o)
-		_ = story
-		s.Manager().Disconnect()
-		if err := s.Connect(within(t)); err != nil {
-			t.Fatal(err)
-		}
-		has := strings.Contains(handshake(t, s).Headers["cookie"], "io=")
-		if want := keep && o.Transports[0] == "polling"; has != want {
-			t.Errorf("WithCredentials %t: the cookie was sent: %t", keep, has)
-		}
-	}
-}
-
 func base64(t *testing.T, url string, o sioclient.Options) {
 	o.ForceBase64 = true
 	binary(t, url, o)
@@ -675,59 +475,6 @@ func offsets(t *testing.T, url string, o sioclient.Options) {
 	}
 }
 
-func forgets(t *testing.T, url string, o sioclient.Options) {
-	s := newSocket(t, url, o)
-	got := make(chan bool, 10)
-	s.On("news", func(*sioclient.Ctx) error { got <- true; return nil })
-	if err := s.Connect(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Emit("all", "news"); err != nil {
-		t.Fatal(err)
-	}
-	wait(t, got)
-	s.Disconnect()
-	if err := s.Connect(within(t)); err != nil || s.Recovered() {
-		t.Errorf("%v, recovered: %t", err, s.Recovered())
-	}
-}
-
-func contexts(t *testing.T, url string, o sioclient.Options) {
-	s := newSocket(t, url, o)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := s.Connect(ctx); !errors.Is(err, context.Canceled) || s.Active() {
-		t.Errorf("%v, active: %t", err, s.Active())
-	}
-	if err := s.Connect(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	done := s.Context()
-	if done.Err() != nil {
-		t.Error("the context of a connected socket has ended")
-	}
-	s.Disconnect()
-	var why *sioclient.DisconnectError
-	if !errors.As(context.Cause(done), &why) || why.Reason != sioclient.ReasonClientDisconnect || !errors.Is(why, sioclient.ErrDisconnected) {
-		t.Error(context.Cause(done))
-	}
-}
-
-func refused(t *testing.T, url string, o sioclient.Options) {
-	s := connect(t, url, o)
-	none, err := s.Manager().Of("/none")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var e *sio.Error
-	if err := none.Connect(within(t)); !errors.As(err, &e) || e.Message != "Invalid namespace" || none.Active() {
-		t.Error(err)
-	}
-	if v, err := sioclient.EmitWithAck[int](within(t), s, "echo", 1); v != 1 || err != nil {
-		t.Error(v, err)
-	}
-}
-
 func waitingHandler(t *testing.T, url string, o sioclient.Options) {
 	s := newSocket(t, url, o)
 	got := make(chan int, 1)
@@ -741,24 +488,6 @@ func waitingHandler(t *testing.T, url string, o sioclient.Options) {
 	}
 	if v := wait(t, got); v != 5 {
 		t.Error(v)
-	}
-}
-
-func flush(t *testing.T, url string, o sioclient.Options) {
-	s := newSocket(t, url, o)
-	if err := s.Flush(within(t)); !errors.Is(err, sioclient.ErrDisconnected) {
-		t.Error(err)
-	}
-	if err := s.Connect(within(t)); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 10 {
-		if err := s.Emit("item", i, strings.Repeat("x", 50_000)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := s.Flush(within(t)); err != nil {
-		t.Error(err)
 	}
 }
 
@@ -776,24 +505,6 @@ func typed(t *testing.T, url string, o sioclient.Options) {
 	var e *sio.Error
 	if err := wait(t, failures); !errors.As(err, &e) || e.Message != "invalid payload" {
 		t.Error(err)
-	}
-}
-
-func several(t *testing.T, url string, o sioclient.Options) {
-	s := newSocket(t, url, o)
-	other, err := s.Manager().Of("/other")
-	if err != nil {
-		t.Fatal(err)
-	}
-	results := make(chan error, 10)
-	for range 5 {
-		go func() { results <- s.Connect(t.Context()) }()
-		go func() { results <- other.Connect(t.Context()) }()
-	}
-	for range 10 {
-		if err := wait(t, results); err != nil {
-			t.Error(err)
-		}
 	}
 }
 

@@ -8,12 +8,14 @@ package client_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +44,7 @@ type settings struct {
 	Transports   []string
 	Deflate      bool
 	Cookie       bool
+	TLS          *tls.Certificate
 }
 
 // A target is a kind of server.
@@ -73,6 +76,11 @@ func startJS(t *testing.T, s settings) string {
 	if s.Cookie {
 		o["cookie"] = true
 	}
+	scheme := "http"
+	if s.TLS != nil {
+		scheme = "https"
+		o["tls"] = pemOf(t, s.TLS)
+	}
 	args, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
@@ -98,13 +106,20 @@ func startJS(t *testing.T, s settings) string {
 	if err != nil {
 		t.Fatalf("the server does not start: %v", err)
 	}
-	return "http://127.0.0.1:" + strings.TrimSpace(port)
+	return scheme + "://127.0.0.1:" + strings.TrimSpace(port)
 }
 
 // startGo runs the server of this project until the test ends.
 func startGo(t *testing.T, s settings) string {
 	t.Helper()
-	hs := httptest.NewServer(goServer(s))
+	hs := httptest.NewUnstartedServer(goServer(s))
+	if s.TLS != nil {
+		hs.TLS = &tls.Config{Certificates: []tls.Certificate{*s.TLS}, MinVersion: tls.VersionTLS12}
+		hs.EnableHTTP2 = true
+		hs.StartTLS()
+	} else {
+		hs.Start()
+	}
 	t.Cleanup(func() {
 		hs.CloseClientConnections()
 		hs.Close()
@@ -145,6 +160,11 @@ func goServer(s settings) http.Handler {
 		return nil
 	}))
 	handle(auth, items)
+	srv.Of("/bare").UseConnect(sio.Guard(func(*sio.Ctx) error { return &sio.Error{Message: "no"} }))
+	late := srv.Of("/late")
+	late.UseConnect(sio.Guard(lateGuard))
+	handle(late, items)
+	handle(srv.OfRegexp(regexp.MustCompile(`^/n\d$`)), items)
 	return srv
 }
 
@@ -238,6 +258,7 @@ func handle(n *sio.Namespace, items *itemList) {
 		}
 		return c.Ack(map[string]any{"auth": auth, "query": query, "headers": headers, "url": h.URL, "transport": c.Transport()})
 	})
+	handleMore(n)
 	n.OnConnect(func(c *sio.Ctx) error { return c.Emit("hello", c.Recovered()) })
 }
 

@@ -137,6 +137,10 @@ func (c *cluster) testBroadcasts(t *testing.T, by driver, m member) {
 			wantHeard(t, c.hear(t, by, do), canonical(do.Args), want)
 		}
 	})
+	c.run(t, nil, "one that slow clients may miss", func(t *testing.T) { // official servers ignore its flags
+		do := command{Op: "emit", NS: "/", Args: with("missable", blob{1}), To: []any{"r1"}, Missable: true}
+		wantHeard(t, c.hear(t, by, do), canonical(do.Args), each(c.members, "1 2"))
+	})
 	c.run(t, ids{classic: "ECO-RC-12"}, "volatile", func(t *testing.T) { c.testVolatile(t, by) })
 }
 

@@ -27,6 +27,7 @@ type command struct {
 	To       []any    `json:"to,omitempty"` // rooms, which may be numbers
 	Except   []any    `json:"except,omitempty"`
 	Volatile bool     `json:"volatile,omitempty"`
+	Missable bool     `json:"-"` // of a Go server: slow clients may miss the event
 	Compress *bool    `json:"compress,omitempty"`
 	Local    bool     `json:"local,omitempty"`
 	Args     []any    `json:"args,omitempty"` // the event's name, and values of values_test.go

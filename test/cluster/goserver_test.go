@@ -231,6 +231,9 @@ func target(b sio.Broadcast, c command) sio.Broadcast {
 	if c.Volatile {
 		b = b.Volatile()
 	}
+	if c.Missable {
+		b = b.DropOldest(10).Latest("key")
+	}
 	if c.Compress != nil {
 		b = b.Compress(*c.Compress)
 	}

@@ -23,7 +23,7 @@ var allowed = map[string]string{
 	"client.Ctx.handle: h":                 inEdge, // of the event's task: serial.Line
 	"client.task.Run: t.run":               inEdge, // likewise
 	"client.task.Done: t.done":             ourOwn,
-	"client.Manager.pushLocked: f":         inEdge, // it is what task.Run calls
+	"client.Manager.newTask: f":            inEdge, // it is what task.Run calls
 	"client.Manager.hookCloseLocked: f":    inEdge, // likewise
 	"client.Manager.openFailedLocked: f":   inEdge,
 	"client.Manager.reconnect: f":          inEdge,
@@ -43,12 +43,17 @@ var allowed = map[string]string{
 	"client/internal/eio.Engine.packets: e.h.ReadDone":         ourOwn,
 	"client/internal/eio.Engine.reportUpgrade: e.h.Upgraded":   ourOwn,
 	"client/internal/eio.wsTransport.ReadDone: t.e.h.ReadDone": ourOwn,
+	"client/internal/eio.Engine.now: e.cfg.Now":                ourOwn, // of tests
 	"client/internal/eio.Engine.nextBatch: limit":              ourOwn,
 
 	"core.Bind: f":                                     byHandler,
 	"core.Reply: f":                                    byHandler,
 	"core.Guard: check":                                byHandler,
 	"core.Guard: next":                                 byHandler,
+	"core.Socket.OnDrained: f":                         inEdge, // of engine.drainedCalls.run
+	"core/engine.Session.waitLocked: done":             ourOwn,
+	"core/engine.dropList.push: l.links":               ourOwn,
+	"core/engine.dropList.remove: l.links":             ourOwn,
 	"core.step.next: steps[i + 1].handler":             byHandler,
 	"core.endpoint.run: f":                             inEdge, // of the packet's task: queuedTask.Run, Namespace.runConnectChain
 	"core.endpoint.run: e.steps[0].handler":            inEdge, // likewise
@@ -59,6 +64,7 @@ var allowed = map[string]string{
 	"core.Options.withDefaults: opts.Validate().Error": ofStandard,
 	"core.Options.allowRequest: allow":                 inEdge,   // it is what the engine calls as AllowRequest
 	"core.Options.allowRequest: errors.AsType":         inEdge,   // likewise
+	"core.GuardError.Error: r.Err.Error":               byCaller, // as that of core.Error
 	"core.Error.Error: e.Err.Error":                    byCaller, // the log's text of an error is made in the edge
 	"core.isAny: errors.Is":                            inEdge,   // Socket.causedByClient
 	"core.readVariants: errors.Is":                     inEdge,   // clientFile.load
@@ -90,6 +96,7 @@ var allowed = map[string]string{
 	"core.Namespace.queueServerEvent: errors.Is":                                ofStandard,
 	"core.loggedMessage.appendReturned: afterLock":                              ourOwn,
 	"core.sharedFrames.get: encode":                                             ourOwn,
+	"core.Server.observeAck: event":                                             ourOwn,
 	"core.within: late":                                                         ourOwn,
 	"core.Namespace.saveToLog: n.log.Save":                                      inEdge, // within
 	"core.Namespace.claimFromLog: n.log.Claim":                                  inEdge, // within

@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> adapters, integrations, middleware, client -> core -> internal
+//	examples, bench, test -> adapters, integrations, middleware, observe, client -> core -> internal
 package layers_test
 
 import (
@@ -92,10 +92,16 @@ var layers = []layer{
 
 	{
 		folder: "client",
-		ours:   []string{"client/internal/...", "core", "core/parser", "internal/..."}, tests: []string{"core/siotest", "middleware/idempotency"},
+		ours:   []string{"client/internal/...", "core", "core/parser", "internal/..."}, tests: []string{"core/parser/msgpack", "core/siotest", "middleware/idempotency"},
 	},
 	{folder: "client/internal", ours: []string{"internal/..."}},
 	{folder: "cmd", ours: []string{"client", "core"}},
+
+	{
+		folder: "observe/prometheus",
+		ours:   []string{"core"}, tests: []string{"core/adapter", "core/siotest"},
+		others: []string{"github.com/prometheus/client_golang"},
+	},
 
 	{folder: "integrations", tests: []string{"core"}},
 	{
@@ -111,7 +117,7 @@ var layers = []layer{
 
 	{folder: "examples", ours: []string{"adapters/...", "client", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
 	{folder: "bench", ours: []string{"adapters/...", "client", "core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
-	{folder: "test", ours: []string{"adapters/...", "client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/..."}, others: []string{"*"}},
+	{folder: "test", ours: []string{"adapters/...", "client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/...", "observe/..."}, others: []string{"*"}},
 	{folder: "scripts", others: []string{"*"}},
 }
 

@@ -13,6 +13,8 @@ import (
 type Options struct {
 	Target               adapter.Target
 	Volatile, NoCompress bool
+	DropOldest           int    // a flag that only servers of this module know
+	Latest               string // likewise
 	Timeout              time.Duration
 }
 
@@ -35,6 +37,14 @@ func (o *Options) Append(dst []byte, flags bool) (_ []byte, err error) {
 	}
 	if o.NoCompress {
 		dst = append(Name(dst, "compress"), "false"...)
+	}
+	if o.DropOldest > 0 {
+		dst = strconv.AppendInt(Name(dst, "dropOldest"), int64(o.DropOldest), 10)
+	}
+	if o.Latest != "" {
+		if dst, err = AppendString(Name(dst, "latest"), o.Latest); err != nil {
+			return dst, In("latest", err)
+		}
 	}
 	if ms := o.milliseconds(); ms > 0 {
 		dst = strconv.AppendInt(Name(dst, "timeout"), ms, 10)
@@ -75,9 +85,27 @@ func (o *Options) readFlags(value []byte) error {
 			o.NoCompress = string(value) == "false"
 		case "timeout":
 			o.Timeout = duration(value)
+		case "dropOldest":
+			o.DropOldest = waiting(value)
+		case "latest":
+			if len(value) > 0 && value[0] == '"' { // otherwise it is not ours
+				o.Latest, _ = String(value)
+			}
 		}
 		return nil
 	})
+}
+
+// maxDropOldest is the largest limit of waiting events. No client has so many.
+const maxDropOldest = 1 << 30
+
+// waiting returns a limit of waiting events. Anything else is no limit.
+func waiting(value []byte) int {
+	n, err := strconv.ParseFloat(string(value), 64)
+	if err != nil || n < 1 {
+		return 0
+	}
+	return int(min(n, maxDropOldest))
 }
 
 // maxTimeout is the longest timeout that counts as one.

@@ -18,6 +18,9 @@ func (*bodyConn) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
 // SetDeadline closes the connection at that time.
 func (c *bodyConn) SetDeadline(t time.Time) error {
+	if t.IsZero() { // there is none any more
+		return nil
+	}
 	time.AfterFunc(time.Until(t), func() { _ = c.Close() })
 	return nil
 }

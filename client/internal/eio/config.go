@@ -4,10 +4,13 @@
 package eio
 
 import (
+	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/payload"
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
@@ -37,16 +40,43 @@ type Config struct {
 	Protocols      []string
 	Deflate        *websocket.Deflate // nil: offer no compression
 	MaxMessage     int                // bytes of a message from the server
+
+	// Now returns the time by the wall clock, which goes on while the process is
+	// suspended. Nil means time.Now.
+	Now func() time.Time
 }
 
 // A Handshake is the server's open packet.
 type Handshake struct {
 	SID          string   `json:"sid"`
 	Upgrades     []string `json:"upgrades"`
-	PingInterval int64    `json:"pingInterval"` // milliseconds
-	PingTimeout  int64    `json:"pingTimeout"`
-	MaxPayload   int      `json:"maxPayload"`
+	PingInterval float64  `json:"pingInterval"` // milliseconds
+	PingTimeout  float64  `json:"pingTimeout"`
+	MaxPayload   float64  `json:"maxPayload"`
 }
+
+// readHandshake returns the content of an open packet.
+func readHandshake(p payload.Packet) (h Handshake, err error) {
+	if p.Type != payload.Open || p.Binary {
+		return h, errNoOpen
+	}
+	if err := json.Unmarshal(p.Data, &h); err != nil || h.SID == "" || h.PingInterval < 1 || h.PingTimeout < 1 {
+		return h, errHandshake
+	}
+	return h, nil
+}
+
+// maxMillis is the longest ping interval and the longest ping timeout, 24 days: the most
+// that a timer of JavaScript can do.
+const maxMillis = 1<<31 - 1
+
+// patience is how long after a ping the session ends.
+func (h *Handshake) patience() time.Duration {
+	return time.Duration(min(h.PingInterval, maxMillis)+min(h.PingTimeout, maxMillis)) * time.Millisecond
+}
+
+// maxBody is how many bytes a POST may have, 0 for any number. What is no size is no limit.
+func (h *Handshake) maxBody() int { return int(max(0, min(h.MaxPayload, math.MaxInt32))) }
 
 // A Handler is told what happens to an Engine. Opened, Message, ReadDone and Ping are
 // called one at a time. No lock is held, and the Engine's methods may be called.

@@ -2,7 +2,6 @@ package eio
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -97,24 +96,21 @@ func (e *Engine) openEnded(err error) {
 
 // opened takes the server's open packet.
 func (e *Engine) opened(transport string, p payload.Packet, ws *wsTransport) error {
-	if p.Type != payload.Open || p.Binary {
-		return errNoOpen
-	}
-	var hs Handshake
-	if err := json.Unmarshal(p.Data, &hs); err != nil || hs.SID == "" || hs.PingInterval <= 0 || hs.PingTimeout <= 0 {
-		return errHandshake
+	hs, err := readHandshake(p)
+	if err != nil {
+		return err
 	}
 	e.mu.Lock()
 	if e.state != stateOpening {
 		e.mu.Unlock()
 		return errClosed
 	}
-	e.state, e.sid, e.maxBody, e.ws = stateOpen, hs.SID, hs.MaxPayload, ws
+	e.state, e.sid, e.maxBody, e.ws = stateOpen, hs.SID, hs.maxBody(), ws
 	if ws != nil {
 		ws.active = true
 	}
-	e.patience = time.Duration(hs.PingInterval+hs.PingTimeout) * time.Millisecond
-	e.lastPing = now()
+	e.patience = hs.patience()
+	e.lastPing = e.now()
 	e.watchdog = time.AfterFunc(e.patience, e.pingTimeout)
 	e.mu.Unlock()
 	e.h.Opened(transport)
@@ -126,7 +122,12 @@ func (e *Engine) opened(transport string, p payload.Packet, ws *wsTransport) err
 }
 
 // now is the time by the wall clock.
-func now() time.Time { return time.Now().Round(0) }
+func (e *Engine) now() time.Time {
+	if e.cfg.Now != nil {
+		return e.cfg.Now()
+	}
+	return time.Now().Round(0)
+}
 
 // receive handles one packet of an open session.
 func (e *Engine) receive(p payload.Packet) {
@@ -136,10 +137,13 @@ func (e *Engine) receive(p payload.Packet) {
 	case payload.Ping:
 		e.mu.Lock()
 		if e.state == stateOpen {
-			e.lastPing = now()
+			e.lastPing = e.now()
 			e.watchdog.Reset(e.patience) // CLI-TR-11: by pings alone
-			e.send.push(frame.Text(append(frame.Buffer(1), byte(payload.Pong))))
-			e.flushLocked()
+			if !e.send.pong {            // a server that does not read gets no more of them
+				e.send.pong = true
+				e.send.push(frame.Text(append(frame.Buffer(1), byte(payload.Pong))))
+				e.flushLocked()
+			}
 		}
 		e.mu.Unlock()
 		e.h.Ping()
@@ -156,7 +160,7 @@ func (e *Engine) pingTimeout() { e.end(PingTimeout, errPing) }
 func (e *Engine) Expired() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.state == stateOpen && now().Sub(e.lastPing) > e.patience
+	return e.state == stateOpen && e.now().Sub(e.lastPing) > e.patience
 }
 
 // Expire ends a session whose ping is overdue. [Handler].Closed is called by another

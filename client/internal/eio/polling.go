@@ -17,7 +17,8 @@ import (
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
-// maxRefusal is how many bytes of a refusal are part of the error.
+// maxRefusal is how many bytes of a refusal are part of the error, and how many of the
+// answer to a POST are read.
 const maxRefusal = 256
 
 // pollsFactor is how many times Config.MaxMessage the answer to a poll may have: it
@@ -69,6 +70,12 @@ func (e *Engine) request(ctx context.Context, method, sid string, body []byte) (
 	if res.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
 		return nil, &StatusError{res.StatusCode, string(text)}
+	}
+	if method == http.MethodPost { // nothing of it matters, but an answer that was read leaves the connection to the next one
+		if _, err = io.CopyN(io.Discard, res.Body, maxRefusal); err == io.EOF { //nolint:errorlint // as CopyN returns it
+			err = nil
+		}
+		return nil, err
 	}
 	limit := int64(e.cfg.MaxMessage) * pollsFactor
 	p, err := io.ReadAll(io.LimitReader(res.Body, limit+1))

@@ -15,6 +15,7 @@ type sendQueue struct {
 	spare   []*frame.Frame // the emptied list of the last write
 	bytes   int            // memory of all frames, also of those that are being written
 	sent    int            // bytes that were ever sent
+	pong    bool           // one of the frames is a pong
 	writing bool           // a goroutine writes
 	blocked bool           // it waits for the peer
 	change  chan struct{}  // closed when bytes falls; nil if nobody waits
@@ -42,7 +43,7 @@ func memory(frames []*frame.Frame) (n int) {
 func (q *sendQueue) take(n int) []*frame.Frame {
 	if n == len(q.frames) {
 		batch := q.frames
-		q.frames, q.spare = q.spare, nil
+		q.frames, q.spare, q.pong = q.spare, nil, false
 		return batch
 	}
 	batch := append([]*frame.Frame(nil), q.frames[:n]...)
@@ -180,13 +181,15 @@ func (e *Engine) nextBatch(limit func([]*frame.Frame) int) (batch []*frame.Frame
 	return nil, 0
 }
 
-// goodbyeSentLocked ends a session whose last packet has been sent.
+// goodbyeSentLocked ends a session whose last packet has been sent. A WebSocket is read on:
+// the server's close frame, or its end, ends the session, at the latest after closeTimeout.
+// A connection that cannot be half-closed, as one in memory, only has the close frame.
 func (e *Engine) goodbyeSentLocked() {
 	if e.ws == nil {
 		e.finishLocked()
 		return
 	}
-	go e.ws.closeWithin() // ends at once; the read loop ends the session
+	go e.ws.conn.CloseWrite() // ends at once
 }
 
 // wrote notes that a batch has been sent.

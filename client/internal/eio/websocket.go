@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
-	"slices"
 	"time"
 
 	"github.com/sioplug/sioplug/internal/frame"
@@ -17,9 +16,9 @@ import (
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
-// firstRead is the size of the first read of a WebSocket. It is larger than what net/http
-// may have read behind the answer to the handshake.
-const firstRead = 4<<10 + 1
+// httpBuffer is the size of the buffer of a connection in net/http, unless its Transport
+// says otherwise.
+const httpBuffer = 4 << 10
 
 // echoTimeout is how long a close frame may take to leave. The application waits for it.
 const echoTimeout = time.Second
@@ -78,18 +77,22 @@ func (e *Engine) takeOver(ctx context.Context, res *http.Response, hs websocket.
 	if !ok {
 		return nil, errNoBody
 	}
+	owned := &bodyConn{body}
 	if nc == nil {
-		nc = &bodyConn{body}
+		nc = owned
 	}
 	stop := context.AfterFunc(ctx, func() { // wakes the read below
 		_ = rescue.Call(nc.Close) // it may be the application's
 	})
-	ahead, err := exchange(body, first)
+	ahead, err := e.exchange(body, first)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
 		return nil, err
+	}
+	if size, known := e.httpBuffer(); !known && len(ahead) > size {
+		nc = owned // there may be more in a buffer whose size nobody tells
 	}
 	conn := websocket.NewClient(nc, e.cfg.MaxMessage, ahead)
 	conn.Compress(agreement)
@@ -97,27 +100,38 @@ func (e *Engine) takeOver(ctx context.Context, res *http.Response, hs websocket.
 }
 
 // exchange writes a frame, unless it is nil, and reads what the server sends first.
-// Nothing remains in the buffer of net/http then.
-func exchange(body io.ReadWriter, first *frame.Frame) ([]byte, error) {
+// Nothing remains in the buffer of net/http then: one read that has more room than the
+// buffer empties it, or goes past it.
+func (e *Engine) exchange(body io.ReadWriter, first *frame.Frame) ([]byte, error) {
 	if first != nil {
 		if _, err := body.Write(websocket.AppendMasked(nil, []*frame.Frame{first})); err != nil {
 			return nil, err
 		}
 	}
-	buf := make([]byte, firstRead)
-	n := 0
+	size, _ := e.httpBuffer()
+	buf := make([]byte, size+1)
 	for {
-		k, err := body.Read(buf[n:])
-		n += k
-		switch {
-		case err != nil:
-			return nil, err
-		case n == len(buf):
-			buf = slices.Concat(buf, make([]byte, n))
-		case n > 0:
+		n, err := body.Read(buf)
+		if n > 0 {
 			return append([]byte(nil), buf[:n]...), nil
 		}
+		if err != nil {
+			return nil, err
+		}
 	}
+}
+
+// httpBuffer returns the size of the buffer that the HTTP client reads connections with. It
+// is not known for a RoundTripper of the application.
+func (e *Engine) httpBuffer() (size int, known bool) {
+	rt := e.cfg.Client.Transport
+	if rt == nil {
+		rt = http.DefaultTransport
+	}
+	if t, ok := rt.(*http.Transport); ok {
+		return max(httpBuffer, t.ReadBufferSize), true
+	}
+	return httpBuffer, false
 }
 
 // openWebSocket opens a session on a WebSocket, and starts the goroutine that reads it.
@@ -280,9 +294,6 @@ func (t *wsTransport) refuse(broken *websocket.ProtocolError) {
 }
 
 func (t *wsTransport) close() { _ = t.conn.Close() }
-
-// closeWithin follows our own close frame.
-func (t *wsTransport) closeWithin() { t.conn.CloseWithin(closeTimeout) }
 
 // writeWebSocket writes what is queued.
 func (e *Engine) writeWebSocket() error {
