@@ -58,7 +58,7 @@ func addAnnouncing(t *testing.T, h *hub) *announcing {
 	o.Start("0123456789abcdef", o)
 	o.Subscribe("/")
 	t.Cleanup(func() {
-		if err := o.hubBroker.Close(); err != nil {
+		if err := o.Close(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -146,7 +146,7 @@ func (b *broker) setUp(up bool) {
 func (b *broker) Close() error {
 	b.stop()
 	b.running.Wait()
-	b.sent.close()
+	b.sent.close(b.ctx)
 	return nil
 }
 

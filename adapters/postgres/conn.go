@@ -40,7 +40,7 @@ func (b *broker) connect(ctx context.Context, notified func(*pgconn.PgConn, *pgc
 		err = b.setUpSession(ctx, conn)
 	}
 	if err != nil {
-		closeConn(conn)
+		closeConn(ctx, conn)
 		return nil, fmt.Errorf("postgresadapter: connecting to PostgreSQL: %w", err)
 	}
 	return conn, nil
@@ -78,12 +78,12 @@ func (b *broker) failed(ctx context.Context, err error) error {
 	return fmt.Errorf("postgresadapter: the connection with PostgreSQL has failed: %w", err)
 }
 
-// closeConn closes a connection, which may be nil.
-func closeConn(conn *pgx.Conn) {
+// closeConn closes a connection, which may be nil, also if ctx has ended.
+func closeConn(ctx context.Context, conn *pgx.Conn) {
 	if conn == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	_ = conn.Close(ctx) // it is not used any more
 	select {

@@ -43,7 +43,7 @@ func TestGoldenCAP_PG_CAP_PGA(t *testing.T) {
 					t.Errorf("it has no place: %v", err)
 				}
 			}
-			want := captures.Normal(r.Decoded).(map[string]any) //nolint:forcetypeassert,errcheck // all are objects
+			want := captures.Normal(r.Decoded).(map[string]any) //nolint:errcheck // all are objects
 			complete(want, p)
 			if got := captures.Normal(captures.Shape(t, p)); fmt.Sprint(got) != fmt.Sprint(want) {
 				t.Errorf("decoded\n%v, want\n%v", got, want)
@@ -102,7 +102,7 @@ func wantHeader(t *testing.T, r *captures.Row, id int64) {
 func TestHeaders(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]int64{
-		"": 0, "{": 0, `{}`: 0, "\x81": 0, `{"attachmentId":null}`: 0, `{"attachmentId":7}`: 7, `{"type":3,"attachmentId":"42"} `: 42,
+		"": 0, "{": 0, `{}`: 0, "\x81": 0, `{"attachmentId":null}`: 0, `{"attachmentId":7}`: 7, "{\"type\":3,\"attachmentId\":\"42\"}\n": 42,
 		`{"data":{"attachmentId":"42"}}`: 0, `{"data":"attachmentId"}`: 0, `{"\u0061ttachmentId":"attachmentId"}`: -1,
 		`{"attachmentId":""}`: -1, `{"attachmentId":"-1"}`: -1, `{"attachmentId":"x"}`: -1, `{"attachmentId":{}}`: -1,
 		`{"attachmentId":[1]}`: -1, `{"attachmentId":1.5}`: -1, `{"attachmentId":1e99}`: -1, `{"attachmentId":"9223372036854775808"}`: -1,

@@ -59,7 +59,7 @@ func (b *broker) listenOnce(l *listener) (err error) {
 	if l.conn, err = b.connect(b.ctx, func(_ *pgconn.PgConn, n *pgconn.Notification) { b.notified(l, n) }); err != nil {
 		return err
 	}
-	defer closeConn(l.conn)
+	defer closeConn(b.ctx, l.conn)
 	if err := b.subscribe(l, true); err != nil {
 		return err
 	}

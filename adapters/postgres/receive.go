@@ -140,7 +140,7 @@ func (b *broker) receive(i *item) {
 // place completes a packet by the channel that it came over, since messages of the official
 // emitter have no namespace. It reports whether this server still listens to that.
 func (b *broker) place(p *cluster.Packet, channel string) (here bool, err error) {
-	fits := true
+	var fits bool
 	switch channel {
 	case b.servers():
 		fits = p.Namespace == ""

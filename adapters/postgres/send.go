@@ -19,8 +19,8 @@ type sender struct {
 	used time.Time // when it worked the last time
 }
 
-func (s *sender) close() {
-	closeConn(s.conn)
+func (s *sender) close(ctx context.Context) {
+	closeConn(ctx, s.conn)
 	s.conn = nil
 }
 
@@ -38,7 +38,7 @@ func (b *broker) preparePublishing(ctx context.Context) error {
 	s := &b.sent
 	if s.conn != nil && (b.doubt.Swap(false) || time.Since(s.used) > idleTime) {
 		if err := b.ping(ctx, s.conn); err != nil {
-			if s.close(); errors.Is(err, errSilent) {
+			if s.close(ctx); errors.Is(err, errSilent) {
 				return err
 			}
 		}
@@ -46,13 +46,13 @@ func (b *broker) preparePublishing(ctx context.Context) error {
 	if s.conn != nil && !s.conn.IsClosed() {
 		return nil
 	}
-	s.close()
+	s.close(ctx)
 	conn, err := b.connect(ctx, nil)
 	if err != nil {
 		return err
 	}
 	if err := b.prepareStatements(ctx, conn); err != nil {
-		closeConn(conn)
+		closeConn(ctx, conn)
 		return err
 	}
 	s.conn, s.used = conn, time.Now()
@@ -153,7 +153,7 @@ func (b *broker) publish(ctx context.Context, packets []*cluster.Packet) (taken,
 		b.sent.used = time.Now()
 		return len(all), 0, nil
 	case b.sent.conn.IsClosed() || !errors.As(err, &refused):
-		b.sent.close()
+		b.sent.close(ctx)
 		return 0, len(all), err
 	case len(all) == 1:
 		return 0, 1, err

@@ -93,7 +93,9 @@ func TestConnectionsOfThePool(t *testing.T) {
 	})
 	b := join(t, newServer(bad))
 	eventually(t, "it is told", func() bool { return b.toldOf("the password is gone") })
-	worse := connect(t, s.URL, func(c *pgxpool.Config) { c.AfterConnect = func(context.Context, *pgx.Conn) error { panic("no such role") } })
+	worse := connect(t, s.URL, func(c *pgxpool.Config) {
+		c.AfterConnect = func(context.Context, *pgx.Conn) error { panic("no such role") }
+	})
 	d := join(t, newServer(worse))
 	eventually(t, "it is told", func() bool { return d.toldOf("no such role") })
 }

@@ -79,7 +79,7 @@ func Start(tb testing.TB, settings ...string) *Server {
 func (s *Server) initialize() {
 	s.tb.Helper()
 	// Not that of the test, which other users may not enter.
-	dir, err := os.MkdirTemp("", "postgrestest") //nolint:usetesting // see above
+	dir, err := os.MkdirTemp("", "postgrestest")
 	if err != nil {
 		s.tb.Fatal(err)
 	}

@@ -129,6 +129,7 @@ func imports() map[string]string {
 		"sioclient": "github.com/sioplug/sioplug/client", "idempotency": "github.com/sioplug/sioplug/middleware/idempotency",
 		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
 		"natsadapter":  "github.com/sioplug/sioplug/adapters/nats", "nats": "github.com/nats-io/nats.go",
+		"postgresadapter": "github.com/sioplug/sioplug/adapters/postgres", "pgxpool": "github.com/jackc/pgx/v5/pgxpool",
 		"sioprometheus": "github.com/sioplug/sioplug/observe/prometheus", "prometheus": "github.com/prometheus/client_golang/prometheus",
 		"cluster":    "github.com/sioplug/sioplug/adapters/cluster",
 		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",

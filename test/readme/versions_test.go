@@ -15,6 +15,7 @@ type requirement struct{ folder, module string }
 // supported has the rows of the table, and where the oldest versions come from. The
 // newest ones are those of the module "test".
 var supported = map[string][]requirement{
+	"jackc/pgx":       {{"adapters/postgres", "github.com/jackc/pgx/v5"}},
 	"Gin":             {{"", "github.com/gin-gonic/gin"}},
 	"Echo 4":          {{"", "github.com/labstack/echo/v4"}},
 	"Echo 5":          {{"integrations/echov5", "github.com/labstack/echo/v5"}},
@@ -50,7 +51,7 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		want(t, name+", oldest", rows[name][0], oldest)
 		want(t, name+", newest", rows[name][1], newest)
 	}
-	for _, folder := range []string{"", "integrations/echov5", "integrations/fiberv3", "middleware/ratelimit/redislimit", "adapters/redis", "adapters/nats"} {
+	for _, folder := range []string{"", "integrations/echov5", "integrations/fiberv3", "middleware/ratelimit/redislimit", "adapters/redis", "adapters/nats", "adapters/postgres"} {
 		if got := goVersion(t, folder); !strings.HasPrefix(got, strings.TrimSpace(rows["Go"][0])+".") {
 			t.Errorf("Go: %s in the module %q, and %s in the table", got, folder, rows["Go"][0])
 		}
