@@ -71,10 +71,8 @@ func (b *broker) listenOnce(l *listener) (err error) {
 		if err := b.subscribe(l, false); err != nil {
 			return err
 		}
-		for len(l.inbox) > 0 {
-			if err := b.read(l); err != nil {
-				return err
-			}
+		if err := b.read(l); err != nil {
+			return err
 		}
 		if l.missing != nil && time.Since(l.missed) > time.Second {
 			b.in.Missed(l.missing)
@@ -149,7 +147,7 @@ func (b *broker) wait(l *listener) error {
 		b.mu.Unlock()
 	}
 	if len(l.inbox) > 0 {
-		return nil // they came with the answer to the ping
+		return nil
 	}
 	if err := l.conn.PgConn().WaitForNotification(l.ctx); err != nil && (l.ctx.Err() == nil || l.conn.IsClosed()) {
 		return b.failed(b.ctx, err)

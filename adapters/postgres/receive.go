@@ -24,6 +24,9 @@ const maxFetch = 64
 // read passes on notifications that have come, with the rows of the table that they name. More
 // may come meanwhile.
 func (b *broker) read(l *listener) error {
+	if len(l.inbox) == 0 {
+		return nil
+	}
 	var ids []int64
 	var items []item
 	var rows []int64 // of items, 0 without one

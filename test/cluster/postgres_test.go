@@ -88,6 +88,8 @@ func TestMixedPostgresCluster(t *testing.T) {
 
 // TestPostgresEmitterForNode shows ECO-PG-10, CAP-F-12: servers in Go get the messages of the
 // official emitter, which official servers drop.
+//
+//nolint:tparallel // the subtests share a cluster
 func TestPostgresEmitterForNode(t *testing.T) {
 	t.Parallel()
 	v := postgresVariants()[0]

@@ -45,8 +45,10 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	postgresadapter "github.com/sioplug/sioplug/adapters/postgres"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
@@ -84,6 +86,7 @@ var (
 	exchange   engine.Exchange
 	ctx        context.Context
 	client     *redis.Client
+	pool       *pgxpool.Pool
 	mux        *http.ServeMux
 	httpServer *http.Server
 	r          *gin.Engine
