@@ -101,8 +101,8 @@ func (b *broker) changeLocked(channel string) {
 // OfficialHeartbeats implements [cluster.HeartbeatBroker].
 func (b *broker) OfficialHeartbeats() {}
 
-// MaxBytes implements [cluster.Limiter].
-func (b *broker) MaxBytes() int { return b.opts.MaxPendingBytes }
+// MaxBytes implements [cluster.Limiter]. A message that has it is received, if little else waits.
+func (b *broker) MaxBytes() int { return b.opts.MaxPendingBytes / 2 }
 
 // Publish implements [cluster.Broker]. Nothing is published while this server does not listen:
 // the answers would be lost.

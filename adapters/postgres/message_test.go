@@ -168,12 +168,17 @@ func TestRefusedRows(t *testing.T) {
 	}
 }
 
-// A message above MaxPendingBytes would be dropped by all servers, so it is not sent.
+// A message above half of MaxPendingBytes might be dropped by all servers, so it is not sent. One
+// that is a little smaller arrives.
 func TestTooLargeMessages(t *testing.T) {
 	t.Parallel()
 	s := postgrestest.Start(t)
-	a := join(t, newServer(connect(t, s.URL), postgresadapter.Options{MaxPendingBytes: 100_000}))
-	if err := a.Publish(binary("large", 100_000)); !errors.Is(err, cluster.ErrTooLarge) {
+	o := postgresadapter.Options{MaxPendingBytes: 100_000}
+	a, b := join(t, newServer(connect(t, s.URL), o)), join(t, newServer(connect(t, s.URL), o))
+	whole(t, a, b)
+	if err := a.Publish(binary("large", 50_000)); !errors.Is(err, cluster.ErrTooLarge) {
 		t.Errorf("error %v", err)
 	}
+	a.send(binary("less", 49_000))
+	b.expectRaw(`["less",{"_placeholder":true,"num":0}] 49000 bytes fefefe`)
 }

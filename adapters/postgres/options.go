@@ -38,7 +38,8 @@ type Options struct {
 
 	// MaxPendingBytes is how many bytes of messages of other servers may wait until this
 	// server has read them, 64 MiB by default. More are dropped, which is one of the gaps
-	// in adapter.Status. Larger messages are not sent.
+	// in adapter.Status. A message of more than half of it is not sent: see
+	// [cluster.ErrTooLarge].
 	MaxPendingBytes int
 }
 

@@ -70,6 +70,7 @@ var (
 	_ = regexp.MustCompile
 	_ = adapter.NewMemory
 	_ = redisadapter.Classic
+	_ = postgresadapter.New
 	_ = msgpack.Parser{}
 	_ = siotest.Connect
 	_ = siogin.Mount
