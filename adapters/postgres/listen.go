@@ -88,6 +88,10 @@ func (b *broker) listenOnce(l *listener) (err error) {
 func (b *broker) subscribe(l *listener, all bool) error {
 	b.mu.Lock()
 	changed := b.dirty
+	if !all && len(changed) == 0 {
+		b.mu.Unlock()
+		return nil
+	}
 	if all {
 		changed = maps.Clone(changed)
 		for channel := range b.spaces {
@@ -113,9 +117,6 @@ func (b *broker) subscribe(l *listener, all bool) error {
 	}
 	b.dirty, b.joined = make(map[string]struct{}), nil
 	b.mu.Unlock()
-	if sql.Len() == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(b.ctx, b.opts.ReadTimeout)
 	defer cancel()
 	if err := l.conn.PgConn().Exec(ctx, sql.String()).Close(); err != nil {

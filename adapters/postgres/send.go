@@ -83,6 +83,9 @@ type outgoing struct {
 	row     []byte // for the table, nil if it is not needed. Then text is the beginning of the notification
 }
 
+// firstRoom is the room for what a message has besides its event, in bytes.
+const firstRoom = 256
+
 // encode encodes a packet.
 func (c channels) encode(p *cluster.Packet) (o outgoing, err error) {
 	switch {
@@ -94,7 +97,11 @@ func (c channels) encode(p *cluster.Packet) (o outgoing, err error) {
 		o.channel = c.namespace(p.Namespace)
 	}
 	if !p.HasBinary() {
-		if o.text, err = cluster.AppendJSON(nil, p); err != nil || len(o.text) <= maxPayload {
+		room := firstRoom
+		if p.Message != nil {
+			room += len(p.Message.Data)
+		}
+		if o.text, err = cluster.AppendJSON(make([]byte, 0, room), p); err != nil || len(o.text) <= maxPayload {
 			return o, err
 		}
 	}
