@@ -3,11 +3,13 @@ package cluster_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	postgresadapter "github.com/sioplug/sioplug/adapters/postgres"
 	"github.com/sioplug/sioplug/internal/postgrestest"
+	"github.com/sioplug/sioplug/test/cluster/network"
 )
 
 func postgresVariants() []variant {
@@ -121,6 +123,42 @@ func TestPostgresFaults(t *testing.T) {
 	}
 	s.Stop()
 	s.Restart()
+	for _, m := range c.members {
+		c.ready(t, m, "/", 1)
+		do := command{Op: "emit", NS: "/", Args: with("after", blob{1}), To: []any{"r1"}}
+		wantHeard(t, c.hear(t, m, do), canonical(do.Args), each(c.members, "1 2"))
+	}
+}
+
+// The network between one server and PostgreSQL lets nothing through for longer than
+// ReadTimeout. The server knows, and comes back. What it emits meanwhile waits in its queue.
+func TestPostgresPartition(t *testing.T) {
+	t.Parallel()
+	v := postgresVariants()[0]
+	s := startPostgres(t, v)
+	proxy := network.Start(t, s.Addr)
+	c := newCluster(t, v)
+	c.faulty = true // the broker is lost
+	start := func(name, url string) *goServer {
+		o := postgresadapter.Options{ReadTimeout: time.Second}
+		return c.startGoServer(t, name, postgresadapter.New(newPool(t, url), o), nil)
+	}
+	a, b := start("a", s.URL), start("b", strings.Replace(s.URL, s.Addr, proxy.Addr(), 1))
+	c.members = []member{a, b}
+	c.populate(t)
+	heal := proxy.Partition()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); b.srv.Cluster().Healthy; <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not notice")
+		}
+	}
+	waits := command{Op: "emit", NS: "/", Args: with("waits")}
+	at := c.positions()
+	c.must(t, b, waits)
+	heal()
+	wantHeard(t, c.heardSince(t, b, at), canonical(waits.Args), each(c.members, "1 2 3"))
 	for _, m := range c.members {
 		c.ready(t, m, "/", 1)
 		do := command{Op: "emit", NS: "/", Args: with("after", blob{1}), To: []any{"r1"}}
