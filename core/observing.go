@@ -25,11 +25,12 @@ type observers struct {
 	socketDisconnected []func(SocketDisconnectedInfo)
 	socketRefused      []func(SocketRefusedInfo)
 
-	eventHandled []func(EventHandledInfo)
-	ackDone      []func(AckDoneInfo)
-	recoveryDone []func(RecoveryDoneInfo)
-	guardRefused []func(GuardRefusedInfo)
-	clusterError []func(error)
+	eventHandled    []func(EventHandledInfo)
+	emissionStarted []func(context.Context, EmissionInfo) func(error)
+	ackDone         []func(AckDoneInfo)
+	recoveryDone    []func(RecoveryDoneInfo)
+	guardRefused    []func(GuardRefusedInfo)
+	clusterError    []func(error)
 }
 
 func newObservers(list []*Observer) (all observers) {
@@ -48,6 +49,9 @@ func newObservers(list []*Observer) (all observers) {
 		add(&all.socketDisconnected, o.SocketDisconnected)
 		add(&all.socketRefused, o.SocketRefused)
 		add(&all.eventHandled, o.EventHandled)
+		if o.EmissionStarted != nil {
+			all.emissionStarted = append(all.emissionStarted, o.EmissionStarted)
+		}
 		add(&all.ackDone, o.AckDone)
 		add(&all.recoveryDone, o.RecoveryDone)
 		add(&all.guardRefused, o.GuardRefused)

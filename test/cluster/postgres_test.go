@@ -9,7 +9,7 @@ import (
 
 	postgresadapter "github.com/sioplug/sioplug/adapters/postgres"
 	"github.com/sioplug/sioplug/internal/postgrestest"
-	"github.com/sioplug/sioplug/test/cluster/network"
+	"github.com/sioplug/sioplug/test/network"
 )
 
 func postgresVariants() []variant {

@@ -50,6 +50,10 @@ var allowed = map[string]string{
 	"core.Reply: f":                                    byHandler,
 	"core.Guard: check":                                byHandler,
 	"core.Guard: next":                                 byHandler,
+	"core.probe: answer":                               ourOwn,
+	"core.probe: w.Header":                             byCaller, // the HTTP server's goroutine
+	"core.probe: w.WriteHeader":                        byCaller,
+	"core.probe: w.Write":                              byCaller,
 	"core.Socket.OnDrained: f":                         inEdge, // of engine.drainedCalls.run
 	"core/engine.Session.waitLocked: done":             ourOwn,
 	"core/engine.dropList.push: l.links":               ourOwn,
@@ -83,6 +87,7 @@ var allowed = map[string]string{
 	"core.compressed: w.Write":                                                  ofStandard,
 	"core.compressed: w.Close":                                                  ofStandard,
 	"core.clientFile.respond: v.bodies[encoding]":                               ourOwn,
+	"core.Server.observeEmission: f":                                            inEdge, // of observeHere
 	"core.node.Answer: reply":                                                   ofReply,
 	"core.Namespace.askClients: reply":                                          ofReply,
 	"core.Namespace.askHandler: reply":                                          ofReply,
@@ -146,7 +151,16 @@ var goroutines = map[string]string{
 	"middleware/auth.watch":                    "likewise",
 	"middleware/auth.sendListLater":            "Revocations.sendList is called through the edge",
 	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
+	"middleware/auth.onRecheck":                "Rooms.work calls everything through the edge",
 	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
+	"middleware/users.join":                    "nothing of the application's is called",
+	"middleware/users.begin":                   "Users.begin and Users.beat call the adapter through the edge",
+	"middleware/users.beat":                    "Users.flush calls the adapter through the edge",
+	"middleware/users.flushLaterLocked":        "likewise",
+	"middleware/users.callLocked":              "Users.call calls OnOnline and OnOffline through the edge",
+	"middleware/users.leavesLocked":            "nothing of the application's is called",
+	"middleware/users.setTimerLocked":          "likewise",
+	"middleware/users.reportFullLocked":        "the logger is called through the edge",
 	"integrations/internal/fasthttpx.watch":    "nothing of the application's is called",
 	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }
