@@ -62,6 +62,9 @@ require (
 	github.com/gorilla/context v1.1.2 // indirect
 	github.com/gorilla/securecookie v1.1.2 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/klauspost/cpuid/v2 v2.4.0 // indirect
@@ -115,6 +118,7 @@ require (
 	golang.org/x/arch v0.23.0 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/net v0.59.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	golang.org/x/time v0.16.0 // indirect
@@ -135,11 +139,13 @@ require (
 	github.com/gofiber/contrib/otelfiber/v2 v2.1.1
 	github.com/google/go-cmp v0.7.0
 	github.com/googollee/go-socket.io v1.7.0
+	github.com/jackc/pgx/v5 v5.13.0
 	github.com/nats-io/nats-server/v2 v2.12.15
 	github.com/nats-io/nats.go v1.55.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/sioplug/sioplug/adapters/nats v0.0.0
+	github.com/sioplug/sioplug/adapters/postgres v0.0.0
 	github.com/sioplug/sioplug/adapters/redis v0.0.0
 	github.com/sioplug/sioplug/integrations/echov5 v0.0.0
 	github.com/sioplug/sioplug/integrations/fiberv3 v0.0.0
@@ -175,5 +181,7 @@ replace github.com/sioplug/sioplug/adapters/nats => ../adapters/nats
 replace github.com/sioplug/sioplug/adapters/redis => ../adapters/redis
 
 replace github.com/sioplug/sioplug/observe/prometheus => ../observe/prometheus
+
+replace github.com/sioplug/sioplug/adapters/postgres => ../adapters/postgres
 
 replace github.com/sioplug/sioplug/observe/otel => ../observe/otel

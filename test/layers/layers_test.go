@@ -77,6 +77,12 @@ var layers = []layer{
 		others: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nats-server/v2"},
 	},
 	{
+		folder: "adapters/postgres",
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "internal/..."},
+		tests:  []string{"core", "core/adapter", "core/siotest"},
+		others: []string{"github.com/jackc/pgx/v5"},
+	},
+	{
 		folder: "adapters/internal",
 		ours:   []string{"adapters/cluster", "core/adapter", "internal/..."}, others: []string{"github.com/tinylib/msgp"},
 	},

@@ -132,6 +132,7 @@ func imports() map[string]string {
 		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
 		"forward":      "github.com/sioplug/sioplug/adapters/cluster/forward",
 		"natsadapter":  "github.com/sioplug/sioplug/adapters/nats", "nats": "github.com/nats-io/nats.go",
+		"postgresadapter": "github.com/sioplug/sioplug/adapters/postgres", "pgxpool": "github.com/jackc/pgx/v5/pgxpool",
 		"siotel":        "github.com/sioplug/sioplug/observe/otel",
 		"sioprometheus": "github.com/sioplug/sioplug/observe/prometheus", "prometheus": "github.com/prometheus/client_golang/prometheus",
 		"cluster":    "github.com/sioplug/sioplug/adapters/cluster",
