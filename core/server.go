@@ -25,7 +25,7 @@ type Server struct {
 	opts            Options
 	logger          *slog.Logger // that of the options, as it may be used anywhere
 	engine          *engine.Server
-	observers       observers
+	observers       atomic.Pointer[observers]
 	connectTimeouts *deadline.List[*client] // clients that have yet to join a namespace
 	sockets         gate.Gate               // sockets that have not run their last handler
 
@@ -33,6 +33,7 @@ type Server struct {
 	warnedTooMany atomic.Bool // of too many binary values
 	clientFiles   clientFiles
 
+	shuttingDown         atomic.Bool // observers are told already
 	started              time.Time
 	clusterErrors        serial.Queue[clusterErrorTask]
 	droppedClusterErrors atomic.Int64 // since OnClusterError caught up
@@ -57,7 +58,7 @@ func New(opts *Options) *Server {
 	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, maxAttachments: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connectTimeouts = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).connectTimedOut)
-	s.observers = newObservers(s.opts.Observers)
+	s.observers.Store(newObservers(s.opts.Observers))
 	engineOptions := s.opts.engine()
 	engineOptions.Observer = s.observer()
 	s.engine = engine.NewServer(engineOptions, s.open)
@@ -65,7 +66,7 @@ func New(opts *Options) *Server {
 		panic(err) //nolint:forbidigo // it is the adapter's own panic, as in Of
 	}
 	s.Namespace = s.Of("/")
-	observeApart(s, "ServerStarted", s.observers.serverStarted, s)
+	observeApart(s, "ServerStarted", s.observers.Load().serverStarted, s)
 	return s
 }
 
@@ -77,7 +78,7 @@ func (s *Server) Options() Options {
 	o.MaxSendBuffer, o.HTTPCompressionThreshold = e.MaxSendBuffer, e.HTTPCompressionThreshold
 	o.MaxHandshakeBytes = e.MaxHandshakeBytes
 	o.Transports = slices.Clone(e.Transports)
-	o.Observers = slices.Clone(o.Observers)
+	o.Observers = slices.Clone(s.observers.Load().list)
 	return o
 }
 
@@ -100,6 +101,7 @@ const closeGrace = 500 * time.Millisecond
 // Call it before the HTTP server's own Shutdown, which would wait for open
 // polls, and not from a handler, for which it would wait.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.observeShutdown(ctx)
 	sockets := s.sockets.Close()
 	err := s.engine.Shutdown(ctx)
 	if err == nil {
