@@ -93,15 +93,20 @@ func (s *Server) observeShutdown(ctx context.Context) {
 	if s.shuttingDown.Swap(true) || len(fs) == 0 {
 		return
 	}
+	select {
+	case <-s.tellShutdown(fs):
+	case <-ctx.Done():
+	}
+}
+
+// tellShutdown calls functions of observers, and then closes the channel.
+func (s *Server) tellShutdown(fs []func(*Server)) <-chan struct{} {
 	told := make(chan struct{})
 	go func() { // ends with the observers
 		defer close(told)
 		observeApart(s, "ShutdownStarted", fs, s)
 	}()
-	select {
-	case <-told:
-	case <-ctx.Done():
-	}
+	return told
 }
 
 // observeApart calls functions of observers for moments that are not those of each message.
