@@ -94,7 +94,7 @@ func (s *Server) observeShutdown(ctx context.Context) {
 		return
 	}
 	select {
-	case <-s.tellShutdown(fs):
+	case <-s.tellShutdown(fs): //nolint:contextcheck // observers get none
 	case <-ctx.Done():
 	}
 }
