@@ -102,6 +102,9 @@ func TestObserverOfShutdown(t *testing.T) {
 			}
 		}
 		s.want(t, "shutdown, the same server: true")
+		late := new(story)
+		srv.AddObserver(&sio.Observer{ShutdownStarted: func(*sio.Server) { late.add("too late") }})
+		late.want(t, "too late")
 	})
 }
 

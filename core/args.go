@@ -20,6 +20,9 @@ type Args struct {
 // Len returns the number of values.
 func (a Args) Len() int { return a.args.Len() }
 
+// Size returns the size in bytes of the values, binary data included.
+func (a Args) Size() int { return a.args.Size() }
+
 // Bind decodes the values into dst, by position, as [Ctx.Bind] does.
 func (a Args) Bind(dst ...any) error {
 	if a.isDroppedAuth() {

@@ -72,7 +72,8 @@ func add[T any](fs *[]func(T), f func(T)) {
 // AddObserver adds an observer to those of [Options.Observers]. It is for packages that get
 // a server that was made already. The observer is not told of what began before, but it is
 // told of its end: it may hear that a session has closed whose beginning it does not know.
-// If the observer has a function ServerStarted, AddObserver calls it before it returns.
+// Before it returns, AddObserver calls the observer's function ServerStarted, and then
+// ShutdownStarted if [Server.Shutdown] has begun.
 func (s *Server) AddObserver(o *Observer) {
 	if o == nil {
 		misuse.Panic("sio: AddObserver got a nil observer")
@@ -80,17 +81,25 @@ func (s *Server) AddObserver(o *Observer) {
 	s.mu.Lock()
 	s.observers.Store(newObservers(append(slices.Clone(s.observers.Load().list), o)))
 	s.engine.SetObserver(s.observer())
+	ending := s.shuttingDown
 	s.mu.Unlock()
 	if o.ServerStarted != nil {
 		observeApart(s, "ServerStarted", []func(*Server){o.ServerStarted}, s)
+	}
+	if ending && o.ShutdownStarted != nil {
+		observeApart(s, "ShutdownStarted", []func(*Server){o.ShutdownStarted}, s)
 	}
 }
 
 // observeShutdown tells observers once that Shutdown has begun. Like Shutdown, it waits for
 // them until ctx ends.
 func (s *Server) observeShutdown(ctx context.Context) {
+	s.mu.Lock()
+	told := s.shuttingDown
+	s.shuttingDown = true
 	fs := s.observers.Load().shutdownStarted
-	if s.shuttingDown.Swap(true) || len(fs) == 0 {
+	s.mu.Unlock()
+	if told || len(fs) == 0 {
 		return
 	}
 	select {

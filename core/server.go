@@ -33,7 +33,6 @@ type Server struct {
 	warnedTooMany atomic.Bool // of too many binary values
 	clientFiles   clientFiles
 
-	shuttingDown         atomic.Bool // observers are told already
 	started              time.Time
 	clusterErrors        serial.Queue[clusterErrorTask]
 	droppedClusterErrors atomic.Int64 // since OnClusterError caught up
@@ -45,6 +44,7 @@ type Server struct {
 	namespaces     sync.Map     // names to *Namespace; read without mu
 	parents        []*Namespace // in the order in which they are asked
 	onNewNamespace []func(*Namespace)
+	shuttingDown   bool // Shutdown has begun, and observers are told
 
 	onNamespaceEnd []func(*Namespace)
 	empty          emptyChildren
