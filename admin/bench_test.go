@@ -70,7 +70,9 @@ func echoes(b *testing.B, opts *sioadmin.Options) func() {
 		}
 	}
 	const event = `42["echo","hello"]`
-	frame := func(packet string) []byte { return append([]byte{0x81, 0x80 | byte(len(packet)), 0, 0, 0, 0}, packet...) }
+	frame := func(packet string) []byte {
+		return append([]byte{0x81, 0x80 | byte(len(packet)), 0, 0, 0, 0}, packet...)
+	}
 	write := func(p []byte) {
 		if _, err := conn.Write(p); err != nil {
 			b.Error(err)

@@ -54,9 +54,9 @@ type socketKey struct{ namespace, id string }
 
 // A member is a socket that administrators know of, with the rooms that they know of.
 type member struct {
-	socket *sio.Socket
 	socketKey
 
+	socket    *sio.Socket
 	client    string
 	transport string
 	handshake handshakeInfo
@@ -163,7 +163,7 @@ func (f *feed) send(all []message) {
 func (f *feed) socketConnected(i sio.SocketConnectedInfo) {
 	s := i.Socket
 	m := &member{
-		socket: s, socketKey: socketKey{s.Namespace().Name(), s.ID()},
+		socketKey: socketKey{s.Namespace().Name(), s.ID()}, socket: s,
 		client: clientID(i.Session), handshake: f.filter.describe(s.Handshake()),
 	}
 	data := f.dataOf(s)

@@ -1,6 +1,7 @@
 package sioadmin
 
 import (
+	"log/slog"
 	"slices"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -131,6 +132,6 @@ func (a *Admin) report(op Operation) {
 		return nil
 	})
 	if err != nil {
-		a.log.Error("OnOperation of the Admin UI failed", "err", err)
+		a.log.Error("OnOperation of the Admin UI failed", slog.Any("err", err))
 	}
 }

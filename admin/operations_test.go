@@ -93,7 +93,7 @@ func TestOperationsWithBadArguments(t *testing.T) {
 			}
 		}
 		p.Send(`42/admin,99["join","/none","r"]`)
-		p.Client.Want(`43/admin,99[{"error":{"message":"this server has no such namespace"}}]`)
+		p.Want(`43/admin,99[{"error":{"message":"this server has no such namespace"}}]`)
 		if all := w.srv.Namespaces(); len(all) != 2 {
 			t.Errorf("there are %d namespaces, want 2", len(all))
 		}

@@ -135,7 +135,7 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 // checkCredentials refuses what would let everybody in, or nobody.
-func (o *Options) checkCredentials() error {
+func (o Options) checkCredentials() error {
 	if o.NoAuth {
 		switch {
 		case o.Username != "" || o.PasswordHash != "":

@@ -31,7 +31,7 @@ func together() ratelimit.Rate   { return ratelimit.Rate{N: 2, Per: time.Second,
 
 // Codes of refused sign-ins, for [sio.GuardRefusedInfo].
 const (
-	codeCredentials = "invalid_credentials"
+	codeCredentials = "invalid_credentials" //nolint:gosec // it is none
 	codeSession     = "invalid_session"
 	codeTooMany     = "too_many_attempts"
 )

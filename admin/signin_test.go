@@ -39,7 +39,7 @@ func TestSignIn(t *testing.T) {
 	})
 }
 
-// ECO-AD-3
+// Whatever a client sends instead of the credentials gets one answer (ECO-AD-3).
 func TestSignInIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, auth := range map[string]string{

@@ -3,9 +3,9 @@ package sioadmin
 import (
 	"bytes"
 	"cmp"
+	_ "embed"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -84,8 +84,10 @@ func (a *Admin) UI(prefix string, files fs.FS, opts *UIOptions) http.Handler {
 	}
 }
 
-// connectScript fills in the dialog of the UI, which keeps its fields in the browser. It
-// does nothing if the user has chosen another server.
+//go:embed connect.js
+var connectTemplate string
+
+// connectScript returns the script that fills in the dialog of the UI.
 func (a *Admin) connectScript(o *UIOptions) []byte {
 	parser := "default"
 	if o.MessagePack {
@@ -94,18 +96,7 @@ func (a *Admin) connectScript(o *UIOptions) []byte {
 	values, _ := json.Marshal(map[string]string{ //nolint:errchkjson // strings
 		"server_url": o.ServerURL, "namespace": a.opts.Namespace, "path": cmp.Or(o.Path, defaultPath), "parser": parser,
 	})
-	return fmt.Appendf(nil, `(() => {
-  const values = %s;
-  values.server_url ||= location.origin;
-  try {
-    const chosen = localStorage.getItem("server_url");
-    if (chosen && chosen !== values.server_url) return;
-    for (const name in values) localStorage.setItem(name, values[name]);
-  } catch {
-    // Without storage the user fills in the dialog.
-  }
-})();
-`, values)
+	return bytes.Replace([]byte(connectTemplate), []byte("VALUES"), values, 1)
 }
 
 // ServeHTTP implements [http.Handler].
@@ -141,7 +132,7 @@ func (u *ui) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (u *ui) serveIndex(w http.ResponseWriter, r *http.Request) {
 	page, err := u.read(indexFile)
 	if err != nil {
-		http.Error(w, "The files of the Admin UI are missing. Get them from npm by this command:\n\n"+
+		http.Error(w, "The files of the Admin UI are missing. Get them from npm by this command: "+
 			"go run github.com/sioplug/sioplug/admin/cmd/sioadmin-ui FOLDER", http.StatusNotFound)
 		return
 	}

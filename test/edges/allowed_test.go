@@ -147,6 +147,10 @@ var goroutines = map[string]string{
 	"middleware/auth.sendListLater":            "Revocations.sendList is called through the edge",
 	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
 	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
+	"admin.Instrument":                         "Admin.run emits, which calls the adapter and the logger through the edge",
+	"admin.tick":                               "feed.dataOf fetches, which calls the methods of values through the edge",
+	"admin.requestSync":                        "feed.syncLocked calls nothing of the application's",
+	"admin.syncLocked":                         "feed.fetch fetches, as feed.dataOf does",
 	"integrations/internal/fasthttpx.watch":    "nothing of the application's is called",
 	"integrations/internal/fasthttpx.upgraded": "the engine completes what it opens on a connection",
 }

@@ -47,6 +47,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/redis/go-redis/v9"
 
+	sioadmin "github.com/sioplug/sioplug/admin"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
@@ -68,6 +69,7 @@ var (
 	_ = regexp.MustCompile
 	_ = adapter.NewMemory
 	_ = redisadapter.Classic
+	_ = sioadmin.Instrument
 	_ = msgpack.Parser{}
 	_ = siotest.Connect
 	_ = siogin.Mount

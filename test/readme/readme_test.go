@@ -130,6 +130,7 @@ func imports() map[string]string {
 		"redisadapter": "github.com/sioplug/sioplug/adapters/redis",
 		"natsadapter":  "github.com/sioplug/sioplug/adapters/nats", "nats": "github.com/nats-io/nats.go",
 		"sioprometheus": "github.com/sioplug/sioplug/observe/prometheus", "prometheus": "github.com/prometheus/client_golang/prometheus",
+		"sioadmin":   "github.com/sioplug/sioplug/admin",
 		"cluster":    "github.com/sioplug/sioplug/adapters/cluster",
 		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
