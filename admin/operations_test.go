@@ -66,6 +66,7 @@ func TestOperations(t *testing.T) {
 		if rest := other.UntilClosed(); len(rest) > 0 {
 			t.Errorf("got %q", rest)
 		}
+		synctest.Wait()
 		a.want(t,
 			"join / ["+id+"] r1 <nil>", "join / [] r2 <nil>", "leave / ["+id+"] r2 <nil>",
 			"emit / [r1] hello <nil>", "emit / [] all <nil>",

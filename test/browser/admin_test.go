@@ -56,8 +56,10 @@ func TestAdminUI(t *testing.T) {
 			ben := newMember(t, urls["fiber"], "ben", "polling")
 			ctx, cancel := context.WithTimeout(t.Context(), enough)
 			defer cancel()
-			s := script{node: node, chromium: chromium, name: "admin.mjs", url: urls[framework], subject: framework,
-				env: []string{"ANN=" + ann.ID(), "BEN=" + ben.ID(), "PASSWORD=" + password}}
+			s := script{
+				node: node, chromium: chromium, name: "admin.mjs", url: urls[framework], subject: framework,
+				env: []string{"ANN=" + ann.ID(), "BEN=" + ben.ID(), "PASSWORD=" + password},
+			}
 			s.run(ctx, t, func(line string) bool {
 				switch line {
 				case "speak":
