@@ -61,7 +61,8 @@ bench-clients: ## compare the client for Go with another one, for a minute, and 
 microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names
 	$(call each_module,go test -run '^$$' -bench '$(BENCH)' -benchmem ./...)
 
-faults: ## break the Redis of a cluster, for as long as docs/clustering.md says, and print its table
+faults: ## break the networks of clients at every byte, then the Redis of a cluster for as long as docs/clustering.md says, and print its table
+	SIOPLUG_FAULTS=long go test -C test -count=1 -timeout 30m ./faults
 	@log=$$(mktemp) && trap 'rm -f $$log' EXIT && \
 	if SIOPLUG_FAULTS=long go test -C test -count=1 -v -timeout 30m ./cluster/faults >$$log 2>&1; \
 	then sed -n 's/^ *[a-z_]*_test\.go:[0-9]*: \(|.*\)/\1/p' $$log; else cat $$log; exit 1; fi

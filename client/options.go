@@ -154,8 +154,9 @@ type Options struct {
 	IdempotencyKeys bool
 
 	// KeepOffset leaves the argument in place that a server with connection state
-	// recovery appends to events. By default the client takes it away. Then the last
-	// argument of a volatile event of such a server must not be a string.
+	// recovery appends to events. By default the client takes away what has the form of
+	// an offset of official servers, of their adapters, or of this module. Offsets of
+	// another log stay.
 	KeepOffset bool
 
 	// Hooks are told what happens to the connection.

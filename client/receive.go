@@ -62,7 +62,7 @@ func (s *Socket) acceptedLocked(data []byte) {
 	s.recovered = reply.PID != "" && reply.PID == s.pid // CLI-CSR-3
 	s.pid = reply.PID
 	if !s.recovered {
-		s.offset = ""
+		s.offset, s.knownOffset = "", false
 	}
 	early := s.early
 	s.early, s.earlySize = nil, 0
@@ -121,15 +121,10 @@ func (s *Socket) receiveEventLocked(k packet.Packet) *event {
 	return nil
 }
 
-// newEventLocked returns the event of a packet, and remembers its offset (CLI-CSR-1).
+// newEventLocked returns the event of a packet.
 func (s *Socket) newEventLocked(k packet.Packet) *event {
-	if s.pid != "" && !k.HasID {
-		if offset, before, ok := k.Args.CutLastString(); ok {
-			s.offset = offset
-			if !s.m.opts.KeepOffset {
-				k.Args = before
-			}
-		}
+	if s.pid != "" && !k.HasID { // those with an id have no offset
+		k.Args = s.takeOffsetLocked(k.Args)
 	}
 	return newEvent(s, k, s.epoch)
 }

@@ -23,29 +23,30 @@ type Socket struct {
 	leave []*frame.Frame // the packet that leaves the namespace
 
 	// Guarded by the Manager's mu:
-	active    bool // it is connected, or the client tries to connect it
-	connected bool
-	recovered bool
-	asked     bool   // CONNECT was sent on this connection, or is about to be
-	epoch     uint64 // raised when the socket is disconnected
-	id        string
-	pid       string           // private id for recovery, "" if the server has none
-	offset    string           // of the last event
-	why       *DisconnectError // of the last disconnect; nil if there was none
-	waiters   []chan error
-	early     []packet.Packet // events from before the answer to CONNECT
-	earlySize int
-	buffered  []*outgoing
-	bufSize   int
-	dropped   int
-	acks      map[uint64]ackWaiter
-	nextAck   uint64
-	retries   []*retried
-	keys      keySource
-	authFails int
-	authTimer *time.Timer
-	ctx       context.Context //nolint:containedctx // ends when the socket is disconnected; nil until asked for
-	cancel    context.CancelCauseFunc
+	active      bool // it is connected, or the client tries to connect it
+	connected   bool
+	recovered   bool
+	asked       bool   // CONNECT was sent on this connection, or is about to be
+	epoch       uint64 // raised when the socket is disconnected
+	id          string
+	pid         string           // private id for recovery, "" if the server has none
+	offset      string           // of the last event that had one
+	knownOffset bool             // offset has a form that is known
+	why         *DisconnectError // of the last disconnect; nil if there was none
+	waiters     []chan error
+	early       []packet.Packet // events from before the answer to CONNECT
+	earlySize   int
+	buffered    []*outgoing
+	bufSize     int
+	dropped     int
+	acks        map[uint64]ackWaiter
+	nextAck     uint64
+	retries     []*retried
+	keys        keySource
+	authFails   int
+	authTimer   *time.Timer
+	ctx         context.Context //nolint:containedctx // ends when the socket is disconnected; nil until asked for
+	cancel      context.CancelCauseFunc
 }
 
 // New returns a socket for the URL of a server, with a [Manager] of its own. The path of
@@ -217,7 +218,7 @@ func (s *Socket) leaveLocked(why *DisconnectError) {
 
 func (s *Socket) deactivateLocked() {
 	s.active = false
-	s.pid, s.offset = "", ""
+	s.pid, s.offset, s.knownOffset = "", "", false
 	s.m.closeIfUnusedLocked()
 }
 

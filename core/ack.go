@@ -66,3 +66,10 @@ func (s *Socket) receiveAck(p packet.Packet) {
 		w.acked(s, Args{args: p.Args, codec: s.wire().codec})
 	}
 }
+
+// awaitsAck reports whether an ack of the client is awaited.
+func (s *Socket) awaitsAck() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.acks) > 0
+}

@@ -20,9 +20,6 @@ type Args struct {
 // Len returns the number of values.
 func (a Args) Len() int { return a.args.Len() }
 
-// Size returns the size in bytes of the values, binary data included.
-func (a Args) Size() int { return a.args.Size() }
-
 // Bind decodes the values into dst, by position, as [Ctx.Bind] does.
 func (a Args) Bind(dst ...any) error {
 	if a.isDroppedAuth() {
@@ -32,6 +29,27 @@ func (a Args) Bind(dst ...any) error {
 		return a.invalid(err)
 	}
 	return nil
+}
+
+// Size returns the size of the values in bytes, as they were sent.
+func (a Args) Size() int { return a.args.Size() }
+
+// At returns the value at index i alone. If there is none, it returns no values.
+func (a Args) At(i int) Args {
+	if a.isAuth() && i != 0 {
+		a.task = nil
+	}
+	a.args = a.args.At(i)
+	return a
+}
+
+// Without returns the values without the one at index i. If there is none, or if they are
+// an auth payload, it returns all.
+func (a Args) Without(i int) Args {
+	if !a.isAuth() && i >= 0 && i < a.Len() {
+		a.args = a.args.Without(i)
+	}
+	return a
 }
 
 // Values returns all values, decoded as encoding/json decodes into an any: objects are
@@ -103,9 +121,12 @@ func (c *Ctx) Args() Args {
 	return Args{args, c.wire().codec, c.task}
 }
 
+// isAuth reports whether the values are an auth payload.
+func (a Args) isAuth() bool { return a.task != nil && a.task.kind == taskConnect }
+
 // isDroppedAuth reports whether the values are an auth payload that is not kept any more.
 func (a Args) isDroppedAuth() bool {
-	return a.task != nil && a.task.kind == taskConnect && a.Len() == 0
+	return a.isAuth() && a.Len() == 0
 }
 
 // authArgs returns the auth payload as a list, empty if the payload was dropped.

@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"context"
 	"errors"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -22,7 +23,8 @@ type Broadcast struct {
 	local      bool
 	self       bool // the only room is the id of a client of this server
 	noCompress bool
-	dropOldest int // see maxWaiting
+	ctx        context.Context //nolint:containedctx // it belongs to the next call: see WithContext
+	dropOldest int             // see maxWaiting
 	latest     string
 }
 
@@ -67,6 +69,16 @@ func (b Broadcast) Local() Broadcast {
 // about the event, or is the adapter's, if it could not tell other servers. It is never
 // about a client.
 func (b Broadcast) Emit(event string, args ...any) error {
+	if !b.ns.server.observesEmissions() {
+		return b.emit(event, args)
+	}
+	end := b.observeEmission(event)
+	err := b.emit(event, args)
+	end(err)
+	return err
+}
+
+func (b Broadcast) emit(event string, args []any) error {
 	if b.ns.pattern == nil {
 		return b.ns.emit(b, event, args)
 	}

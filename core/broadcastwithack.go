@@ -60,7 +60,7 @@ func decodeAcks[T any](answers iter.Seq[Ack[Args]]) iter.Seq[Ack[T]] {
 
 // ask is BroadcastWithAck with all values of the acks.
 func (b Broadcast) ask(ctx context.Context, event string, args []any) iter.Seq[Ack[Args]] {
-	return func(yield func(Ack[Args]) bool) {
+	return b.observing(ctx, event, func(yield func(Ack[Args]) bool) {
 		c, err := b.ns.server.wire.encodeEventForClients(event, args)
 		if err != nil {
 			yield(Ack[Args]{Err: err})
@@ -79,7 +79,7 @@ func (b Broadcast) ask(ctx context.Context, event string, args []any) iter.Seq[A
 			}
 		}
 		r.yieldAcks(ctx, yield)
-	}
+	})
 }
 
 // An ackCollector collects the acks of several sockets to one event.

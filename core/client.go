@@ -217,7 +217,7 @@ func (c *client) Close(reason engine.Reason, err error) {
 		err = ErrSlowClient // the exported one
 	}
 	why := &DisconnectError{Reason: Reason(reason), Err: err}
-	if reason == engine.ForcedClose && err == nil && c.server.sockets.Closed() {
+	if reason == engine.ForcedClose && err == nil && !c.server.Ready() {
 		why.Reason = ReasonServerShuttingDown
 	}
 	c.mu.Lock()

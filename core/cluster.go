@@ -198,6 +198,7 @@ func (n *Namespace) openLog(r *Recovery) adapter.Log {
 // close undoes joinCluster. If that is still running, it will have no effect.
 func (n *Namespace) close() {
 	n.closeOnce.Do(func() {
+		n.callOwnClosing()
 		n.mu.Lock()
 		n.life.closed = true
 		if n.life.expiry != nil {

@@ -57,8 +57,29 @@ func (c *Ctx) WithArgs(args ...any) (*Ctx, error) {
 	return &d, nil
 }
 
+// WithoutArg returns a copy of c without the argument at index i, for middleware that has
+// read it. If there is none, or while the client connects, it returns c.
+func (c *Ctx) WithoutArg(i int) *Ctx {
+	if c.task.kind == taskConnect || i < 0 || i >= c.args.Len() {
+		return c
+	}
+	d := *c
+	d.args = c.args.Without(i)
+	return &d
+}
+
 // Event returns the name of the event, or "connect" while the client connects.
 func (c *Ctx) Event() string { return c.task.event }
+
+// Route returns the name of the event if it has a handler of [Namespace.On], "connect"
+// while the client connects, and "" for other events. Unlike the names of [Ctx.Event], which
+// clients choose, these are few: use them to label metrics and traces.
+func (c *Ctx) Route() string {
+	if c.task.kind == taskConnect {
+		return eventConnect
+	}
+	return c.task.endpoint.name
+}
 
 // Len returns the number of arguments.
 func (c *Ctx) Len() int {

@@ -11,7 +11,10 @@ import (
 
 // An Answer is a client's acknowledgement of one event, which may not have come yet:
 // see [Ask] and [Socket.Ask]. It may be copied, and used by several goroutines.
-type Answer[T any] struct{ pending *pendingAck }
+type Answer[T any] struct {
+	pending *pendingAck
+	event   string
+}
 
 // Ask sends an event that the client is to acknowledge, and does not wait. The event is
 // queued before Ask returns, in order with other events to the socket. [Answer.Wait]
@@ -25,7 +28,7 @@ type Answer[T any] struct{ pending *pendingAck }
 // if you do not need the acknowledgement.
 func Ask[T any](s *Socket, event string, args ...any) (Answer[T], error) {
 	p, err := s.ask(event, args)
-	return Answer[T]{p}, err
+	return Answer[T]{p, event}, err
 }
 
 // Ask is the function [Ask] for all values of the acknowledgement.
@@ -55,7 +58,10 @@ func (a Answer[T]) Wait(ctx context.Context) (v T, err error) {
 	if a.pending == nil {
 		return v, errNotAsked
 	}
+	s := a.pending.socket
+	end := s.observeAckWait(ctx, a.event)
 	args, err := a.pending.wait(ctx, nil)
+	end(err)
 	if err != nil {
 		return v, err
 	}
@@ -95,6 +101,13 @@ func (c *Ctx) EmitWithAck(ctx context.Context, event string, args ...any) (Args,
 }
 
 func (s *Socket) emitWithAck(ctx context.Context, t *task, event string, args []any) (Args, error) {
+	end := s.observeAckWait(ctx, event)
+	a, err := s.askAndWait(ctx, t, event, args)
+	end(err)
+	return a, err
+}
+
+func (s *Socket) askAndWait(ctx context.Context, t *task, event string, args []any) (Args, error) {
 	p, err := s.ask(event, args)
 	if err != nil {
 		return Args{}, err
@@ -106,11 +119,11 @@ func (s *Socket) emitWithAck(ctx context.Context, t *task, event string, args []
 // client that acknowledges without a value gives the zero T. A T of [Args] takes all
 // values.
 func EmitWithAck[T any](ctx context.Context, s *Socket, event string, args ...any) (v T, err error) {
-	a, err := Ask[T](s, event, args...)
+	values, err := s.emitWithAck(ctx, nil, event, args)
 	if err != nil {
 		return v, err
 	}
-	return a.Wait(ctx)
+	return v, values.first(&v)
 }
 
 // A pendingAck is an acknowledgement that one client owes. It implements [ackWaiter].

@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"testing/fstest"
 	"time"
 
@@ -285,6 +288,37 @@ func ExampleServer_Shutdown() {
 	defer cancel()
 	fmt.Println(errors.Join(srv.Shutdown(ctx), web.Shutdown(ctx)))
 	// Output: <nil>
+}
+
+// A process that is told to stop hands its clients over: the load balancer sees that the
+// server is not ready, and clients come back to another one.
+func ExampleServer_Drain() {
+	tb := exampletb.New() // in a test, its *testing.T
+	srv := sio.New(nil)
+	defer tb.End(srv)
+	srv.OnDisconnect(func(_ *sio.Socket, reason sio.Reason) { fmt.Println("disconnected:", reason) })
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", srv)
+	mux.Handle("/readyz", srv.ReadyHandler(nil))
+	web := &http.Server{Handler: mux}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM)
+	defer signal.Stop(stop)
+
+	client := siotest.Connect(tb, mux, "/", nil)
+	stop <- syscall.SIGTERM // in production, Kubernetes or systemd sends it
+
+	<-stop
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	fmt.Println("drained:", errors.Join(srv.Drain(ctx, nil), web.Shutdown(ctx)))
+	fmt.Println("client:", client.Disconnected())
+	fmt.Println("ready:", srv.Ready())
+	// Output:
+	// disconnected: server shutting down
+	// drained: <nil>
+	// client: transport close
+	// ready: false
 }
 
 // Middleware that joins rooms has to wait until the client is accepted. With

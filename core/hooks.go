@@ -11,16 +11,21 @@ import (
 type hook struct {
 	when hookTime
 	run  Handler // for onAccept and onRecover
-	end  func()  // for onEnd
+	end  func()  // for onEnd and onIdentity
 }
 
 type hookTime uint8
 
 const (
-	onAccept  hookTime = iota // when the client has been accepted
-	onRecover                 // to decide about a client that skips the connect chain
-	onEnd                     // when the socket has ended
+	onAccept   hookTime = iota // when the client has been accepted
+	onRecover                  // to decide about a client that skips the connect chain
+	onEnd                      // when the socket has ended
+	onIdentity                 // when the socket may have another user
 )
+
+// ofSocket reports whether a hook is of one socket. Others are those of the connect chain,
+// which a recovered socket inherits.
+func (h hook) ofSocket() bool { return h.when == onEnd || h.when == onIdentity }
 
 // OnAccept has h run once the client has been accepted, before the handlers of
 // [Namespace.OnConnect], and again each time that the client recovers its
@@ -72,7 +77,7 @@ func (s *Socket) hooksFor(when hookTime) (hs []Handler) {
 		}
 	}
 	if s.recovery == nil {
-		s.hooks = slices.DeleteFunc(s.hooks, func(h hook) bool { return h.when != onEnd })
+		s.hooks = slices.DeleteFunc(s.hooks, func(h hook) bool { return !h.ofSocket() })
 		if len(s.hooks) == 0 {
 			s.hooks = nil // there are many sockets
 		}
@@ -82,7 +87,7 @@ func (s *Socket) hooksFor(when hookTime) (hs []Handler) {
 
 // recoverableHooks returns the hooks that a recovered socket inherits; mu is held.
 func (s *Socket) recoverableHooks() []hook {
-	return slices.DeleteFunc(slices.Clone(s.hooks), func(h hook) bool { return h.when == onEnd })
+	return slices.DeleteFunc(slices.Clone(s.hooks), hook.ofSocket)
 }
 
 // runOnEnd runs the functions of OnEnd.

@@ -35,6 +35,7 @@ type Namespace struct {
 	droppedServerEvents atomic.Int64                  // server-side events, since its handlers caught up
 	unsendable          unsendable
 	closeOnce           sync.Once
+	ownClosing          func() // of a package of this module
 
 	mu   sync.Mutex // also serializes registrations
 	life lifetime

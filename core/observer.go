@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"context"
 	"time"
 
 	"github.com/sioplug/sioplug/core/engine"
@@ -12,7 +13,7 @@ import (
 // They are called on different goroutines, concurrently, and may overlap. Each one keeps a
 // client, a request or the next event waiting, so they must not block. They may call methods
 // of what they are given. A panic is logged, and changes nothing else. Functions
-// of EventHandled and GuardRefused must not call [runtime.Goexit]: it would end the handler.
+// of EventHandled, EmissionStarted and GuardRefused must not call [runtime.Goexit]: it would end the handler.
 //
 // For numbers that change with each packet see [Server.Stats].
 type Observer struct {
@@ -59,6 +60,13 @@ type Observer struct {
 	// EventHandled is called for each event of a client, when its middleware and its
 	// handler have returned.
 	EventHandled func(EventHandledInfo)
+
+	// EmissionStarted is called before a broadcast, and before a wait for
+	// acknowledgements. The function that it returns, if any, is called at the end: with
+	// the error of the call, or with the first error of an [Ack]. Both run in the call
+	// that emits, so they must not emit. ctx is that of the call, or of
+	// [Broadcast.WithContext].
+	EmissionStarted func(ctx context.Context, e EmissionInfo) (end func(err error))
 
 	// AckDone is called once for each client and event that the client is to
 	// acknowledge: when it has, or when nobody waits for it any longer.

@@ -29,11 +29,12 @@ type observers struct {
 	socketRefused      []func(SocketRefusedInfo)
 	socketDataSet      []func(SocketDataSetInfo)
 
-	eventHandled []func(EventHandledInfo)
-	ackDone      []func(AckDoneInfo)
-	recoveryDone []func(RecoveryDoneInfo)
-	guardRefused []func(GuardRefusedInfo)
-	clusterError []func(error)
+	eventHandled    []func(EventHandledInfo)
+	emissionStarted []func(context.Context, EmissionInfo) func(error)
+	ackDone         []func(AckDoneInfo)
+	recoveryDone    []func(RecoveryDoneInfo)
+	guardRefused    []func(GuardRefusedInfo)
+	clusterError    []func(error)
 }
 
 func newObservers(list []*Observer) *observers {
@@ -55,6 +56,9 @@ func newObservers(list []*Observer) *observers {
 		add(&all.socketRefused, o.SocketRefused)
 		add(&all.socketDataSet, o.SocketDataSet)
 		add(&all.eventHandled, o.EventHandled)
+		if o.EmissionStarted != nil {
+			all.emissionStarted = append(all.emissionStarted, o.EmissionStarted)
+		}
 		add(&all.ackDone, o.AckDone)
 		add(&all.recoveryDone, o.RecoveryDone)
 		add(&all.guardRefused, o.GuardRefused)

@@ -48,6 +48,9 @@ type Server struct {
 
 	onNamespaceEnd []func(*Namespace)
 	empty          emptyChildren
+
+	notReady atomic.Bool // Drain or Shutdown has begun
+	drain    drainCall
 }
 
 // New returns a server; opts may be nil. It panics if an option makes no
@@ -100,7 +103,11 @@ const closeGrace = 500 * time.Millisecond
 //
 // Call it before the HTTP server's own Shutdown, which would wait for open
 // polls, and not from a handler, for which it would wait.
+//
+// [Server.Drain] does the same, and gives clients and handlers time before.
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.notReady.Store(true)
+	s.drain.shuttingDown()
 	s.observeShutdown(ctx)
 	sockets := s.sockets.Close()
 	err := s.engine.Shutdown(ctx)

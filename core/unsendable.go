@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"github.com/sioplug/sioplug/internal/interval"
 )
 
 // unsendableInterval is how often a namespace logs that broadcasts of other servers
@@ -13,14 +15,13 @@ const unsendableInterval = time.Minute
 // unsendable counts the broadcasts of other servers that cannot be sent to clients.
 type unsendable struct {
 	since  atomic.Int64 // how many there were since the last record
-	logged atomic.Int64 // Unix time of the last record in nanoseconds
+	record interval.Limit
 }
 
 // noteUnsendable logs such a broadcast, unless it is too early for another record.
 func (n *Namespace) noteUnsendable(err error) {
 	n.unsendable.since.Add(1)
-	last, now := n.unsendable.logged.Load(), time.Now().UnixNano()
-	if now-last < int64(unsendableInterval) || !n.unsendable.logged.CompareAndSwap(last, now) {
+	if !n.unsendable.record.Allow(unsendableInterval) {
 		return
 	}
 	n.server.log().Error("broadcasts of other servers cannot be sent to clients",

@@ -37,9 +37,12 @@ require (
 	github.com/cloudwego/base64x v0.1.6 // indirect
 	github.com/dunglas/httpsfv v1.1.1 // indirect
 	github.com/fasthttp/websocket v1.5.12 // indirect
-	github.com/gabriel-vasile/mimetype v1.4.12 // indirect
+	github.com/felixge/httpsnoop v1.1.0 // indirect
+	github.com/gabriel-vasile/mimetype v1.4.13 // indirect
 	github.com/gin-contrib/sse v1.1.0 // indirect
 	github.com/go-json-experiment/json v0.0.0-20260820222146-c27c302e5fc3 // indirect
+	github.com/go-logr/logr v1.4.4 // indirect
+	github.com/go-logr/stdr v1.2.2 // indirect
 	github.com/go-playground/locales v0.14.1 // indirect
 	github.com/go-playground/universal-translator v0.18.1 // indirect
 	github.com/go-playground/validator/v10 v10.30.1 // indirect
@@ -74,6 +77,7 @@ require (
 	github.com/pkg/errors v0.9.1 // indirect
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
+	github.com/prometheus/otlptranslator v1.0.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/quic-go/qpack v0.6.0 // indirect
 	github.com/quic-go/quic-go v0.62.0 // indirect
@@ -95,6 +99,11 @@ require (
 	github.com/zishang520/socket.io/servers/engine/v3 v3.0.6 // indirect
 	github.com/zishang520/socket.io/v3 v3.0.6 // indirect
 	go.mongodb.org/mongo-driver/v2 v2.5.0 // indirect
+	go.opentelemetry.io/auto/sdk v1.2.1 // indirect
+	go.opentelemetry.io/contrib v1.20.0 // indirect
+	go.opentelemetry.io/otel v1.47.0 // indirect
+	go.opentelemetry.io/otel/log v1.47.0 // indirect
+	go.opentelemetry.io/otel/metric v1.47.0 // indirect
 	go.uber.org/atomic v1.12.0 // indirect
 	golang.org/x/arch v0.23.0 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
@@ -110,6 +119,7 @@ replace github.com/sioplug/sioplug => ..
 require (
 	github.com/MicahParks/jwkset v0.11.4
 	github.com/gobwas/ws v1.5.0
+	github.com/gofiber/contrib/otelfiber/v2 v2.1.1
 	github.com/google/go-cmp v0.7.0
 	github.com/googollee/go-socket.io v1.7.0
 	github.com/prometheus/client_golang v1.25.0
@@ -119,8 +129,17 @@ require (
 	github.com/sioplug/sioplug/integrations/echov5 v0.0.0
 	github.com/sioplug/sioplug/integrations/fiberv3 v0.0.0
 	github.com/sioplug/sioplug/middleware/ratelimit/redislimit v0.0.0-00010101000000-000000000000
+	github.com/sioplug/sioplug/observe/otel v0.0.0
 	github.com/sioplug/sioplug/observe/prometheus v0.0.0
 	github.com/zishang520/socket.io/servers/socket/v3 v3.0.6
+	go.opentelemetry.io/contrib/instrumentation/github.com/gin-gonic/gin/otelgin v0.65.0
+	go.opentelemetry.io/contrib/instrumentation/github.com/labstack/echo/otelecho v0.60.0
+	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
+	go.opentelemetry.io/otel/exporters/prometheus v0.69.0
+	go.opentelemetry.io/otel/exporters/stdout/stdouttrace v1.47.0
+	go.opentelemetry.io/otel/sdk v1.47.0
+	go.opentelemetry.io/otel/sdk/metric v1.47.0
+	go.opentelemetry.io/otel/trace v1.47.0
 	go.uber.org/goleak v1.3.0
 	golang.org/x/tools v0.49.0
 )
@@ -138,3 +157,5 @@ replace github.com/sioplug/sioplug/adapters/nats => ../adapters/nats
 replace github.com/sioplug/sioplug/adapters/redis => ../adapters/redis
 
 replace github.com/sioplug/sioplug/observe/prometheus => ../observe/prometheus
+
+replace github.com/sioplug/sioplug/observe/otel => ../observe/otel

@@ -24,8 +24,9 @@ type link struct {
 	presence *presence
 	health   health
 
+	began          time.Time
 	returning      atomic.Bool  // the broker was lost, and others may not be connected with it yet
-	disturbedUntil atomic.Int64 // Unix time in nanoseconds: until then they are not taken for gone
+	disturbedUntil atomic.Int64 // since it began, in nanoseconds: until then they are not taken for gone
 
 	ctx     context.Context //nolint:containedctx // ends with the link
 	cancel  context.CancelFunc
@@ -53,7 +54,7 @@ const (
 )
 
 func newLink(c *Cluster) *link {
-	l := &link{cluster: c, self: newID(), broker: c.newBroker(), queue: newQueue(c.opts.MaxQueueBytes, c.opts.DropOldest)}
+	l := &link{cluster: c, began: time.Now(), self: newID(), broker: c.newBroker(), queue: newQueue(c.opts.MaxQueueBytes, c.opts.DropOldest)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.presence = newPresence(l)
 	l.health.begin()
@@ -255,7 +256,7 @@ func (l *link) Connected(missed bool) {
 		l.cluster.counters.gaps.Add(1)
 	}
 	if l.disturbed() {
-		l.disturbedUntil.Store(time.Now().Add(maxWait).UnixNano())
+		l.disturbedUntil.Store(int64(time.Since(l.began) + maxWait))
 	}
 	l.presence.announce()
 	l.setReceiving(nil, missed)
@@ -272,7 +273,7 @@ func (l *link) Missed(err error) {
 }
 
 // disturbed reports whether the broker is lost, or has just come back.
-func (l *link) disturbed() bool { return time.Now().UnixNano() < l.disturbedUntil.Load() }
+func (l *link) disturbed() bool { return int64(time.Since(l.began)) < l.disturbedUntil.Load() }
 
 // Disconnected implements [Inbound].
 func (l *link) Disconnected(err error) {

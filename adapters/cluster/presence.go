@@ -34,6 +34,7 @@ type peer struct {
 	namespaces map[string]struct{}
 	complete   bool      // namespaces are those of version
 	collecting bool      // more of them will come
+	introduced bool      // it has said who it is; the last messages of a server can come after its end
 	asked      time.Time // when it was asked for all namespaces the last time
 }
 
@@ -216,7 +217,7 @@ func (p *presence) updateLocked(id string, said *Presence) {
 		o = &peer{namespaces: make(map[string]struct{})}
 		p.others[id] = o
 	}
-	o.name, o.seen = said.Name, time.Now()
+	o.name, o.seen, o.introduced = said.Name, time.Now(), true
 	next := o.complete && !o.collecting && said.Version == o.version+1
 	switch {
 	case said.All:
@@ -257,7 +258,9 @@ func (p *presence) strikeOff() {
 	if time.Since(p.heard) < p.link.cluster.opts.HeartbeatInterval+2*checkInterval {
 		for id, o := range p.others {
 			if time.Since(o.seen) > timeout {
-				struck = append(struck, &StruckOffError{ID: id, Name: o.name})
+				if o.introduced {
+					struck = append(struck, &StruckOffError{ID: id, Name: o.name})
+				}
 				p.removeLocked(id)
 			}
 		}
@@ -375,7 +378,9 @@ func (p *presence) strike(ctx context.Context, prober Prober, namespace string, 
 		delete(o.namespaces, namespace)
 		o.complete = false // so that the server is asked if it is there after all
 		if len(o.namespaces) == 0 || namespace == root {
-			struck = append(struck, &StruckOffError{ID: id, Name: o.name})
+			if o.introduced {
+				struck = append(struck, &StruckOffError{ID: id, Name: o.name})
+			}
 			p.removeLocked(id)
 		}
 	}

@@ -2,10 +2,18 @@
 // Run with --expose-gc, so that /bench/gc can collect garbage. With --adapter and
 // --redis it is one of the servers of a cluster.
 import { createServer } from "node:http";
+import { PerformanceObserver } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { Server } from "socket.io";
 
+let collections = 0;
+new PerformanceObserver((list) => (collections += list.getEntries().length)).observe({ entryTypes: ["gc"] });
+
 const http = createServer((req, res) => {
+  if (req.url === "/bench/collections") {
+    res.end(String(collections));
+    return;
+  }
   if (req.url !== "/bench/gc") {
     res.writeHead(404).end();
     return;

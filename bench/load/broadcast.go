@@ -63,11 +63,11 @@ func (b *broadcast) rounds(ctx context.Context, trigger func(n int) error) {
 		}
 	}
 	during(b.warm)
-	last.take()
-	from := b.sample()
+	last.take(b.values)
+	from := b.sample(ctx)
 	during(b.dur)
-	b.since(from)
-	b.values["p50_us"], b.values["p99_us"] = last.take()
+	b.since(ctx, from)
+	last.take(b.values)
 	wait(ctx, 50*time.Millisecond) // for what is too much
 }
 
@@ -164,9 +164,9 @@ func joinRooms(id int, c *wsClient, n int) error {
 // memberships measures what it costs that every client joins its rooms.
 func (b *broadcast) memberships(ctx context.Context, joinAll func()) {
 	defer b.within("joining")()
-	before, from := b.collected(ctx), b.sample()
+	before, from := b.collected(ctx), b.sample(ctx)
 	joinAll()
-	to, after := b.sample(), b.collected(ctx)
+	to, after := b.sample(ctx), b.collected(ctx)
 	n := float64(b.clients * b.rooms)
 	b.values["join_cpu_us"] = micros(to.server-from.server) / n
 	b.values["bytes_membership"] = (after - before) / n

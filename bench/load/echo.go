@@ -129,11 +129,11 @@ func echoAtRate(ctx context.Context, r *run) {
 		}
 	}
 	r.atRate(ctx, r.warm, send)
-	latency.take()
-	from := r.sample()
+	latency.take(r.values)
+	from := r.sample(ctx)
 	r.atRate(ctx, r.dur, send)
-	r.since(from)
-	r.values["p50_us"], r.values["p99_us"] = latency.take()
+	r.since(ctx, from)
+	latency.take(r.values)
 	defer r.within("the last answers")()
 	for r.units.Load() < sent && ctx.Err() == nil {
 		wait(ctx, time.Millisecond)

@@ -18,7 +18,7 @@ func idle(ctx context.Context, r *run) {
 		r.check(r.connectCycle(ctx, id))
 	}
 	before := r.collected(ctx)
-	from := r.sample()
+	from := r.sample(ctx)
 	open(ctx, r, r.connect, func(_ int, c *wsClient) error {
 		_, b, err := c.next()
 		if err == nil {
@@ -26,13 +26,13 @@ func idle(ctx context.Context, r *run) {
 		}
 		return err
 	})
-	to := r.sample()
+	to := r.sample(ctx)
 	wait(ctx, r.settle)
 	settled := r.resident()
 	collected := r.collected(ctx)
-	quiet := r.sample()
+	quiet := r.sample(ctx)
 	wait(ctx, r.beats-time.Since(to.at))
-	beaten := r.sample()
+	beaten := r.sample(ctx)
 
 	n := float64(r.clients)
 	r.values["connect_cpu_us"] = micros(to.server-from.server) / n

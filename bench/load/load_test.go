@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -58,7 +59,7 @@ func serveWith(t *testing.T, with *sio.Options, fault func(srv *sio.Server) sio.
 func TestEveryScenario(t *testing.T) {
 	o := serve(t, nil)
 	want := map[string]string{
-		"idle": "bytes_gc", "rate": "p99_us", "bcast": "p99_us", "rooms": "leave_cpu_us",
+		"idle": "bytes_gc", "rate": "p999_us", "echo": "gc_per_million", "bcast": "p99_us", "rooms": "leave_cpu_us",
 	}
 	for name := range scenarios() {
 		t.Run(name, func(t *testing.T) {
@@ -302,17 +303,22 @@ func TestDocumentIsWhatEncodersMakeOfIt(t *testing.T) {
 
 func TestTimes(t *testing.T) {
 	var ts times
-	if p50, p99 := ts.take(); p50 != 0 || p99 != 0 {
-		t.Errorf("of nothing: %v, %v, want 0, 0", p50, p99)
+	take := func() map[string]float64 {
+		values := make(map[string]float64)
+		ts.take(values)
+		return values
+	}
+	if got := take(); len(got) > 0 {
+		t.Errorf("of nothing: %v", got)
 	}
 	for i := 200; i > 0; i-- {
 		ts.add(time.Duration(i) * time.Millisecond)
 	}
-	if p50, p99 := ts.take(); p50 != 101_000 || p99 != 199_000 {
-		t.Errorf("take = %v, %v, want 101000, 199000", p50, p99)
+	if got, want := take(), (map[string]float64{"p50_us": 101_000, "p99_us": 199_000, "p999_us": 200_000}); !maps.Equal(got, want) {
+		t.Errorf("take = %v, want %v", got, want)
 	}
-	if p50, _ := ts.take(); p50 != 0 {
-		t.Error("take did not forget")
+	if got := take(); len(got) > 0 {
+		t.Errorf("take did not forget: %v", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -79,9 +80,9 @@ func open[P peer](ctx context.Context, r *run, connect func(ctx context.Context,
 // that they wait for.
 func (r *run) finish(ctx context.Context) {
 	wait(ctx, r.warm)
-	from := r.sample()
+	from := r.sample(ctx)
 	wait(ctx, r.dur)
-	r.since(from)
+	r.since(ctx, from)
 	r.stop.Store(true)
 	defer r.within("the last answers")()
 	r.clientsEnd.Wait()
@@ -93,12 +94,14 @@ type sample struct {
 	server, load, machine time.Duration // server is of all servers
 	units                 int64
 
+	collections float64 // of garbage, in all servers
+
 	servers []time.Duration // of each
 	redis   redisSample
 }
 
-func (r *run) sample() sample {
-	s := sample{redis: r.sampleRedis()}
+func (r *run) sample(ctx context.Context) sample {
+	s := sample{redis: r.sampleRedis(), collections: r.collections(ctx)}
 	for i := range r.servers {
 		s.servers = append(s.servers, r.cpuTime(i))
 		s.server += s.servers[i]
@@ -119,13 +122,14 @@ func (r *run) cpuTime(server int) time.Duration {
 }
 
 // since takes the values that most scenarios have, for the time since a sample.
-func (r *run) since(from sample) {
-	to := r.sample()
+func (r *run) since(ctx context.Context, from sample) {
+	to := r.sample(ctx)
 	wall := to.at.Sub(from.at).Seconds()
 	server, load, redis := to.server-from.server, to.load-from.load, to.redis.cpu-from.redis.cpu
 	if units := float64(to.units - from.units); units > 0 {
 		r.values["cpu_us"] = micros(server) / units
 		r.values["per_s"] = units / wall
+		r.values["gc_per_million"] = (to.collections - from.collections) / units * 1e6
 		r.sinceInCluster(from, to)
 	}
 	r.values["load_cores"] = load.Seconds() / wall
@@ -177,21 +181,41 @@ func (r *run) collected(ctx context.Context) float64 {
 }
 
 func (s endpoint) collect(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+"/bench/gc", http.NoBody)
+	_, err := s.control(ctx, "/bench/gc")
+	return err
+}
+
+// collections returns how often the servers have collected garbage.
+func (r *run) collections(ctx context.Context) (sum float64) {
+	for _, s := range r.servers {
+		b, err := s.control(ctx, "/bench/collections")
+		var n float64
+		if err == nil {
+			err = json.Unmarshal(b, &n)
+		}
+		r.check(err)
+		sum += n
+	}
+	return sum
+}
+
+// control asks a server what has nothing to do with the load.
+func (s endpoint) control(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.addr+path, http.NoBody)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Close = true // leaves no connection behind
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(res.Body)
 	if err == nil && (res.StatusCode != http.StatusOK || len(b) == 0) {
-		err = fmt.Errorf("/bench/gc answered %s with %d bytes", res.Status, len(b))
+		err = fmt.Errorf("%s answered %s with %d bytes", path, res.Status, len(b))
 	}
-	return err
+	return b, err
 }
 
 // times are durations that were measured.
@@ -206,15 +230,15 @@ func (t *times) add(d time.Duration) {
 	t.all = append(t.all, d)
 }
 
-// take returns the median and the 99th percentile, in microseconds, and forgets all.
-func (t *times) take() (p50, p99 float64) {
+// take stores percentiles in values, in microseconds, and forgets all.
+func (t *times) take(values map[string]float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.all) == 0 {
-		return 0, 0
-	}
 	slices.Sort(t.all)
-	p50, p99 = micros(t.all[len(t.all)/2]), micros(t.all[len(t.all)*99/100])
+	for key, permille := range map[string]int{"p50_us": 500, "p99_us": 990, "p999_us": 999} {
+		if n := len(t.all); n > 0 {
+			values[key] = micros(t.all[n*permille/1000])
+		}
+	}
 	t.all = t.all[:0]
-	return p50, p99
 }

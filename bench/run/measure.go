@@ -86,7 +86,7 @@ func (r result) String() string {
 	if r.Error != "" {
 		words = append(words, "FAILED:", r.Error)
 	}
-	for _, key := range []string{"cpu_us", "p99_us", "per_s", "bytes_settled", "bytes_gc", "bytes_membership", "message_cpu_us"} {
+	for _, key := range []string{"cpu_us", "p99_us", "p999_us", "gc_per_million", "per_s", "bytes_settled", "bytes_gc", "bytes_membership", "message_cpu_us"} {
 		if v, ok := r.Values[key]; ok {
 			words = append(words, key+"="+number(v))
 		}

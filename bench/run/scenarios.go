@@ -80,9 +80,15 @@ func comparison() []scenario {
 			about: "The same from {n} clients, each of which has 16 messages in flight.",
 		},
 		{
-			name: "rate", title: "echo at 5,000/s", load: "rate", clients: 1000, args: []string{"-rate", "5000"}, headline: 2,
-			metrics: []metric{cpuPer("message"), {"p99_us", "latency, p99", "µs"}, {"p50_us", "latency, p50", "µs"}},
-			about:   "{n} clients send 5,000 messages a second, however long the answers take. Latency counts from the millisecond in which a message is due.",
+			name: "rate", title: "echo at 5,000/s", load: "rate", clients: 1000, args: []string{"-rate", "5000"}, headline: 3,
+			metrics: []metric{
+				cpuPer("message"),
+				{"p99_us", "latency, p99", "µs"},
+				{"p999_us", "latency, p99.9", "µs"},
+				{"p50_us", "latency, p50", "µs"},
+				{"gc_per_million", "collections per million messages", ""},
+			},
+			about: "{n} clients send 5,000 messages a second, however long the answers take. Latency counts from the millisecond in which a message is due.",
 		},
 		{
 			name: "ack", title: "acknowledgement", load: "ack", clients: 200, metrics: perMessage, headline: 1,

@@ -65,7 +65,7 @@ var mounts = map[string]func(srv *sio.Server, l net.Listener) error{ //nolint:go
 		siofiber.Mount(f, srv)
 		mux := http.NewServeMux()
 		app.Control(mux)
-		f.Get("/bench/gc", adaptor.HTTPHandler(mux))
+		f.Get("/bench/*", adaptor.HTTPHandler(mux))
 		f.Get("/debug/pprof/*", adaptor.HTTPHandler(mux))
 		return f.Listener(l)
 	},

@@ -19,6 +19,10 @@ const (
 	// packet.
 	stateClosing
 
+	// stateDrained: the server drains, and a polling client does not know it yet. Its
+	// polls get what is queued, and then status 503.
+	stateDrained
+
 	// stateClientClosed: a polling client has closed the session with a POST that
 	// is not answered yet. It may have sent a poll before, which gets a noop. See
 	// [Session.awaitOvertakenPoll].
@@ -30,10 +34,14 @@ const (
 
 // closing reports whether a polling session has ended and its requests are still
 // answered.
-func (s state) closing() bool { return s == stateClosing || s == stateClientClosed }
+func (s state) closing() bool {
+	return s == stateClosing || s == stateDrained || s == stateClientClosed
+}
 
 // upgradable reports whether an upgrade may begin or end: there are packets to send.
-func (s state) upgradable() bool { return s == stateOpen || s == stateClosing }
+func (s state) upgradable() bool {
+	return s == stateOpen || s == stateClosing || s == stateDrained
+}
 
 // An ending says who ends a session, and how. It decides what the client is sent, the
 // next state, and when the server forgets the session. "Queue" is what was sent and has
@@ -43,7 +51,8 @@ func (s state) upgradable() bool { return s == stateOpen || s == stateClosing }
 // connection is closed, after closeTimeout at the latest.
 //
 //	ending                                  sent
-//	endByServer, endByShutdown, endByClient queue, close frame
+//	endByServer, endByDrain                 queue, close frame
+//	endByShutdown, endByClient              queue, close frame
 //	endByError                              close frame
 //	endByCloseFrame                         queue, with the echo of the close frame
 //	endByConnLoss                           nothing
@@ -53,13 +62,17 @@ func (s state) upgradable() bool { return s == stateOpen || s == stateClosing }
 //	ending                    sent                next state, forgotten
 //	endByServer, empty queue  close packet        stateClosed, at once
 //	endByServer               queue (see below)   stateClosing, see next table
+//	endByDrain, empty queue   status 503          stateClosed, at once
+//	endByDrain                queue               stateDrained, see next table
 //	endByShutdown             queue, close packet stateClosed, at once
 //	endByClient               queue, noop         stateClosed, at once
 //	endByError                close packet        stateClosed, at once
 //
 // The official client ends before it handles messages that come together with a close
 // packet (EIO-CL-4). So messages are sent first, and the next poll gets the close
-// packet. At shutdown there is no next poll.
+// packet. At shutdown there is no next poll. When the server drains, there is no close
+// packet, because python-socketio does not come back after one. All clients come back
+// after a poll that failed.
 //
 // Polling without a parked poll.
 //
@@ -67,6 +80,8 @@ func (s state) upgradable() bool { return s == stateOpen || s == stateClosing }
 //	endByServer               by the next polls:  stateClosing, after the poll that gets
 //	                          queue, then noop    the close packet or closeTimeout
 //	                          and close packet
+//	endByDrain                by the next polls:  stateDrained, after the poll that gets
+//	                          queue, status 503   the status, or closeTimeout
 //	endByShutdown during an   by the WebSocket:   stateClosing, when the WebSocket is
 //	upgrade (probe answered)  queue, close frame  closed or after upgradingCloseTimeout
 //	endByShutdown             nothing             stateClosed, at once
@@ -74,13 +89,14 @@ func (s state) upgradable() bool { return s == stateOpen || s == stateClosing }
 //	                          was overtaken       answered
 //	endByError, endByConnLoss nothing             stateClosed, at once
 //
-// The first ending counts. Later ones matter only in stateClosing and stateClientClosed:
+// The first ending counts. Later ones matter only where [state.closing] is true:
 // endByError, endByConnLoss and endByShutdown are applied as above, to the queue that
 // there is.
 type ending uint8
 
 const (
 	endByServer     ending = iota // [Session.Close]
+	endByDrain                    // [Server.Drain]
 	endByShutdown                 // [Server.Shutdown]
 	endByClient                   // the client has sent a close packet
 	endByError                    // the client broke the protocol or a limit, or is silent
@@ -167,6 +183,12 @@ func (s *Session) closeTransportLocked(how ending, code uint16) {
 func (s *Session) closeParkedPollLocked(how ending) {
 	a := s.queue.takeAll()
 	switch {
+	case how == endByDrain && len(a.frames) > 0:
+		s.answerLocked(a)
+		s.state = stateDrained
+		return
+	case how == endByDrain:
+		a.drained = true
 	case how == endByClient:
 		a.frames = append(a.frames, noopPacket)
 	case how == endByShutdown || len(a.frames) == 0:
@@ -184,6 +206,8 @@ func (s *Session) closeWithoutPollLocked(how ending) {
 	switch how {
 	case endByServer:
 		s.state = stateClosing
+	case endByDrain:
+		s.state = stateDrained
 	case endByClient:
 		s.state = stateClientClosed
 		s.queue.discard()
@@ -226,8 +250,8 @@ func (s *Session) endAfterPanic(err error) {
 }
 
 // closeStaleProbe closes the connection that probes for an upgrade, if the session
-// is closed. In stateClosing the upgrade goes on: the queue and the close frame are
-// sent on the new connection (EIO-UP-10, EIO-UP-11).
+// is closed. In stateClosing and stateDrained the upgrade goes on: the queue and the close
+// frame are sent on the new connection (EIO-UP-10, EIO-UP-11).
 func (s *Session) closeStaleProbe() {
 	s.mu.Lock()
 	probe := s.probe

@@ -31,6 +31,14 @@ type Worker interface {
 	Work(turn uint32)
 }
 
+// A Finisher is a [Handler] whose work may take longer than its methods. [Server.Drain]
+// asks it before it closes the session.
+type Finisher interface {
+	// Finished reports whether all messages were handled, and nothing is awaited of the
+	// client. It must not block.
+	Finished() bool
+}
+
 // A Reader is a [Handler] whose Message waits between [Session.Hold] and
 // [Session.Release].
 type Reader interface {

@@ -11,6 +11,10 @@ import (
 // a WebSocket from being read, before the client counts as gone.
 const maxPauseFactor = 4
 
+// maxLateness is by how much timers are late at most, unless the whole process stood still:
+// its virtual machine was moved, or it was stopped.
+const maxLateness = time.Second
+
 // A heartbeat is the session's timer in one of the server's lists. While the session
 // is open, the timer is for the next ping or for the awaited pong. Afterwards it is for
 // the close timeout.
@@ -20,7 +24,7 @@ const maxPauseFactor = 4
 // received: its pong is behind the messages that are not read.
 type heartbeat struct {
 	timer      deadline.Item[*Session]
-	extended   bool          // a packet other than the pong has extended the wait (EIO-HB-4)
+	extended   bool          // the wait was extended: by a packet other than the pong (EIO-HB-4), or see stoodStillLocked
 	holds      int           // calls of Hold without Release
 	heldSince  time.Duration // since the server's epoch
 	pingSentAt time.Duration // since the server's epoch
@@ -51,9 +55,9 @@ func (s *Session) pingDue() {
 		return
 	}
 	if paused {
-		s.server.pingTimers.Repeat(&s.heartbeat.timer, s)
+		s.server.pingTimers.Set(&s.heartbeat.timer, s)
 	} else {
-		s.server.pongTimers.Repeat(&s.heartbeat.timer, s)
+		s.server.pongTimers.Set(&s.heartbeat.timer, s) // from now on, even if the ping is late
 	}
 	wake := s.enqueuePingLocked()
 	s.mu.Unlock()
@@ -102,10 +106,22 @@ func (s *Session) pongOverdue() {
 	}
 	overdue := s.state == stateOpen && !s.readPausedLocked() && s.awaitingPong.Load() &&
 		s.server.pongTimers.Passed(&s.heartbeat.timer)
+	if overdue && s.stoodStillLocked() {
+		s.heartbeat.extended = true
+		s.restartHeartbeatLocked()
+		overdue = false
+	}
 	s.mu.Unlock()
 	if overdue {
 		s.end(PingTimeout, nil, endByError)
 	}
+}
+
+// stoodStillLocked reports whether the heartbeat's timer is so late that the process must
+// have stood still. Then what the client has sent in time may not be read yet. A wait is
+// extended once only.
+func (s *Session) stoodStillLocked() bool {
+	return !s.heartbeat.extended && s.server.now()-s.heartbeat.timer.At() > maxLateness
 }
 
 // packetReceived notes that a packet came. The next ping is due PingInterval after the

@@ -27,8 +27,8 @@ type Observer struct {
 
 	// RequestRefused is called for each request that is refused: those of
 	// Options.OnConnectionError, and those that UseRequest refuses, that are no
-	// WebSocket handshake, that have another method than GET and POST, or that come
-	// during Shutdown.
+	// WebSocket handshake, that have another method than GET and POST, or that would open
+	// a session during Drain or Shutdown.
 	RequestRefused func(RequestRefusedInfo)
 
 	// SlowClient is called before SessionClosed if a message was sent to a client while

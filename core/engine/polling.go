@@ -37,6 +37,7 @@ type pollAnswer struct {
 	frames   []*frame.Frame
 	size     int  // of the frames, in sendQueue.bytes
 	upgraded bool // no frames: a WebSocket carries the session now
+	drained  bool // no frames: the server has drained the session
 }
 
 func noopAnswer() pollAnswer { return pollAnswer{frames: []*frame.Frame{noopPacket}} }
@@ -87,7 +88,7 @@ func (s *Session) limitAnswersLocked(d time.Duration) {
 func (e *Server) openPolling(x *httpExchange) {
 	s := e.newSession(x)
 	if !s.start(nil, e.openTail.polling) {
-		e.refuseShuttingDown(x)
+		e.refuse(x, shuttingDown())
 		return
 	}
 	s.mu.Lock()
@@ -107,7 +108,7 @@ func (s *Session) servePoll(ctx context.Context, x *httpExchange) {
 	case ref != nil:
 		s.server.refuse(x, ref)
 		return
-	case parked == nil && a.frames == nil: // EIO-GET-5
+	case parked == nil && a.frames == nil && !a.drained: // EIO-GET-5
 		s.end(TransportError, errPollOverlap, endByError)
 		respond(x, Response{Status: http.StatusBadRequest})
 		return
@@ -121,12 +122,16 @@ func (s *Session) servePoll(ctx context.Context, x *httpExchange) {
 			return
 		}
 	}
-	if a.upgraded { // EIO-GET-10
+	switch {
+	case a.upgraded: // EIO-GET-10
 		x.answerSent(nil)
 		s.server.refuse(x, transportMismatch(Polling, s.Transport()))
-		return
+	case a.drained:
+		x.answerSent(nil)
+		s.server.refuse(x, comeBack())
+	default:
+		s.respondPoll(x, a.frames)
 	}
-	s.respondPoll(x, a.frames)
 }
 
 // waitForAnswer returns the answer to the parked poll. aborted is true if the client
@@ -185,10 +190,7 @@ func (s *Session) acceptPoll(x *httpExchange) (a pollAnswer, parked *poll, ref *
 		s.trackAnswerLocked(x, a)
 		return a, nil, nil
 	case len(s.queue.frames) == 0 && s.state.closing(): // EIO-GET-8
-		a = noopAnswer()
-		if s.state == stateClosing {
-			a.frames = append(a.frames, closePacket)
-		}
+		a = s.lastAnswerLocked()
 		s.removeLocked()
 		s.trackAnswerLocked(x, a)
 		return a, nil, nil
@@ -199,6 +201,18 @@ func (s *Session) acceptPoll(x *httpExchange) (a pollAnswer, parked *poll, ref *
 		time.AfterFunc(latePollDelay, func() { s.endPollDelay(p) })
 	}
 	return a, p, nil
+}
+
+// lastAnswerLocked returns the answer to the last poll of a session that is closing.
+func (s *Session) lastAnswerLocked() pollAnswer {
+	switch s.state {
+	case stateDrained:
+		return pollAnswer{drained: true}
+	case stateClosing:
+		return pollAnswer{frames: []*frame.Frame{noopPacket, closePacket}}
+	case stateOpen, stateClientClosed, stateClosed:
+	}
+	return noopAnswer()
 }
 
 // endPollDelay is called after latePollDelay. If nothing is queued, the poll ends after

@@ -116,8 +116,26 @@ func unsupportedVersion(protocol int) *refusal {
 	}
 }
 
-// customResponse ends a request with an answer of CORS or middleware.
+// customResponse ends a request with an answer that is no error of the protocol.
 func customResponse(res Response) *refusal { return &refusal{custom: &res} }
+
+// shuttingDown refuses a handshake when the server drains or shuts down. The client is
+// asked to come back by another connection: a load balancer may have another server for
+// that. The reference goes on accepting polling sessions (EIO-CL-8).
+func shuttingDown() *refusal {
+	ref := comeBack()
+	ref.name = "SHUTTING_DOWN"
+	return ref
+}
+
+// comeBack is also the answer to the last poll of a session that was drained, which
+// refuses nothing.
+func comeBack() *refusal {
+	return customResponse(Response{
+		Status: http.StatusServiceUnavailable,
+		Header: http.Header{"Retry-After": {"1"}, "Cache-Control": {"no-store"}, "Connection": {"close"}},
+	})
+}
 
 // answerStatus is the status of the answer.
 func (r *refusal) answerStatus(upgrade bool) int {

@@ -15,6 +15,7 @@ func (s *Session) answerClientPing() {
 		s.end(TransportError, ErrSlowClient, endByError)
 		return
 	}
+	s.heartbeat.extended = false
 	s.awaitClientPingLocked()
 	wake := s.enqueueLocked(pongPacket)
 	s.mu.Unlock()
@@ -32,6 +33,11 @@ func (s *Session) clientPingOverdue() {
 	s.mu.Lock()
 	overdue := s.state == stateOpen && s.server.clientPingTimers.Passed(&s.heartbeat.timer)
 	if overdue && s.readPausedLocked() && !s.pausedTooLongLocked() {
+		s.awaitClientPingLocked()
+		overdue = false
+	}
+	if overdue && s.stoodStillLocked() {
+		s.heartbeat.extended = true
 		s.awaitClientPingLocked()
 		overdue = false
 	}

@@ -67,6 +67,7 @@ type Server struct {
 
 	mu           sync.RWMutex
 	sessions     map[string]*Session
+	refusing     atomic.Bool               // new sessions are refused; written under mu
 	closingConns map[*wsTransport]struct{} // see trackClosingConn; nil until there is one
 	closingAll   bool                      // the context of Shutdown has ended
 	forgotten    traffic                   // of sessions that are not in the table any more
@@ -163,6 +164,21 @@ func (e *Server) lookup(sid string) *Session {
 	return e.sessions[sid]
 }
 
+// remembered returns the number of sessions that requests may refer to, or whose
+// connection is not closed.
+func (e *Server) remembered() int {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return len(e.sessions)
+}
+
+// Lockable returns when the table of sessions can be locked: at once, unless there is a
+// deadlock. It is for probes.
+func (e *Server) Lockable() {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+}
+
 // ClientsCount returns the number of open sessions. A session stops counting before
 // [Handler.Close] is called, even if its client does not know yet that it has ended.
 func (e *Server) ClientsCount() int { return int(e.clients.Load()) }
@@ -190,7 +206,7 @@ func (e *Server) newSession(x *httpExchange) *Session {
 func (e *Server) register(s *Session) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.readLoops.Closed() || e.sessions[s.id] != nil {
+	if e.refusing.Load() || e.sessions[s.id] != nil {
 		return false
 	}
 	e.sessions[s.id] = s

@@ -21,10 +21,8 @@ const parallelCloses = 64
 // them. When ctx ends, Shutdown closes the connections that are left. It returns the
 // context's error then, half a second later at most.
 func (e *Server) Shutdown(ctx context.Context) error {
-	e.mu.Lock()
-	loops := e.readLoops.Close() // under mu, so no session registers after this
-	sessions := slices.Collect(maps.Values(e.sessions))
-	e.mu.Unlock()
+	sessions := e.refuseSessions()
+	loops := e.readLoops.Close()
 	done := make(chan struct{})
 	go func() { // ends with the connections, unless the application's code hangs
 		closeAll(sessions)
@@ -48,6 +46,14 @@ func (e *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// refuseSessions has new sessions refused from now on, and returns those that there are.
+func (e *Server) refuseSessions() []*Session {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.refusing.Store(true) // under mu, so no session registers after this
+	return slices.Collect(maps.Values(e.sessions))
 }
 
 // closeAll ends sessions, because the server shuts down.

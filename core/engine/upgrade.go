@@ -98,7 +98,7 @@ func (t *wsTransport) takeOver() (open bool) {
 	t.timer.Stop()
 	t.active = true
 	s.probe, s.ws = nil, t
-	if s.state == stateClosing { // EIO-UP-11
+	if s.state != stateOpen { // EIO-UP-11
 		s.state = stateClosed
 		s.queue.push(frame.Close(noCloseCode, ""))
 	} else if s.awaitingPong.Swap(false) { // EIO-UP-13

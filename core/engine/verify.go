@@ -16,10 +16,13 @@ func (e *Server) verify(x *httpExchange) (*Session, *refusal) {
 	if ref := e.applyCORS(x); ref != nil {
 		return nil, ref
 	}
+	req := x.Request()
+	if e.refusing.Load() && last(req.Query, "sid") == "" { // before middleware counts it against the client
+		return nil, shuttingDown()
+	}
 	if ref := e.runMiddleware(x); ref != nil {
 		return nil, ref
 	}
-	req := x.Request()
 	transport := last(req.Query, "transport")
 	if (transport != Polling && transport != WebSocket) || !e.opts.allows(transport) {
 		return nil, unknownTransport(transport)

@@ -52,7 +52,7 @@ func (e *Server) serveUpgrade(x *httpExchange, s *Session) {
 	hs.SetHeader(header)
 	if e.readLoops.Closed() {
 		s.observeUpgradeFailed(UpgradeShuttingDown)
-		e.refuseShuttingDown(x)
+		e.refuse(x, shuttingDown())
 		return
 	}
 	err := x.Upgrade(header, func(up Upgraded) func() {
@@ -92,13 +92,6 @@ func (e *Server) refuseUpgrade(x *httpExchange, err error) {
 		Status: http.StatusInternalServerError,
 		Body:   []byte("WebSocket upgrade failed: see the server's log"),
 	})
-}
-
-// refuseShuttingDown answers a handshake when the server is closing. The reference
-// goes on accepting polling sessions (EIO-CL-8).
-func (e *Server) refuseShuttingDown(x *httpExchange) {
-	e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: "SHUTTING_DOWN", Status: http.StatusServiceUnavailable})
-	respond(x, Response{Status: http.StatusServiceUnavailable})
 }
 
 func handshakeRefused(bad *websocket.HandshakeError) Response {

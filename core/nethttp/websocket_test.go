@@ -233,8 +233,9 @@ func TestGoneBeforeHijack(t *testing.T) {
 		}
 		same(t, "log of net/http", log.String(), "")
 		same(t, "messages above Debug", len(k.Log.Loud()), 0)
-		if p := k.LastPeer(); p == nil || p.End().Reason != engine.TransportClose {
-			t.Error("no session began and ended")
+		// A read and a write fail at the same time, and the first one to be noticed counts.
+		if r := k.LastPeer().End().Reason; r != engine.TransportClose && r != engine.TransportError {
+			t.Errorf("the session ended for the reason %q", r)
 		}
 	})
 }

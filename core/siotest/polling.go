@@ -61,8 +61,8 @@ func (p *polling) receive(deadline time.Time) ([]string, error) {
 		return nil, err
 	case status == http.StatusOK:
 		return strings.Split(body, separator), nil
-	case p.sid != "" && strings.Contains(body, `"code":1`):
-		return nil, errEnded // unknown, so it has ended before
+	case p.sid != "" && (status == http.StatusServiceUnavailable || strings.Contains(body, `"code":1`)):
+		return nil, errEnded // the server drains, or the session is unknown, so it has ended before
 	}
 	return nil, fmt.Errorf("status %d: %s", status, body)
 }

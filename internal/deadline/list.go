@@ -49,24 +49,12 @@ func NewList[T any](epoch time.Time, after time.Duration, expire func(T)) *List[
 // Set starts the deadline of it, or starts it anew, moving it here from
 // whichever list it was in.
 func (l *List[T]) Set(it *Item[T], value T) {
-	l.set(it, value, time.Since(l.epoch))
-}
-
-// At returns when the deadline passes, since the lists' epoch.
-func (it *Item[T]) At() time.Duration { return it.at }
-
-// Repeat is like [List.Set], but the time counts from the item's last deadline and not
-// from now.
-func (l *List[T]) Repeat(it *Item[T], value T) {
-	l.set(it, value, it.at)
-}
-
-func (l *List[T]) set(it *Item[T], value T, from time.Duration) {
+	now := time.Since(l.epoch)
 	it.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	it.list, it.value, it.listed = l, value, true
-	it.at = from + l.after
+	it.at = now + l.after
 	it.prev = l.tail
 	if l.tail == nil {
 		l.head = it
@@ -78,6 +66,9 @@ func (l *List[T]) set(it *Item[T], value T, from time.Duration) {
 		l.armLocked(it.at - time.Since(l.epoch))
 	}
 }
+
+// At returns when the deadline passes, since the lists' epoch.
+func (it *Item[T]) At() time.Duration { return it.at }
 
 // Passed reports whether the deadline of it, which was last set in l, has
 // passed, even if expire has not been called yet.

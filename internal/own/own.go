@@ -15,6 +15,8 @@ type Event string
 const (
 	Revoked Event = Prefix + "revoked" // package auth: what was revoked
 	Revoker Event = Prefix + "revoker" // package auth: a server has this list, and asks for what it lacks
+	Rooms   Event = Prefix + "rooms"   // package auth: the rights of a user have changed
+	Users   Event = Prefix + "users"   // package users: which users have sockets on a server
 )
 
 // Is reports whether a name is that of such an event.

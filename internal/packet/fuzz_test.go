@@ -101,6 +101,9 @@ func checkPacket(t *testing.T, k packet.Packet) {
 		if err := k.Args.Decode(nil, dst...); (err == nil) != (wantErr == nil) || !reflect.DeepEqual(got, want) {
 			t.Fatalf("argument %d of %s: got %v, error %v; want %v, error %v", i, describe(k), got, err, want, wantErr)
 		}
+		if rest := k.Args.Without(i); rest.Len() != k.Args.Len()-1 || !json.Valid(rest.AppendData(nil)) {
+			t.Fatalf("%s without argument %d: %s", describe(k), i, rest.AppendData(nil))
+		}
 		if n++; n > 10 {
 			break // the rest would take quadratic time
 		}

@@ -38,6 +38,7 @@ type Line[T interface {
 	mark          uint32    // the argument of the leader's call of Work
 	started       uint32    // number of tasks that leaders have started
 	startedBefore uint32    // started when the timer was set
+	busy          uint32    // number of queues whose tasks run
 	current       *Queue[T] // the queue whose task the leader runs
 	task          T         // the task that the leader runs
 	timer         *time.Timer
@@ -94,6 +95,13 @@ func (l *Line[T]) Start() {
 	l.startLocked()
 }
 
+// Idle reports whether no task waits or runs.
+func (l *Line[T]) Idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.turns) == l.head && l.busy == 0
+}
+
 // Pass leaves the leader behind if it runs the task t, which is about to wait. It
 // returns the leader's mark.
 func (l *Line[T]) Pass(t T) (mark uint32, passed bool) {
@@ -146,6 +154,7 @@ func (l *Line[T]) runLocked(me uint32, q *Queue[T]) {
 			q.late--
 		case q != nil:
 			q.busy = false
+			l.busy--
 			q = nil
 			continue
 		case me != l.leader:
@@ -161,6 +170,7 @@ func (l *Line[T]) runLocked(me uint32, q *Queue[T]) {
 				continue
 			}
 			q.busy = true
+			l.busy++
 		}
 		if t, ok := q.next(); ok {
 			if me == l.leader {

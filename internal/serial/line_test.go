@@ -274,3 +274,39 @@ func BenchmarkLine(b *testing.B) {
 		l.Work(0)
 	}
 }
+
+// Neither a task that waits, nor one that was left behind, nor the tasks behind that may
+// be missed.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLanes()
+		want := func(when string, want bool) {
+			t.Helper()
+			synctest.Wait()
+			if got := l.Idle(); got != want {
+				t.Errorf("%s: idle is %v", when, got)
+			}
+		}
+		want("new", true)
+		l.add(t, "a", 1, func() { time.Sleep(time.Hour) })
+		want("a task waits", false)
+		l.Start()
+		want("a task runs", false)
+		l.add(t, "b", 1, nil)
+		l.add(t, "a", 2, func() { time.Sleep(time.Hour) })
+		l.Start()
+		time.Sleep(grace)
+		synctest.Wait()
+		l.story.want(t, "a1", "b1")
+		want("a task was left behind", false)
+		time.Sleep(time.Hour)
+		want("the next task of its queue runs", false)
+		time.Sleep(time.Hour)
+		want("all have returned", true)
+		l.add(t, "a", 3, runtime.Goexit)
+		l.Start()
+		want("a task has ended its goroutine", true)
+		l.story.want(t, "a1", "b1", "end of a1", "a2", "end of a2", "a3")
+	})
+}

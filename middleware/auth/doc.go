@@ -42,6 +42,9 @@
 //
 //	chat.On("post", post, auth.Scope("chat:write"))
 //
+// [NewRooms] decides which users may be in which rooms, and checks that again when rights
+// change.
+//
 // # Errors
 //
 // A client that is refused gets an error with a code: see [Code]. The reason why a token

@@ -160,7 +160,7 @@ type Event struct {
 	Kind    Kind
 	Socket  *sio.Socket
 	Subject string // of the socket's token, "" if it is not known
-	Name    string // of the event that was denied
+	Name    string // of the event that was denied, or of the room that the socket has left
 	Code    Code   // of a refusal; "" if it has none of ours
 	Err     error  // the cause of a refusal
 }
@@ -175,6 +175,7 @@ const (
 	Denied    Kind = "denied"    // an event, by Scope and the like
 	Refreshed Kind = "refreshed" // see Refresh
 	Expired   Kind = "expired"   // disconnected at the end of the token
+	Left      Kind = "left"      // taken out of a room: see NewRooms
 )
 
 func (o *options) notify(e Event) {

@@ -40,6 +40,8 @@ type session struct {
 	principal    principal
 	lastIdentity *identity     // when it has ended, perhaps on another server
 	requirements []requirement // what was asked of the bearer at connect time
+	rooms        *Rooms        // nil without NewRooms
+	checks       uint64        // how often rooms were checked again
 	timer        *time.Timer
 	warned       bool
 	started      bool
@@ -194,7 +196,20 @@ func (s *session) replace(c *sio.Ctx, b principal) error {
 	if err != nil {
 		b = old
 	}
-	return errors.Join(err, setRooms(c.Socket, b.rooms()))
+	err = errors.Join(err, setRooms(c.Socket, b.rooms()))
+	if b.subject != old.subject {
+		c.OwnIdentityChanged() // other packages go by the subject
+	}
+	if r := s.doors(); r != nil && err == nil {
+		s.recheck(c.Context(), r, c.Socket)
+	}
+	return err
+}
+
+func (s *session) doors() *Rooms {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rooms
 }
 
 func (s *session) setPrincipal(b principal) bool {

@@ -47,13 +47,18 @@ func parseIP(text string) (netip.Addr, bool) {
 	return ip, !ip.Unmap().IsUnspecified()
 }
 
+const (
+	userPrefix    = "u:"
+	addressPrefix = "a:"
+)
+
 // userKey returns the user, or the address for a client without a user. The prefixes keep
 // the two apart, also if a user is named like an address.
 func (g *guard) userKey(user func(*sio.Socket) string, s *sio.Socket) string {
 	if u := user(s); u != "" {
-		return "u:" + u
+		return userPrefix + u
 	}
-	return "a:" + g.addressKey(s.Address())
+	return addressPrefix + g.addressKey(s.Address())
 }
 
 // warnOnce logs a warning for the operator that clients can cause.

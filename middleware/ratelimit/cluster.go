@@ -11,6 +11,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/interval"
 	"github.com/sioplug/sioplug/internal/misuse"
 )
 
@@ -63,6 +64,9 @@ func (m *socketLimit) admitThere(c *sio.Ctx, key string) error {
 // there too many.
 func (m *socketLimit) confirm(c *sio.Ctx) error {
 	key := m.key(c.Socket, &m.guard)
+	if !m.replaces(key) && !c.Namespace().Clustered() {
+		return nil
+	}
 	room := m.room(key)
 	if err := c.Pin(room); err != nil {
 		return err
@@ -71,14 +75,20 @@ func (m *socketLimit) confirm(c *sio.Ctx) error {
 	if err := c.Unpin(stale...); err != nil { // a recovered socket may have had another address
 		return err
 	}
-	n, err := m.countAll(c, key)
-	because := codeConnections
-	switch {
-	case err != nil:
-		because = codeUnavailable
-	case n <= m.n:
-		return nil
+	if m.replaces(key) {
+		return m.replace(c, key)
 	}
+	switch n, err := m.countAll(c, key); {
+	case err != nil:
+		return m.reject(c, key, err, codeUnavailable)
+	case n > m.n:
+		return m.reject(c, key, nil, codeConnections)
+	}
+	return nil
+}
+
+// reject refuses a client that was accepted before.
+func (m *socketLimit) reject(c *sio.Ctx, key string, err error, because code) error {
 	_ = c.Emit(EventLimited, limited{data{Code: because}, eventConnect}) // the socket may have gone
 	return m.refuse(c, Refusal{Key: key, Err: err}, because)
 }
@@ -89,26 +99,31 @@ func (m *socketLimit) countAll(c *sio.Ctx, key string) (int, error) {
 	ctx, cancel := context.WithTimeout(c.Context(), m.countTimeout)
 	defer cancel()
 	n, err := c.Namespace().To(m.room(key)).Count(ctx)
+	return n, m.checkAnswers(c, err)
+}
+
+// checkAnswers returns an error if a client has to be refused because other servers have not
+// answered.
+func (m *socketLimit) checkAnswers(c *sio.Ctx, err error) error {
 	if err == nil || c.Context().Err() != nil { // the client has gone
-		return n, context.Cause(c.Context())
+		return context.Cause(c.Context())
 	}
 	m.uncounted.report(&m.guard, err)
 	if m.refuseUncounted {
-		return n, err
+		return err
 	}
-	return n, nil
+	return nil
 }
 
 // An uncountedReport counts the times that other servers did not count their sockets.
 type uncountedReport struct {
 	times atomic.Int64 // since the last report
-	last  atomic.Int64 // in Unix nanoseconds
+	limit interval.Limit
 }
 
 func (u *uncountedReport) report(g *guard, err error) {
 	u.times.Add(1)
-	now, last := time.Now().UnixNano(), u.last.Load()
-	if (last == 0 || now-last >= int64(reportInterval)) && u.last.CompareAndSwap(last, now) {
+	if u.limit.Allow(reportInterval) {
 		g.log.LogAttrs(context.Background(), slog.LevelError, "other servers did not count their sockets",
 			slog.String("limit", g.name), slog.Int64("times", u.times.Swap(0)), slog.Bool("refused", g.refuseUncounted), slog.Any("err", err))
 	}

@@ -53,6 +53,30 @@ func ExampleJoin() {
 	// too many rooms, map[code:too_many_rooms]
 }
 
+// A user has one socket. The old one is told that there is a newer one.
+func ExampleNewestWins() {
+	srv := sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler)})
+	user := func(s *sio.Socket) string { return string(s.Handshake().Auth) } // with package auth, it is auth.Subject
+	srv.UseConnect(ratelimit.MaxPerUser(user, 1, ratelimit.NewestWins()))
+	srv.On("hello", func(c *sio.Ctx) error { return c.Ack() })
+
+	tb := exampletb.New() // in a test, its *testing.T
+	defer tb.End(srv)
+	clients := siotest.Pipes(tb, srv)
+	laptop := clients.WebSocket(tb)
+	laptop.Connect("/", `{"user":"ann"}`)
+	laptop.Send(`420["hello"]`)
+	fmt.Println(laptop.Next())
+	phone := clients.WebSocket(tb)
+	phone.Connect("/", `{"user":"ann"}`)
+	fmt.Println(laptop.Next())
+	fmt.Println(laptop.Next()) // disconnected
+	// Output:
+	// 430[]
+	// 42["rate_limited",{"code":"replaced","event":"connect"}]
+	// 41
+}
+
 // Two namespaces share one limit, because their limits have the same name in one limiter.
 func ExampleIn() {
 	srv := sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler)})

@@ -29,6 +29,7 @@ type options struct {
 	log             *slog.Logger
 	countTimeout    time.Duration
 	refuseUncounted bool
+	newestWins      bool
 }
 
 const (

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/interval"
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
@@ -27,6 +28,7 @@ type Refusal struct {
 	Socket     *sio.Socket
 	RetryAfter time.Duration // 0 if unknown, or [Never]
 	Err        error         // nil, or why the limiter could not be asked
+	Replaced   string        // the id of the socket that was disconnected for Socket: see NewestWins
 }
 
 // A code is in the data of an error. Codes do not change.
@@ -35,6 +37,7 @@ type code string
 const (
 	codeLimited     code = "rate_limited"
 	codeConnections code = "too_many_connections"
+	codeReplaced    code = "replaced"
 	codeRooms       code = "too_many_rooms"
 	codeBusy        code = "busy"
 	codeUnavailable code = "unavailable"
@@ -46,6 +49,8 @@ func (c code) message() string {
 		return "rate limit exceeded"
 	case codeConnections:
 		return "too many connections"
+	case codeReplaced:
+		return "replaced by a newer connection"
 	case codeRooms:
 		return "too many rooms"
 	case codeBusy:
@@ -78,8 +83,8 @@ type guard struct {
 	options
 
 	records       *sio.Key[*record]
-	addressWarned atomic.Bool  // that a client has no address
-	reported      atomic.Int64 // when a failure was logged, in Unix nanoseconds
+	addressWarned atomic.Bool    // that a client has no address
+	reported      interval.Limit // of the records of failures
 }
 
 func newGuard(name string, opts []Option) guard {
@@ -142,8 +147,7 @@ const reportInterval = time.Minute
 // failed logs an error of the limiter and returns it. The event is refused: a limiter that
 // is to fail open has to return a verdict.
 func (g *guard) failed(err error) error {
-	now, last := time.Now().UnixNano(), g.reported.Load()
-	if (last == 0 || now-last >= int64(reportInterval)) && g.reported.CompareAndSwap(last, now) {
+	if g.reported.Allow(reportInterval) {
 		g.log.LogAttrs(context.Background(), slog.LevelError, "limiter failed", slog.String("limit", g.name), slog.Any("err", err))
 	}
 	return fmt.Errorf("asking the limiter: %w", err)

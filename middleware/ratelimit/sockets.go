@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"strings"
 	"sync"
 
 	sio "github.com/sioplug/sioplug/core"
@@ -25,20 +26,25 @@ import (
 // begin with "ratelimit:". A socket that joins such a room by its name counts there as
 // well. So do not let clients join rooms of any name.
 func MaxPerIP(n int, opts ...Option) sio.Middleware {
-	return newSocketLimit("sockets per ip", n, opts, func(s *sio.Socket, g *guard) string {
+	m := newSocketLimit("sockets per ip", n, opts, func(s *sio.Socket, g *guard) string {
 		return g.addressKey(s.Address())
 	})
+	if m.newestWins {
+		misuse.Panic("ratelimit: NewestWins is for MaxPerUser: with MaxPerIP, clients of one address would disconnect each other")
+	}
+	return m.middleware()
 }
 
 // MaxPerUser is like [MaxPerIP] for each user: see [PerUser]. It has to come after the
-// middleware that authenticates the user.
+// middleware that authenticates the user. With [NewestWins], a client beyond the limit is
+// let in, and the oldest socket of the user is disconnected.
 func MaxPerUser(user func(s *sio.Socket) string, n int, opts ...Option) sio.Middleware {
 	if user == nil {
 		misuse.Panic("ratelimit: MaxPerUser needs a function that tells the user, such as auth.Subject")
 	}
 	return newSocketLimit("sockets per user", n, opts, func(s *sio.Socket, g *guard) string {
 		return g.userKey(user, s)
-	})
+	}).middleware()
 }
 
 // A socketLimit counts the sockets of each key.
@@ -47,30 +53,46 @@ type socketLimit struct {
 
 	n         int
 	key       func(*sio.Socket, *guard) string
+	ranks     *sio.Key[uint64] // for NewestWins; other servers see them, so the order does not depend on clocks
 	uncounted uncountedReport
 
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-func newSocketLimit(name string, n int, opts []Option, key func(*sio.Socket, *guard) string) sio.Middleware {
+func newSocketLimit(name string, n int, opts []Option, key func(*sio.Socket, *guard) string) *socketLimit {
 	if n <= 0 {
 		misuse.Panic("ratelimit: a limit of 0 sockets refuses every client: use a number above 0")
 	}
 	m := &socketLimit{guard: newGuard(name, opts), n: n, key: key, counts: make(map[string]int)}
+	if m.newestWins {
+		m.ranks = sio.NewDataKey[uint64](roomPrefix + m.name)
+	}
+	return m
+}
+
+func (m *socketLimit) middleware() sio.Middleware {
 	return sio.Guard(func(c *sio.Ctx) error {
 		c.OnRecover(m.admit)
-		if c.Namespace().Clustered() {
+		if c.Namespace().Clustered() || m.newestWins {
 			c.OnAccept(m.confirm)
 		}
 		return m.admit(c)
 	})
 }
 
+// replaces reports whether a client beyond the limit of the key replaces another one.
+func (m *socketLimit) replaces(key string) bool {
+	return m.newestWins && strings.HasPrefix(key, userPrefix)
+}
+
 // admit counts a socket until it has ended. A recovered socket is counted anew, because
 // the former one has ended.
 func (m *socketLimit) admit(c *sio.Ctx) error {
 	key := m.key(c.Socket, &m.guard)
+	if m.replaces(key) {
+		return m.enqueue(c, key)
+	}
 	if !m.acquire(key) {
 		return m.refuse(c, Refusal{Key: key}, codeConnections)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/labels"
 )
 
 // Options are settings of [New]. A zero value means the default.
@@ -62,9 +63,9 @@ type Metrics struct {
 	guardRefusals                  *prometheus.CounterVec
 	clusterErrors                  prometheus.Counter
 
-	perEvent   labels[eventKey, *eventMetrics]
-	namespaces labels[string, string]
-	guards     labels[guardKey, prometheus.Counter]
+	perEvent   labels.Set[eventKey, *eventMetrics]
+	namespaces labels.Set[string, string]
+	guards     labels.Set[guardKey, prometheus.Counter]
 }
 
 // New returns metrics; opts may be nil. Pass [Metrics.Observer] to the server, and register
@@ -75,8 +76,8 @@ func New(opts *Options) *Metrics {
 		o = *opts
 	}
 	m := &Metrics{now: newSnapshot(o.ConstLabels)}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help, ConstLabels: o.ConstLabels}, labels)
+	counter := func(name, help string, names ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + name, Help: help, ConstLabels: o.ConstLabels}, names)
 	}
 	histogram := func(name, help string, buckets []float64) prometheus.HistogramOpts {
 		return prometheus.HistogramOpts{Name: prefix + name, Help: help, ConstLabels: o.ConstLabels, Buckets: buckets}
@@ -97,9 +98,9 @@ func New(opts *Options) *Metrics {
 	m.recoveries = counter("recoveries_total", "Clients that wanted to continue their session: ok, or why they could not.", "outcome")
 	m.guardRefusals = counter("guard_refusals_total", "What guards have refused, such as rate limits and tokens.", "guard", "rule", "code")
 	m.clusterErrors = counter("cluster_errors_total", "Errors of the cluster.").WithLabelValues()
-	m.perEvent.max = cmp.Or(o.MaxEvents, defaultMaxEvents)
-	m.namespaces.max = cmp.Or(o.MaxNamespaces, defaultMaxNamespaces)
-	m.guards.max = maxGuards
+	m.perEvent.Max = cmp.Or(o.MaxEvents, defaultMaxEvents)
+	m.namespaces.Max = cmp.Or(o.MaxNamespaces, defaultMaxNamespaces)
+	m.guards.Max = maxGuards
 	return m
 }
 
@@ -212,7 +213,7 @@ func (m *Metrics) eventHandled(i sio.EventHandledInfo) {
 	if i.Known {
 		key.event = i.Ctx.Event()
 	}
-	e := m.perEvent.get(key, eventKey{key.namespace, other}, m.newEventMetrics)
+	e := m.perEvent.Get(key, eventKey{key.namespace, other}, m.newEventMetrics)
 	e.outcomes[i.Outcome].Inc()
 	e.duration.Observe(i.Duration.Seconds())
 }
@@ -231,13 +232,13 @@ func (m *Metrics) namespaceOf(s *sio.Socket) string {
 	if p := n.Parent(); p != nil {
 		n = p
 	}
-	return m.namespaces.get(n.Name(), other, func(name string) string { return name })
+	return m.namespaces.Get(n.Name(), other, func(name string) string { return name })
 }
 
 type guardKey struct{ guard, rule, code string }
 
 func (m *Metrics) guardRefused(i sio.GuardRefusedInfo) {
-	m.guards.get(guardKey{i.Guard, i.Rule, i.Code}, guardKey{other, other, other}, func(k guardKey) prometheus.Counter {
+	m.guards.Get(guardKey{i.Guard, i.Rule, i.Code}, guardKey{other, other, other}, func(k guardKey) prometheus.Counter {
 		return m.guardRefusals.WithLabelValues(k.guard, k.rule, k.code)
 	}).Inc()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	sioclient "github.com/sioplug/sioplug/client"
+	"github.com/sioplug/sioplug/test/network"
 )
 
 // fast are options that connect again soon.
@@ -28,7 +29,7 @@ func TestFaults(t *testing.T) {
 					t.Parallel()
 					for name, f := range map[string]struct {
 						s   settings
-						run func(t *testing.T, p *proxy, o sioclient.Options)
+						run func(t *testing.T, p *network.Proxy, o sioclient.Options)
 					}{
 						"cut CLI-EV-6 CLI-RC-4":                  {settings{}, faultCut},
 						"refused CLI-EV-2":                       {settings{}, faultRefused},
@@ -45,12 +46,12 @@ func TestFaults(t *testing.T) {
 						"half-open CLI-TR-11":                    {settings{PingInterval: 200, PingTimeout: 150}, faultHalfOpen},
 						"half-open with recovery CLI-CSR-1":      {settings{PingInterval: 200, PingTimeout: 150, Recovery: true}, faultHalfOpenRecovery},
 						"half-open with retries CLI-EM-9":        {settings{PingInterval: 200, PingTimeout: 150}, faultHalfOpenRetries},
-						"another server SIO-CL-4 SIO-CSR-5": {settings{Recovery: true}, func(t *testing.T, p *proxy, o sioclient.Options) {
+						"another server SIO-CL-4 SIO-CSR-5": {settings{Recovery: true}, func(t *testing.T, p *network.Proxy, o sioclient.Options) {
 							faultAnotherServer(t, p, o, target.start(t, settings{Recovery: true}))
 						}},
 						"many cuts": {settings{Recovery: true}, faultManyCuts},
 					} {
-						t.Run(name, func(t *testing.T) { f.run(t, newProxy(t, target.start(t, f.s)), fast(w.o)) })
+						t.Run(name, func(t *testing.T) { f.run(t, network.Start(t, target.start(t, f.s)), fast(w.o)) })
 					}
 				})
 			}
@@ -74,25 +75,25 @@ func isLoss(r sioclient.Reason) bool {
 	return r == sioclient.ReasonTransportClose || r == sioclient.ReasonTransportError
 }
 
-func faultCut(t *testing.T, p *proxy, o sioclient.Options) {
+func faultCut(t *testing.T, p *network.Proxy, o sioclient.Options) {
 	o.ReconnectionDelay, o.ReconnectionDelayMax = 300*time.Millisecond, 300*time.Millisecond
 	story := tell(&o)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	story.of(s)
 	if err := s.Connect(within(t)); err != nil {
 		t.Fatal(err)
 	}
 	settle(t, s, o)
 	id := s.ID()
-	p.refuse() // else net/http may repeat a poll that the server has not seen, and nothing is lost
-	p.cut()
+	p.Refuse() // else net/http may repeat a poll that the server has not seen, and nothing is lost
+	p.Cut()
 	story.want(t, "M open", "S connect")
 	lost := wait(t, story.c)
 	reason, ok := strings.CutPrefix(lost, "S disconnect ")
 	if !ok || !isLoss(sioclient.Reason(reason)) {
 		t.Fatal(lost)
 	}
-	p.accept()
+	p.Accept()
 	story.want(t, "M close "+reason, "M reconnect_attempt 1")
 	n := 1
 	for got := wait(t, story.c); got != "M open"; got = wait(t, story.c) { // the machine may be slow to accept
@@ -109,26 +110,26 @@ func faultCut(t *testing.T, p *proxy, o sioclient.Options) {
 	}
 }
 
-func faultRefused(t *testing.T, p *proxy, o sioclient.Options) {
-	p.refuse()
+func faultRefused(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	p.Refuse()
 	story := tell(&o)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	story.of(s)
 	if err := s.Connect(within(t)); err == nil || !s.Active() {
 		t.Error(err, s.Active())
 	}
 	story.want(t, "S connect_error", "M error", "M reconnect_attempt 1", "S connect_error", "M error", "M reconnect_error", "M reconnect_attempt 2")
-	p.accept()
+	p.Accept()
 	for got := ""; got != "S connect"; {
 		got = wait(t, story.c)
 	}
 }
 
-func faultExhausted(t *testing.T, p *proxy, o sioclient.Options) {
-	p.refuse()
+func faultExhausted(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	p.Refuse()
 	o.ReconnectionAttempts = 2
 	story := tell(&o)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	story.of(s)
 	for range 2 {
 		s.Open()
@@ -139,29 +140,29 @@ func faultExhausted(t *testing.T, p *proxy, o sioclient.Options) {
 			t.Error("the socket is active")
 		}
 	}
-	p.accept()
+	p.Accept()
 	if err := s.Connect(within(t)); err != nil {
 		t.Error(err)
 	}
 }
 
-func faultNoReconnection(t *testing.T, p *proxy, o sioclient.Options) {
-	p.refuse()
+func faultNoReconnection(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	p.Refuse()
 	o.DisableReconnection = true
 	story := tell(&o)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	story.of(s)
 	if err := s.Connect(within(t)); err == nil || s.Active() {
 		t.Error(err, s.Active())
 	}
 	story.want(t, "S connect_error", "M error")
-	p.accept()
+	p.Accept()
 	if err := s.Connect(within(t)); err != nil {
 		t.Fatal(err)
 	}
 	settle(t, s, o)
-	p.refuse()
-	p.cut()
+	p.Refuse()
+	p.Cut()
 	story.want(t, "M open", "S connect")
 	if got := wait(t, story.c); !strings.HasPrefix(got, "S disconnect ") {
 		t.Error(got)
@@ -171,14 +172,14 @@ func faultNoReconnection(t *testing.T, p *proxy, o sioclient.Options) {
 	}
 }
 
-func faultTimeout(t *testing.T, p *proxy, o sioclient.Options) {
-	p.stalled(true)
+func faultTimeout(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	p.Partition()
 	o.Timeout = 50 * time.Millisecond
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	if err := s.Connect(within(t)); err == nil || !strings.HasPrefix(err.Error(), "timeout") {
 		t.Error(err)
 	}
-	p.stalled(false)
+	p.Heal()
 	for ctx := within(t); s.Connect(ctx) != nil && ctx.Err() == nil; { //nolint:revive // each call waits for one attempt
 	}
 	if !s.Connected() {
@@ -186,11 +187,11 @@ func faultTimeout(t *testing.T, p *proxy, o sioclient.Options) {
 	}
 }
 
-func faultCloseWhileWaiting(t *testing.T, p *proxy, o sioclient.Options) {
-	p.refuse()
+func faultCloseWhileWaiting(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	p.Refuse()
 	o.ReconnectionDelay, o.ReconnectionDelayMax = time.Hour, time.Hour
 	story := tell(&o)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	story.of(s)
 	s.Open()
 	story.want(t, "S connect_error", "M error")
@@ -199,33 +200,33 @@ func faultCloseWhileWaiting(t *testing.T, p *proxy, o sioclient.Options) {
 	if s.Active() || len(story.c) > 0 {
 		t.Error("the client goes on")
 	}
-	p.accept()
+	p.Accept()
 	if err := s.Connect(within(t)); err != nil {
 		t.Error(err)
 	}
 }
 
-func faultPingTimeout(t *testing.T, p *proxy, o sioclient.Options) {
+func faultPingTimeout(t *testing.T, p *network.Proxy, o sioclient.Options) {
 	reasons := make(chan sioclient.Reason, 100)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	s.OnDisconnect(func(_ *sioclient.Socket, r sioclient.Reason) { reasons <- r })
 	if err := s.Connect(within(t)); err != nil {
 		t.Fatal(err)
 	}
 	settle(t, s, o)
-	p.stalled(true)
+	p.Partition()
 	if r := wait(t, reasons); r != sioclient.ReasonPingTimeout {
 		t.Error(r)
 	}
-	p.stalled(false)
+	p.Heal()
 	if err := s.Connect(within(t)); err != nil {
 		t.Error(err)
 	}
 }
 
-func faultBuffered(t *testing.T, p *proxy, o sioclient.Options) {
+func faultBuffered(t *testing.T, p *network.Proxy, o sioclient.Options) {
 	lost, back := make(chan bool, 10), make(chan bool, 10)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	s.OnDisconnect(func(*sioclient.Socket, sioclient.Reason) { lost <- true })
 	s.OnConnect(func(*sioclient.Socket) { back <- true })
 	if err := s.Connect(within(t)); err != nil {
@@ -235,8 +236,8 @@ func faultBuffered(t *testing.T, p *proxy, o sioclient.Options) {
 	wait(t, back)
 	n := 0
 	for range 3 {
-		p.refuse()
-		p.cut()
+		p.Refuse()
+		p.Cut()
 		wait(t, lost)
 		for range 50 {
 			if err := s.Emit("item", n, []byte{1}); err != nil {
@@ -244,7 +245,7 @@ func faultBuffered(t *testing.T, p *proxy, o sioclient.Options) {
 			}
 			n++
 		}
-		p.accept()
+		p.Accept()
 		wait(t, back)
 		settle(t, s, o)
 		if got := items(t, s); !isSequence(got, n) {
@@ -253,8 +254,8 @@ func faultBuffered(t *testing.T, p *proxy, o sioclient.Options) {
 	}
 }
 
-func faultRecovery(t *testing.T, p *proxy, o sioclient.Options) {
-	other := connect(t, "http://"+p.target(), sioclient.Options{})
+func faultRecovery(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	other := connect(t, "http://"+p.Target(), sioclient.Options{})
 	for range 10 {
 		if recovers(t, p, o, other) {
 			return
@@ -265,9 +266,9 @@ func faultRecovery(t *testing.T, p *proxy, o sioclient.Options) {
 
 // recovers reports whether a session was recovered after a cut. Between two polls, a server
 // may not notice that all connections of a client are gone.
-func recovers(t *testing.T, p *proxy, o sioclient.Options, other *sioclient.Socket) bool {
+func recovers(t *testing.T, p *network.Proxy, o sioclient.Options, other *sioclient.Socket) bool {
 	t.Helper()
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	defer s.Disconnect()
 	got := make(chan int, 100)
 	back := make(chan int, 10) // how many events came before the connect
@@ -290,8 +291,8 @@ func recovers(t *testing.T, p *proxy, o sioclient.Options, other *sioclient.Sock
 			t.Fatal(err)
 		}
 	}
-	p.refuse()
-	p.cut()
+	p.Refuse()
+	p.Cut()
 	wait(t, lost)
 	for i := range 3 {
 		if err := other.Emit("all", "news", 2+i); err != nil {
@@ -301,7 +302,7 @@ func recovers(t *testing.T, p *proxy, o sioclient.Options, other *sioclient.Sock
 	if _, err := sioclient.EmitWithAck[int](within(t), other, "echo", 1); err != nil {
 		t.Fatal(err)
 	}
-	p.accept()
+	p.Accept()
 	n := wait(t, back)
 	if !s.Recovered() {
 		return false
@@ -320,8 +321,8 @@ func recovers(t *testing.T, p *proxy, o sioclient.Options, other *sioclient.Sock
 	return true
 }
 
-func faultAcks(t *testing.T, p *proxy, o sioclient.Options) {
-	s := newSocket(t, p.url, o)
+func faultAcks(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	s := newSocket(t, p.URL(), o)
 	if err := s.Connect(within(t)); err != nil {
 		t.Fatal(err)
 	}
@@ -333,25 +334,25 @@ func faultAcks(t *testing.T, p *proxy, o sioclient.Options) {
 	if err := s.Flush(within(t)); err != nil {
 		t.Fatal(err)
 	}
-	p.refuse()
-	p.cut()
+	p.Refuse()
+	p.Cut()
 	var why *sioclient.DisconnectError
 	if _, err := a.Wait(within(t)); !errors.As(err, &why) || !isLoss(why.Reason) || !errors.Is(err, sioclient.ErrDisconnected) {
 		t.Error(err)
 	}
 }
 
-func faultRetries(t *testing.T, p *proxy, o sioclient.Options) {
+func faultRetries(t *testing.T, p *network.Proxy, o sioclient.Options) {
 	o.Retries = 3
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	lost := make(chan bool, 10)
 	s.OnDisconnect(func(*sioclient.Socket, sioclient.Reason) { lost <- true })
 	if err := s.Connect(within(t)); err != nil {
 		t.Fatal(err)
 	}
 	settle(t, s, o)
-	p.refuse()
-	p.cut()
+	p.Refuse()
+	p.Cut()
 	wait(t, lost)
 	var answers []*sioclient.Answer[int]
 	for i := range 10 {
@@ -361,7 +362,7 @@ func faultRetries(t *testing.T, p *proxy, o sioclient.Options) {
 		}
 		answers = append(answers, a)
 	}
-	p.accept()
+	p.Accept()
 	for i, a := range answers {
 		if v, err := a.Wait(within(t)); v != i || err != nil {
 			t.Error(i, v, err)
@@ -372,15 +373,15 @@ func faultRetries(t *testing.T, p *proxy, o sioclient.Options) {
 	}
 }
 
-func faultConnectAgain(t *testing.T, p *proxy, o sioclient.Options) {
-	p.refuse()
-	s := newSocket(t, p.url, o)
+func faultConnectAgain(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	p.Refuse()
+	s := newSocket(t, p.URL(), o)
 	for range 3 {
 		if err := s.Connect(within(t)); err == nil || errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
 		}
 	}
-	p.accept()
+	p.Accept()
 	for ctx := within(t); s.Connect(ctx) != nil && ctx.Err() == nil; { //nolint:revive // each call waits for one attempt
 	}
 	if !s.Connected() {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	sioclient "github.com/sioplug/sioplug/client"
+	"github.com/sioplug/sioplug/test/network"
 )
 
 // In a half-open connection, each end believes that the other one is there: there is no
@@ -18,11 +19,11 @@ func firstAttempt(t *testing.T) func(err error) {
 }
 
 // halfOpen connects a socket and has its connections become half-open.
-func halfOpen(t *testing.T, p *proxy, o sioclient.Options) (s *sioclient.Socket, lost chan sioclient.Reason, back chan bool) {
+func halfOpen(t *testing.T, p *network.Proxy, o sioclient.Options) (s *sioclient.Socket, lost chan sioclient.Reason, back chan bool) {
 	t.Helper()
 	o.Hooks.ReconnectError = firstAttempt(t)
 	lost, back = make(chan sioclient.Reason, 10), make(chan bool, 10)
-	s = newSocket(t, p.url, o)
+	s = newSocket(t, p.URL(), o)
 	s.OnDisconnect(func(_ *sioclient.Socket, r sioclient.Reason) { lost <- r })
 	s.OnConnect(func(*sioclient.Socket) { back <- true })
 	if err := s.Connect(within(t)); err != nil {
@@ -30,11 +31,11 @@ func halfOpen(t *testing.T, p *proxy, o sioclient.Options) (s *sioclient.Socket,
 	}
 	settle(t, s, o)
 	wait(t, back)
-	p.swallow()
+	p.Swallow()
 	return s, lost, back
 }
 
-func faultHalfOpen(t *testing.T, p *proxy, o sioclient.Options) {
+func faultHalfOpen(t *testing.T, p *network.Proxy, o sioclient.Options) {
 	s, lost, back := halfOpen(t, p, o)
 	id := s.ID()
 	if r := wait(t, lost); r != sioclient.ReasonPingTimeout {
@@ -54,13 +55,13 @@ func faultHalfOpen(t *testing.T, p *proxy, o sioclient.Options) {
 	}
 }
 
-func faultHalfOpenRecovery(t *testing.T, p *proxy, o sioclient.Options) {
+func faultHalfOpenRecovery(t *testing.T, p *network.Proxy, o sioclient.Options) {
 	// The server has to notice as well: the official one has no session to recover before.
 	o.ReconnectionDelay, o.ReconnectionDelayMax = 2*time.Second, 2*time.Second
 	o.Hooks.ReconnectError = firstAttempt(t)
-	other := connect(t, "http://"+p.target(), sioclient.Options{})
+	other := connect(t, "http://"+p.Target(), sioclient.Options{})
 	news := make(chan int, 100)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	s.On("news", sioclient.Bind(func(_ *sioclient.Ctx, i int) error { news <- i; return nil }))
 	lost, back := make(chan sioclient.Reason, 10), make(chan bool, 10)
 	s.OnDisconnect(func(_ *sioclient.Socket, r sioclient.Reason) { lost <- r })
@@ -75,7 +76,7 @@ func faultHalfOpenRecovery(t *testing.T, p *proxy, o sioclient.Options) {
 		t.Fatal(err)
 	}
 	wait(t, news)
-	p.swallow()
+	p.Swallow()
 	for i := range 10 { // these vanish
 		if err := other.Emit("all", "news", i+1); err != nil {
 			t.Fatal(err)
@@ -109,7 +110,7 @@ func faultHalfOpenRecovery(t *testing.T, p *proxy, o sioclient.Options) {
 }
 
 // With Retries, what was emitted into the half-open connection is sent again.
-func faultHalfOpenRetries(t *testing.T, p *proxy, o sioclient.Options) {
+func faultHalfOpenRetries(t *testing.T, p *network.Proxy, o sioclient.Options) {
 	o.Retries = 5
 	s, lost, _ := halfOpen(t, p, o)
 	var answers []*sioclient.Answer[int]
@@ -135,8 +136,8 @@ func faultHalfOpenRetries(t *testing.T, p *proxy, o sioclient.Options) {
 
 // faultAnotherServer has the client come back to a server that does not know it, as after
 // a restart.
-func faultAnotherServer(t *testing.T, p *proxy, o sioclient.Options, next string) {
-	s := newSocket(t, p.url, o)
+func faultAnotherServer(t *testing.T, p *network.Proxy, o sioclient.Options, next string) {
+	s := newSocket(t, p.URL(), o)
 	lost, back := make(chan bool, 10), make(chan bool, 10)
 	s.OnDisconnect(func(*sioclient.Socket, sioclient.Reason) { lost <- true })
 	s.OnConnect(func(s *sioclient.Socket) { back <- s.Recovered() })
@@ -151,16 +152,16 @@ func faultAnotherServer(t *testing.T, p *proxy, o sioclient.Options, next string
 	if _, err := sioclient.EmitWithAck[int](within(t), s, "echo", 1); err != nil {
 		t.Fatal(err)
 	}
-	p.refuse()
-	p.cut()
+	p.Refuse()
+	p.Cut()
 	wait(t, lost)
 	for i := range 10 {
 		if err := s.Emit("item", i); err != nil {
 			t.Fatal(err)
 		}
 	}
-	p.redirect(next)
-	p.accept()
+	p.Redirect(next)
+	p.Accept()
 	if wait(t, back) {
 		t.Error("a server that knows nothing has recovered the session")
 	}
@@ -171,10 +172,10 @@ func faultAnotherServer(t *testing.T, p *proxy, o sioclient.Options, next string
 
 // faultManyCuts cuts the connection again and again, while another client emits. Nothing is
 // lost or doubled while sessions are recovered.
-func faultManyCuts(t *testing.T, p *proxy, o sioclient.Options) {
-	other := connect(t, "http://"+p.target(), sioclient.Options{})
+func faultManyCuts(t *testing.T, p *network.Proxy, o sioclient.Options) {
+	other := connect(t, "http://"+p.Target(), sioclient.Options{})
 	news := make(chan int, 1000)
-	s := newSocket(t, p.url, o)
+	s := newSocket(t, p.URL(), o)
 	s.On("news", sioclient.Bind(func(_ *sioclient.Ctx, i int) error { news <- i; return nil }))
 	lost, back := make(chan bool, 10), make(chan bool, 10)
 	s.OnDisconnect(func(*sioclient.Socket, sioclient.Reason) { lost <- true })
@@ -192,13 +193,13 @@ func faultManyCuts(t *testing.T, p *proxy, o sioclient.Options) {
 			}
 			sent++
 		}
-		p.refuse()
-		p.cut()
+		p.Refuse()
+		p.Cut()
 		wait(t, lost)
 		if _, err := sioclient.EmitWithAck[int](within(t), other, "echo", 1); err != nil {
 			t.Fatal(err)
 		}
-		p.accept()
+		p.Accept()
 		if !wait(t, back) { // a server may not notice between two polls: then the session is new
 			for next = sent; len(news) > 0; {
 				<-news

@@ -22,6 +22,7 @@ type connect struct {
 	URL        string   `json:"url"`
 	NS         string   `json:"ns"`
 	Rooms      []any    `json:"rooms,omitempty"`
+	Token      string   `json:"token,omitempty"`
 	Transports []string `json:"transports,omitempty"`
 	With       string   `json:"with,omitempty"` // name of a client that has a connection already
 }

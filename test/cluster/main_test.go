@@ -9,6 +9,7 @@
 package cluster_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -18,4 +19,10 @@ import (
 // patience bounds every wait. Nothing takes that long unless it fails.
 const patience = time.Minute
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(usersEnv) != "" {
+		runUsersServer()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}

@@ -31,6 +31,7 @@ type app struct {
 	mount mount
 	log   *slog.Logger
 	opts  sio.Options
+	sent  attempts // of events that clients send again
 
 	mu     sync.Mutex // a scenario stops and starts while others look
 	addr   string
@@ -81,6 +82,7 @@ func (a *app) start() error {
 	}
 	a.addr = ln.Addr().String()
 	a.sio = newServer(a.mount, a.log, a.notes, a.opts)
+	a.sent.register(a.sio.Of("/"))
 	a.web = a.mount.backend(a.sio)
 	a.served = make(chan error, 1)
 	go func(web backend, served chan<- error) {

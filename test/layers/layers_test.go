@@ -85,6 +85,10 @@ var layers = []layer{
 	{folder: "middleware/idempotency", ours: []string{"core", "internal/..."}, tests: []string{"core/siotest"}},
 	{folder: "middleware/ratelimit", ours: []string{"core", "internal/..."}, tests: []string{"core/adapter", "core/siotest"}},
 	{
+		folder: "middleware/users",
+		ours:   []string{"core", "core/adapter", "internal/..."}, tests: []string{"core/siotest", "adapters/cluster", "middleware/auth"},
+	},
+	{
 		folder: "middleware/ratelimit/redislimit",
 		ours:   []string{"middleware/ratelimit", "internal/..."}, tests: []string{"core", "core/siotest"},
 		others: []string{"github.com/redis/go-redis/v9"},
@@ -106,8 +110,13 @@ var layers = []layer{
 
 	{
 		folder: "observe/prometheus",
-		ours:   []string{"core"}, tests: []string{"core/adapter", "core/siotest"},
+		ours:   []string{"core", "internal/labels"}, tests: []string{"core/adapter", "core/siotest"},
 		others: []string{"github.com/prometheus/client_golang"},
+	},
+	{
+		folder: "observe/otel",
+		ours:   []string{"core", "internal/labels", "internal/rawjson", "internal/rescue"}, tests: []string{"client", "core/adapter", "core/parser/msgpack", "core/siotest", "internal/exampletb"},
+		others: []string{"go.opentelemetry.io/otel"},
 	},
 
 	{folder: "integrations", tests: []string{"core"}},

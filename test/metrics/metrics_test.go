@@ -3,25 +3,17 @@
 package metrics_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,6 +27,7 @@ import (
 	siogin "github.com/sioplug/sioplug/integrations/gin"
 	"github.com/sioplug/sioplug/internal/require"
 	sioprometheus "github.com/sioplug/sioplug/observe/prometheus"
+	"github.com/sioplug/sioplug/test/internal/prometheustest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -61,11 +54,10 @@ func TestAlertRules(t *testing.T) {
 // dashboard are accepted by it, and an alert fires.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
-	program := require.Tool(t, "prometheus")
 	metrics := sioprometheus.New(nil)
 	app := httptest.NewServer(application(t, metrics))
 	t.Cleanup(app.Close)
-	p := start(t, program, strings.TrimPrefix(app.URL, "http://"))
+	p := prometheustest.Start(t, 200*time.Millisecond, filepath.Join(folder, "alerts.yml"), strings.TrimPrefix(app.URL, "http://"))
 
 	const clients, events, refused = 3, 20, 5
 	var last *sioclient.Socket
@@ -103,12 +95,12 @@ func TestPrometheus(t *testing.T) {
 		`sioplug_received_packets_total >= bool 3 * 23`:                 "1", // CONNECT and 22 events of each, and probes
 		`count(ALERTS) or vector(0)`:                                    "0",
 	} {
-		p.await(t, query, want, nil)
+		p.Await(t, query, want, nil)
 	}
-	p.await(t, `count(ALERTS{alertname="SioplugHandlersFail",alertstate="firing",event="broken"})`, "1", func() {
+	p.Await(t, `count(ALERTS{alertname="SioplugHandlersFail",alertstate="firing",event="broken"})`, "1", func() {
 		_, _ = sioclient.EmitWithAck[int](t.Context(), last, "broken")
 	})
-	p.checkDashboard(t)
+	checkDashboard(t, p)
 }
 
 // application returns a Gin application with a server and its metrics.
@@ -151,104 +143,9 @@ func connect(t *testing.T, url string) *sioclient.Socket {
 	return s
 }
 
-// A server is a running Prometheus.
-type server struct{ url string }
-
-// config has it scrape one target. %s are the target and the file of alerts.
-const config = `
-global: {scrape_interval: 200ms, evaluation_interval: 200ms}
-rule_files: [%q]
-scrape_configs:
-  - job_name: sioplug
-    static_configs: [{targets: [%q]}]
-`
-
-// start runs Prometheus with the alerts, whose times are shorter here.
-func start(t *testing.T, program, target string) server {
-	t.Helper()
-	dir := t.TempDir()
-	alerts, err := os.ReadFile(filepath.Join(folder, "alerts.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	alerts = bytes.ReplaceAll(alerts, []byte("[5m]"), []byte("[10s]"))
-	alerts = regexp.MustCompile(`for: \d+m`).ReplaceAll(alerts, []byte("for: 0s"))
-	rules, file := filepath.Join(dir, "alerts.yml"), filepath.Join(dir, "prometheus.yml")
-	for name, content := range map[string][]byte{rules: alerts, file: fmt.Appendf(nil, config, rules, target)} {
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// The port is below the range of outgoing connections, so nobody else takes it.
-	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+mathrand.IntN(10_000)))
-	cmd := exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil || t.Failed() {
-			t.Logf("prometheus ended: %v\n%s", err, &out)
-		}
-		http.DefaultClient.CloseIdleConnections()
-	})
-	p := server{"http://" + address}
-	p.await(t, "vector(1)", "1", nil)
-	return p
-}
-
-// An answer is one of the API for queries.
-type answer struct {
-	Error string
-	Data  struct{ Result []struct{ Value [2]any } }
-}
-
-// query asks for the values of an expression. The error is that of the expression or the
-// connection.
-func (p server) query(expr string) (values []string, err error) {
-	resp, err := http.Get(p.url + "/api/v1/query?query=" + url.QueryEscape(expr))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var a answer
-	if err := json.NewDecoder(resp.Body).Decode(&a); err != nil {
-		return nil, fmt.Errorf("status %d: %w", resp.StatusCode, err)
-	}
-	if a.Error != "" {
-		return nil, errors.New(a.Error)
-	}
-	for _, r := range a.Data.Result {
-		values = append(values, fmt.Sprint(r.Value[1]))
-	}
-	return values, nil
-}
-
-// await asks until the expression has the value. Before each further query it calls again,
-// if that is not nil.
-func (p server) await(t *testing.T, expr, want string, again func()) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		got, err := p.query(expr)
-		if err == nil && slices.Equal(got, []string{want}) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("%s is %q (%v), want %s", expr, got, err, want)
-			return
-		}
-		if again != nil {
-			again()
-		}
-		<-time.After(50 * time.Millisecond)
-	}
-}
-
 // checkDashboard has Prometheus evaluate each query of the dashboard, and compares the names
 // in the dashboard and the alerts with those that are exported.
-func (p server) checkDashboard(t *testing.T) {
+func checkDashboard(t *testing.T, p prometheustest.Server) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, "dashboard.json"))
 	if err != nil {
@@ -275,7 +172,7 @@ func (p server) checkDashboard(t *testing.T) {
 		for _, target := range panel.Targets {
 			queries++
 			expr := strings.NewReplacer("$__rate_interval", "10s", "$instance", ".*").Replace(target.Expr)
-			if _, err := p.query(expr); err != nil {
+			if _, err := p.Query(expr); err != nil {
 				t.Errorf("%s: %s: %v", panel.Title, target.Expr, err)
 			}
 		}

@@ -5,8 +5,10 @@ import (
 	_ "github.com/googollee/go-socket.io"
 	_ "github.com/redis/go-redis/v9"
 	_ "github.com/zishang520/socket.io/servers/socket/v3"
+	_ "go.opentelemetry.io/otel/exporters/stdout/stdouttrace"
 
 	_ "github.com/sioplug/sioplug/adapters/nats"
 	_ "github.com/sioplug/sioplug/adapters/redis"
 	_ "github.com/sioplug/sioplug/middleware/ratelimit/redislimit"
+	_ "github.com/sioplug/sioplug/observe/otel"
 )

@@ -15,6 +15,26 @@ var (
 	declaredTest = regexp.MustCompile(`(?m)^func ((?:Test|Example|Fuzz)[A-Z]\w*)\(`)
 )
 
+// promise matches an item of a list that begins with a sentence in bold, and all of it.
+var promise = regexp.MustCompile(`(?m)^- \*\*(.+)\n(?:  .*\n)*`)
+
+func TestEachPromiseNamesItsTests(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/delivery.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	promises := promise.FindAllString(string(text), -1)
+	for _, p := range promises {
+		if !namedTest.MatchString(p) {
+			t.Errorf("no test shows this:\n%s", p)
+		}
+	}
+	if len(promises) < 20 {
+		t.Errorf("there are only %d promises", len(promises))
+	}
+}
+
 func TestTestsThatDocumentsNameAreThere(t *testing.T) {
 	t.Parallel()
 	declared := make(map[string]bool)

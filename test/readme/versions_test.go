@@ -15,14 +15,16 @@ type requirement struct{ folder, module string }
 // supported has the rows of the table, and where the oldest versions come from. The
 // newest ones are those of the module "test".
 var supported = map[string][]requirement{
-	"Gin":             {{"", "github.com/gin-gonic/gin"}},
-	"Echo 4":          {{"", "github.com/labstack/echo/v4"}},
-	"Echo 5":          {{"integrations/echov5", "github.com/labstack/echo/v5"}},
-	"Fiber 2":         {{"", "github.com/gofiber/fiber/v2"}, {"", "github.com/valyala/fasthttp"}},
-	"Fiber 3":         {{"integrations/fiberv3", "github.com/gofiber/fiber/v3"}, {"integrations/fiberv3", "github.com/valyala/fasthttp"}},
-	"golang-jwt/jwt":  {{"", "github.com/golang-jwt/jwt/v5"}},
-	"nats-io/nats.go": {{"adapters/nats", "github.com/nats-io/nats.go"}},
-	"redis/go-redis":  {{"middleware/ratelimit/redislimit", "github.com/redis/go-redis/v9"}},
+	"Gin":                      {{"", "github.com/gin-gonic/gin"}},
+	"Echo 4":                   {{"", "github.com/labstack/echo/v4"}},
+	"Echo 5":                   {{"integrations/echov5", "github.com/labstack/echo/v5"}},
+	"Fiber 2":                  {{"", "github.com/gofiber/fiber/v2"}, {"", "github.com/valyala/fasthttp"}},
+	"Fiber 3":                  {{"integrations/fiberv3", "github.com/gofiber/fiber/v3"}, {"integrations/fiberv3", "github.com/valyala/fasthttp"}},
+	"golang-jwt/jwt":           {{"", "github.com/golang-jwt/jwt/v5"}},
+	"nats-io/nats.go":          {{"adapters/nats", "github.com/nats-io/nats.go"}},
+	"OpenTelemetry":            {{"observe/otel", "go.opentelemetry.io/otel/trace"}},
+	"prometheus/client_golang": {{"observe/prometheus", "github.com/prometheus/client_golang"}},
+	"redis/go-redis":           {{"middleware/ratelimit/redislimit", "github.com/redis/go-redis/v9"}},
 }
 
 func TestVersionsAreThoseOfTheModules(t *testing.T) {
@@ -50,7 +52,7 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		want(t, name+", oldest", rows[name][0], oldest)
 		want(t, name+", newest", rows[name][1], newest)
 	}
-	for _, folder := range []string{"", "integrations/echov5", "integrations/fiberv3", "middleware/ratelimit/redislimit", "adapters/redis", "adapters/nats"} {
+	for _, folder := range []string{"", "integrations/echov5", "integrations/fiberv3", "middleware/ratelimit/redislimit", "adapters/redis", "adapters/nats", "observe/otel", "observe/prometheus"} {
 		if got := goVersion(t, folder); !strings.HasPrefix(got, strings.TrimSpace(rows["Go"][0])+".") {
 			t.Errorf("Go: %s in the module %q, and %s in the table", got, folder, rows["Go"][0])
 		}

@@ -15,10 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/redis/go-redis/v9"
 
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
+	sioprometheus "github.com/sioplug/sioplug/observe/prometheus"
 )
 
 // serverEnv has the address of Redis for a server in a process of its own: this program,
@@ -62,7 +65,11 @@ func runServer() {
 		ReadBufferSize: redisBuffer, WriteBufferSize: redisBuffer,
 		PipelineReadBufferSize: redisBuffer, PipelineWriteBufferSize: redisBuffer,
 	})
+	metrics := sioprometheus.New(nil)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(metrics)
 	srv := sio.New(&sio.Options{
+		Observers:               []*sio.Observer{metrics.Observer()},
 		Adapter:                 redisadapter.Streams(client),
 		ConnectionStateRecovery: &sio.Recovery{MaxDisconnectionDuration: sessionLife},
 		PingInterval:            2 * time.Second,
@@ -76,6 +83,7 @@ func runServer() {
 	handle(srv.OfFunc(func(name string, _ *sio.Handshake) bool { return strings.HasPrefix(name, "/game-") }))
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", srv)
+	mux.Handle("/metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/usage", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(use(srv)) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -111,6 +119,7 @@ func handle(n *sio.Namespace) {
 // A server is a process.
 type server struct {
 	name  string
+	addr  string
 	url   string
 	asked *http.Client // has one connection, so that asking changes nothing
 }
@@ -148,7 +157,8 @@ func startServer(t *testing.T, name, redisAddr string) server {
 	}
 	asked := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
 	t.Cleanup(asked.CloseIdleConnections)
-	return server{name, "http://" + strings.TrimSpace(addr), asked}
+	addr = strings.TrimSpace(addr)
+	return server{name, addr, "http://" + addr, asked}
 }
 
 // usage asks a server what it keeps.

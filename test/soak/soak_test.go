@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sioplug/sioplug/internal/redistest"
+	"github.com/sioplug/sioplug/test/internal/prometheustest"
 )
 
 // plotEnv names the file that the plot of a long soak is written to.
@@ -20,16 +22,24 @@ type soak struct {
 	warmUp  int64 // visits before the first measurement
 	visits  int64 // afterwards
 	pace    time.Duration
+	stay    time.Duration // how long a client stays without a word, on average
 	sample  time.Duration
-	slack   uint64 // bytes that the heap may grow, beside 5 %
+	scrape  time.Duration // how often Prometheus asks
+	slack   uint64        // bytes that the heap may grow, beside 5 %
 }
 
 func short() soak {
-	return soak{workers: 20, warmUp: 200, visits: 400, pace: 5 * time.Millisecond, sample: time.Second, slack: 64 << 10}
+	return soak{
+		workers: 20, warmUp: 200, visits: 400, pace: 5 * time.Millisecond, stay: 50 * time.Millisecond,
+		sample: time.Second, scrape: time.Second, slack: 64 << 10,
+	}
 }
 
 func long() soak {
-	return soak{workers: 200, warmUp: 5_000, visits: 95_000, pace: 12 * time.Millisecond, sample: 5 * time.Second}
+	return soak{
+		workers: 2_000, warmUp: 5_000, visits: 95_000, pace: 12 * time.Millisecond, stay: 8 * time.Second,
+		sample: 5 * time.Second, scrape: 5 * time.Second,
+	}
 }
 
 // Servers keep nothing of clients that have gone: heap and goroutines return to what they
@@ -41,17 +51,19 @@ func TestServersKeepNothingOfClientsThatHaveGone(t *testing.T) {
 	}
 	redis := redistest.Start(t)
 	servers := []server{startServer(t, "a", redis.Addr), startServer(t, "b", redis.Addr)}
+	prometheus := prometheustest.Start(t, run.scrape, "../../observe/prometheus/alerts.yml", servers[0].addr, servers[1].addr)
 	var c counts
 	p := plot{start: time.Now()}
 	stop := p.watch(t, servers, run.sample)
-	churn(t.Context(), servers, run.workers, run.warmUp, run.pace, &c)
+	run.churn(t.Context(), servers, run.warmUp, &c)
 	before := settle(t, servers)
 	p.mark("first measurement")
-	churn(t.Context(), servers, run.workers, run.visits, run.pace, &c)
+	run.churn(t.Context(), servers, run.visits, &c)
 	p.mark("the last client has gone")
 	after := settle(t, servers)
 	stop()
 	t.Logf("%s", &c)
+	c.compare(t, prometheus)
 	for _, err := range c.errs {
 		t.Error(err)
 	}
@@ -74,6 +86,23 @@ func TestServersKeepNothingOfClientsThatHaveGone(t *testing.T) {
 		if err := os.WriteFile(plotFile, p.svg(&c), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// compare looks whether Prometheus has seen what the clients have done.
+func (c *counts) compare(t *testing.T, p prometheustest.Server) {
+	t.Helper()
+	for query, want := range map[string]int64{
+		`sum(sioplug_sessions_opened_total)`:              c.connects.Load(),
+		`sum(sioplug_sessions_closed_total)`:              c.connects.Load(),
+		`sum(sioplug_sessions)`:                           0,
+		`sum(sioplug_recoveries_total{outcome="ok"})`:     c.recovered.Load(),
+		`sum(sioplug_cluster_lost_messages_total)`:        0,
+		`count(ALERTS{alertstate="firing"}) or vector(0)`: 0,
+		// Clients do not wait for the upgrade after a cut.
+		fmt.Sprintf(`sum(sioplug_upgrades_total{result="ok"}) >= bool %d`, c.upgrades.Load()): 1,
+	} {
+		p.Await(t, query, strconv.FormatInt(want, 10), nil)
 	}
 }
 

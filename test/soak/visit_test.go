@@ -69,8 +69,8 @@ func (w *wire) cut() {
 }
 
 // visit is one client's life. It connects to a server in some way, does a bit of
-// everything, and leaves.
-func visit(ctx context.Context, servers []server, n int64, c *counts) error {
+// everything, stays for a while, and leaves.
+func visit(ctx context.Context, servers []server, n int64, stay time.Duration, c *counts) error {
 	ctx, cancel := context.WithTimeout(ctx, visitTime)
 	defer cancel()
 	var w wire
@@ -123,6 +123,11 @@ func visit(ctx context.Context, servers []server, n int64, c *counts) error {
 			return fmt.Errorf("upgrading: %w", err)
 		}
 		c.upgrades.Add(1)
+	}
+	select {
+	case <-time.After(stay/2 + rand.N(stay)):
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 	if n%8 != 0 && n%8 != 3 { // one that begins with WebSocket, and one that has moved to it
 		return nil
@@ -179,19 +184,19 @@ func talk(ctx context.Context, s *sioclient.Socket, n int64, own <-chan error, c
 }
 
 // churn lets clients come and go until a number of them were there, or the time is over.
-func churn(ctx context.Context, servers []server, workers int, visits int64, pace time.Duration, c *counts) {
+func (r soak) churn(ctx context.Context, servers []server, visits int64, c *counts) {
 	var next atomic.Int64
 	var all sync.WaitGroup
 	start := time.Now()
-	for range workers {
+	for range r.workers {
 		all.Go(func() {
 			for n := next.Add(1); n <= visits && ctx.Err() == nil; n = next.Add(1) {
 				select {
-				case <-time.After(time.Until(start.Add(time.Duration(n) * pace))):
+				case <-time.After(time.Until(start.Add(time.Duration(n) * r.pace))):
 				case <-ctx.Done():
 					return
 				}
-				if err := visit(ctx, servers, n, c); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+				if err := visit(ctx, servers, n, r.stay, c); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 					c.fail(fmt.Errorf("visit %d: %w", n, err))
 				}
 			}

@@ -40,9 +40,14 @@ func Listen(port int) (net.Listener, error) {
 }
 
 // Control adds to mux what is asked of a server beside the load: to collect
-// garbage, and for profiles.
+// garbage, how often it has, and for profiles.
 func Control(mux *http.ServeMux) {
 	mux.HandleFunc("/bench/gc", collect)
+	mux.HandleFunc("/bench/collections", func(w http.ResponseWriter, _ *http.Request) {
+		var s debug.GCStats
+		debug.ReadGCStats(&s)
+		_ = json.NewEncoder(w).Encode(s.NumGC)
+	})
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 }

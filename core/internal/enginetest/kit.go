@@ -34,6 +34,9 @@ type Kit struct {
 	// Work, if set, makes the handler an [engine.Worker] that calls it.
 	Work func(p *Peer)
 
+	// Finished, if set, makes the handler an [engine.Finisher] that calls it.
+	Finished func(p *Peer) bool
+
 	t       testing.TB
 	running sync.WaitGroup
 
@@ -60,16 +63,25 @@ func (k *Kit) open(s *engine.Session) engine.Handler {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.peers = append(k.peers, p)
-	if k.Work != nil {
+	switch {
+	case k.Work != nil:
 		return worker{p}
+	case k.Finished != nil:
+		return finisher{p}
+	default:
+		return p
 	}
-	return p
 }
 
 type worker struct{ *Peer }
 
 // Work implements [engine.Worker].
 func (w worker) Work(uint32) { w.kit.Work(w.Peer) }
+
+type finisher struct{ *Peer }
+
+// Finished implements [engine.Finisher].
+func (f finisher) Finished() bool { return f.kit.Finished(f.Peer) }
 
 func (k *Kit) close() {
 	k.CloseAll()

@@ -12,6 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/internal/interval"
 )
 
 // spareDescriptors is how many there have to be before the next connection is accepted.
@@ -38,9 +39,8 @@ type descriptorGate struct {
 	log   *slog.Logger
 	next  func(c net.Conn, state fasthttp.ConnState) // nil if there was none
 
-	high   atomic.Bool // one was seen
-	mu     sync.Mutex
-	logged time.Time
+	high    atomic.Bool // one was seen
+	reports interval.Limit
 }
 
 func (g *descriptorGate) connState(c net.Conn, state fasthttp.ConnState) {
@@ -89,10 +89,7 @@ func (g *descriptorGate) wait() {
 
 // report logs once a minute what the operator has to know.
 func (g *descriptorGate) report() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if now := time.Now(); g.logged.IsZero() || now.Sub(g.logged) >= time.Minute {
-		g.logged = now
+	if g.reports.Allow(time.Minute) {
 		g.log.Error("no file descriptors are left, so new connections wait: raise the limit of open files (ulimit -n)")
 	}
 }

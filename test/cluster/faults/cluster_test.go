@@ -17,7 +17,7 @@ import (
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
-	"github.com/sioplug/sioplug/test/cluster/network"
+	"github.com/sioplug/sioplug/test/network"
 )
 
 // An adapterKind is one of the adapters under test.

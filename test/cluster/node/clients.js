@@ -13,8 +13,8 @@ export function run(command) {
 
 const operations = {
   // With the name of another client in with, both share a connection.
-  connect({ name, url, ns, rooms, transports, with: other }) {
-    const options = { auth: { name, rooms }, transports, reconnection: false, forceNew: true };
+  connect({ name, url, ns, rooms, token, transports, with: other }) {
+    const options = { auth: { name, rooms, token }, transports, reconnection: false, forceNew: true };
     const socket = other ? sockets.get(other).io.socket(ns, options) : io(url + ns, options);
     sockets.set(name, socket);
     socket.onAny((...args) => receive(name, args));

@@ -25,3 +25,9 @@ export const start = () => call("/start");
 
 /** Returns what the server noted under key, waiting until it has. */
 export const noted = (key) => call(`/noted/${encodeURIComponent(key)}`);
+
+/** Begins to drain the old server of a rolling update, when its handlers are busy. */
+export const drain = () => call("/drain");
+
+/** Returns a report when the old server has drained and ended. */
+export const drained = () => call("/drained");

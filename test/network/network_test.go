@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sioplug/sioplug/test/cluster/network"
+	"github.com/sioplug/sioplug/test/network"
 )
 
 // echoServer answers each line with the same.
