@@ -38,11 +38,7 @@ func TestAdminUI(t *testing.T) {
 	node := require.Tool(t, "node")
 	chromium := require.Tool(t, "chromium")
 	require.NodePackages(t, ".")
-	files := t.TempDir()
-	command := exec.CommandContext(t.Context(), "go", "run", "-C", "../..", "./admin/cmd/sioadmin-ui", "-from", "test/browser/node_modules", files)
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("sioadmin-ui: %v\n%s", err, out)
-	}
+	files := adminFiles(t)
 	for _, framework := range []string{"gin", "fiber"} {
 		t.Run(framework, func(t *testing.T) {
 			t.Parallel()
@@ -82,6 +78,45 @@ func TestAdminUI(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAdminUIInProduction drives the published Admin UI of a single server that tells
+// numbers only, and lets nobody change anything.
+func TestAdminUIInProduction(t *testing.T) {
+	t.Parallel()
+	node := require.Tool(t, "node")
+	chromium := require.Tool(t, "chromium")
+	require.NodePackages(t, ".")
+	srv, password := sio.New(nil), rand.Text()
+	hash, err := sioadmin.HashPassword(password)
+	must(t, err)
+	admin, err := sioadmin.Instrument(srv, sioadmin.Options{Username: "admin", PasswordHash: hash, ReadOnly: true})
+	must(t, err)
+	url := serveGin(t, srv, admin.UI(adminPath, os.DirFS(adminFiles(t)), nil))
+	t.Cleanup(func() { must(t, srv.Shutdown(context.WithoutCancel(t.Context()))) })
+	ann := newMember(t, url, "ann", "websocket")
+	ctx, cancel := context.WithTimeout(t.Context(), enough)
+	defer cancel()
+	s := script{
+		node: node, chromium: chromium, name: "admin-production.mjs", url: url, subject: "gin", env: []string{"PASSWORD=" + password},
+	}
+	s.run(ctx, t, func(line string) bool {
+		if line == "leave" {
+			must(t, ann.Manager().Shutdown(ctx))
+		}
+		return line == "leave"
+	})
+}
+
+// adminFiles returns a folder with the files of the Admin UI, by our own command.
+func adminFiles(t *testing.T) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	command := exec.CommandContext(t.Context(), "go", "run", "-C", "../..", "./admin/cmd/sioadmin-ui", "-from", "test/browser/node_modules", folder)
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("sioadmin-ui: %v\n%s", err, out)
+	}
+	return folder
 }
 
 // newAdminServer starts an application, and returns its URL.
