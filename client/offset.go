@@ -29,6 +29,13 @@ func (s *Socket) takeOffsetLocked(args packet.Args) packet.Args {
 	return args
 }
 
+const (
+	digits   = "0123456789"
+	lower    = "abcdefghijklmnopqrstuvwxyz"
+	upper    = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	base64ID = digits + upper + lower + "-_" // in the order of the package yeast
+)
+
 // isOffset reports whether a text has the form of an offset: an entry of a stream,
 // "1795953845123-0", the time of an adapter in memory, "Q80oOUR", the place in an
 // adapter.MemoryLog, "K3ZQ7A.1f", or an id of MongoDB.
@@ -38,44 +45,36 @@ func isOffset(text string, now time.Time) bool {
 		memoryPrefix = 6
 		objectID     = 24
 	)
-	digits := func(c rune) bool { return c >= '0' && c <= '9' }
-	if major, minor, ok := strings.Cut(text, "-"); ok && len(major) >= streamDigits && all(major, digits) && all(minor, digits) {
+	if major, minor, ok := strings.Cut(text, "-"); ok && len(major) >= streamDigits && consistsOf(major, digits) && consistsOf(minor, digits) {
 		return true
 	}
-	base36 := func(c rune) bool { return digits(c) || c >= 'a' && c <= 'z' }
-	base32 := func(c rune) bool { return c >= '2' && c <= '7' || c >= 'A' && c <= 'Z' }
-	if prefix, number, ok := strings.Cut(text, "."); ok && len(prefix) == memoryPrefix && all(prefix, base32) && all(number, base36) {
+	if prefix, number, ok := strings.Cut(text, "."); ok && len(prefix) == memoryPrefix &&
+		consistsOf(prefix, upper+"234567") && consistsOf(number, digits+lower) {
 		return true
 	}
-	hex := func(c rune) bool { return digits(c) || c >= 'a' && c <= 'f' }
-	return len(text) == objectID && all(text, hex) || isRecentTime(text, now)
+	return len(text) == objectID && consistsOf(text, digits+"abcdef") || isRecentTime(text, now)
 }
 
-// all reports whether a text has characters, and only such ones.
-func all(text string, valid func(rune) bool) bool {
-	return text != "" && strings.IndexFunc(text, func(c rune) bool { return !valid(c) }) < 0
+// consistsOf reports whether a text has characters, and only such ones.
+func consistsOf(text, characters string) bool {
+	return text != "" && strings.Trim(text, characters) == ""
 }
 
 // isRecentTime reports whether a text is a time of the last days, or the next ones, in the
 // form of the package yeast: milliseconds to the base 64, with a number behind a dot if
-// there were several at the same time. Other words of 7 letters are hardly ever.
+// there were several at the same time. Other words of 7 letters hardly ever are.
 func isRecentTime(text string, now time.Time) bool {
 	const (
-		alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
-		length   = 7
-		recent   = 7 * 24 * time.Hour
+		length = 7
+		recent = 7 * 24 * time.Hour
 	)
 	text, number, numbered := strings.Cut(text, ".")
-	if len(text) != length || numbered && !all(number, func(c rune) bool { return strings.ContainsRune(alphabet, c) }) {
+	if len(text) != length || !consistsOf(text, base64ID) || numbered && !consistsOf(number, base64ID) {
 		return false
 	}
 	var ms int64
 	for i := range length {
-		digit := strings.IndexByte(alphabet, text[i])
-		if digit < 0 {
-			return false
-		}
-		ms = ms*int64(len(alphabet)) + int64(digit)
+		ms = ms*int64(len(base64ID)) + int64(strings.IndexByte(base64ID, text[i]))
 	}
 	return now.Sub(time.UnixMilli(ms)).Abs() < recent
 }

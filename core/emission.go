@@ -55,6 +55,8 @@ func (s *Server) observesEmissions() bool { return len(s.observers.Load().emissi
 
 // observeEmission tells observers that a broadcast begins. The caller calls the result when
 // it has ended.
+//
+//nolint:contextcheck // Emit takes no context: see WithContext
 func (b Broadcast) observeEmission(event string) (end func(error)) {
 	ctx := b.ctx
 	if ctx == nil {

@@ -102,4 +102,9 @@ type Inbound interface { //nolint:interfacebloat // each is one thing that happe
 	//
 	// [adapter.Status]: https://pkg.go.dev/github.com/sioplug/sioplug/core/adapter#Status
 	Missed(err error)
+
+	// Degraded says that packets are sent and arrive, but that something else which the
+	// broker promises does not work for now: recovery on another server, for example. err
+	// says why. It is nil when all is well again. The server is not healthy meanwhile.
+	Degraded(err error)
 }

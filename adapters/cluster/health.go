@@ -21,6 +21,7 @@ type health struct {
 	since      time.Time
 	publishing error // of the last call of Publish
 	receiving  error // why packets of others do not arrive
+	degraded   error // why something else does not work
 	silent     bool  // the server has not heard its own heartbeats
 	reported   error // what the application was told last; nil in the beginning
 	lost       int   // packets that are to be reported
@@ -33,13 +34,14 @@ func (h *health) begin() {
 	h.since, h.receiving = time.Now(), errConnecting
 }
 
-// err returns why the link does not work.
-func (h *health) err() error {
+// sends reports whether packets are sent, and those of others arrive.
+func (h *health) sends() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.errLocked()
+	return h.receiving == nil && h.publishing == nil && !h.silent
 }
 
+// errLocked returns why the link does not work.
 func (h *health) errLocked() error {
 	switch {
 	case h.receiving != nil:
@@ -49,7 +51,7 @@ func (h *health) errLocked() error {
 	case h.silent:
 		return errSilent
 	default:
-		return nil
+		return h.degraded
 	}
 }
 

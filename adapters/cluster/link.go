@@ -71,7 +71,7 @@ func (l *link) start() {
 func (l *link) close() {
 	_ = l.send(&Packet{Type: AdapterClose, From: l.self})
 	l.queue.close()
-	if l.health.err() == nil {
+	if l.health.sends() {
 		select {
 		case <-l.queue.empty:
 		case <-time.After(drainTimeout):
@@ -270,6 +270,16 @@ func (l *link) Missed(err error) {
 	l.cluster.counters.gaps.Add(1)
 	l.presence.announce()
 	l.cluster.report(err)
+}
+
+// Degraded implements [Inbound].
+func (l *link) Degraded(err error) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	if tell, now := l.health.change(func() { l.health.degraded = err }); tell {
+		l.cluster.report(now)
+	}
 }
 
 // disturbed reports whether the broker is lost, or has just come back.

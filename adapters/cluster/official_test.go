@@ -41,6 +41,7 @@ func (*official) Subscribed(string)  {}
 func (*official) Disconnected(error) {}
 func (*official) Connected(bool)     {}
 func (*official) Missed(error)       {}
+func (*official) Degraded(error)     {}
 
 // addOfficial adds an official server to a hub.
 func addOfficial(t *testing.T, h *hub, respond func(p *cluster.Packet) []*cluster.Packet) *official {

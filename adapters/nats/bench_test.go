@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	natsadapter "github.com/sioplug/sioplug/adapters/nats"
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
@@ -21,9 +22,21 @@ func (d discard) Receive(*adapter.Message) { d.got <- struct{}{} }
 // same process.
 func BenchmarkBroadcast(b *testing.B) {
 	s := startNATS(b)
-	from := newServer(s.connect(b)).Join("/", counted{})
+	benchmarkBroadcast(b, newServer(s.connect(b)), newServer(s.connect(b)))
+}
+
+// BenchmarkBroadcastJetStream is the same through a stream.
+func BenchmarkBroadcastJetStream(b *testing.B) {
+	s := startJetStream(b)
+	o := natsadapter.JetStreamOptions{MemoryStorage: true}
+	benchmarkBroadcast(b, newJetServer(s.connect(b), o), newJetServer(s.connect(b), o))
+}
+
+func benchmarkBroadcast(b *testing.B, sends, receives adapter.Cluster) {
+	b.Helper()
+	from := sends.Join("/", counted{})
 	to := discard{got: make(chan struct{}, 1<<16)}
-	other := newServer(s.connect(b)).Join("/", to)
+	other := receives.Join("/", to)
 	defer other.Close()
 	defer from.Close()
 	m := event(strings.Repeat("x", 100))

@@ -25,6 +25,7 @@ type broker struct {
 	in   cluster.Inbound
 	sent sender // of the publishing goroutine
 
+	js       *jetStream // nil without
 	pending  *pending
 	probes   probes
 	maxBytes atomic.Int64 // max_payload of the server of NATS; 0 if that is not known
@@ -37,6 +38,7 @@ type broker struct {
 
 	mu     sync.Mutex
 	spaces map[string]*space   // by namespace
+	names  map[string]string   // of the namespaces, by their tokens
 	wanted map[string]struct{} // subjects
 	dirty  map[string]struct{} // subjects that may have to be subscribed to, or not any more
 	joined []string            // namespaces whose subscription has to be confirmed
@@ -64,7 +66,7 @@ const (
 func newBroker(nc *nats.Conn, s subjects, maxPending int) *broker {
 	b := &broker{
 		subjects: s, nc: nc, pending: newPending(maxPending), sent: sender{nc: nc, subjects: s},
-		spaces: make(map[string]*space), dirty: make(map[string]struct{}), wanted: make(map[string]struct{}),
+		spaces: make(map[string]*space), names: make(map[string]string), dirty: make(map[string]struct{}), wanted: make(map[string]struct{}),
 		wake: make(chan struct{}, 1), up: make(chan struct{}),
 	}
 	b.probes.init()
@@ -79,6 +81,9 @@ func (b *broker) Start(self string, in cluster.Inbound) {
 	b.readers.Go(b.deliver)
 	b.callers.Go(b.run)
 	b.callers.Go(b.sendProbes)
+	if b.js != nil {
+		b.js.start()
+	}
 }
 
 // Subscribe implements [cluster.Broker].
@@ -86,7 +91,7 @@ func (b *broker) Subscribe(namespace string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	s := &space{token: token(namespace), subjects: make(map[string]struct{})}
-	b.spaces[namespace] = s
+	b.spaces[namespace], b.names[s.token] = s, namespace
 	b.joined = append(b.joined, namespace)
 	b.addToLocked(s, b.namespace(namespace))
 }
@@ -97,6 +102,7 @@ func (b *broker) Unsubscribe(namespace string) {
 	defer b.mu.Unlock()
 	if s := b.spaces[namespace]; s != nil {
 		delete(b.spaces, namespace)
+		delete(b.names, s.token)
 		for subject := range s.subjects {
 			b.removeLocked(subject)
 		}
@@ -165,7 +171,11 @@ func (b *broker) Publish(ctx context.Context, packets []*cluster.Packet) (taken,
 	if err := b.awaitUp(ctx); err != nil {
 		return 0, 0, err
 	}
-	taken, lost, err = b.sent.send(ctx, packets)
+	if b.js != nil {
+		taken, lost, err = b.js.send(ctx, packets)
+	} else {
+		taken, lost, err = b.sent.send(ctx, packets)
+	}
 	if err != nil {
 		b.poke()
 	}
@@ -205,6 +215,9 @@ func (b *broker) Close() error {
 	b.calling.Lock()   // those that call in do not do so any more
 	b.calling.Unlock() //nolint:staticcheck // ctx has ended
 	b.readers.Wait()
+	if b.js != nil {
+		b.js.closed()
+	}
 	ended := make(chan struct{})
 	go func() { // ends with the callers
 		b.callers.Wait()

@@ -2,7 +2,10 @@ package natsadapter
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -35,3 +38,39 @@ func NewEmitter(nc *nats.Conn, opts ...EmitterOptions) Emitter {
 		return s.confirm(ctx, at)
 	})
 }
+
+// NewJetStreamEmitter is [NewEmitter] for servers with the adapter [NewJetStream]. A call waits
+// until the stream has the message. While JetStream does not take messages, calls fail.
+func NewJetStreamEmitter(nc *nats.Conn, opts ...JetStreamEmitterOptions) Emitter {
+	const function = "NewJetStreamEmitter"
+	o := one(function, opts)
+	checkConn(function, nc)
+	s := newSubjects(function, o.SubjectPrefix, Static)
+	stream := streamName(function, o.StreamName, s)
+	return cluster.NewEmitter(func(ctx context.Context, p *cluster.Packet) error {
+		if nc.Status() != nats.CONNECTED {
+			return errNotConnected
+		}
+		e := sender{nc: nc, subjects: s}
+		if err := e.encode(p); err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(ctx, emitTimeout)
+		defer cancel()
+		m, err := nc.RequestWithContext(ctx, s.stored(p.Namespace), e.scratch)
+		switch {
+		case errors.Is(err, nats.ErrNoResponders):
+			err = errNoAnswer
+		case err == nil:
+			err = ackErrorOf(m, stream)
+		}
+		if err != nil {
+			return fmt.Errorf("natsadapter: JetStream does not take the message: %w", err)
+		}
+		return nil
+	})
+}
+
+// emitTimeout is how long JetStream may take to store a message of an emitter, if the context of
+// the call does not end before.
+const emitTimeout = 5 * time.Second

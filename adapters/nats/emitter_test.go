@@ -122,6 +122,10 @@ func TestWrongOptions(t *testing.T) {
 		"star":    func() { natsadapter.NewEmitter(nc, natsadapter.EmitterOptions{SubjectPrefix: "a.*"}) },
 		"mode":    func() { natsadapter.New(nc, natsadapter.Options{SubscriptionMode: "other"}) },
 		"pending": func() { natsadapter.New(nc, natsadapter.Options{MaxPendingBytes: -1}) },
+		"stream":  func() { natsadapter.NewJetStream(nc, natsadapter.JetStreamOptions{StreamName: "a.b"}) },
+		"domain":  func() { natsadapter.NewJetStream(nc, natsadapter.JetStreamOptions{Domain: "a.b"}) },
+		"bytes":   func() { natsadapter.NewJetStream(nc, natsadapter.JetStreamOptions{MaxBytes: -1}) },
+		"timeout": func() { natsadapter.NewJetStream(nc, natsadapter.JetStreamOptions{AckTimeout: 1}) },
 		"two":     func() { natsadapter.New(nc, natsadapter.Options{}, natsadapter.Options{}) },
 	} {
 		func() {

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		child(url)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.getAccessTime.func1.1")) // a clock that never stops
 }
 
 // child is a server in a process of its own, to be killed.

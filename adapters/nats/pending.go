@@ -14,7 +14,9 @@ const maxMessages = 8192
 // A pending has the messages that have come and were not looked at yet. It bounds their
 // bytes, which a channel does not.
 type pending struct {
-	max  int
+	max   int
+	first func(m *nats.Msg) bool // takes messages that do not wait; nil if there are none
+
 	msgs chan *nats.Msg // from nats.go
 	wake chan struct{}  // has an element if there may be messages
 
@@ -36,7 +38,12 @@ func (p *pending) collect(ctx context.Context) {
 	for {
 		select {
 		case m := <-p.msgs:
-			p.add(m, len(p.msgs) >= maxMessages-1)
+			full := len(p.msgs) >= maxMessages-1
+			if p.first != nil && p.first(m) {
+				p.note(full)
+				continue
+			}
+			p.add(m, full)
 		case <-ctx.Done():
 			return
 		}
@@ -61,19 +68,33 @@ func (p *pending) add(m *nats.Msg, full bool) {
 	}
 }
 
+// note notes that nats.go may have dropped messages.
+func (p *pending) note(full bool) {
+	if full {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.dropped = true
+	}
+}
+
+// grab returns all messages that wait. The ones before are done.
+func (p *pending) grab(done int) (list []*nats.Msg, bytes int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bytes -= done
+	list, bytes = p.list, p.bytes
+	p.list = nil
+	return list, bytes
+}
+
 // take waits for messages and returns all, nil when ctx ends. The ones before are done.
 func (p *pending) take(ctx context.Context, done int) (list []*nats.Msg, bytes int) {
-	p.mu.Lock()
-	p.bytes -= done
-	p.mu.Unlock()
 	for {
-		p.mu.Lock()
-		list, bytes = p.list, p.bytes
-		p.list = nil
-		p.mu.Unlock()
+		list, bytes = p.grab(done)
 		if len(list) > 0 {
 			return list, bytes
 		}
+		done = 0
 		select {
 		case <-p.wake:
 		case <-ctx.Done():

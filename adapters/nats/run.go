@@ -36,6 +36,9 @@ func (b *broker) run() {
 	b.mu.Lock()
 	b.addLocked(b.servers())
 	b.addLocked(b.inbox(b.self, "*"))
+	if b.js != nil {
+		b.addLocked(b.prefix + toAgain + ">")
+	}
 	b.mu.Unlock()
 	for b.ctx.Err() == nil {
 		b.step(w)
@@ -48,6 +51,9 @@ func (b *broker) run() {
 		case <-tick.C:
 			if b.pending.hasDropped() {
 				b.call(func() { b.in.Missed(errTooSlow) })
+			}
+			if b.js != nil {
+				b.js.checkDropped()
 			}
 		case <-b.ctx.Done():
 		}
@@ -112,7 +118,7 @@ func (b *broker) apply(w *watch) (changed bool, err error) {
 		sub := w.subs[subject]
 		switch {
 		case want && sub == nil:
-			sub, err = b.nc.ChanSubscribe(subject, b.pending.msgs)
+			sub, err = b.nc.ChanSubscribe(subject, b.messages(subject))
 			if err == nil {
 				w.subs[subject] = sub
 			}
@@ -133,6 +139,14 @@ func (b *broker) apply(w *watch) (changed bool, err error) {
 		}
 	}
 	return changed, nil
+}
+
+// messages returns where the messages of a subscription go.
+func (b *broker) messages(subject string) chan *nats.Msg {
+	if rest := strings.TrimPrefix(subject, b.prefix); b.js != nil && (strings.HasPrefix(rest, toAgain) || strings.HasPrefix(rest, toNamespace)) {
+		return b.js.entries.msgs
+	}
+	return b.pending.msgs
 }
 
 // renew subscribes to everything again.
@@ -164,9 +178,12 @@ func (b *broker) confirm(w *watch, connects uint64) {
 	w.connects = connects
 	b.maxBytes.Store(b.nc.MaxPayload())
 	if b.setUp(true) {
-		missed := w.wasUp
+		missed := w.wasUp && b.js == nil // the reader of the stream knows better
 		w.wasUp, w.told = true, false
 		b.call(func() { b.in.Connected(missed) })
+		if b.js != nil {
+			b.js.pokeReader()
+		}
 	}
 	for _, namespace := range w.joined {
 		b.call(func() { b.in.Subscribed(namespace) })

@@ -79,16 +79,31 @@ func (s *sender) confirm(ctx context.Context, since position) error {
 }
 
 // publish gives a packet to nats.go, which keeps it in its buffer.
-func (s *sender) publish(p *cluster.Packet) (err error) {
+func (s *sender) publish(p *cluster.Packet) error {
+	if err := s.encode(p); err != nil {
+		return err
+	}
+	return s.give(s.of(p, &s.joined), "")
+}
+
+// encode encodes a packet into scratch.
+func (s *sender) encode(p *cluster.Packet) (err error) {
 	if p.HasBinary() {
 		s.scratch, err = cluster.AppendMessagePack(s.scratch[:0], p)
 	} else {
 		s.scratch, err = cluster.AppendJSON(s.scratch[:0], p)
 	}
-	if err != nil {
-		return err
+	return err
+}
+
+// give gives nats.go what is in scratch. Answers go to reply, unless that is empty.
+func (s *sender) give(subject, reply string) error {
+	var err error
+	if reply == "" {
+		err = s.nc.Publish(subject, s.scratch)
+	} else {
+		err = s.nc.PublishRequest(subject, reply, s.scratch)
 	}
-	err = s.nc.Publish(s.of(p, &s.joined), s.scratch)
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		err = fmt.Errorf("%w: it has %d bytes, and max_payload of NATS is %d", cluster.ErrTooLarge, len(s.scratch), s.nc.MaxPayload())

@@ -19,6 +19,8 @@ type natsServer struct {
 	tb   testing.TB
 	opts server.Options
 	srv  *server.Server
+
+	creating sync.Mutex // held while streams are created
 }
 
 // startNATS starts a server of NATS, which ends with the test.

@@ -14,11 +14,21 @@ import (
 //	i.<server>.<what>     the inbox of a server: answers, and the question whether it is there
 //	n.<namespace>         packets for all servers in a namespace
 //	r.<namespace>.<room>  broadcasts for the servers with clients in a room
+//
+// With JetStream, rooms have no subjects, and n has only what is outside of the stream. These
+// are there as well:
+//
+//	l.<namespace>         into the stream: packets for all servers in a namespace, and fences
+//	k.<namespace>         out of the stream: the same, for all servers
+//	c.<session>           the session of a client
 const (
 	toServers   = ".s"
 	toInbox     = ".i."
 	toNamespace = ".n."
 	toRoom      = ".r."
+	toStored    = ".l."
+	toAgain     = ".k."
+	toSession   = ".c."
 )
 
 const (
@@ -94,6 +104,16 @@ func (s subjects) namespace(namespace string) string {
 
 func (s subjects) room(namespace, room string) string {
 	return s.prefix + toRoom + token(namespace) + "." + token(room)
+}
+
+// stored returns the subject of the stream for a namespace, that of fences for "".
+func (s subjects) stored(namespace string) string { return s.prefix + toStored + token(namespace) }
+
+// session returns the subject of a session. It does not tell its private id, and cannot be told
+// without that.
+func (s subjects) session(namespace, pid string) string {
+	sum := sha256.Sum256([]byte(namespace + "\x00" + pid))
+	return s.prefix + toSession + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // hasSubject reports whether a room has a subject of its own.

@@ -83,8 +83,8 @@ func (w *markWriter) before(addr string, now time.Time) (list []use) {
 // encode returns the mark in its binary form. Its last byte is its length.
 func (m *mark) encode() []byte {
 	b := binary.AppendUvarint(nil, m.seq)
-	b = binary.AppendUvarint(b, m.stream.ms)
-	b = binary.AppendUvarint(b, m.stream.seq)
+	b = binary.AppendUvarint(b, m.stream.Major)
+	b = binary.AppendUvarint(b, m.stream.Minor)
 	for _, u := range m.before {
 		b = binary.LittleEndian.AppendUint32(b, u.channel)
 		b = binary.AppendUvarint(b, u.seq)
@@ -101,7 +101,7 @@ func decodeMark(b []byte) (m mark, ok bool) {
 		return m, false
 	}
 	b = b[:len(b)-1]
-	for _, n := range []*uint64{&m.seq, &m.stream.ms, &m.stream.seq} {
+	for _, n := range []*uint64{&m.seq, &m.stream.Major, &m.stream.Minor} {
 		if b, ok = readUvarint(b, n); !ok {
 			return mark{}, false
 		}

@@ -16,11 +16,11 @@ const sender = "go23456789abcdef"
 
 func TestMarks(t *testing.T) {
 	t.Parallel()
-	many := mark{seq: 1 << 60, stream: entryID{1 << 45, 7}}
+	many := mark{seq: 1 << 60, stream: entryID{Major: 1 << 45, Minor: 7}}
 	for i := range uint32(maxMarks) {
 		many.before = append(many.before, use{channel: i << 27, seq: uint64(i), age: 1999})
 	}
-	for _, m := range []mark{{seq: 1}, {stream: entryID{1, 2}}, {before: []use{{channel: 5, seq: 4, age: 3}}}, many} {
+	for _, m := range []mark{{seq: 1}, {stream: entryID{Major: 1, Minor: 2}}, {before: []use{{channel: 5, seq: 4, age: 3}}}, many} {
 		for _, message := range []string{`{"type":3,"nsp":"/"}`, "\x81\xa1a\x01", "\x8e\xa1a"} {
 			marked := m.appendTo([]byte(message))
 			if got := readMark(marked); !reflect.DeepEqual(got, m) {
@@ -163,15 +163,15 @@ func TestOrderWithStream(t *testing.T) {
 		r := newReceived("stream")
 		defer r.close()
 		r.over("channel", "1", mark{})
-		r.over("channel", "2", mark{stream: entryID{5, 1}})
+		r.over("channel", "2", mark{stream: entryID{Major: 5, Minor: 1}})
 		r.over("channel", "3", mark{})
-		r.advance(hashOf("stream"), entryID{5, 0})
+		r.advance(hashOf("stream"), entryID{Major: 5, Minor: 0})
 		r.expect(t, "1")
 		r.over("another", "4", mark{})
 		r.expect(t, "1", "4")
-		r.advance(hashOf("stream"), entryID{5, 1})
+		r.advance(hashOf("stream"), entryID{Major: 5, Minor: 1})
 		r.expect(t, "1", "4", "2", "3")
-		r.over("channel", "5", mark{stream: entryID{5, 1}})
+		r.over("channel", "5", mark{stream: entryID{Major: 5, Minor: 1}})
 		r.expect(t, "1", "4", "2", "3", "5")
 	})
 }

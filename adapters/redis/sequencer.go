@@ -128,7 +128,7 @@ func (s *sequencer) isNext(o *senderOrder, h *heldPacket) bool {
 	}
 	if h.mark.stream != (entryID{}) {
 		if at := s.streams[h.stream]; at != nil {
-			if pos := at.Load(); pos == nil || pos.compare(h.mark.stream) < 0 {
+			if pos := at.Load(); pos == nil || pos.Compare(h.mark.stream) < 0 {
 				return false
 			}
 		}

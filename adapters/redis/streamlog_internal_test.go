@@ -82,8 +82,8 @@ func (p *streamPeer) add(t *testing.T, client *redis.Client, m *adapter.Message)
 
 func (p *streamPeer) read(ctx context.Context, t *testing.T, client *redis.Client, begun chan struct{}) {
 	t.Helper()
-	at := entryID{ms: 1}
-	p.logs.order(p.stream).begin(at)
+	at := entryID{Major: 1}
+	p.logs.order(p.stream).Begin(at)
 	close(begun)
 	for ctx.Err() == nil {
 		streams, err := client.XRead(ctx, &redis.XReadArgs{
@@ -119,8 +119,9 @@ func TestStreamLog(t *testing.T) {
 			keep = limits.MaxAge
 		}
 		p := newStreamPeer(t, client, "stream "+strconv.Itoa(number), "self", maxLen)
+		p.logs.LocalWait = time.Minute // however busy the machine is
 		l := p.logs.open("/", keep)
-		l.adapter = p
+		p.logs.Joined("/", p)
 		return l
 	})
 }

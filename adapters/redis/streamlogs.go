@@ -7,8 +7,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/adapters/internal/sharedlog"
 	"github.com/sioplug/sioplug/core/adapter"
 )
+
+// An entryID is the id of an entry of a stream: milliseconds and a sequence number.
+type entryID = sharedlog.Place
 
 // A StreamsCluster is a cluster over streams. It is a [cluster.Cluster] that keeps the data
 // of connection state recovery in Redis, if the server has recovery: see
@@ -26,47 +30,31 @@ func (c *StreamsCluster) NewLog(namespace string, keep time.Duration) adapter.Lo
 
 // Join implements [adapter.Cluster].
 func (c *StreamsCluster) Join(namespace string, node adapter.Node) adapter.Adapter {
-	a := c.Cluster.Join(namespace, node)
-	l := c.logs.log(namespace)
-	if l == nil {
-		return a
-	}
-	l.mu.Lock()
-	l.adapter = a
-	l.mu.Unlock()
-	return &loggedAdapter{a, l}
+	return c.logs.Joined(namespace, c.Cluster.Join(namespace, node))
 }
 
-// A loggedAdapter does not publish what the log has sent already.
-type loggedAdapter struct {
-	adapter.Adapter
+// A streamLog is the [adapter.Log] of a namespace over a stream.
+type streamLog struct {
+	*sharedlog.Log
 
-	log *streamLog
-}
-
-// Publish implements [adapter.Adapter].
-func (a *loggedAdapter) Publish(m *adapter.Message) error {
-	a.log.mu.Lock()
-	err, done := a.log.appended[m]
-	delete(a.log.appended, m)
-	a.log.mu.Unlock()
-	if done {
-		return err
-	}
-	return a.Adapter.Publish(m)
+	logs      *streamLogs
+	namespace string
+	order     *sharedlog.Order
+	keep      time.Duration
 }
 
 // streamLogs are the logs of all namespaces of a server, and the streams that they read.
 type streamLogs struct {
+	sharedlog.Logs
+
 	client      redis.UniversalClient
 	streamOf    func(namespace string) string
 	keyPrefix   string
 	maxSessions int
 
 	mu     sync.Mutex
-	logs   map[string]*streamLog   // by namespace
-	orders map[string]*streamOrder // by stream
-	saved  []savedSession          // in the order of saving
+	orders map[string]*sharedlog.Order // by stream
+	saved  []savedSession              // in the order of saving
 }
 
 // A savedSession is one that this server has saved.
@@ -78,61 +66,40 @@ type savedSession struct {
 func newStreamLogs(client redis.UniversalClient, streamOf func(namespace string) string, keyPrefix string, maxSessions int) *streamLogs {
 	return &streamLogs{
 		client: client, streamOf: streamOf, keyPrefix: keyPrefix, maxSessions: maxSessions,
-		logs: make(map[string]*streamLog), orders: make(map[string]*streamOrder),
+		orders: make(map[string]*sharedlog.Order),
 	}
 }
 
 func (l *streamLogs) sessionKey(pid string) string { return l.keyPrefix + pid }
 
 // order returns the order of a stream.
-func (l *streamLogs) order(stream string) *streamOrder {
+func (l *streamLogs) order(stream string) *sharedlog.Order {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := l.orders[stream]
 	if o == nil {
-		o = &streamOrder{}
+		o = &sharedlog.Order{}
 		l.orders[stream] = o
 	}
 	return o
 }
 
 func (l *streamLogs) open(namespace string, keep time.Duration) *streamLog {
-	log := &streamLog{
-		logs: l, namespace: namespace, order: l.order(l.streamOf(namespace)), keep: keep,
-		appended: make(map[*adapter.Message]error), unsent: make(map[*adapter.Message]*ownMessage),
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.logs[namespace] = log
-	return log
-}
-
-// log returns the log of a namespace, nil if it has none.
-func (l *streamLogs) log(namespace string) *streamLog {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.logs[namespace]
-}
-
-func (l *streamLogs) remove(log *streamLog) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.logs[log.namespace] == log {
-		delete(l.logs, log.namespace)
-	}
+	o := l.order(l.streamOf(namespace))
+	return &streamLog{l.Open(namespace, o), l, namespace, o, keep}
 }
 
 // sending is told what an entry will have, before it is added to the stream.
 func (l *streamLogs) sending(p *cluster.Packet, kind, data string) {
-	if log := l.log(p.Namespace); log != nil && p.Message != nil {
-		log.sending(p.Message, contentOf(kind, data))
+	if log := l.Log(p.Namespace); log != nil && p.Message != nil {
+		log.Sending(p.Message, sharedlog.ContentOf(kind, data))
 	}
 }
 
 // read takes the next entry of a stream, and waits until it has been passed on. pass passes
 // a packet of another server on.
 func (l *streamLogs) read(stream, self string, e *streamEntry, in cluster.Inbound) {
-	log := l.log(e.namespace)
+	log := l.Log(e.namespace)
 	own := e.from == self
 	var p *cluster.Packet
 	if !own {
@@ -141,13 +108,13 @@ func (l *streamLogs) read(stream, self string, e *streamEntry, in cluster.Inboun
 			in.Refused(err)
 		}
 	}
-	l.order(stream).pass(e.id, func() {
+	l.order(stream).Pass(e.id, func() {
 		switch {
 		case own && log != nil:
-			log.readOwn(e.id, contentOf(e.kind, e.data))
+			log.ReadOwn(e.id, sharedlog.ContentOf(e.kind, e.data))
 		case p == nil:
-		case log != nil && p.Message != nil && p.RequestID == "" && inLog(p.Message):
-			log.readForeign(e.id, p.Message, func() { in.Receive(p) })
+		case log != nil && p.Message != nil && p.RequestID == "" && sharedlog.InLog(p.Message):
+			log.ReadForeign(e.id, p.Message, func() { in.Receive(p) })
 		default:
 			in.Receive(p)
 		}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sioplug/sioplug/adapters/internal/sharedlog"
 )
 
 // A streamReader reads a stream from its end on, over a connection of its own. After that has
@@ -105,10 +107,10 @@ func (r *streamReader) find(c *conn, replies *replyReader) (missed bool, err err
 		value := v.items[i+1]
 		switch string(v.items[i].text) {
 		case "last-generated-id":
-			last, ok = parseEntryID(string(value.text))
+			last, ok = sharedlog.ParsePlace(string(value.text))
 		case "first-entry":
 			if len(value.items) > 0 {
-				first, ok = parseEntryID(string(value.items[0].text))
+				first, ok = sharedlog.ParsePlace(string(value.items[0].text))
 			}
 		}
 		if !ok {
@@ -118,10 +120,10 @@ func (r *streamReader) find(c *conn, replies *replyReader) (missed bool, err err
 	switch {
 	case !r.begun:
 		r.position = last
-	case last.compare(r.position) < 0: // it is another one
+	case last.Compare(r.position) < 0: // it is another one
 		missed, r.position = true, entryID{}
 	case last != r.position:
-		missed = first.compare(r.position) > 0 || first == entryID{}
+		missed = first.Compare(r.position) > 0 || first == entryID{}
 	}
 	r.begun = true
 	return missed, nil
@@ -142,7 +144,7 @@ func (r *streamReader) read(c *conn, replies *replyReader) error {
 		if len(e.items) != 2 {
 			return errProtocol
 		}
-		id, ok := parseEntryID(string(e.items[0].text))
+		id, ok := sharedlog.ParsePlace(string(e.items[0].text))
 		if !ok {
 			return errProtocol
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/adapters/internal/sharedlog"
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
@@ -35,7 +36,7 @@ type streamEntry struct {
 
 // newStreamEntry reads the members of an entry. ok is false if it is none of a cluster.
 func newStreamEntry(m redis.XMessage) (e streamEntry, ok bool) {
-	e.id, ok = parseEntryID(m.ID)
+	e.id, ok = sharedlog.ParsePlace(m.ID)
 	for name, value := range m.Values {
 		if to := e.field(name); to != nil {
 			*to, _ = value.(string)
@@ -80,36 +81,26 @@ func (e *streamEntry) decode() (*cluster.Packet, error) {
 func (l *streamLog) Replay(
 	ctx context.Context, offset string, limit int, f func(m *adapter.Message, offset string), last func(),
 ) (more bool, err error) {
-	after, ok := parseEntryID(offset)
-	if !ok || l.order.at() == (entryID{}) { // or it is not known yet what the reader will pass on
+	after, ok := sharedlog.ParsePlace(offset)
+	if !ok || l.order.At() == (entryID{}) { // or it is not known yet what the reader will pass on
+		return false, adapter.ErrUnknownOffset
+	}
+	if !l.order.Await(ctx, after) { // otherwise the reader would pass on again what the client has
 		return false, adapter.ErrUnknownOffset
 	}
 	r := &streamReplay{log: l, after: after, limit: limit, f: f}
 	for first := true; ; first = false {
-		end := l.order.at()
+		end := l.order.At()
 		caughtUp, err := r.page(ctx, end, first)
 		switch {
 		case err != nil:
 			return false, err
 		case r.bytes >= limit && r.found > 0 && !caughtUp:
 			return true, nil
-		case caughtUp && l.atEnd(end, last):
+		case caughtUp && l.order.AtEnd(end, last):
 			return false, nil
 		}
 	}
-}
-
-// atEnd calls last if no entry has been passed on since the position was end.
-func (l *streamLog) atEnd(end entryID, last func()) (done bool) {
-	called := make(chan struct{})
-	l.order.do(func() {
-		defer close(called)
-		if done = l.order.at() == end; done && last != nil {
-			last()
-		}
-	})
-	<-called
-	return done
 }
 
 // A streamReplay is a call of Replay.
@@ -126,7 +117,7 @@ type streamReplay struct {
 // end. The first time, after has to be in the stream; later, nothing behind it may have been
 // trimmed.
 func (r *streamReplay) page(ctx context.Context, end entryID, first bool) (caughtUp bool, err error) {
-	if !first && r.after.compare(end) >= 0 {
+	if !first && r.after.Compare(end) >= 0 {
 		return true, nil
 	}
 	l := r.log
@@ -141,7 +132,7 @@ func (r *streamReplay) page(ctx context.Context, end entryID, first bool) (caugh
 	}
 	for _, m := range messages {
 		e, ok := newStreamEntry(m)
-		if e.id.compare(end) > 0 {
+		if e.id.Compare(end) > 0 {
 			return true, nil
 		}
 		if r.found > 0 && r.bytes >= r.limit {
@@ -160,13 +151,13 @@ func (r *streamReplay) behind(messages []redis.XMessage) (_ []redis.XMessage, ok
 	if len(messages) > 0 && messages[0].ID == r.after.String() {
 		return messages[1:], true
 	}
-	next, ok := r.log.order.next(r.after) // there is no entry where reading began
+	next, ok := r.log.order.Next(r.after) // there is no entry where reading began
 	return messages, ok && (next == entryID{} || len(messages) > 0 && messages[0].ID == next.String())
 }
 
 func (r *streamReplay) take(e *streamEntry) {
 	p, err := e.decode()
-	if err != nil || p.Message == nil || p.RequestID != "" || !inLog(p.Message) {
+	if err != nil || p.Message == nil || p.RequestID != "" || !sharedlog.InLog(p.Message) {
 		return
 	}
 	r.found++

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/adapters/internal/sharedlog"
 )
 
 // A streams is the broker of [Streams]. Messages without answers are entries of a stream,
@@ -64,7 +65,7 @@ func (s *streams) Start(self string, in cluster.Inbound) {
 		r := &streamReader{
 			nodes: s.nodes, key: key, count: s.opts.ReadCount, block: s.opts.BlockTime,
 			entry: func(id entryID, fields []reply) { s.entry(key, id, fields) }, state: s.state,
-			begin: s.logs.order(key).begin, advance: func(id entryID) { s.order.advance(hashOf(key), id) },
+			begin: s.logs.order(key).Begin, advance: func(id entryID) { s.order.advance(hashOf(key), id) },
 		}
 		s.readers.Go(func() { r.run(ctx) })
 	}
@@ -159,7 +160,7 @@ func (s *streams) done(p *cluster.Packet, r reply) {
 	if !isEntry(p) {
 		return
 	}
-	if id, ok := parseEntryID(string(r.text)); ok {
+	if id, ok := sharedlog.ParsePlace(string(r.text)); ok {
 		s.last[s.logs.streamOf(p.Namespace)] = lastEntry{id, time.Now()}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sioplug/sioplug/adapters/internal/clusterwire"
+	"github.com/sioplug/sioplug/adapters/internal/sharedlog"
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/msgpackjson"
 	"github.com/sioplug/sioplug/internal/packet"
@@ -21,7 +22,7 @@ import (
 var errEarly = errors.New("redisadapter: not kept, because messages to the client are not in the stream yet")
 
 // A streamSession is a session as it stands in Redis (ECO-ST-9): what official servers know,
-// and in Own, as JSON, what they do not.
+// and in Own what they do not: see [sharedlog.EncodeSession].
 type streamSession struct {
 	SID   string
 	PID   string
@@ -30,23 +31,13 @@ type streamSession struct {
 	Own   string
 }
 
-// An ownSession is what only servers of this module know about a session.
-type ownSession struct {
-	Rooms    []adapter.Stay `json:"rooms"`
-	From     string         `json:"from"`
-	Complete string         `json:"complete"`
-	Left     string         `json:"left"`
-	Tried    string         `json:"tried,omitempty"`
-	Barrier  string         `json:"barrier"`
-}
-
 // Save implements [adapter.Log].
 func (l *streamLog) Save(ctx context.Context, s *adapter.Session) error {
-	barrier, ok := l.saveBarrier()
+	barrier, ok := l.SaveBarrier()
 	if !ok {
 		return errEarly
 	}
-	own, err := json.Marshal(ownSession{s.Rooms, s.From, s.Complete, s.Left, s.Tried, barrier.String()})
+	own, err := sharedlog.EncodeSession(s, barrier)
 	if err != nil {
 		return fmt.Errorf("redisadapter: encoding a session: %w", err)
 	}
@@ -68,28 +59,12 @@ func (l *streamLog) Save(ctx context.Context, s *adapter.Session) error {
 	return nil
 }
 
-// earlyTimeout is after how long an early message that has not been read is taken for lost.
-const earlyTimeout = time.Minute
-
-// saveBarrier returns the place of the last early message. ok is false if there are some
-// whose place is not known yet. Those that are pending do not matter: the client, which has
-// gone, does not have them.
-func (l *streamLog) saveBarrier() (barrier entryID, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n := len(l.early); n > 0 && time.Since(l.early[n-1].since) > earlyTimeout {
-		l.forgetEarlyLocked(n)
-		l.barrier = l.order.at()
-	}
-	return l.barrier, len(l.early) == 0
-}
-
 // maxPID is longer than any private id.
 const maxPID = 100
 
 // Claim implements [adapter.Log].
 func (l *streamLog) Claim(ctx context.Context, pid, offset string) (*adapter.Session, error) {
-	id, ok := parseEntryID(offset)
+	id, ok := sharedlog.ParsePlace(offset)
 	if !ok || pid == "" || len(pid) > maxPID {
 		return nil, adapter.ErrUnknownSession
 	}
@@ -101,7 +76,7 @@ func (l *streamLog) Claim(ctx context.Context, pid, offset string) (*adapter.Ses
 		return nil, fmt.Errorf("redisadapter: claiming a session: %w", err)
 	}
 	s, barrier, err := readSession(text, offset)
-	if err != nil || s.PID != pid || id.compare(barrier) < 0 {
+	if err != nil || s.PID != pid || id.Compare(barrier) < 0 {
 		return nil, adapter.ErrUnknownSession
 	}
 	found, err := l.logs.client.XRangeN(ctx, l.logs.streamOf(l.namespace), offset, offset, 1).Result()
@@ -147,16 +122,8 @@ func readSession(text, offset string) (s *adapter.Session, barrier entryID, err 
 		}
 		return s, barrier, nil
 	}
-	var own ownSession
-	if err := json.Unmarshal([]byte(w.Own), &own); err != nil {
-		return nil, barrier, err
-	}
-	s.Rooms, s.From, s.Complete, s.Left, s.Tried = own.Rooms, own.From, own.Complete, own.Left, own.Tried
-	barrier, ok := parseEntryID(own.Barrier)
-	if !ok {
-		return nil, barrier, errEntry
-	}
-	return s, barrier, nil
+	barrier, err = sharedlog.DecodeSession([]byte(w.Own), s)
+	return s, barrier, err
 }
 
 // limitSessions removes the oldest sessions that this server has saved, if there are too

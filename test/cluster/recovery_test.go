@@ -62,6 +62,13 @@ func TestMixedRecovery(t *testing.T) {
 // testRecovery loses the connection of a client, which comes back to another server:
 // ECO-ST-8, -9, -10, CAP-F-16, CAP-F-17.
 func (c *cluster) testRecovery(t *testing.T, addr string, from, to member) {
+	t.Helper()
+	c.testRecoveryWhen(t, func(t *testing.T) { t.Helper(); waitForSession(t, addr) }, from, to)
+}
+
+// testRecoveryWhen is testRecovery with a function that waits until a session is saved.
+func (c *cluster) testRecoveryWhen(t *testing.T, saved func(t *testing.T), from, to member) {
+	t.Helper()
 	for _, ns := range namespaces() {
 		cl := connectClient(t, c.peer, from, " moves to "+to.name()+" in "+ns, ns, "r1", "of "+ns)
 		id := cl.id
@@ -70,7 +77,7 @@ func (c *cluster) testRecovery(t *testing.T, addr string, from, to member) {
 		position := c.diary.length(received(cl.name))
 
 		cl.call(t, command{Op: "cut"}, new(any))
-		waitForSession(t, addr)
+		saved(t)
 		want := c.emitMeanwhile(t, ns)
 		cl.at = to
 		if !cl.connect(t, connect{Op: "reconnect", URL: to.url()}) || cl.id != id {

@@ -68,8 +68,8 @@ var layers = []layer{
 	},
 	{
 		folder: "adapters/nats",
-		ours:   []string{"adapters/cluster", "internal/..."},
-		tests:  []string{"core", "core/adapter", "core/siotest"},
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
+		tests:  []string{"core", "core/siotest"},
 		others: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nats-server/v2"},
 	},
 	{

@@ -1,8 +1,7 @@
-package redisadapter
+package sharedlog
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -13,7 +12,7 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
-// silent is an adapter over a Redis that takes messages and gives none back.
+// silent is an adapter over a broker that takes messages and gives none back.
 type silent struct {
 	adapter.Adapter
 
@@ -22,9 +21,9 @@ type silent struct {
 
 func (s *silent) Publish(*adapter.Message) error { return s.err }
 
-// A logTest is a log without Redis. The test reads the stream itself.
+// A logTest is a log without a broker. The test reads the stream itself.
 type logTest struct {
-	*streamLog
+	*Log
 
 	a         *silent
 	next      uint64
@@ -34,10 +33,10 @@ type logTest struct {
 }
 
 func newLogTest() *logTest {
-	logs := newStreamLogs(nil, func(string) string { return "stream" }, "", 10)
-	l := &logTest{streamLog: logs.open("/", time.Minute), a: &silent{}, contents: make(map[string]uint64)}
+	logs := new(Logs)
+	l := &logTest{Log: logs.Open("/", new(Order)), a: &silent{}, contents: make(map[string]uint64)}
 	l.adapter = l.a
-	l.order.begin(entryID{ms: 1})
+	l.order.Begin(Place{Major: 1})
 	return l
 }
 
@@ -57,7 +56,7 @@ func (l *logTest) say(t *testing.T, name string) {
 	}
 	l.next++
 	l.contents[name] = l.next
-	l.sending(m, l.next)
+	l.Sending(m, l.next)
 }
 
 // sayHere appends a message for own clients alone.
@@ -71,7 +70,7 @@ func (l *logTest) sayHere(t *testing.T, name string) {
 
 // read reads an own entry.
 func (l *logTest) read(id uint64, name string) {
-	l.order.pass(entryID{ms: id}, func() { l.readOwn(entryID{ms: id}, l.contents[name]) })
+	l.order.Pass(Place{Major: id}, func() { l.ReadOwn(Place{Major: id}, l.contents[name]) })
 }
 
 func (l *logTest) must(t *testing.T, want ...string) {
@@ -99,14 +98,14 @@ func TestOwnMessagesHaveTheOrderOfTheStream(t *testing.T) {
 		l.read(5, "a")
 		l.must(t, "first at ", "a at 5-0", "here at ")
 		foreign := &adapter.Message{Kind: adapter.Broadcast}
-		l.order.pass(entryID{ms: 6}, func() {
-			l.readForeign(entryID{ms: 6}, foreign, func() {
+		l.order.Pass(Place{Major: 6}, func() {
+			l.ReadForeign(Place{Major: 6}, foreign, func() {
 				_ = l.Append(foreign, func(offset string) { l.note("foreign at " + offset) })
 			})
 		})
 		l.read(7, "b")
 		l.must(t, "first at ", "a at 5-0", "here at ", "foreign at 6-0", "lost at ", "b at 7-0")
-		if l.End() != "7-0" || l.barrier != (entryID{}) {
+		if l.End() != "7-0" || l.barrier != (Place{}) {
 			t.Errorf("end %s, barrier %s", l.End(), l.barrier)
 		}
 		if err := l.Close(); err != nil {
@@ -129,14 +128,14 @@ func TestOwnClientsDoNotWaitForRedis(t *testing.T) {
 		l.must(t, "a at ", "b at ")
 		l.say(t, "c") // at once: Redis hangs
 		l.must(t, "a at ", "b at ", "c at ")
-		if err := l.Save(t.Context(), &adapter.Session{}); !errors.Is(err, errEarly) {
-			t.Errorf("saving: %v", err)
+		if _, ok := l.SaveBarrier(); ok {
+			t.Error("sessions are kept, although messages may come again")
 		}
 		for i, name := range []string{"a", "b", "c"} {
 			l.read(uint64(10+i), name)
 		}
 		l.must(t, "a at ", "b at ", "c at ")
-		if barrier, ok := l.saveBarrier(); !ok || barrier != (entryID{ms: 12}) {
+		if barrier, ok := l.SaveBarrier(); !ok || barrier != (Place{Major: 12}) {
 			t.Errorf("barrier %s, %t", barrier, ok)
 		}
 		l.say(t, "d") // Redis is back
@@ -155,12 +154,12 @@ func TestEarlyMessagesThatWereLost(t *testing.T) {
 		l := newLogTest()
 		l.say(t, "lost")
 		time.Sleep(2 * time.Second)
-		l.order.pass(entryID{ms: 9}, func() {})
-		if _, ok := l.saveBarrier(); ok {
+		l.order.Pass(Place{Major: 9}, func() {})
+		if _, ok := l.SaveBarrier(); ok {
 			t.Error("it may still come")
 		}
 		time.Sleep(time.Minute)
-		if barrier, ok := l.saveBarrier(); !ok || barrier != (entryID{ms: 9}) || len(l.unsent) > 0 {
+		if barrier, ok := l.SaveBarrier(); !ok || barrier != (Place{Major: 9}) || len(l.unsent) > 0 {
 			t.Errorf("barrier %s, %t", barrier, ok)
 		}
 		if err := l.Close(); err != nil {
@@ -182,7 +181,7 @@ func TestMessagesThatCannotBeSent(t *testing.T) {
 			t.Error(err)
 		}
 		l.a.err = nil
-		if err := (&loggedAdapter{l.a, l.streamLog}).Publish(m); !errors.Is(err, cluster.ErrQueueFull) {
+		if err := (&loggedAdapter{l.a, l.Log}).Publish(m); !errors.Is(err, cluster.ErrQueueFull) {
 			t.Errorf("publishing: %v", err)
 		}
 		l.must(t)
@@ -209,7 +208,7 @@ func TestAppendingWhileDelivering(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		l.sending(m, 77)
+		l.Sending(m, 77)
 		l.contents["outer"] = 77
 		l.read(3, "outer")
 		l.must(t, "outer", "inner at ")
@@ -217,39 +216,4 @@ func TestAppendingWhileDelivering(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-func FuzzStreamSession(f *testing.F) {
-	w := streamSession{SID: "S", PID: "P", Rooms: []string{"S", "r1"}, Data: []byte(`{"x":1}`), Own: `{"barrier":"0-0"}`}
-	data, err := w.append(nil)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(data)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		w, err := readStreamSession(data)
-		if err != nil {
-			return
-		}
-		again, err := w.append(nil)
-		if err != nil {
-			return // what JSON cannot hold
-		}
-		if v, err := readStreamSession(again); err != nil || fmt.Sprint(v) != fmt.Sprint(w) {
-			t.Errorf("%+v became %+v, %v", w, v, err)
-		}
-	})
-}
-
-// The session of an official server (ECO-ST-9).
-func TestSessionsOfOfficialServers(t *testing.T) {
-	t.Parallel()
-	s, barrier, err := readSession("hKNzaWShU6NwaWShUKVyb29tc5KhU6JyMaRkYXRhgaF4AQ==", "7-0")
-	if err != nil || barrier != (entryID{}) {
-		t.Fatal(err, barrier)
-	}
-	if s.ID != "S" || s.PID != "P" || string(s.Data) != `{"x":1}` || s.From != "7-0" || s.Left != "7-0" || s.Complete != "7-0" ||
-		fmt.Sprint(s.Rooms) != fmt.Sprint([]adapter.Stay{{Room: "S", From: "7-0"}, {Room: "r1", From: "7-0"}}) {
-		t.Errorf("%+v", s)
-	}
 }

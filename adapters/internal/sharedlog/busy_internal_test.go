@@ -1,4 +1,4 @@
-package redisadapter
+package sharedlog
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ func TestSessionsAreKeptWhileMessagesAreOnTheirWay(t *testing.T) {
 		l := newLogTest()
 		l.say(t, "a")
 		l.must(t)
-		if barrier, ok := l.saveBarrier(); !ok || barrier != (entryID{}) {
+		if barrier, ok := l.SaveBarrier(); !ok || barrier != (Place{}) {
 			t.Errorf("barrier %s, %t", barrier, ok)
 		}
 		if err := l.Close(); err != nil {
@@ -49,7 +49,7 @@ func TestBusyServersRecoverAfterAPauseOfRedis(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if _, ok := l.saveBarrier(); !ok {
+		if _, ok := l.SaveBarrier(); !ok {
 			t.Errorf("sessions are not kept: %d messages are early", len(l.early))
 		}
 		if last := l.delivered[len(l.delivered)-1]; strings.HasSuffix(last, "at ") {

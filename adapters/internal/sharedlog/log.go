@@ -1,4 +1,4 @@
-package redisadapter
+package sharedlog
 
 import (
 	"hash/maphash"
@@ -9,30 +9,30 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 )
 
-// A streamLog is the [adapter.Log] of a namespace over a stream. The messages of this server
+// A Log is the part of an [adapter.Log] over a stream that does not depend on the broker. The messages of this server
 // are added to the stream, and delivered when they are read from it, as those of others. So
 // all servers have them in one order.
 //
-// If Redis does not give a message back within localWait, it is delivered without an offset:
-// the server's own clients do not wait for Redis. Such a message is early. It will probably
+// If the broker does not give a message back within half a second, it is delivered without an offset:
+// the server's own clients do not wait for the broker. Such a message is early. It will probably
 // be in the stream later. A client that has it must not get it again, so sessions from before
 // that place cannot be claimed.
-type streamLog struct {
-	logs      *streamLogs
+type Log struct {
+	logs      *Logs
 	namespace string
-	order     *streamOrder
-	keep      time.Duration
+	order     *Order
+	localWait time.Duration
 
 	mu        sync.Mutex
 	adapter   adapter.Adapter                  // sends messages; nil before Join
 	appended  map[*adapter.Message]error       // which Publish must not send again, and what became of them
 	unsent    map[*adapter.Message]*ownMessage // whose entries are not known yet
 	foreign   *adapter.Message                 // that is passed on at the moment
-	foreignID entryID
+	foreignAt Place
 	pending   []*ownMessage // messages that are to be delivered, in order
 	early     []*ownMessage // early messages that have not been read yet, in order
-	late      bool          // Redis gives messages back too late: new ones are early at once
-	barrier   entryID       // the place of the last early message that was read
+	late      bool          // the broker gives messages back too late: new ones are early at once
+	barrier   Place         // the place of the last early message that was read
 	timer     *time.Timer   // nil if there is nothing to wait for
 	closed    bool
 }
@@ -42,13 +42,14 @@ type ownMessage struct {
 	message *adapter.Message
 	deliver func(offset string)
 	since   time.Time
-	sent    bool   // it will have an entry, unless Redis does not take it
+	sent    bool   // it will have an entry, unless the broker does not take it
 	content uint64 // of the entry; 0 if that is not known yet
 }
 
 const (
-	// localWait is how long own clients wait for a message that Redis does not give back.
-	localWait = 500 * time.Millisecond
+	// defaultLocalWait is how long own clients wait for a message that the broker does not
+	// give back.
+	defaultLocalWait = 500 * time.Millisecond
 
 	// maxEarly bounds the memory for early messages. Beyond, the oldest are forgotten,
 	// and taken for early ones all the same when they are read.
@@ -57,8 +58,8 @@ const (
 
 var contentSeed = maphash.MakeSeed() //nolint:gochecknoglobals // does not change
 
-// contentOf returns what tells entries of one server apart.
-func contentOf(kind, data string) uint64 {
+// ContentOf returns what tells entries of one server apart.
+func ContentOf(kind, data string) uint64 {
 	var h maphash.Hash
 	h.SetSeed(contentSeed)
 	_, _ = h.WriteString(kind)
@@ -67,8 +68,8 @@ func contentOf(kind, data string) uint64 {
 	return max(1, h.Sum64())
 }
 
-// inLog reports whether a message takes the way through the log.
-func inLog(m *adapter.Message) bool {
+// InLog reports whether a message takes the way through the log.
+func InLog(m *adapter.Message) bool {
 	switch m.Kind {
 	case adapter.Broadcast:
 		return !m.Droppable()
@@ -81,14 +82,17 @@ func inLog(m *adapter.Message) bool {
 	}
 }
 
-// Append implements [adapter.Log]. A message that the queue to Redis does not take is
+// Append implements [adapter.Log]. A message that the queue to the broker does not take is
 // delivered in its turn; the error is that of Publish.
-func (l *streamLog) Append(m *adapter.Message, deliver func(offset string)) error {
+func (l *Log) Append(m *adapter.Message, deliver func(offset string)) error {
 	l.mu.Lock()
 	if m == l.foreign {
-		id := l.foreignID
+		offset := ""
+		if l.foreignAt != (Place{}) {
+			offset = l.foreignAt.String()
+		}
 		l.mu.Unlock()
-		deliver(id.String()) // within the call for its entry
+		deliver(offset) // within the call for its entry
 		return nil
 	}
 	err := l.appendLocked(&ownMessage{message: m, deliver: deliver, since: time.Now()})
@@ -97,7 +101,7 @@ func (l *streamLog) Append(m *adapter.Message, deliver func(offset string)) erro
 	return err
 }
 
-func (l *streamLog) appendLocked(own *ownMessage) error {
+func (l *Log) appendLocked(own *ownMessage) error {
 	m := own.message
 	if l.closed || l.adapter == nil {
 		return adapter.ErrClosed
@@ -117,14 +121,14 @@ func (l *streamLog) appendLocked(own *ownMessage) error {
 	default:
 		l.pending = append(l.pending, own)
 		if l.timer == nil {
-			l.timer = time.AfterFunc(localWait, l.flush)
+			l.timer = time.AfterFunc(l.localWait, l.flush)
 		}
 	}
 	return nil
 }
 
-// earlyLocked delivers a message that has not come back from Redis.
-func (l *streamLog) earlyLocked(own *ownMessage) {
+// earlyLocked delivers a message that has not come back from the broker.
+func (l *Log) earlyLocked(own *ownMessage) {
 	l.order.add(func() { own.deliver("") })
 	if !own.sent {
 		return
@@ -137,22 +141,22 @@ func (l *streamLog) earlyLocked(own *ownMessage) {
 }
 
 // forgetLocked forgets a message that has been delivered, or is in the stream.
-func (l *streamLog) forgetLocked(own *ownMessage) { delete(l.unsent, own.message) }
+func (l *Log) forgetLocked(own *ownMessage) { delete(l.unsent, own.message) }
 
 // forgetEarlyLocked forgets the first n early messages: they are not in the stream.
-func (l *streamLog) forgetEarlyLocked(n int) {
+func (l *Log) forgetEarlyLocked(n int) {
 	for _, lost := range l.early[:n] {
 		l.forgetLocked(lost)
 	}
 	l.early = l.early[n:]
 }
 
-// flush delivers the messages that Redis does not give back.
-func (l *streamLog) flush() {
+// flush delivers the messages that the broker does not give back.
+func (l *Log) flush() {
 	l.mu.Lock()
 	l.timer = nil
 	if len(l.pending) > 0 && !l.closed {
-		if rest := localWait - time.Since(l.pending[0].since); rest > 0 {
+		if rest := l.localWait - time.Since(l.pending[0].since); rest > 0 {
 			l.timer = time.AfterFunc(rest, l.flush)
 		} else {
 			for _, own := range l.pending {
@@ -165,8 +169,8 @@ func (l *streamLog) flush() {
 	l.order.run()
 }
 
-// sending is told the content of a message's entry, before the entry is added.
-func (l *streamLog) sending(m *adapter.Message, content uint64) {
+// Sending is told the content of a message's entry, before the entry is added.
+func (l *Log) Sending(m *adapter.Message, content uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if own := l.unsent[m]; own != nil {
@@ -175,10 +179,35 @@ func (l *streamLog) sending(m *adapter.Message, content uint64) {
 	}
 }
 
-// readForeign passes on an entry of another server. It is called by order.
-func (l *streamLog) readForeign(id entryID, m *adapter.Message, pass func()) {
+// Unstored is told that a message will not be in the stream: other servers get it in another
+// way. Own clients get it now, behind those that were appended before.
+func (l *Log) Unstored(m *adapter.Message) {
+	has := func(own *ownMessage) bool { return own.message == m }
 	l.mu.Lock()
-	l.foreign, l.foreignID = m, id
+	delete(l.unsent, m)
+	if i := slices.IndexFunc(l.early, has); i >= 0 {
+		l.early = slices.Delete(l.early, i, i+1)
+	} else if i := slices.IndexFunc(l.pending, has); i >= 0 {
+		for _, own := range l.pending[:i] {
+			l.earlyLocked(own)
+		}
+		ready := l.pending[i : i+1]
+		for l.pending = l.pending[i+1:]; len(l.pending) > 0 && !l.pending[0].sent; l.pending = l.pending[1:] {
+			ready = append(slices.Clip(ready), l.pending[0])
+		}
+		for _, own := range ready {
+			l.order.add(func() { own.deliver("") })
+		}
+	}
+	l.mu.Unlock()
+	l.order.run()
+}
+
+// ReadForeign passes on an entry of another server, or a message that is not in the stream, at
+// the zero Place. It is called by the order.
+func (l *Log) ReadForeign(at Place, m *adapter.Message, pass func()) {
+	l.mu.Lock()
+	l.foreign, l.foreignAt = m, at
 	l.mu.Unlock()
 	defer func() {
 		l.mu.Lock()
@@ -188,13 +217,13 @@ func (l *streamLog) readForeign(id entryID, m *adapter.Message, pass func()) {
 	pass()
 }
 
-// readOwn delivers the message of an own entry, unless it is early. What was appended before
-// it, and was not read, is not in the stream. It is called by order.
-func (l *streamLog) readOwn(id entryID, content uint64) {
+// ReadOwn delivers the message of an own entry, unless it is early. What was appended before
+// it, and was not read, is not in the stream. It is called by the order.
+func (l *Log) ReadOwn(id Place, content uint64) {
 	has := func(own *ownMessage) bool { return own.content == content }
 	l.mu.Lock()
 	if i := slices.IndexFunc(l.early, has); i >= 0 {
-		l.late = time.Since(l.early[i].since) >= localWait
+		l.late = time.Since(l.early[i].since) >= l.localWait
 		l.forgetEarlyLocked(i)
 		l.early = l.early[1:]
 		l.barrier = id
@@ -228,17 +257,17 @@ func (l *streamLog) readOwn(id entryID, content uint64) {
 }
 
 // End implements [adapter.Log].
-func (l *streamLog) End() string { return l.order.at().String() }
+func (l *Log) End() string { return l.order.At().String() }
 
 // Compare implements [adapter.Log].
-func (l *streamLog) Compare(a, b string) int {
-	x, _ := parseEntryID(a)
-	y, _ := parseEntryID(b)
-	return x.compare(y)
+func (l *Log) Compare(a, b string) int {
+	x, _ := ParsePlace(a)
+	y, _ := ParsePlace(b)
+	return x.Compare(y)
 }
 
 // Close implements [adapter.Log].
-func (l *streamLog) Close() error {
+func (l *Log) Close() error {
 	l.logs.remove(l)
 	l.mu.Lock()
 	l.closed = true

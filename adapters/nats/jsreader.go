@@ -1,0 +1,356 @@
+package natsadapter
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/adapters/internal/sharedlog"
+)
+
+// A jetReader is what the goroutine knows that reads the stream. Messages come with their
+// numbers, each one higher than the one before. If numbers are missing, it gets those messages
+// from the stream.
+type jetReader struct {
+	stream   uint64 // when the stream was created, in Unix milliseconds; 0 if it was not found yet
+	position uint64 // number of the last message that was passed on
+	fetched  uint64 // up to this number, messages may come again that were fetched
+	behind   uint64 // last number of the stream when it was looked at and the reader was behind; or 0
+	size     int    // of messages, about
+}
+
+var (
+	errTrimmed = errors.New("natsadapter: messages of other servers were missed, because the stream does not have them any more")
+	errStuck   = errors.New("natsadapter: messages of other servers were missed, because the stream did not give them")
+)
+
+const (
+	// maxPage and maxPageBytes are how many messages are asked for at once, and about how
+	// large they may be together.
+	maxPage      = 32
+	maxPageBytes = 1 << 20
+
+	// maxCatchUp is how long the stream may fail to give messages that were missed. Later ones
+	// wait for them.
+	maxCatchUp = 5 * time.Second
+)
+
+// read reads the stream until the broker is closed.
+func (j *jetStream) read() {
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	for done := 0; j.ctx.Err() == nil; {
+		var list []*nats.Msg
+		list, done = j.entries.grab(done)
+		for i, m := range list {
+			if j.ctx.Err() != nil {
+				return
+			}
+			j.handle(m)
+			list[i] = nil
+		}
+		select {
+		case <-j.check:
+			j.look(true)
+			continue
+		case <-tick.C:
+			j.look(false)
+			continue
+		default:
+		}
+		if len(list) > 0 {
+			continue
+		}
+		select {
+		case <-j.entries.wake:
+		case <-j.check:
+			j.look(true)
+		case <-tick.C:
+			j.look(false)
+		case <-j.ctx.Done():
+		}
+	}
+}
+
+// checkDropped looks whether messages were dropped. Those in the stream are read from there.
+func (j *jetStream) checkDropped() {
+	if !j.entries.hasDropped() {
+		return
+	}
+	j.pokeReader()
+	if _, ok := j.recovers(); !ok {
+		j.call(func() { j.in.Missed(errTooSlow) }) // they may have been outside of the stream
+	}
+}
+
+// handle takes a message: one of the stream, or one that is outside.
+func (j *jetStream) handle(m *nats.Msg) {
+	name, ok := strings.CutPrefix(m.Subject, j.prefix+toAgain)
+	if !ok {
+		j.passOutside(m)
+		return
+	}
+	seq, err := strconv.ParseUint(lastHeader(m, sequenceHeader), 10, 64)
+	r := &j.reader
+	switch {
+	case err != nil:
+		j.in.Refused(errSubject)
+		return
+	case r.stream == 0: // it is fetched when the stream was looked at
+		r.behind = cmp.Or(r.behind, seq)
+		return
+	case seq <= r.position && seq <= r.fetched:
+		return
+	case seq <= r.position: // of another stream
+		j.pokeReader()
+		return
+	case seq > r.position+1:
+		j.catchUp(seq - 1)
+	}
+	if seq == r.position+1 {
+		r.fetched = 0
+		j.pass(name, seq, m.Data)
+	}
+}
+
+// look asks JetStream about the stream, and creates it if there is none. If the reader has
+// messages to catch up with, it does: at once, or when they have not come for a while.
+func (j *jetStream) look(now bool) {
+	if j.nc.Status() != nats.CONNECTED {
+		return
+	}
+	want := j.messagesConfig()
+	info, err := j.open(j.ctx, &want)
+	if err == nil && j.keep() > 0 {
+		sessions := j.sessionsConfig()
+		_, err = j.open(j.ctx, &sessions)
+	}
+	if j.ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		j.setUsable(fmt.Errorf("%w: %w", errNoStream, err))
+		return
+	}
+	r := &j.reader
+	created := uint64(info.Created.UnixMilli())
+	if created != r.stream || info.State.Last < r.position {
+		j.begin(created, &info)
+		now = true
+	}
+	switch last := info.State.Last; {
+	case last <= r.position:
+		r.behind = 0
+	case now:
+		j.skipTrimmed(&info)
+		j.catchUp(last)
+	case r.behind > r.position:
+		j.skipTrimmed(&info)
+		j.catchUp(r.behind)
+	default:
+		r.behind = last
+	}
+	j.setUsable(nil)
+}
+
+// begin begins to read a stream. The first time, it begins at the end, but messages that came
+// since the subscription are not skipped. All messages of a stream that has taken the place of
+// another one are new.
+func (j *jetStream) begin(created uint64, info *streamInfo) {
+	r := &j.reader
+	position := info.State.Last
+	switch first := max(info.State.First, 1); {
+	case r.stream != 0:
+		position = first - 1
+		j.call(func() { j.in.Missed(errTrimmed) })
+	case r.behind > 0 && r.behind <= position:
+		position = max(r.behind, first) - 1
+	}
+	*r = jetReader{stream: created, position: position, size: r.size}
+	at := sharedlog.Place{Major: created, Minor: position}
+	j.logs.order.Wait(func() { j.logs.order.Skip(at) })
+	fence, err := j.lastFence()
+	if err != nil { // nobody can come back to what is earlier
+		fence = at
+	}
+	j.mu.Lock()
+	j.fence = fence
+	j.mu.Unlock()
+}
+
+// lastFence returns the place of the last fence in the stream.
+func (j *jetStream) lastFence() (at sharedlog.Place, err error) {
+	ctx, cancel := context.WithTimeout(j.ctx, apiTimeout)
+	defer cancel()
+	s, err := j.get(ctx, j.opts.StreamName, getRequest{Last: j.stored("")})
+	if err != nil || s.gone {
+		return at, err
+	}
+	return sharedlog.Place{Major: j.reader.stream, Minor: s.seq}, nil
+}
+
+// skipTrimmed moves the position to the first message that the stream still has.
+func (j *jetStream) skipTrimmed(info *streamInfo) {
+	r := &j.reader
+	if first := info.State.First; first > r.position+1 {
+		r.position = first - 1
+		j.logs.order.Skip(sharedlog.Place{Major: r.stream, Minor: r.position})
+		j.call(func() { j.in.Missed(errTrimmed) })
+	}
+}
+
+// catchUp passes on the messages up to a number, from the stream.
+func (j *jetStream) catchUp(to uint64) {
+	r := &j.reader
+	for started := time.Now(); r.position < to && j.ctx.Err() == nil; {
+		n := pageSize(to-r.position, r.size, maxPageBytes)
+		ctx, cancel := context.WithTimeout(j.ctx, apiTimeout)
+		list, err := j.page(ctx, r.position+1, n)
+		cancel()
+		if err != nil {
+			if time.Since(started) < maxCatchUp {
+				j.pause()
+				continue
+			}
+			if j.ctx.Err() == nil {
+				r.position = to
+				j.logs.order.Skip(sharedlog.Place{Major: r.stream, Minor: to})
+				j.call(func() { j.in.Missed(errStuck) })
+			}
+			return
+		}
+		j.passPage(list)
+	}
+}
+
+func (j *jetStream) passPage(list []stored) {
+	r := &j.reader
+	missed := false
+	for i := range list {
+		m := &list[i]
+		if missed = missed || m.gone; m.gone {
+			r.position = m.seq
+			j.logs.order.Skip(sharedlog.Place{Major: r.stream, Minor: m.seq})
+			continue
+		}
+		name, _ := strings.CutPrefix(m.subject, j.prefix+toStored)
+		j.pass(name, m.seq, m.data)
+		r.fetched = m.seq
+		r.size = (r.size + len(m.data)) / 2 //nolint:mnd // the average of the last ones
+	}
+	if missed {
+		j.call(func() { j.in.Missed(errTrimmed) })
+	}
+}
+
+// pageSize returns how many messages to ask for, of those that are left.
+func pageSize(left uint64, size, limit int) int {
+	n := max(1, min(maxPage, limit/max(size, messageOverhead)))
+	return int(min(left, uint64(n)))
+}
+
+// pause waits for a moment.
+func (j *jetStream) pause() {
+	const pause = 100 * time.Millisecond
+	select {
+	case <-time.After(pause):
+	case <-j.ctx.Done():
+	}
+}
+
+// pass passes on a message of the stream. The position moves before the message is looked at,
+// so that none is read twice (CF-1).
+func (j *jetStream) pass(name string, seq uint64, data []byte) {
+	at := sharedlog.Place{Major: j.reader.stream, Minor: seq}
+	j.reader.position = seq
+	if name == token("") {
+		var f fence
+		if json.Unmarshal(data, &f) != nil {
+			j.in.Refused(errFence)
+		}
+		j.logs.order.Pass(at, func() { j.passFence(at, f) })
+		return
+	}
+	j.broker.mu.Lock()
+	namespace, wanted := j.names[name]
+	j.broker.mu.Unlock()
+	if !wanted {
+		j.logs.order.Skip(at)
+		return
+	}
+	p, err := cluster.Decode(data)
+	if err == nil && (p.Namespace != namespace || p.Type.IsResponse() && p.To != "") {
+		err = errSubject
+	}
+	if err != nil {
+		j.in.Refused(err)
+		j.logs.order.Skip(at)
+		return
+	}
+	j.mu.Lock()
+	_, late := j.senders[p.From]
+	j.mu.Unlock()
+	if late { // its server has counted it as lost, and sent later ones outside of the stream
+		j.logs.order.Skip(at)
+		return
+	}
+	log := j.logs.Log(namespace)
+	j.logs.order.Pass(at, func() {
+		switch {
+		case p.From == j.self && log != nil:
+			log.ReadOwn(at, contentOf(data))
+		case log != nil && p.Message != nil && p.RequestID == "" && sharedlog.InLog(p.Message):
+			log.ReadForeign(at, p.Message, func() { j.in.Receive(p) })
+		default:
+			j.in.Receive(p)
+		}
+	})
+}
+
+// passOutside passes on a message that is outside of the stream.
+func (j *jetStream) passOutside(m *nats.Msg) {
+	name, _ := strings.CutPrefix(m.Subject, j.prefix+toNamespace)
+	p, err := cluster.Decode(m.Data)
+	if err == nil && (!j.is(p.Namespace, name) || p.Type.IsResponse() && p.To != "") {
+		err = errSubject
+	}
+	if err != nil {
+		j.in.Refused(err)
+		return
+	}
+	if p.From == j.self {
+		return // which has noted it
+	}
+	log := j.logs.Log(p.Namespace)
+	j.logs.order.Wait(func() {
+		j.noteOutside(p.From)
+		if log != nil && p.Message != nil && p.RequestID == "" && sharedlog.InLog(p.Message) {
+			log.ReadForeign(sharedlog.Place{}, p.Message, func() { j.in.Receive(p) })
+			return
+		}
+		j.in.Receive(p)
+	})
+}
+
+// A fence is a message of the stream that no client comes back across.
+type fence struct {
+	From   string `json:"from"`
+	Number uint64 `json:"number"`
+}
+
+var errFence = errors.New("natsadapter: a fence in the stream cannot be read")
+
+func (f fence) append(dst []byte) []byte {
+	dst = append(dst, `{"from":"`...)
+	dst = append(dst, f.From...)
+	dst = append(dst, `","number":`...)
+	return append(strconv.AppendUint(dst, f.Number, 10), '}')
+}
