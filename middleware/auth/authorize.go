@@ -74,7 +74,8 @@ func Check[C any](f func(claims *C, c *sio.Ctx) error) sio.Middleware {
 // Join is like [Check] for events with which a client asks to join a room. The room is
 // the first argument of the event: a string, or the field "room" of an object. For
 // several rooms, it is an array of strings, and f is called for each of them. The
-// handler has to read the rooms from the same place.
+// handler has to read the rooms from the same place. Join always refuses the rooms by which
+// this package, users and ratelimit find the sockets of a user.
 func Join[C any](f func(claims *C, room string) error) sio.Middleware {
 	if f == nil {
 		misuse.Panic("auth: Join needs a function")
@@ -82,6 +83,9 @@ func Join[C any](f func(claims *C, room string) error) sio.Middleware {
 	return Check(func(claims *C, c *sio.Ctx) error {
 		rooms, err := roomArgument(c)
 		if err != nil {
+			return err
+		}
+		if err := refuseOwnRooms(rooms); err != nil {
 			return err
 		}
 		for _, room := range rooms {

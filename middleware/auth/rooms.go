@@ -150,8 +150,8 @@ func (r *Rooms) Enter(c *sio.Ctx, rooms ...string) error {
 
 func (r *Rooms) enter(c *sio.Ctx, s *session, rooms []string) error {
 	rooms = others(c.Rooms(), rooms)
-	if i := slices.IndexFunc(rooms, own.IsRoom); i >= 0 {
-		return fmt.Errorf("%w: room %q is for finding the sockets of a user", ErrForbidden, rooms[i])
+	if err := refuseOwnRooms(rooms); err != nil {
+		return err
 	}
 	joined, allowed := false, false
 	defer func() { // also if may panics
@@ -179,6 +179,14 @@ func (r *Rooms) enter(c *sio.Ctx, s *session, rooms []string) error {
 		}
 		// Rights have changed meanwhile, and the check did not find these rooms. So ask again.
 	}
+}
+
+// refuseOwnRooms returns an error if one of the rooms is for packages of this module.
+func refuseOwnRooms(rooms []string) error {
+	if i := slices.IndexFunc(rooms, own.IsRoom); i >= 0 {
+		return fmt.Errorf("%w: room %q is for finding the sockets of a user", ErrForbidden, rooms[i])
+	}
+	return nil
 }
 
 // others returns the rooms that are not among the first ones, each once.

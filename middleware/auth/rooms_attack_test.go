@@ -131,9 +131,11 @@ func TestNobodyEntersTheRoomsOfUsers(t *testing.T) {
 	t.Parallel()
 	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
 		doors(srv, func(context.Context, *auth.Identity, string) error { return nil })
+		srv.On("plain", func(*sio.Ctx) error { return nil }, auth.Join(func(*auth.Identity, string) error { return nil }))
 		p := d.Connect(t, "/", withToken(token(t, nil)))
 		for _, room := range []string{"users:id:bob", "auth:sub:bob", "auth:jti:1", "ratelimit:sockets per user:x"} {
 			wantForbidden(t, p.Ask("join", []string{"lobby", room}))
+			wantForbidden(t, p.Ask("plain", []string{"lobby", room}))
 		}
 		wantRooms(t, p)
 		must(t, p.Ask("join", []string{"users", "authors", "auth:"}).Err())
