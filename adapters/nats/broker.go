@@ -72,7 +72,7 @@ func newBroker(nc *nats.Conn, s subjects, maxPending int) *broker {
 		subjects: s, nc: nc, pending: newPending(maxPending), sent: sender{nc: nc, subjects: s},
 		spaces: make(map[string]*space), names: make(map[string]string), dirty: make(map[string]struct{}), wanted: make(map[string]struct{}),
 		joined: make(map[string]struct{}),
-		wake: make(chan struct{}, 1), up: make(chan struct{}),
+		wake:   make(chan struct{}, 1), up: make(chan struct{}),
 	}
 	b.probes.init()
 	b.ctx, b.stop = context.WithCancel(context.Background())
