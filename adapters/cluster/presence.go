@@ -14,16 +14,19 @@ import (
 )
 
 // A presence knows which servers of this module are in the cluster, and in which
-// namespaces. They tell each other in heartbeats. Official servers are only counted.
+// namespaces. They tell each other in heartbeats. Official servers are only counted: see
+// officials.
 type presence struct {
 	link *link
 
-	mu      sync.Mutex
-	own     map[string]struct{} // the namespaces that the broker has subscribed to
-	version uint64              // of own
-	others  map[string]*peer    // by id
-	heard   time.Time           // when this server heard its own heartbeat the last time
-	beaten  time.Time           // when the oldest heartbeat was sent that it has not heard; zero if there is none
+	mu        sync.Mutex
+	own       map[string]struct{} // the namespaces that the broker has subscribed to
+	version   uint64              // of own
+	others    map[string]*peer    // by id
+	officials officials
+	prefixes  map[string]string // ids of others by the prefixes of their location
+	heard     time.Time         // when this server heard its own heartbeat the last time
+	beaten    time.Time         // when the oldest heartbeat was sent that it has not heard; zero if there is none
 }
 
 // A peer is another server of this module.
@@ -36,6 +39,10 @@ type peer struct {
 	collecting bool      // more of them will come
 	introduced bool      // it has said who it is; the last messages of a server can come after its end
 	asked      time.Time // when it was asked for all namespaces the last time
+
+	// Its location; "" and nil if it has not announced one.
+	prefix, address string
+	gone            chan struct{}
 }
 
 const (
@@ -52,7 +59,12 @@ const (
 )
 
 func newPresence(l *link) *presence {
-	return &presence{link: l, own: make(map[string]struct{}), others: make(map[string]*peer), heard: time.Now()}
+	p := &presence{
+		link: l, own: make(map[string]struct{}), others: make(map[string]*peer), prefixes: make(map[string]string), heard: time.Now(),
+	}
+	_, p.officials.expected = l.broker.(HeartbeatBroker)
+	p.officials.seen = make(map[string]map[string]time.Time)
+	return p
 }
 
 // joined tells the others that this server is in a namespace now.
@@ -65,6 +77,7 @@ func (p *presence) joined(name string) {
 	p.own[name] = struct{}{}
 	p.version++
 	p.sendLocked(Heartbeat, "", Presence{Joined: name})
+	p.tellOfficialsLocked(InitialHeartbeat, name)
 }
 
 // hasJoined reports whether the broker has subscribed to a namespace.
@@ -82,6 +95,7 @@ func (p *presence) left(name string) {
 	if _, known := p.own[name]; !known {
 		return
 	}
+	p.tellOfficialsLocked(AdapterClose, name)
 	delete(p.own, name)
 	p.version++
 	p.sendLocked(Heartbeat, "", Presence{Left: name})
@@ -93,6 +107,7 @@ func (p *presence) announce() {
 	defer p.mu.Unlock()
 	p.resetLocked()
 	p.sendAllLocked(InitialHeartbeat, "")
+	p.announceToOfficialsLocked()
 }
 
 // beat sends a heartbeat, unless the last ones have not come back yet.
@@ -101,6 +116,7 @@ func (p *presence) beat() {
 	defer p.mu.Unlock()
 	if p.beaten.IsZero() || time.Since(p.beaten) > p.link.cluster.opts.HeartbeatTimeout {
 		p.sendLocked(Heartbeat, "", Presence{})
+		p.beatForOfficialsLocked()
 	}
 }
 
@@ -122,6 +138,7 @@ func (p *presence) sendAllLocked(t Type, to string) {
 // sendLocked sends a heartbeat. In that order the changes have their versions.
 func (p *presence) sendLocked(t Type, to string, what Presence) {
 	what.Name, what.Version = p.link.cluster.opts.Name, p.version
+	p.link.cluster.addLocation(&what)
 	_ = p.link.send(&Packet{Type: t, From: p.link.self, To: to, Presence: &what}) // what is lost is counted
 	if p.beaten.IsZero() {
 		p.beaten = time.Now()
@@ -144,6 +161,7 @@ func (p *presence) resetLocked() {
 	for _, o := range p.others {
 		o.seen = time.Now()
 	}
+	p.resetOfficialsLocked()
 	p.heard, p.beaten = time.Now(), time.Time{}
 }
 
@@ -218,6 +236,7 @@ func (p *presence) updateLocked(id string, said *Presence) {
 		p.others[id] = o
 	}
 	o.name, o.seen, o.introduced = said.Name, time.Now(), true
+	p.setLocationLocked(id, o, said)
 	next := o.complete && !o.collecting && said.Version == o.version+1
 	switch {
 	case said.All:
@@ -242,10 +261,12 @@ func (p *presence) updateLocked(id string, said *Presence) {
 }
 
 func (p *presence) removeLocked(id string) {
-	if p.others[id] == nil {
+	o := p.others[id]
+	if o == nil {
 		return
 	}
 	delete(p.others, id)
+	p.removeLocationLocked(id, o)
 	p.link.forget(id)
 }
 
@@ -264,6 +285,7 @@ func (p *presence) strikeOff() {
 				p.removeLocked(id)
 			}
 		}
+		p.strikeOffOfficialsLocked()
 	}
 	p.mu.Unlock()
 	for _, err := range struck {

@@ -78,7 +78,7 @@ type RequestRefusedInfo struct {
 
 	// Name tells more about Code: for example "TRANSPORT_MISMATCH" for code 3. It may be
 	// empty. There is a fixed number of names. Those without a code are "MIDDLEWARE",
-	// "WEBSOCKET_HANDSHAKE", "METHOD" and "SHUTTING_DOWN".
+	// "WEBSOCKET_HANDSHAKE", "METHOD", "SHUTTING_DOWN" and "NOT_FORWARDED".
 	Name string
 
 	Status int   // of the answer

@@ -127,6 +127,10 @@ var allowed = map[string]string{
 	"core/adapter.MemoryLog.Replay: f":             ofLog,
 	"core/adapter.MemoryLog.Replay: last":          ofLog,
 
+	"core/engine.NewServer: r.Start":                       atStart,
+	"core/engine.Server.forward: x.route.Forward":          byRequest,
+	"core/engine.Server.forward: errors.Is":                byRequest,
+	"core/engine.relayed.Upgrade: r.x.Exchange.Upgrade":    byRequest,
 	"core/engine.HTTPError.Error: e.Err.Error":             byCaller, // as that of core.Error
 	"core/engine.Session.start: s.server.newHandler":       byRequest,
 	"core/engine.Session.callOpened: o.Opened":             byRequest,

@@ -61,6 +61,10 @@ var layers = []layer{
 		ours:   []string{"adapters/internal/...", "core/adapter", "internal/..."}, tests: []string{"core", "core/siotest"},
 	},
 	{
+		folder: "adapters/cluster/forward",
+		ours:   []string{"adapters/cluster", "core/engine", "core/nethttp", "internal/..."}, tests: []string{"core", "core/siotest"},
+	},
+	{
 		folder: "adapters/redis",
 		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
 		tests:  []string{"core", "core/siotest"},
@@ -71,6 +75,12 @@ var layers = []layer{
 		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
 		tests:  []string{"core", "core/siotest"},
 		others: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nats-server/v2"},
+	},
+	{
+		folder: "adapters/postgres",
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "internal/..."},
+		tests:  []string{"core", "core/adapter", "core/siotest"},
+		others: []string{"github.com/jackc/pgx/v5"},
 	},
 	{
 		folder: "adapters/internal",

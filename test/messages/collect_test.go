@@ -28,7 +28,7 @@ func apart() []string {
 	return []string{
 		"core/siotest", "core/internal", "adapters/internal/captures", "integrations/internal/mounttest", "integrations/internal/connect/connecttest",
 		"integrations/internal/reused/reusedtest", "integrations/internal/fasthttpx/fibertest",
-		"internal/benchdata", "internal/parsertest", "internal/redistest", "internal/require", "internal/exampletb",
+		"internal/benchdata", "internal/parsertest", "internal/postgrestest", "internal/redistest", "internal/require", "internal/exampletb",
 	}
 }
 

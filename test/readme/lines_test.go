@@ -45,8 +45,10 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	postgresadapter "github.com/sioplug/sioplug/adapters/postgres"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
@@ -68,6 +70,7 @@ var (
 	_ = regexp.MustCompile
 	_ = adapter.NewMemory
 	_ = redisadapter.Classic
+	_ = postgresadapter.New
 	_ = msgpack.Parser{}
 	_ = siotest.Connect
 	_ = siogin.Mount
@@ -84,6 +87,7 @@ var (
 	exchange   engine.Exchange
 	ctx        context.Context
 	client     *redis.Client
+	pool       *pgxpool.Pool
 	mux        *http.ServeMux
 	httpServer *http.Server
 	r          *gin.Engine
