@@ -50,6 +50,7 @@ type Server struct {
 	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
+	observer             atomic.Pointer[Observer]
 	observing            gate.Gate    // calls of the observer that nobody waits for but Shutdown
 	clients              atomic.Int64 // sessions that are open
 	drops                dropCounters // messages that were left out
@@ -77,6 +78,7 @@ type Server struct {
 func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e := &Server{opts: withDefaults(opts), newHandler: open, sessions: make(map[string]*Session)}
 	e.log = rescue.Logger(e.opts.Logger)
+	e.observer.Store(e.opts.Observer)
 	e.deflate = e.opts.PerMessageDeflate.compile()
 	e.openTail.polling = e.openPacketTail(e.opts.upgrades())
 	e.openTail.websocket = e.openPacketTail([]string{})

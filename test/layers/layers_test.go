@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> adapters, integrations, middleware, observe, client -> core -> internal
+//	examples, bench, test -> adapters, admin, integrations, middleware, observe, client -> core -> internal
 package layers_test
 
 import (
@@ -112,6 +112,13 @@ var layers = []layer{
 	{folder: "cmd", ours: []string{"client", "core"}},
 
 	{
+		folder: "admin",
+		ours:   []string{"core", "core/engine", "middleware/ratelimit", "internal/..."}, tests: []string{"core/adapter", "core/siotest"},
+		others: []string{"golang.org/x/crypto"},
+	},
+	{folder: "admin/cmd"},
+
+	{
 		folder: "observe/prometheus",
 		ours:   []string{"core", "internal/labels"}, tests: []string{"core/adapter", "core/siotest"},
 		others: []string{"github.com/prometheus/client_golang"},
@@ -134,9 +141,9 @@ var layers = []layer{
 	mount("fiber", "github.com/gofiber/fiber/v2"),
 	mount("fiberv3", "github.com/gofiber/fiber/v3"),
 
-	{folder: "examples", ours: []string{"adapters/...", "client", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
+	{folder: "examples", ours: []string{"adapters/...", "admin", "client", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
 	{folder: "bench", ours: []string{"adapters/...", "client", "core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
-	{folder: "test", ours: []string{"adapters/...", "client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/...", "observe/..."}, others: []string{"*"}},
+	{folder: "test", ours: []string{"adapters/...", "admin", "client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/...", "observe/..."}, others: []string{"*"}},
 	{folder: "scripts", others: []string{"*"}},
 }
 

@@ -49,6 +49,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	postgresadapter "github.com/sioplug/sioplug/adapters/postgres"
+	sioadmin "github.com/sioplug/sioplug/admin"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
@@ -71,6 +72,7 @@ var (
 	_ = adapter.NewMemory
 	_ = redisadapter.Classic
 	_ = postgresadapter.New
+	_ = sioadmin.Instrument
 	_ = msgpack.Parser{}
 	_ = siotest.Connect
 	_ = siogin.Mount

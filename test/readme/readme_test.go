@@ -135,6 +135,7 @@ func imports() map[string]string {
 		"postgresadapter": "github.com/sioplug/sioplug/adapters/postgres", "pgxpool": "github.com/jackc/pgx/v5/pgxpool",
 		"siotel":        "github.com/sioplug/sioplug/observe/otel",
 		"sioprometheus": "github.com/sioplug/sioplug/observe/prometheus", "prometheus": "github.com/prometheus/client_golang/prometheus",
+		"sioadmin":   "github.com/sioplug/sioplug/admin",
 		"cluster":    "github.com/sioplug/sioplug/adapters/cluster",
 		"redislimit": "github.com/sioplug/sioplug/middleware/ratelimit/redislimit",
 	}
