@@ -12,12 +12,16 @@ import (
 // drainTick is how often Drain looks at the sessions.
 const drainTick = 20 * time.Millisecond
 
+// maxDrain is the longest spread and grace. Longer ones would overflow when they are added.
+const maxDrain = 365 * 24 * time.Hour
+
 // Drain refuses new sessions and closes the others, in random order and evenly over
 // spread. A session is closed when its handler has finished, if that is a [Finisher], or
 // when grace has passed. Then its client has as long to read the rest. Drain returns when
 // the last connection is closed, when all this time has passed, or when ctx ends.
 // [Server.Shutdown] has to follow.
 func (e *Server) Drain(ctx context.Context, spread, grace time.Duration) {
+	spread, grace = min(spread, maxDrain), min(grace, maxDrain)
 	ctx, cancel := context.WithTimeout(ctx, spread+2*grace)
 	defer cancel()
 	d := &drain{

@@ -17,10 +17,10 @@ func ExampleNewRooms() {
 	srv := sio.New(nil)
 	srv.UseConnect(auth.Require(auth.HS256[jwt.RegisteredClaims](secret)))
 	rooms := auth.NewRooms(srv.Namespace, func(_ context.Context, claims *jwt.RegisteredClaims, room string) error {
-		if team, ok := strings.CutPrefix(room, "team:"); ok && members[claims.Subject] != team {
-			return auth.ErrForbidden
+		if team, ok := strings.CutPrefix(room, "team:"); ok && members[claims.Subject] == team {
+			return nil
 		}
-		return nil
+		return auth.ErrForbidden
 	})
 	srv.On("join", sio.Bind(func(c *sio.Ctx, room string) error { return rooms.Enter(c, room) }))
 

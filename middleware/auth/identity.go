@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sioplug/sioplug/internal/own"
 )
 
 // An Identity has the claims that many issuers use. Embed it in your own claims, or use
@@ -243,14 +245,9 @@ func (b *principal) rooms() []string {
 	return rooms
 }
 
-const (
-	roomOfSubject = "auth:sub:"
-	roomOfJTI     = "auth:jti:"
-)
-
-func subjectRoom(subject string) string { return roomOfSubject + subject }
-func tokenRoom(id string) string        { return roomOfJTI + id }
+func subjectRoom(subject string) string { return own.RoomOfSubject + subject }
+func tokenRoom(id string) string        { return own.RoomOfJTI + id }
 
 func isAuthRoom(room string) bool {
-	return strings.HasPrefix(room, roomOfSubject) || strings.HasPrefix(room, roomOfJTI)
+	return strings.HasPrefix(room, own.RoomOfSubject) || strings.HasPrefix(room, own.RoomOfJTI)
 }

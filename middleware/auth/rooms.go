@@ -28,6 +28,7 @@ type Rooms struct {
 
 	mu      sync.Mutex
 	pending []string // subjects to be checked again, for other servers
+	all     bool     // too many waited: all sockets are to be checked
 	working bool
 }
 
@@ -36,17 +37,18 @@ type Rooms struct {
 //
 //	chat.UseConnect(auth.Require(verify))
 //	rooms := auth.NewRooms(chat, func(ctx context.Context, claims *Claims, room string) error {
-//		if team, ok := strings.CutPrefix(room, "team:"); ok && !claims.IsIn(team) {
-//			return auth.ErrForbidden
+//		if team, ok := strings.CutPrefix(room, "team:"); ok && claims.IsIn(team) {
+//			return nil
 //		}
-//		return nil
+//		return auth.ErrForbidden
 //	})
 //	chat.On("join", sio.Bind(func(c *sio.Ctx, room string) error { return rooms.Enter(c, room) }))
 //
 // may returns nil if the user may be in a room. It is asked about all rooms but those of
 // [sio.Socket.Pin] and that of the socket's id, also about rooms that your program has put the
-// socket into with [sio.Socket.Join]. So return nil for rooms that need no rights. For an
-// anonymous socket, claims is nil. may can ask a database. It has to heed its context, and
+// socket into with [sio.Socket.Join]. So return nil for rooms that need no rights. Refuse all
+// names that you do not know: the room of each socket has its id as its name, and whoever
+// enters it gets what is sent to that socket. For an anonymous socket, claims is nil. may can ask a database. It has to heed its context, and
 // may be called at the same time for different sockets. Any error means no, and so does a
 // panic.
 //
@@ -79,7 +81,10 @@ func NewRooms[C any](ns *sio.Namespace, may func(ctx context.Context, claims *C,
 	return r
 }
 
-var errNoRequire = errors.New("auth: NewRooms has to come behind auth.Require or auth.From")
+var (
+	errNoRequire  = errors.New("auth: NewRooms has to come behind auth.Require or auth.From")
+	errOtherRooms = errors.New("auth: Enter is for sockets of the namespace of NewRooms")
+)
 
 func (r *Rooms) middleware(next sio.Handler) sio.Handler {
 	return func(c *sio.Ctx) error {
@@ -125,10 +130,16 @@ func (r *Rooms) accept(c *sio.Ctx) error {
 // Enter puts the client's socket into all of the rooms, if its user may be in them. Otherwise
 // it puts the socket into none of them, and returns an error for the client: that of may. It
 // is [CodeForbidden] for [ErrForbidden].
+//
+// may is not asked about rooms that the socket is in. Enter always refuses the rooms by which
+// this package, users and ratelimit find the sockets of a user.
 func (r *Rooms) Enter(c *sio.Ctx, rooms ...string) error {
 	s := sessionOf(c.Socket)
-	if s == nil || s.opts == nil {
+	switch {
+	case s == nil || s.opts == nil:
 		return errNoRequire
+	case s.doors() != r:
+		return errOtherRooms
 	}
 	err := s.opts.refuse(r.enter(c, s, rooms))
 	if err != nil {
@@ -138,29 +149,49 @@ func (r *Rooms) Enter(c *sio.Ctx, rooms ...string) error {
 }
 
 func (r *Rooms) enter(c *sio.Ctx, s *session, rooms []string) error {
-	was := c.Rooms()
-	rooms = slices.DeleteFunc(slices.Clone(rooms), func(room string) bool { return slices.Contains(was, room) })
-	for joined := false; ; joined = true {
+	rooms = others(c.Rooms(), rooms)
+	if i := slices.IndexFunc(rooms, own.IsRoom); i >= 0 {
+		return fmt.Errorf("%w: room %q is for finding the sockets of a user", ErrForbidden, rooms[i])
+	}
+	joined, allowed := false, false
+	defer func() { // also if may panics
+		if joined && !allowed {
+			_ = c.Leave(rooms...) // the socket may have gone
+		}
+	}()
+	for {
 		claims, checks, err := s.forRooms()
 		if err != nil {
 			return err
 		}
 		for _, room := range rooms {
 			if err := r.may(c.Context(), claims, room); err != nil {
-				if joined {
-					_ = c.Leave(rooms...) // the socket may have gone
-				}
 				return err
 			}
 		}
 		if err := c.Join(rooms...); err != nil {
 			return err
 		}
+		joined = true
 		if s.checkedSince(checks) {
+			allowed = true
 			return nil
 		}
 		// Rights have changed meanwhile, and the check did not find these rooms. So ask again.
 	}
+}
+
+// others returns the rooms that are not among the first ones, each once.
+func others(was, rooms []string) []string {
+	seen := make(map[string]struct{}, len(was)+len(rooms))
+	for _, room := range was {
+		seen[room] = struct{}{}
+	}
+	return slices.DeleteFunc(slices.Clone(rooms), func(room string) bool {
+		_, is := seen[room]
+		seen[room] = struct{}{}
+		return is
+	})
 }
 
 // ask is may for a caller that has to go on.
@@ -168,18 +199,20 @@ func (r *Rooms) ask(ctx context.Context, claims any, room string) error {
 	return rescue.Apart(func() error { return r.may(ctx, claims, room) })
 }
 
-// recheckTime is how long may can take for all rooms of a socket, when another server has
-// asked for that.
+// recheckTime is how long may can take for all rooms of a socket in a check.
 const recheckTime = 10 * time.Second
 
 // Recheck asks again which rooms the sockets of a subject may be in, on all servers. Call it
 // when the rights of a user have changed, and may knows of that. When it returns, it is done
 // on this server. If it returns an error, other servers could not be told.
+//
+// The end of ctx does not end the check: a right that was taken away must not stay, nor any
+// other be lost. may has 10 seconds for the rooms of a socket.
 func (r *Rooms) Recheck(ctx context.Context, subject string) error {
 	if strings.TrimSpace(subject) == "" {
 		return nil
 	}
-	r.recheckHere(ctx, subject)
+	r.recheckSockets(ctx, r.socketsOf(subject).Sockets())
 	if !r.ns.Clustered() {
 		return nil
 	}
@@ -189,15 +222,19 @@ func (r *Rooms) Recheck(ctx context.Context, subject string) error {
 	return nil
 }
 
-func (r *Rooms) recheckHere(ctx context.Context, subject string) {
-	for _, socket := range r.ns.To(subjectRoom(subject)).Local().Sockets() {
+// socketsOf returns the sockets of a subject on this server.
+func (r *Rooms) socketsOf(subject string) sio.Broadcast { return r.ns.To(subjectRoom(subject)).Local() }
+
+func (r *Rooms) recheckSockets(ctx context.Context, sockets []*sio.Socket) {
+	for _, socket := range sockets {
 		if s := sessionOf(socket); s != nil && s.opts != nil {
 			s.recheck(ctx, r, socket)
 		}
 	}
 }
 
-// maxPending is how many subjects wait to be checked again.
+// maxPending is how many subjects wait to be checked again. Beyond that, all sockets are
+// checked, so that no check is lost.
 const maxPending = 10_000
 
 // onRecheck does what another server asks for, on a goroutine that other events do not wait
@@ -209,13 +246,14 @@ func (r *Rooms) onRecheck(ctx context.Context, args sio.Args) (any, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if slices.Contains(r.pending, subject) {
+	switch {
+	case r.all || slices.Contains(r.pending, subject):
 		return nil, nil //nolint:nilnil // no answer
+	case len(r.pending) >= maxPending:
+		r.pending, r.all = nil, true
+	default:
+		r.pending = append(r.pending, strings.Clone(subject))
 	}
-	if len(r.pending) >= maxPending {
-		return nil, errTooManyRechecks
-	}
-	r.pending = append(r.pending, strings.Clone(subject))
 	if !r.working {
 		r.working = true
 		go r.work(context.WithoutCancel(ctx)) // ends when the list is empty
@@ -223,23 +261,30 @@ func (r *Rooms) onRecheck(ctx context.Context, args sio.Args) (any, error) {
 	return nil, nil //nolint:nilnil // no answer
 }
 
-var errTooManyRechecks = errors.New("auth: too many users wait for their rooms to be checked again")
-
 func (r *Rooms) work(ctx context.Context) {
-	for {
-		r.mu.Lock()
-		if len(r.pending) == 0 {
-			r.working = false
-			r.mu.Unlock()
-			return
-		}
-		subject := r.pending[0]
-		r.pending = r.pending[1:]
-		r.mu.Unlock()
+	for sockets, ok := r.next(); ok; sockets, ok = r.next() {
 		_ = rescue.Apart(func() error { // what fails is logged
-			r.recheckHere(ctx, subject)
+			r.recheckSockets(ctx, sockets.Sockets())
 			return nil
 		})
+	}
+}
+
+// next returns the sockets to be checked next. It reports whether there are any.
+func (r *Rooms) next() (sockets sio.Broadcast, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.all:
+		r.all = false
+		return r.ns.Broadcast().Local(), true
+	case len(r.pending) > 0:
+		subject := r.pending[0]
+		r.pending = r.pending[1:]
+		return r.socketsOf(subject), true
+	default:
+		r.working = false
+		return sockets, false
 	}
 }
 
@@ -261,10 +306,12 @@ func (s *session) checkedSince(checks uint64) bool {
 }
 
 // recheck takes a socket out of the rooms that its user may not be in any more. A call of
-// Enter at the same time asks again, because its answers may be old.
+// Enter at the same time asks again, because its answers may be old. If the socket ends, so
+// does the check: if its client comes back, admit asks.
 func (s *session) recheck(ctx context.Context, r *Rooms, socket *sio.Socket) {
-	ctx, cancel := context.WithTimeout(ctx, recheckTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recheckTime)
 	defer cancel()
+	defer context.AfterFunc(socket.Context(), cancel)() //nolint:contextcheck // a second reason to end
 	s.mu.Lock()
 	s.checks++
 	claims := s.principal.claims
@@ -274,7 +321,10 @@ func (s *session) recheck(ctx context.Context, r *Rooms, socket *sio.Socket) {
 			continue
 		}
 		err := r.ask(ctx, claims, room)
-		if err == nil {
+		switch {
+		case socket.Context().Err() != nil:
+			return
+		case err == nil:
 			continue
 		}
 		_ = socket.Leave(room) // it may have gone

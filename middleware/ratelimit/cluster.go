@@ -13,6 +13,7 @@ import (
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/internal/interval"
 	"github.com/sioplug/sioplug/internal/misuse"
+	"github.com/sioplug/sioplug/internal/own"
 )
 
 // CountTimeout sets how long MaxPerIP and MaxPerUser wait at most for other servers to
@@ -33,7 +34,7 @@ func RefuseUncounted() Option { return func(o *options) { o.refuseUncounted = tr
 const defaultCountTimeout = time.Second
 
 // roomPrefix begins the names of the rooms by which sockets are counted.
-const roomPrefix = "ratelimit:"
+const roomPrefix = own.RoomOfLimit
 
 // room returns the room of a key's sockets. It has a hash of the key, because clients may
 // choose keys, and because brokers may see the names of rooms.

@@ -60,14 +60,17 @@ func (m *socketLimit) replace(c *sio.Ctx, key string) error {
 	all = slices.DeleteFunc(all, func(r ranked) bool { return r.id == c.ID() })
 	all = append(all, ranked{c.ID(), rank})
 	slices.SortFunc(all, ranked.compare)
-	var failed error
+	var ids []string
 	for _, old := range all[:max(0, len(all)-m.n)] {
 		if old.id == c.ID() {
-			return m.reject(c, key, nil, codeReplaced)
+			break
 		}
 		m.notify(Refusal{Limit: m.name, Key: key, Event: eventConnect, Socket: c.Socket, Replaced: old.id})
-		socket := c.Namespace().To(old.id)
-		failed = errors.Join(failed, socket.Emit(EventLimited, limited{data{Code: codeReplaced}, eventConnect}), socket.Disconnect())
+		ids = append(ids, old.id)
+	}
+	failed := disconnectReplaced(c.Namespace(), ids)
+	if len(ids) < len(all)-m.n { // the socket itself is among the old ones
+		return m.reject(c, key, nil, codeReplaced)
 	}
 	if failed != nil {
 		m.uncounted.report(&m.guard, failed)
@@ -76,6 +79,20 @@ func (m *socketLimit) replace(c *sio.Ctx, key string) error {
 		}
 	}
 	return nil
+}
+
+// maxReplaced is how many sockets one message between servers disconnects.
+const maxReplaced = 1000
+
+// disconnectReplaced disconnects sockets. It tells other servers of all of them at once, so
+// that a user who opens many sockets at the same moment makes no flood between servers.
+func disconnectReplaced(ns *sio.Namespace, ids []string) error {
+	var failed error
+	for some := range slices.Chunk(ids, maxReplaced) {
+		sockets := ns.To(some...)
+		failed = errors.Join(failed, sockets.Emit(EventLimited, limited{data{Code: codeReplaced}, eventConnect}), sockets.Disconnect())
+	}
+	return failed
 }
 
 // fetch returns the sockets of a user on all servers that answer. An error means that the

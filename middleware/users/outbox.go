@@ -26,6 +26,7 @@ type message struct {
 	New     []string `json:"new,omitempty"`  // in a list, the others
 	Off     []string `json:"off,omitempty"`  // who has gone
 	To      string   `json:"to,omitempty"`   // the server that is asked; "" for all
+	Run     uint64   `json:"run,omitempty"`  // of a list: the number of the list, which its parts have in common
 	Part    int      `json:"part,omitempty"` // of a list, from 0
 	More    bool     `json:"more,omitempty"` // more parts of the list follow
 	Late    int64    `json:"late,omitempty"` // in a heartbeat and a bye: how long calls have waited, in milliseconds
@@ -86,6 +87,7 @@ type outbox struct {
 	toAsk    []string
 	called   time.Time // when this server made its last call
 	listed   time.Time // when the list was sent
+	run      uint64    // how often
 }
 
 // sayLaterLocked sends what there is to say in a moment.
@@ -227,8 +229,9 @@ func (u *Users) takeChangesLocked() []*message {
 // listLocked returns the users of this server that others know, in one message or more.
 func (u *Users) listLocked() []*message {
 	var p packer
+	u.run++
 	open := func() *message {
-		return &message{Kind: kindList, Version: u.version, Part: len(p.messages), More: true}
+		return &message{Kind: kindList, Version: u.version, Run: u.run, Part: len(p.messages), More: true}
 	}
 	for id, e := range u.entries {
 		if !e.said {

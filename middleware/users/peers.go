@@ -70,8 +70,10 @@ type peer struct {
 	users      map[*entry]struct{}
 	returned   time.Time // when it was heard again after it had failed
 	asked      time.Time
-	part       int      // of the list that is being received
-	list       []listed // so far
+	run        uint64    // of the list that is being received
+	part       int       // of that
+	came       time.Time // when it came
+	list       []listed  // so far
 	owed       map[string]owedCall
 }
 
@@ -242,7 +244,7 @@ func (u *Users) heardLocked(id string) *peer {
 	now := time.Now()
 	p := u.all[id]
 	switch {
-	case p == nil && len(u.all) >= maxPeers:
+	case p == nil && len(u.all) >= maxPeers && !u.forgetGoneLocked():
 		return nil
 	case p == nil:
 		p = &peer{id: id, users: make(map[*entry]struct{})}
@@ -252,6 +254,21 @@ func (u *Users) heardLocked(id string) *peer {
 	}
 	p.heard = now
 	return p
+}
+
+// forgetGoneLocked forgets the server that has failed first. It reports whether there was one.
+func (u *Users) forgetGoneLocked() bool {
+	var first *peer
+	for _, p := range u.all {
+		if p.gone && (first == nil || p.heard.Before(first.heard)) {
+			first = p
+		}
+	}
+	if first == nil {
+		return false
+	}
+	delete(u.all, first.id)
+	return true
 }
 
 // checkVersionLocked reports whether the users of a server are known at that version.
@@ -265,7 +282,8 @@ func (u *Users) checkVersionLocked(p *peer, version uint64) bool {
 		return true
 	}
 	p.synced = false
-	if now := time.Now(); p.list == nil && now.Sub(p.asked) >= askInterval {
+	now := time.Now()
+	if comes := p.list != nil && now.Sub(p.came) < askInterval; !comes && now.Sub(p.asked) >= askInterval {
 		p.asked = now
 		u.toAsk = append(u.toAsk, p.id)
 		u.sayLaterLocked()
@@ -339,7 +357,7 @@ func (u *Users) collectLocked(p *peer, m *message) bool {
 	if m.Part == 0 {
 		p.list = make([]listed, 0, len(m.On)+len(m.New))
 	}
-	if p.list == nil || m.Part != 0 && m.Part != p.part+1 {
+	if p.list == nil || m.Part != 0 && (m.Run != p.run || m.Part != p.part+1) {
 		p.list = nil // the first part was lost, or another one
 		return true
 	}
@@ -347,7 +365,7 @@ func (u *Users) collectLocked(p *peer, m *message) bool {
 		p.list = nil
 		return false
 	}
-	p.part = m.Part
+	p.run, p.part, p.came = m.Run, m.Part, time.Now()
 	for _, id := range m.On {
 		p.list = append(p.list, listed{id, true})
 	}

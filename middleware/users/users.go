@@ -54,7 +54,7 @@ const (
 	defaultMaxUsers = 1_000_000
 
 	// roomPrefix begins the name of the room that has all sockets of a user.
-	roomPrefix = "users:id:"
+	roomPrefix = own.RoomOfUser
 )
 
 // Users knows the users of a namespace. Make it with [New]. All methods are safe for

@@ -156,6 +156,7 @@ var goroutines = map[string]string{
 	"middleware/auth.sendListLater":            "Revocations.sendList is called through the edge",
 	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
 	"middleware/auth.onRecheck":                "Rooms.work calls everything through the edge",
+	"middleware/auth.recheck":                  "it cancels a context of its own",
 	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
 	"admin.Instrument":                         "Admin.run emits, which calls the adapter and the logger through the edge",
 	"admin.tick":                               "feed.dataOf fetches, which calls the methods of values through the edge",
