@@ -124,8 +124,9 @@ func (m *Manager) Disconnect() {
 }
 
 // Shutdown disconnects all sockets for good, as [Socket.Disconnect] does, and waits until
-// the connection is closed. What was emitted before is sent. Call it before the program
-// ends.
+// the connection is closed. What was emitted before is sent, except events that wait for a
+// connection, or with [Options.Retries] for the acknowledgement of an earlier event. Wait
+// for the acknowledgement of what matters. Call Shutdown before the program ends.
 func (m *Manager) Shutdown(ctx context.Context) error {
 	m.mu.Lock()
 	sockets := slices.Clone(m.sockets)

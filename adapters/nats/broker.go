@@ -41,7 +41,8 @@ type broker struct {
 	names  map[string]string   // of the namespaces, by their tokens
 	wanted map[string]struct{} // subjects
 	dirty  map[string]struct{} // subjects that may have to be subscribed to, or not any more
-	joined []string            // namespaces whose subscription has to be confirmed
+	all    bool                // dirty has become too large, so all subjects are to be compared
+	joined map[string]struct{} // namespaces whose subscription has to be confirmed
 	wake   chan struct{}       // has an element if there is something to do
 	up     chan struct{}       // closed while the subscriptions are in effect; replaced
 	isUp   bool
@@ -58,6 +59,9 @@ const (
 	// nobody has said that it has changed.
 	checkInterval = time.Second
 
+	// maxDirty is how many subjects more than the wanted ones may be dirty.
+	maxDirty = 1024
+
 	// closeTimeout is how long Close waits for a connection that hangs. Later, goroutines
 	// end when nats.go lets them.
 	closeTimeout = 2 * time.Second
@@ -67,7 +71,8 @@ func newBroker(nc *nats.Conn, s subjects, maxPending int) *broker {
 	b := &broker{
 		subjects: s, nc: nc, pending: newPending(maxPending), sent: sender{nc: nc, subjects: s},
 		spaces: make(map[string]*space), names: make(map[string]string), dirty: make(map[string]struct{}), wanted: make(map[string]struct{}),
-		wake: make(chan struct{}, 1), up: make(chan struct{}),
+		joined: make(map[string]struct{}),
+		wake:   make(chan struct{}, 1), up: make(chan struct{}),
 	}
 	b.probes.init()
 	b.ctx, b.stop = context.WithCancel(context.Background())
@@ -92,7 +97,7 @@ func (b *broker) Subscribe(namespace string) {
 	defer b.mu.Unlock()
 	s := &space{token: token(namespace), subjects: make(map[string]struct{})}
 	b.spaces[namespace], b.names[s.token] = s, namespace
-	b.joined = append(b.joined, namespace)
+	b.joined[namespace] = struct{}{}
 	b.addToLocked(s, b.namespace(namespace))
 }
 
@@ -103,6 +108,7 @@ func (b *broker) Unsubscribe(namespace string) {
 	if s := b.spaces[namespace]; s != nil {
 		delete(b.spaces, namespace)
 		delete(b.names, s.token)
+		delete(b.joined, namespace)
 		for subject := range s.subjects {
 			b.removeLocked(subject)
 		}
@@ -144,13 +150,24 @@ func (b *broker) addToLocked(s *space, subject string) {
 }
 
 func (b *broker) addLocked(subject string) {
-	b.wanted[subject], b.dirty[subject] = struct{}{}, struct{}{}
-	b.poke()
+	b.wanted[subject] = struct{}{}
+	b.noteLocked(subject)
 }
 
 func (b *broker) removeLocked(subject string) {
 	delete(b.wanted, subject)
-	b.dirty[subject] = struct{}{}
+	b.noteLocked(subject)
+}
+
+// noteLocked notes that a subject may have to be subscribed to, or not any more. While NATS is
+// away, rooms come and go: beyond some subjects, all are compared later.
+func (b *broker) noteLocked(subject string) {
+	if !b.all {
+		b.dirty[subject] = struct{}{}
+	}
+	if len(b.dirty) > len(b.wanted)+maxDirty {
+		b.all, b.dirty = true, make(map[string]struct{})
+	}
 	b.poke()
 }
 

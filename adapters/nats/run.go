@@ -3,6 +3,7 @@ package natsadapter
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ var errTooSlow = errors.New("natsadapter: messages of other servers were dropped
 // A watch is what the goroutine that subscribes knows.
 type watch struct {
 	subs     map[string]*nats.Subscription // by subject
-	joined   []string                      // namespaces that were subscribed to, which was not confirmed
+	joined   map[string]struct{}           // namespaces that were subscribed to, which was not confirmed
 	connects uint64                        // how often nats.go had connected again, when all was well
 	wasUp    bool                          // it was, once
 	told     bool                          // that packets do not arrive
@@ -28,7 +29,7 @@ const retryInterval = 5 * time.Second
 
 // run subscribes, and watches the connection.
 func (b *broker) run() {
-	w := &watch{subs: make(map[string]*nats.Subscription)}
+	w := &watch{subs: make(map[string]*nats.Subscription), joined: make(map[string]struct{})}
 	tick := time.NewTicker(checkInterval)
 	defer tick.Stop()
 	events := b.nc.StatusChanged()
@@ -104,16 +105,7 @@ func (b *broker) step(w *watch) {
 
 // apply subscribes to what is wanted, and to nothing else.
 func (b *broker) apply(w *watch) (changed bool, err error) {
-	b.mu.Lock()
-	dirty := b.dirty
-	b.dirty = make(map[string]struct{})
-	wanted := make(map[string]bool, len(dirty))
-	for subject := range dirty {
-		_, wanted[subject] = b.wanted[subject]
-	}
-	w.joined = append(w.joined, b.joined...)
-	b.joined = nil
-	b.mu.Unlock()
+	wanted := b.changes(w)
 	for subject, want := range wanted {
 		sub := w.subs[subject]
 		switch {
@@ -131,14 +123,43 @@ func (b *broker) apply(w *watch) (changed bool, err error) {
 		changed = true
 		if err != nil {
 			b.mu.Lock()
-			for subject := range dirty {
-				b.dirty[subject] = struct{}{}
+			for subject := range wanted {
+				b.noteLocked(subject)
 			}
 			b.mu.Unlock()
 			return changed, fmt.Errorf("natsadapter: subscribing: %w", err)
 		}
 	}
 	return changed, nil
+}
+
+// changes returns the subjects that may have to be subscribed to, or not any more, and whether they
+// are wanted.
+func (b *broker) changes(w *watch) map[string]bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all {
+		b.all = false
+		for subject := range b.wanted {
+			b.dirty[subject] = struct{}{}
+		}
+		for subject := range w.subs {
+			b.dirty[subject] = struct{}{}
+		}
+	}
+	wanted := make(map[string]bool, len(b.dirty))
+	for subject := range b.dirty {
+		_, wanted[subject] = b.wanted[subject]
+	}
+	b.dirty = make(map[string]struct{})
+	for namespace := range w.joined {
+		if b.spaces[namespace] == nil { // this server has left it meanwhile
+			delete(w.joined, namespace)
+		}
+	}
+	maps.Copy(w.joined, b.joined)
+	clear(b.joined)
+	return wanted
 }
 
 // messages returns where the messages of a subscription go.
@@ -155,7 +176,7 @@ func (b *broker) renew(w *watch) {
 		_ = sub.Unsubscribe()
 		delete(w.subs, subject)
 		b.mu.Lock()
-		b.dirty[subject] = struct{}{}
+		b.noteLocked(subject)
 		b.mu.Unlock()
 	}
 }
@@ -185,8 +206,8 @@ func (b *broker) confirm(w *watch, connects uint64) {
 			b.js.pokeReader()
 		}
 	}
-	for _, namespace := range w.joined {
+	for namespace := range w.joined {
 		b.call(func() { b.in.Subscribed(namespace) })
 	}
-	w.joined = nil
+	clear(w.joined)
 }

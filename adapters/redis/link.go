@@ -17,6 +17,9 @@ const (
 	pingsPerTimeout = 3
 
 	quitTimeout = time.Second
+
+	// maxWaiting is how many commands are sent before Redis has replied to the first.
+	maxWaiting = 8192
 )
 
 // A topicKind is the kind of a subscription.
@@ -59,8 +62,8 @@ type link struct {
 	wake  chan struct{}
 
 	mu      sync.Mutex
-	entries map[topic]*entry
-	dirty   []topic            // entries with a wish that Redis may not know
+	entries map[topic]*entry   // what is wanted, and what Redis may still know
+	dirty   map[topic]struct{} // entries with a wish that Redis may not know
 	waiting []request          // commands without a reply, in order
 	initial map[topic]struct{} // subscriptions that a new connection waits for; nil afterwards
 
@@ -97,7 +100,8 @@ func newLink(ctx context.Context, n *nodes, addr string, owner linkOwner) *link 
 	ctx, stop := context.WithCancel(ctx)
 	l := &link{
 		nodes: n, addr: addr, owner: owner, stop: stop,
-		ended: make(chan struct{}), wake: make(chan struct{}, 1), entries: make(map[topic]*entry),
+		ended: make(chan struct{}), wake: make(chan struct{}, 1),
+		entries: make(map[topic]*entry), dirty: make(map[topic]struct{}),
 	}
 	go l.run(ctx) // ends with close
 	return l
@@ -116,18 +120,32 @@ func (l *link) add(t topic, to target) {
 	l.noteLocked(t)
 }
 
-// remove ends the subscription to a topic.
+// remove ends the subscription to a topic. One that Redis was not told of is forgotten, so that
+// topics that come and go without a connection take no memory.
 func (l *link) remove(t topic) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.entries[t]; e != nil {
+	e := l.entries[t]
+	switch {
+	case e == nil:
+	case e.sent || e.outstanding > 0:
 		e.wanted = false
 		l.noteLocked(t)
+	default:
+		delete(l.entries, t)
+		delete(l.dirty, t)
+		delete(l.initial, t)
+		l.wakeLocked() // this may have been the last that a new connection waits for
 	}
 }
 
 func (l *link) noteLocked(t topic) {
-	l.dirty = append(l.dirty, t)
+	l.dirty[t] = struct{}{}
+	l.wakeLocked()
+}
+
+// wakeLocked has keep look what there is to do.
+func (l *link) wakeLocked() {
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -185,21 +203,31 @@ func (l *link) session(ctx context.Context, c *conn, why *error) {
 	if e := <-failed; err == nil {
 		err = e
 	}
+	l.forget()
 	*why = err
 }
 
-// reset forgets what the last connection knew. It reports whether there is nothing to wait
-// for.
-func (l *link) reset() bool {
+// forget forgets what a connection knew that has ended.
+func (l *link) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.dirty, l.waiting, l.initial = nil, nil, make(map[topic]struct{})
+	l.dirty, l.waiting = make(map[topic]struct{}), nil
 	for t, e := range l.entries {
 		if !e.wanted {
 			delete(l.entries, t)
 			continue
 		}
 		e.sent, e.outstanding = false, 0
+	}
+}
+
+// reset has all that is wanted subscribed to over a new connection. It reports whether there is
+// nothing to wait for.
+func (l *link) reset() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.initial = make(map[topic]struct{}, len(l.entries))
+	for t := range l.entries {
 		l.initial[t] = struct{}{}
 		l.noteLocked(t)
 	}
@@ -218,9 +246,13 @@ func (l *link) keep(ctx context.Context, c *conn, failed chan error) error {
 	var buffer []byte
 	for silent := 0; ; {
 		var known []topic
-		buffer, known = l.commands(buffer[:0])
+		var initialised bool
+		buffer, known, initialised = l.commands(buffer[:0])
 		for _, t := range known {
 			l.owner.confirmed(l, t)
+		}
+		if initialised {
+			l.owner.up(l)
 		}
 		if _, err := c.write(buffer); err != nil {
 			return err
@@ -246,21 +278,35 @@ func (l *link) keep(ctx context.Context, c *conn, failed chan error) error {
 	}
 }
 
-// commands appends the commands by which Redis gets to know the wishes. It returns also the
-// topics that were removed and added again, for which no command is necessary.
-func (l *link) commands(dst []byte) (out []byte, known []topic) {
+// commands appends the commands by which Redis gets to know the wishes, but not too many at
+// once. It returns also the topics that were removed and added again, for which no command is
+// necessary, and whether all that a new connection waited for was removed.
+func (l *link) commands(dst []byte) (out []byte, known []topic, initialised bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, t := range l.dirty {
+	if l.initial != nil && len(l.initial) == 0 {
+		l.initial, initialised = nil, true
+	}
+	if len(l.dirty) == 0 {
+		return dst, nil, initialised
+	}
+	for t := range l.dirty {
+		if len(l.waiting) >= maxWaiting { // the replies wake
+			return dst, known, initialised
+		}
+		delete(l.dirty, t)
 		e := l.entries[t]
-		if e == nil || e.wanted == e.sent {
-			if e != nil && e.outstanding == 0 {
-				if e.wanted {
-					known = append(known, t)
-				} else {
-					delete(l.entries, t)
-				}
-			}
+		switch {
+		case e == nil:
+			continue
+		case e.wanted != e.sent: // below
+		case e.outstanding > 0: // the reply counts
+			continue
+		case e.wanted:
+			known = append(known, t)
+			continue
+		default:
+			delete(l.entries, t)
 			continue
 		}
 		e.sent = e.wanted
@@ -272,8 +318,8 @@ func (l *link) commands(dst []byte) (out []byte, known []topic) {
 		}
 		dst = appendCommand(dst, name, t.name)
 	}
-	l.dirty = nil
-	return dst, known
+	l.dirty = make(map[topic]struct{}) // the old one may be large
+	return dst, known, initialised
 }
 
 // quit ends all subscriptions and the connection in an orderly way.

@@ -113,6 +113,9 @@ func (l *link) acknowledged(kind topicKind, subscribed bool, v *reply) error {
 func (l *link) repliedLocked(e *entry, subscribed bool) (confirmed, initialised bool) {
 	t := l.waiting[0].topic
 	l.waiting = l.waiting[1:]
+	if len(l.waiting) == maxWaiting/2 && len(l.dirty) > 0 {
+		l.wakeLocked()
+	}
 	if e != nil {
 		e.outstanding--
 		confirmed = subscribed && e.sent && e.outstanding == 0
