@@ -7,6 +7,7 @@ import (
 
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // An Answer is a client's acknowledgement of one event, which may not have come yet:
@@ -59,9 +60,7 @@ func (a Answer[T]) Wait(ctx context.Context) (v T, err error) {
 		return v, errNotAsked
 	}
 	s := a.pending.socket
-	end := s.observeAckWait(ctx, a.event)
-	args, err := a.pending.wait(ctx, nil)
-	end(err)
+	args, err := observedWait(s.observeAckWait(ctx, a.event), func() (Args, error) { return a.pending.wait(ctx, nil) })
 	if err != nil {
 		return v, err
 	}
@@ -101,9 +100,15 @@ func (c *Ctx) EmitWithAck(ctx context.Context, event string, args ...any) (Args,
 }
 
 func (s *Socket) emitWithAck(ctx context.Context, t *task, event string, args []any) (Args, error) {
-	end := s.observeAckWait(ctx, event)
-	a, err := s.askAndWait(ctx, t, event, args)
-	end(err)
+	return observedWait(s.observeAckWait(ctx, event), func() (Args, error) { return s.askAndWait(ctx, t, event, args) })
+}
+
+// observedWait calls end when wait has ended, also if that panics or ends its goroutine.
+func observedWait(end func(error), wait func() (Args, error)) (a Args, err error) {
+	result := rescue.ErrExited
+	defer func() { end(result) }()
+	a, err = wait()
+	result = err
 	return a, err
 }
 
