@@ -91,8 +91,10 @@ type jetStream struct {
 var (
 	errNoStream = errors.New("natsadapter: JetStream cannot be used, so clients do not recover, and messages take core NATS")
 	errNotYet   = errors.New("the stream was not looked at yet")
-	errEarly    = errors.New("natsadapter: not kept, because messages to the client are not in the stream")
 )
+
+// errEarly is the error of Save while nobody can recover.
+const errEarly = sharedlog.EarlyError("natsadapter: not kept, because messages to the client are not in the stream")
 
 const (
 	// pollInterval is how often a server looks whether the stream has what it has not got.

@@ -19,7 +19,7 @@ import (
 
 // errEarly is the error of Save while messages that clients have may come into the stream
 // later: whoever came back would get them again.
-var errEarly = errors.New("redisadapter: not kept, because messages to the client are not in the stream yet")
+const errEarly = sharedlog.EarlyError("redisadapter: not kept, because messages to the client are not in the stream yet")
 
 // A streamSession is a session as it stands in Redis (ECO-ST-9): what official servers know,
 // and in Own what they do not: see [sharedlog.EncodeSession].
