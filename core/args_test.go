@@ -126,3 +126,20 @@ func TestHandlersTakeNoArgumentAndAllArguments(t *testing.T) {
 		}
 	})
 }
+
+func TestArgsSize(t *testing.T) {
+	bubble(t, nil, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+		sizes := make(chan int, 1)
+		srv.OnAny(func(c *sio.Ctx) { sizes <- c.Args().Size() })
+		c := d.WebSocket(t)
+		c.Connect("/", "")
+		c.Send(`42["hello","abc",12]`)
+		if got, want := <-sizes, len(`"abc",12`); got != want {
+			t.Errorf("the size is %d, want %d", got, want)
+		}
+		c.Send(`451-["hello",{"_placeholder":true,"num":0}]`, "bAAAA")
+		if got, want := <-sizes, len(`{"_placeholder":true,"num":0}`)+3; got != want {
+			t.Errorf("the size with binary data is %d, want %d", got, want)
+		}
+	})
+}

@@ -106,7 +106,7 @@ func (clusterErrorTask) Size() int { return taskOverhead }
 
 // Run implements [serial.Task].
 func (t clusterErrorTask) Run() error {
-	observeApart(t.server, "ClusterError", t.server.observers.clusterError, t.err)
+	observeApart(t.server, "ClusterError", t.server.observers.Load().clusterError, t.err)
 	if f := t.server.opts.OnClusterError; f != nil {
 		return rescue.Apart(func() error {
 			f(t.err)

@@ -51,7 +51,7 @@ func (c *Ctx) withContext(b Broadcast) Broadcast {
 	return b
 }
 
-func (s *Server) observesEmissions() bool { return len(s.observers.emissionStarted) > 0 }
+func (s *Server) observesEmissions() bool { return len(s.observers.Load().emissionStarted) > 0 }
 
 // observeEmission tells observers that a broadcast begins. The caller calls the result when
 // it has ended.
@@ -82,7 +82,7 @@ func (s *Server) observeEmission(ctx context.Context, info EmissionInfo) (end fu
 	}
 	const moment = "EmissionStarted"
 	var ends []func(error)
-	for _, f := range s.observers.emissionStarted {
+	for _, f := range s.observers.Load().emissionStarted {
 		observeHere(s, moment, []func(EmissionInfo){func(info EmissionInfo) {
 			if end := f(ctx, info); end != nil {
 				ends = append(ends, end)

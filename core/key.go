@@ -45,8 +45,11 @@ func (k *Key[T]) dataName() (string, bool) { return k.name, k.data }
 // Set keeps v on the socket, also while its client connects.
 func (k *Key[T]) Set(s *Socket, v T) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.setValue(k, v)
+	s.mu.Unlock()
+	if k.data {
+		s.observeData(k.name)
+	}
 }
 
 // setValue sets a value; mu is held.

@@ -20,6 +20,10 @@ type Observer struct {
 	// ServerStarted is called by [New], before it returns. srv is what New returns.
 	ServerStarted func(srv *Server)
 
+	// ShutdownStarted is called once, when [Server.Shutdown] begins. Shutdown waits for it.
+	// It is for goroutines that an observer has started.
+	ShutdownStarted func(srv *Server)
+
 	// SessionOpened is called for each new connection, before the client gets the
 	// handshake. SessionClosed is called once for each of them, after it has ended.
 	SessionOpened func(SessionInfo)
@@ -48,6 +52,10 @@ type Observer struct {
 	SocketConnected    func(SocketConnectedInfo)
 	SocketDisconnected func(SocketDisconnectedInfo)
 	SocketRefused      func(SocketRefusedInfo)
+
+	// SocketDataSet is called when a value of a data key was set on a socket: see
+	// [NewDataKey]. [Key.Set] waits for it. The socket may not be connected yet.
+	SocketDataSet func(SocketDataSetInfo)
 
 	// EventHandled is called for each event of a client, when its middleware and its
 	// handler have returned.
@@ -98,14 +106,22 @@ type (
 
 // A SocketConnectedInfo is about a client that was accepted in a namespace.
 type SocketConnectedInfo struct {
-	Socket *Socket
+	Socket  *Socket
+	Session *engine.Session // the client's connection, which it shares with the client's other sockets
 }
 
 // A SocketDisconnectedInfo is about a client that has left a namespace.
 type SocketDisconnectedInfo struct {
+	Socket  *Socket
+	Session *engine.Session // as that of SocketConnectedInfo
+	Reason  Reason
+	Err     error // more about the reason, or nil
+}
+
+// A SocketDataSetInfo is about a value that was set on a socket.
+type SocketDataSetInfo struct {
 	Socket *Socket
-	Reason Reason
-	Err    error // more about the reason, or nil
+	Key    string // the name of the data key
 }
 
 // A SocketRefusedInfo is about a client that was not accepted in a namespace.
@@ -238,11 +254,11 @@ func (r *GuardError) info(info GuardRefusedInfo) GuardRefusedInfo {
 // before the middleware returns without calling next.
 func (c *Ctx) ReportRefusal(r GuardError) {
 	c.task.refused.Store(true)
-	observeHere(c.ns.server, "GuardRefused", c.ns.server.observers.guardRefused, r.info(GuardRefusedInfo{Socket: c.Socket, Event: c.Event()}))
+	observeHere(c.ns.server, "GuardRefused", c.ns.server.observers.Load().guardRefused, r.info(GuardRefusedInfo{Socket: c.Socket, Event: c.Event()}))
 }
 
 // ReportRefusal tells observers that a guard has disconnected a client, or takes something
 // from it.
 func (s *Socket) ReportRefusal(r GuardError) {
-	observeApart(s.ns.server, "GuardRefused", s.ns.server.observers.guardRefused, r.info(GuardRefusedInfo{Socket: s}))
+	observeApart(s.ns.server, "GuardRefused", s.ns.server.observers.Load().guardRefused, r.info(GuardRefusedInfo{Socket: s}))
 }

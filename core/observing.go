@@ -3,6 +3,7 @@ package sio
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -13,7 +14,9 @@ import (
 
 // observers are the functions of all observers, by moment.
 type observers struct {
-	serverStarted []func(*Server)
+	list []*Observer
+
+	serverStarted, shutdownStarted []func(*Server)
 
 	sessionOpened, sessionUpgraded []func(SessionInfo)
 	sessionClosed                  []func(SessionClosedInfo)
@@ -24,6 +27,7 @@ type observers struct {
 	socketConnected    []func(SocketConnectedInfo)
 	socketDisconnected []func(SocketDisconnectedInfo)
 	socketRefused      []func(SocketRefusedInfo)
+	socketDataSet      []func(SocketDataSetInfo)
 
 	eventHandled    []func(EventHandledInfo)
 	emissionStarted []func(context.Context, EmissionInfo) func(error)
@@ -33,12 +37,14 @@ type observers struct {
 	clusterError    []func(error)
 }
 
-func newObservers(list []*Observer) (all observers) {
+func newObservers(list []*Observer) *observers {
+	all := &observers{list: list}
 	for _, o := range list {
 		if o == nil {
 			misuse.Panic("sio: Options.Observers has a nil observer")
 		}
 		add(&all.serverStarted, o.ServerStarted)
+		add(&all.shutdownStarted, o.ShutdownStarted)
 		add(&all.sessionOpened, o.SessionOpened)
 		add(&all.sessionUpgraded, o.SessionUpgraded)
 		add(&all.sessionClosed, o.SessionClosed)
@@ -48,6 +54,7 @@ func newObservers(list []*Observer) (all observers) {
 		add(&all.socketConnected, o.SocketConnected)
 		add(&all.socketDisconnected, o.SocketDisconnected)
 		add(&all.socketRefused, o.SocketRefused)
+		add(&all.socketDataSet, o.SocketDataSet)
 		add(&all.eventHandled, o.EventHandled)
 		if o.EmissionStarted != nil {
 			all.emissionStarted = append(all.emissionStarted, o.EmissionStarted)
@@ -64,6 +71,55 @@ func add[T any](fs *[]func(T), f func(T)) {
 	if f != nil {
 		*fs = append(*fs, f)
 	}
+}
+
+// AddObserver adds an observer to those of [Options.Observers]. It is for packages that get
+// a server that was made already. The observer is not told of what began before, but it is
+// told of its end: it may hear that a session has closed whose beginning it does not know.
+// Before it returns, AddObserver calls the observer's function ServerStarted, and then
+// ShutdownStarted if [Server.Shutdown] has begun.
+func (s *Server) AddObserver(o *Observer) {
+	if o == nil {
+		misuse.Panic("sio: AddObserver got a nil observer")
+	}
+	s.mu.Lock()
+	s.observers.Store(newObservers(append(slices.Clone(s.observers.Load().list), o)))
+	s.engine.SetObserver(s.observer())
+	ending := s.shuttingDown
+	s.mu.Unlock()
+	if o.ServerStarted != nil {
+		observeApart(s, "ServerStarted", []func(*Server){o.ServerStarted}, s)
+	}
+	if ending && o.ShutdownStarted != nil {
+		observeApart(s, "ShutdownStarted", []func(*Server){o.ShutdownStarted}, s)
+	}
+}
+
+// observeShutdown tells observers once that Shutdown has begun. Like Shutdown, it waits for
+// them until ctx ends.
+func (s *Server) observeShutdown(ctx context.Context) {
+	s.mu.Lock()
+	told := s.shuttingDown
+	s.shuttingDown = true
+	fs := s.observers.Load().shutdownStarted
+	s.mu.Unlock()
+	if told || len(fs) == 0 {
+		return
+	}
+	select {
+	case <-s.tellShutdown(fs): //nolint:contextcheck // observers get none
+	case <-ctx.Done():
+	}
+}
+
+// tellShutdown calls functions of observers, and then closes the channel.
+func (s *Server) tellShutdown(fs []func(*Server)) <-chan struct{} {
+	told := make(chan struct{})
+	go func() { // ends with the observers
+		defer close(told)
+		observeApart(s, "ShutdownStarted", fs, s)
+	}()
+	return told
 }
 
 // observeApart calls functions of observers for moments that are not those of each message.
@@ -106,7 +162,7 @@ func (s *Server) observerFailed(moment string, err error) {
 
 // observer returns the engine's observer. It has only the functions that somebody wants.
 func (s *Server) observer() *engine.Observer {
-	all, e := &s.observers, new(engine.Observer)
+	all, e := s.observers.Load(), new(engine.Observer)
 	forward(s, "SessionOpened", all.sessionOpened, &e.SessionOpened)
 	forward(s, "SessionUpgraded", all.sessionUpgraded, &e.SessionUpgraded)
 	forward(s, "SessionClosed", all.sessionClosed, &e.SessionClosed)
@@ -126,31 +182,36 @@ func forward[T any](s *Server, moment string, fs []func(T), to *func(T)) {
 
 func (s *Server) observeRequestRefused(info RequestRefusedInfo) {
 	if r := rescue.As[*GuardError](info.Err); r != nil {
-		observeApart(s, "GuardRefused", s.observers.guardRefused, r.info(GuardRefusedInfo{Request: info.Request}))
+		observeApart(s, "GuardRefused", s.observers.Load().guardRefused, r.info(GuardRefusedInfo{Request: info.Request}))
 	}
-	observeApart(s, "RequestRefused", s.observers.requestRefused, info)
+	observeApart(s, "RequestRefused", s.observers.Load().requestRefused, info)
 }
 
 func (s *Socket) observeConnected() {
-	observeApart(s.ns.server, "SocketConnected", s.ns.server.observers.socketConnected, SocketConnectedInfo{s})
+	observeApart(s.ns.server, "SocketConnected", s.ns.server.observers.Load().socketConnected, SocketConnectedInfo{s, s.client.session})
 	if s.Recovered() {
 		s.observeRecovery(nil, RecoveryOK)
 	}
 }
 
 func (s *Socket) observeDisconnected(why *DisconnectError) {
-	observeApart(s.ns.server, "SocketDisconnected", s.ns.server.observers.socketDisconnected,
-		SocketDisconnectedInfo{s, why.Reason, why.Err})
+	observeApart(s.ns.server, "SocketDisconnected", s.ns.server.observers.Load().socketDisconnected,
+		SocketDisconnectedInfo{s, s.client.session, why.Reason, why.Err})
+}
+
+// observeData tells that a value of a data key was set.
+func (s *Socket) observeData(key string) {
+	observeApart(s.ns.server, "SocketDataSet", s.ns.server.observers.Load().socketDataSet, SocketDataSetInfo{s, key})
 }
 
 // observeRefused tells that a client was not accepted. s is nil if there is no socket.
 func (c *client) observeRefused(s *Socket, namespace string, why SocketRefusal, err error) {
-	observeApart(c.server, "SocketRefused", c.server.observers.socketRefused, SocketRefusedInfo{s, namespace, why, err})
+	observeApart(c.server, "SocketRefused", c.server.observers.Load().socketRefused, SocketRefusedInfo{s, namespace, why, err})
 }
 
 // observeChainRefused tells that the connect chain did not accept the client.
 func (s *Socket) observeChainRefused(t *task, err error) {
-	if len(s.ns.server.observers.socketRefused) == 0 {
+	if len(s.ns.server.observers.Load().socketRefused) == 0 {
 		return
 	}
 	why := RefusedInternalError
@@ -163,7 +224,7 @@ func (s *Socket) observeChainRefused(t *task, err error) {
 }
 
 func (s *Socket) observeRecovery(err error, outcome RecoveryOutcome) {
-	observeApart(s.ns.server, "RecoveryDone", s.ns.server.observers.recoveryDone, RecoveryDoneInfo{s, outcome, err})
+	observeApart(s.ns.server, "RecoveryDone", s.ns.server.observers.Load().recoveryDone, RecoveryDoneInfo{s, outcome, err})
 }
 
 // recoveryOutcome classifies the reason why a client cannot continue its session.
@@ -195,7 +256,7 @@ func (t *task) runObserved() error {
 	start, err := time.Now(), rescue.ErrExited
 	defer func() {
 		c := &t.ctx
-		observeHere(c.ns.server, "EventHandled", c.ns.server.observers.eventHandled, EventHandledInfo{
+		observeHere(c.ns.server, "EventHandled", c.ns.server.observers.Load().eventHandled, EventHandledInfo{
 			Ctx: c, Known: t.endpoint.name != "", Duration: time.Since(start), Outcome: t.outcome(err), Err: err,
 		})
 	}()
@@ -232,7 +293,7 @@ type observedAck struct {
 
 // observeAck returns w, or one around it if somebody observes acks.
 func (s *Server) observeAck(w ackWaiter, event func() string) ackWaiter {
-	if len(s.observers.ackDone) == 0 {
+	if len(s.observers.Load().ackDone) == 0 {
 		return w
 	}
 	return &observedAck{w, event(), time.Now()}
@@ -241,7 +302,7 @@ func (s *Server) observeAck(w ackWaiter, event func() string) ackWaiter {
 func (o *observedAck) acked(s *Socket, a Args) {
 	info := o.info(s, AckReceived, nil)
 	o.ackWaiter.acked(s, a)
-	observeApart(s.ns.server, "AckDone", s.ns.server.observers.ackDone, info)
+	observeApart(s.ns.server, "AckDone", s.ns.server.observers.Load().ackDone, info)
 }
 
 // failed may be called under any lock.
@@ -261,7 +322,7 @@ func ackAbandoned(w ackWaiter, s *Socket, err error) {
 	if !observed {
 		return
 	}
-	observeApart(s.ns.server, "AckDone", s.ns.server.observers.ackDone, o.info(s, ackOutcome(err), err))
+	observeApart(s.ns.server, "AckDone", s.ns.server.observers.Load().ackDone, o.info(s, ackOutcome(err), err))
 }
 
 // ackOutcome classifies the reason why there is no acknowledgement.

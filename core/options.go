@@ -120,6 +120,12 @@ type Options struct {
 	// ASCII characters other than quotes and backslashes.
 	GenerateID func(r *Request) (string, error)
 
+	// SessionRouter, if not nil, lets every server of the cluster answer every request,
+	// so that the load balancer needs no sticky sessions: see package forward in
+	// adapters/cluster. It makes the ids of connections, so GenerateID has to be nil. Each
+	// server needs a SessionRouter of its own. [Server.Shutdown] closes it.
+	SessionRouter engine.SessionRouter
+
 	// InitialPacket, if not nil, is a message that every client gets together
 	// with the handshake: a string or, for binary, a []byte. What it means is
 	// between you and the client; for one of Socket.IO it has to be a packet.
@@ -306,6 +312,7 @@ func (o *Options) engine() engine.Options {
 		Logger:            o.Logger,
 		AllowRequest:      o.allowRequest(),
 		GenerateID:        o.GenerateID,
+		SessionRouter:     o.SessionRouter,
 		InitialPacket:     o.InitialPacket,
 		Cookie:            o.Cookie,
 		CORS:              o.CORS,

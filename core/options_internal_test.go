@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+
+	"github.com/sioplug/sioplug/core/engine"
 )
 
 // TestOptionsReachTheEngine: the options of the engine are written down twice. Each of
@@ -54,8 +56,11 @@ func fill(v reflect.Value, n int64) {
 	case reflect.Func:
 		v.Set(reflect.MakeFunc(v.Type(), func([]reflect.Value) []reflect.Value { return nil }))
 	case reflect.Interface:
-		if v.NumMethod() == 0 {
+		switch router := reflect.ValueOf(struct{ engine.SessionRouter }{}); {
+		case v.NumMethod() == 0:
 			v.Set(reflect.ValueOf("value"))
+		case router.Type().AssignableTo(v.Type()):
+			v.Set(router)
 		}
 	default:
 	}

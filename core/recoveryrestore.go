@@ -115,7 +115,7 @@ func isNotRecovered(err error) bool {
 // notRecovered logs and reports why a client does not continue its session.
 func (s *Socket) notRecovered(err error) {
 	s.ns.server.log().Debug("session not recovered", slog.String("ns", s.ns.name), errAttr(err))
-	if len(s.ns.server.observers.recoveryDone) > 0 {
+	if len(s.ns.server.observers.Load().recoveryDone) > 0 {
 		s.observeRecovery(err, recoveryOutcome(err))
 	}
 }

@@ -25,7 +25,7 @@ type Server struct {
 	opts            Options
 	logger          *slog.Logger // that of the options, as it may be used anywhere
 	engine          *engine.Server
-	observers       observers
+	observers       atomic.Pointer[observers]
 	connectTimeouts *deadline.List[*client] // clients that have yet to join a namespace
 	sockets         gate.Gate               // sockets that have not run their last handler
 
@@ -44,6 +44,7 @@ type Server struct {
 	namespaces     sync.Map     // names to *Namespace; read without mu
 	parents        []*Namespace // in the order in which they are asked
 	onNewNamespace []func(*Namespace)
+	shuttingDown   bool // Shutdown has begun, and observers are told
 
 	onNamespaceEnd []func(*Namespace)
 	empty          emptyChildren
@@ -60,7 +61,7 @@ func New(opts *Options) *Server {
 	s.wire = wire{codec: s.opts.JSON, parser: s.opts.Parser, maxAttachments: s.opts.MaxSendAttachments, tooMany: s.warnTooMany}
 	s.clientFiles = newClientFiles(s.opts.ClientFS)
 	s.connectTimeouts = deadline.NewList(time.Now(), s.opts.ConnectTimeout, (*client).connectTimedOut)
-	s.observers = newObservers(s.opts.Observers)
+	s.observers.Store(newObservers(s.opts.Observers))
 	engineOptions := s.opts.engine()
 	engineOptions.Observer = s.observer()
 	s.engine = engine.NewServer(engineOptions, s.open)
@@ -68,7 +69,7 @@ func New(opts *Options) *Server {
 		panic(err) //nolint:forbidigo // it is the adapter's own panic, as in Of
 	}
 	s.Namespace = s.Of("/")
-	observeApart(s, "ServerStarted", s.observers.serverStarted, s)
+	observeApart(s, "ServerStarted", s.observers.Load().serverStarted, s)
 	return s
 }
 
@@ -80,7 +81,7 @@ func (s *Server) Options() Options {
 	o.MaxSendBuffer, o.HTTPCompressionThreshold = e.MaxSendBuffer, e.HTTPCompressionThreshold
 	o.MaxHandshakeBytes = e.MaxHandshakeBytes
 	o.Transports = slices.Clone(e.Transports)
-	o.Observers = slices.Clone(o.Observers)
+	o.Observers = slices.Clone(s.observers.Load().list)
 	return o
 }
 
@@ -107,6 +108,7 @@ const closeGrace = 500 * time.Millisecond
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.notReady.Store(true)
 	s.drain.shuttingDown()
+	s.observeShutdown(ctx)
 	sockets := s.sockets.Close()
 	err := s.engine.Shutdown(ctx)
 	if err == nil {

@@ -126,7 +126,7 @@ func (t queuedTask) Run() error {
 			n.connect(&t.ctx)
 		}
 	case taskEvent:
-		if len(s.ns.server.observers.eventHandled) > 0 {
+		if len(s.ns.server.observers.Load().eventHandled) > 0 {
 			return t.runObserved()
 		}
 		return s.ns.reportIfMeant(&t.ctx, t.endpoint.run(&t.ctx))

@@ -32,7 +32,14 @@ elif [[ ! examples/chat/web/node_modules/.package-lock.json -nt examples/chat/we
 fi
 
 mkdir -p "$state"
+admin=()
+if [[ -f $state/adminui/index.html ]] || { command -v npm >/dev/null &&
+  GOWORK=off go run ./admin/cmd/sioadmin-ui "$state/adminui"; }; then
+  admin=(-admin "$state/adminui")
+else
+  echo "npm could not get the Admin UI: the demo goes without it."
+fi
 echo "Building examples/$framework."
 GOWORK=off go build -C examples -o "$PWD/$state/$framework" "./$framework"
 # The key outlives the program, so that stopping and starting it signs nobody out.
-exec "$state/$framework" -addr "localhost:$port" -client "$client" -key "$state/session.key"
+exec "$state/$framework" -addr "localhost:$port" -client "$client" -key "$state/session.key" "${admin[@]}"

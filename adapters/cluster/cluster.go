@@ -18,6 +18,7 @@ type Cluster struct {
 	newBroker func() Broker
 	opts      Options
 	counters  counters
+	own       ownLocation
 
 	mu     sync.RWMutex
 	link   *link                 // nil if the server is in no namespace

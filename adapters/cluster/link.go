@@ -218,7 +218,11 @@ func (l *link) Receive(p *Packet) {
 		return
 	}
 	l.cluster.counters.received.Add(1)
+	if isForOfficials(p) {
+		return
+	}
 	l.presence.heardFrom(p.From, p.Namespace)
+	l.presence.heardOfficial(p)
 	if p.Namespace == "" {
 		l.presence.receive(p)
 		return

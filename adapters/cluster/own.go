@@ -33,7 +33,13 @@ func appendPresence(dst []byte, s *Presence) (_ []byte, err error) {
 	if dst, err = appendText(dst, "joined", s.Joined); err != nil {
 		return dst, err
 	}
-	dst, err = appendText(dst, "left", s.Left)
+	if dst, err = appendText(dst, "left", s.Left); err != nil {
+		return dst, err
+	}
+	if dst, err = appendText(dst, "address", s.Address); err != nil {
+		return dst, err
+	}
+	dst, err = appendText(dst, "prefix", s.Prefix)
 	return append(dst, '}'), err
 }
 
@@ -137,6 +143,10 @@ func readPresence(data []byte) (s *Presence, err error) {
 			s.Joined, err = clusterwire.String(value)
 		case "left":
 			s.Left, err = clusterwire.String(value)
+		case "address":
+			s.Address, err = clusterwire.String(value)
+		case "prefix":
+			s.Prefix, err = clusterwire.String(value)
 		}
 		return clusterwire.In(name, err)
 	})

@@ -68,6 +68,11 @@ type Presence struct {
 	Namespaces []string
 	Joined     string
 	Left       string
+
+	// Address and Prefix are the location of the server: see [Cluster.Announce]. They are
+	// empty if it has none.
+	Address string
+	Prefix  string
 }
 
 // idPrefix begins the id of every server of this module. The ids of the official adapters

@@ -2,28 +2,28 @@ package cluster
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/sioplug/sioplug/core/adapter"
-	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A presence knows which servers of this module are in the cluster, and in which
-// namespaces. They tell each other in heartbeats. Official servers are only counted.
+// namespaces. They tell each other in heartbeats. Official servers are only counted: see
+// officials.
 type presence struct {
 	link *link
 
-	mu      sync.Mutex
-	own     map[string]struct{} // the namespaces that the broker has subscribed to
-	version uint64              // of own
-	others  map[string]*peer    // by id
-	heard   time.Time           // when this server heard its own heartbeat the last time
-	beaten  time.Time           // when the oldest heartbeat was sent that it has not heard; zero if there is none
+	mu        sync.Mutex
+	own       map[string]struct{} // the namespaces that the broker has subscribed to
+	version   uint64              // of own
+	others    map[string]*peer    // by id
+	officials officials
+	prefixes  map[string]string // ids of others by the prefixes of their location
+	heard     time.Time         // when this server heard its own heartbeat the last time
+	beaten    time.Time         // when the oldest heartbeat was sent that it has not heard; zero if there is none
 }
 
 // A peer is another server of this module.
@@ -36,6 +36,10 @@ type peer struct {
 	collecting bool      // more of them will come
 	introduced bool      // it has said who it is; the last messages of a server can come after its end
 	asked      time.Time // when it was asked for all namespaces the last time
+
+	// Its location; "" and nil if it has not announced one.
+	prefix, address string
+	gone            chan struct{}
 }
 
 const (
@@ -52,7 +56,12 @@ const (
 )
 
 func newPresence(l *link) *presence {
-	return &presence{link: l, own: make(map[string]struct{}), others: make(map[string]*peer), heard: time.Now()}
+	p := &presence{
+		link: l, own: make(map[string]struct{}), others: make(map[string]*peer), prefixes: make(map[string]string), heard: time.Now(),
+	}
+	_, p.officials.expected = l.broker.(HeartbeatBroker)
+	p.officials.seen = make(map[string]map[string]time.Time)
+	return p
 }
 
 // joined tells the others that this server is in a namespace now.
@@ -65,6 +74,7 @@ func (p *presence) joined(name string) {
 	p.own[name] = struct{}{}
 	p.version++
 	p.sendLocked(Heartbeat, "", Presence{Joined: name})
+	p.tellOfficialsLocked(InitialHeartbeat, name)
 }
 
 // hasJoined reports whether the broker has subscribed to a namespace.
@@ -82,6 +92,7 @@ func (p *presence) left(name string) {
 	if _, known := p.own[name]; !known {
 		return
 	}
+	p.tellOfficialsLocked(AdapterClose, name)
 	delete(p.own, name)
 	p.version++
 	p.sendLocked(Heartbeat, "", Presence{Left: name})
@@ -93,6 +104,7 @@ func (p *presence) announce() {
 	defer p.mu.Unlock()
 	p.resetLocked()
 	p.sendAllLocked(InitialHeartbeat, "")
+	p.announceToOfficialsLocked()
 }
 
 // beat sends a heartbeat, unless the last ones have not come back yet.
@@ -101,6 +113,7 @@ func (p *presence) beat() {
 	defer p.mu.Unlock()
 	if p.beaten.IsZero() || time.Since(p.beaten) > p.link.cluster.opts.HeartbeatTimeout {
 		p.sendLocked(Heartbeat, "", Presence{})
+		p.beatForOfficialsLocked()
 	}
 }
 
@@ -122,6 +135,7 @@ func (p *presence) sendAllLocked(t Type, to string) {
 // sendLocked sends a heartbeat. In that order the changes have their versions.
 func (p *presence) sendLocked(t Type, to string, what Presence) {
 	what.Name, what.Version = p.link.cluster.opts.Name, p.version
+	p.link.cluster.addLocation(&what)
 	_ = p.link.send(&Packet{Type: t, From: p.link.self, To: to, Presence: &what}) // what is lost is counted
 	if p.beaten.IsZero() {
 		p.beaten = time.Now()
@@ -144,6 +158,7 @@ func (p *presence) resetLocked() {
 	for _, o := range p.others {
 		o.seen = time.Now()
 	}
+	p.resetOfficialsLocked()
 	p.heard, p.beaten = time.Now(), time.Time{}
 }
 
@@ -218,6 +233,7 @@ func (p *presence) updateLocked(id string, said *Presence) {
 		p.others[id] = o
 	}
 	o.name, o.seen, o.introduced = said.Name, time.Now(), true
+	p.setLocationLocked(id, o, said)
 	next := o.complete && !o.collecting && said.Version == o.version+1
 	switch {
 	case said.All:
@@ -242,163 +258,13 @@ func (p *presence) updateLocked(id string, said *Presence) {
 }
 
 func (p *presence) removeLocked(id string) {
-	if p.others[id] == nil {
+	o := p.others[id]
+	if o == nil {
 		return
 	}
 	delete(p.others, id)
+	p.removeLocationLocked(id, o)
 	p.link.forget(id)
-}
-
-// strikeOff removes servers that have been silent for too long, if it is not the broker that
-// is silent.
-func (p *presence) strikeOff() {
-	timeout := p.link.cluster.opts.HeartbeatTimeout
-	var struck []error
-	p.mu.Lock()
-	if time.Since(p.heard) < p.link.cluster.opts.HeartbeatInterval+2*checkInterval {
-		for id, o := range p.others {
-			if time.Since(o.seen) > timeout {
-				if o.introduced {
-					struck = append(struck, &StruckOffError{ID: id, Name: o.name})
-				}
-				p.removeLocked(id)
-			}
-		}
-	}
-	p.mu.Unlock()
-	for _, err := range struck {
-		p.link.cluster.report(err)
-	}
-}
-
-// probe asks the broker which servers are not connected with it any more, and strikes them
-// off.
-func (p *presence) probe(ctx context.Context) {
-	prober, ok := p.link.broker.(Prober)
-	if !ok {
-		return
-	}
-	for namespace, ids := range p.places() {
-		p.strike(ctx, prober, namespace, ids)
-	}
-}
-
-// back reports whether all servers that were in a namespace with this one are connected with
-// the broker again, as far as it can tell.
-func (p *presence) back(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, countTimeout)
-	defer cancel()
-	place, others := p.place()
-	if len(others) == 0 {
-		return true
-	}
-	switch broker := p.link.broker.(type) {
-	case Counter:
-		all := 0
-		err := rescue.Call(func() (err error) {
-			all, err = broker.Count(ctx, place)
-			return err
-		})
-		return err == nil && all > len(others)
-	case Prober:
-		var gone []string
-		err := rescue.Call(func() (err error) {
-			gone, err = broker.Gone(ctx, place, others)
-			return err
-		})
-		return err == nil && len(gone) == 0
-	default:
-		return true
-	}
-}
-
-// place returns the namespace that this server shares with most others, and these.
-func (p *presence) place() (name string, others []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	in := make(map[string][]string)
-	for id, o := range p.others {
-		for namespace := range o.namespaces {
-			if _, own := p.own[namespace]; own {
-				in[namespace] = append(in[namespace], id)
-			}
-		}
-	}
-	for namespace, ids := range in {
-		if len(ids) > len(others) {
-			name, others = namespace, ids
-		}
-	}
-	return name, others
-}
-
-// places returns all others by a namespace that they are in, the root namespace if they are
-// in that.
-func (p *presence) places() map[string][]string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	places := make(map[string][]string)
-	for id, o := range p.others {
-		if _, in := o.namespaces[root]; in {
-			places[root] = append(places[root], id)
-			continue
-		}
-		for namespace := range o.namespaces {
-			places[namespace] = append(places[namespace], id)
-			break
-		}
-	}
-	return places
-}
-
-// strike notes that servers which the broker does not know in a namespace have left it. It
-// strikes off those that are in no other one, or have left the root. If the broker has just
-// come back, they get some time.
-func (p *presence) strike(ctx context.Context, prober Prober, namespace string, ids []string) {
-	if p.link.disturbed() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, countTimeout)
-	defer cancel()
-	var gone []string
-	err := rescue.Call(func() (err error) {
-		gone, err = prober.Gone(ctx, namespace, ids)
-		return err
-	})
-	if err != nil || len(gone) == 0 {
-		return // those that are gone are silent, too
-	}
-	var struck []error
-	p.mu.Lock()
-	for _, id := range gone {
-		o := p.others[id]
-		if o == nil {
-			continue
-		}
-		delete(o.namespaces, namespace)
-		o.complete = false // so that the server is asked if it is there after all
-		if len(o.namespaces) == 0 || namespace == root {
-			if o.introduced {
-				struck = append(struck, &StruckOffError{ID: id, Name: o.name})
-			}
-			p.removeLocked(id)
-		}
-	}
-	p.mu.Unlock()
-	p.link.wakeRequests(namespace)
-	for _, err := range struck {
-		p.link.cluster.report(err)
-	}
-}
-
-// A StruckOffError says that a server was silent for [Options.HeartbeatTimeout], or has lost
-// its connection with the broker, and is not a member of the cluster any more. If it comes
-// back, it is one again.
-type StruckOffError struct{ ID, Name string }
-
-// Error implements error.
-func (e *StruckOffError) Error() string {
-	return fmt.Sprintf("cluster: server %s (%s) is gone or silent, and was struck off", e.ID, e.Name)
 }
 
 // in returns the ids of the servers that are in a namespace.

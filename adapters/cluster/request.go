@@ -105,10 +105,14 @@ func (n *namespace) unregister(r *request) {
 	}
 }
 
-// count asks the broker how many servers there are, so that those that leave are not
+// count finds out how many official servers there are, so that those that leave are not
 // waited for. The first time it is called before the others are asked.
 func (r *request) count(ctx context.Context) {
 	n := r.namespace
+	if n.link.presence.officials.expected {
+		r.setOthers(n.link.presence.officialsIn(n.name), nil)
+		return
+	}
 	counter, ok := n.link.broker.(Counter)
 	if !ok {
 		return
@@ -130,6 +134,11 @@ func (r *request) count(ctx context.Context) {
 	if n.link.presence.hasJoined(n.name) { // otherwise the broker does not count this server yet
 		others--
 	}
+	r.setOthers(others, err)
+}
+
+// setOthers notes how many other servers there are, or that this is not known.
+func (r *request) setOthers(others int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {

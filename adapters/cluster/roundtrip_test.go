@@ -142,7 +142,7 @@ func (g *generator) answer() *adapter.Reply {
 func (g *generator) presence() *cluster.Presence {
 	return &cluster.Presence{
 		Name: g.text(), Version: g.Uint64(), All: g.IntN(2) > 0, More: g.IntN(2) > 0,
-		Namespaces: g.list(), Joined: g.text(), Left: g.text(),
+		Namespaces: g.list(), Joined: g.text(), Left: g.text(), Address: g.text(), Prefix: g.text(),
 	}
 }
 

@@ -25,6 +25,8 @@ type httpExchange struct {
 	uncompressed  bool        // the answer must not be compressed (EIO-HC-5)
 	sid           string      // the id of the session that the request opens, once it is known
 	session       *Session    // ends if the request cannot be served to its end; may be nil
+	route         Route       // to the server that has the session; nil if this one serves the request
+	forwarded     bool        // by another server, which has let it in
 
 	// The answer to a poll, guarded by the session's mu:
 	pollSession *Session

@@ -78,7 +78,7 @@ type RequestRefusedInfo struct {
 
 	// Name tells more about Code: for example "TRANSPORT_MISMATCH" for code 3. It may be
 	// empty. There is a fixed number of names. Those without a code are "MIDDLEWARE",
-	// "WEBSOCKET_HANDSHAKE", "METHOD" and "SHUTTING_DOWN".
+	// "WEBSOCKET_HANDSHAKE", "METHOD", "SHUTTING_DOWN" and "NOT_FORWARDED".
 	Name string
 
 	Status int   // of the answer
@@ -104,7 +104,11 @@ type SessionClosedInfo struct {
 	Age       time.Duration // how long it was open
 }
 
-// observe calls a function of Options.Observer, on a goroutine of its own.
+// SetObserver replaces the observer of the options. What happens at the same moment may
+// still be told to the one before. o must not be nil.
+func (e *Server) SetObserver(o *Observer) { e.observer.Store(o) }
+
+// observe calls a function of the observer, on a goroutine of its own.
 func observe[T any](e *Server, moment string, f func(T), info T) {
 	if f == nil {
 		return
@@ -119,24 +123,24 @@ func observe[T any](e *Server, moment string, f func(T), info T) {
 }
 
 func (s *Session) observeOpened(transport string) {
-	observe(s.server, "SessionOpened", s.server.opts.Observer.SessionOpened, SessionInfo{Session: s, Transport: transport})
+	observe(s.server, "SessionOpened", s.server.observer.Load().SessionOpened, SessionInfo{Session: s, Transport: transport})
 }
 
 func (s *Session) observeUpgraded() {
-	observe(s.server, "SessionUpgraded", s.server.opts.Observer.SessionUpgraded, SessionInfo{s, WebSocket, s.age()})
+	observe(s.server, "SessionUpgraded", s.server.observer.Load().SessionUpgraded, SessionInfo{s, WebSocket, s.age()})
 }
 
 // observeUpgradeFailed does nothing for a request that would have opened a session.
 func (s *Session) observeUpgradeFailed(why UpgradeFailure) {
 	if s != nil {
-		observe(s.server, "UpgradeFailed", s.server.opts.Observer.UpgradeFailed, UpgradeFailedInfo{s, why})
+		observe(s.server, "UpgradeFailed", s.server.observer.Load().UpgradeFailed, UpgradeFailedInfo{s, why})
 	}
 }
 
 // observeClosed may be called under any lock: Send ends sessions, too. So it does not
 // wait for the application. slow is what waits for a slow client, 0 for others.
 func (s *Session) observeClosed(transport string, reason Reason, err error, slow int) {
-	e, o := s.server, s.server.opts.Observer
+	e, o := s.server, s.server.observer.Load()
 	if o.SessionClosed == nil && (o.SlowClient == nil || slow == 0) {
 		return
 	}
@@ -154,7 +158,8 @@ func (s *Session) observeClosed(transport string, reason Reason, err error, slow
 }
 
 func (e *Server) observeRefused(x *httpExchange, info RequestRefusedInfo) {
-	if e.opts.Observer.RequestRefused == nil {
+	f := e.observer.Load().RequestRefused
+	if f == nil {
 		return
 	}
 	info.Request = x.Request()
@@ -162,5 +167,5 @@ func (e *Server) observeRefused(x *httpExchange, info RequestRefusedInfo) {
 	if t := last(info.Request.Query, "transport"); t == Polling || t == WebSocket {
 		info.Transport = t
 	}
-	observe(e, "RequestRefused", e.opts.Observer.RequestRefused, info)
+	observe(e, "RequestRefused", f, info)
 }

@@ -47,6 +47,11 @@ type Options struct {
 	// backslashes.
 	GenerateID func(r *Request) (string, error)
 
+	// SessionRouter, if not nil, makes ids of sessions that name this server, and
+	// forwards requests for the sessions of other servers. It takes the place of
+	// GenerateID.
+	SessionRouter SessionRouter
+
 	// InitialPacket, if not nil, is a message that every client gets together
 	// with the open packet: a string or, for binary, a []byte.
 	InitialPacket any
@@ -147,6 +152,9 @@ func (o *Options) Validate() error {
 	}
 	if l := o.HTTPCompressionLevel; l < -2 || l > 9 {
 		return fmt.Errorf("HTTPCompressionLevel is %d: use one from -2 to 9 (see package compress/flate)", l)
+	}
+	if o.SessionRouter != nil && o.GenerateID != nil {
+		return errors.New("SessionRouter makes the ids of sessions: remove GenerateID")
 	}
 	for _, f := range o.UseRequest {
 		if f == nil {

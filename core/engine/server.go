@@ -50,6 +50,7 @@ type Server struct {
 	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
+	observer             atomic.Pointer[Observer]
 	observing            gate.Gate    // calls of the observer that nobody waits for but Shutdown
 	clients              atomic.Int64 // sessions that are open
 	drops                dropCounters // messages that were left out
@@ -77,6 +78,7 @@ type Server struct {
 func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e := &Server{opts: withDefaults(opts), newHandler: open, sessions: make(map[string]*Session)}
 	e.log = rescue.Logger(e.opts.Logger)
+	e.observer.Store(e.opts.Observer)
 	e.deflate = e.opts.PerMessageDeflate.compile()
 	e.openTail.polling = e.openPacketTail(e.opts.upgrades())
 	e.openTail.websocket = e.openPacketTail([]string{})
@@ -95,6 +97,9 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 		e.turnTimers[i] = deadline.NewList(epoch, maxTurn, (*wsTransport).turnTimedOut)
 	}
 	e.flushers = flush.NewPool((*Session).flush)
+	if r := e.opts.SessionRouter; r != nil {
+		r.Start(e.opts, e.ServeForwarded)
+	}
 	return e
 }
 
@@ -108,12 +113,15 @@ func (e *Server) Options() Options { return e.opts }
 // A poll is answered when there is a packet for the client, and before the deadline of
 // ctx, if it has one. ctx has to end when the client goes away.
 func (e *Server) Serve(ctx context.Context, x Exchange) {
-	hx := &httpExchange{Exchange: x, server: e}
+	e.serveExchange(ctx, &httpExchange{Exchange: x, server: e})
+}
+
+func (e *Server) serveExchange(ctx context.Context, x *httpExchange) {
 	rescue.Do(func() error {
-		hx.init()
-		e.serve(ctx, hx)
+		x.init()
+		e.serve(ctx, x)
 		return nil
-	}, hx.finish)
+	}, x.finish)
 }
 
 func (e *Server) serve(ctx context.Context, x *httpExchange) {
@@ -124,6 +132,8 @@ func (e *Server) serve(ctx context.Context, x *httpExchange) {
 	switch method := x.Request().Method; {
 	case ref != nil:
 		e.refuse(x, ref)
+	case x.route != nil:
+		e.forward(ctx, x)
 	case x.upgrade:
 		e.serveUpgrade(x, s)
 	case s == nil:
@@ -133,10 +143,14 @@ func (e *Server) serve(ctx context.Context, x *httpExchange) {
 	case method == http.MethodPost:
 		s.servePost(x)
 	default:
-		// EIO-MT-2: the reference answers 500, which says less.
-		e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: "METHOD", Status: http.StatusMethodNotAllowed})
-		respond(x, Response{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}}})
+		e.refuseMethod(x)
 	}
+}
+
+// refuseMethod is EIO-MT-2: the reference answers 500, which says less.
+func (e *Server) refuseMethod(x *httpExchange) {
+	e.observeRefused(x, RequestRefusedInfo{Code: CodeNone, Name: "METHOD", Status: http.StatusMethodNotAllowed})
+	respond(x, Response{Status: http.StatusMethodNotAllowed, Header: http.Header{"Allow": {"GET, POST"}}})
 }
 
 // Respond answers a request with a response of the caller's, and with the headers of

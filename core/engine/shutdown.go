@@ -18,15 +18,17 @@ const parallelCloses = 64
 
 // Shutdown refuses new sessions, closes all others, and waits until their connections are
 // closed. Messages that were sent before are delivered first; the JavaScript server drops
-// them. When ctx ends, Shutdown closes the connections that are left. It returns the
-// context's error then, half a second later at most.
+// them. A SessionRouter is closed at the same time. When ctx ends, Shutdown closes the
+// connections that are left. It returns the context's error then, half a second later at most.
 func (e *Server) Shutdown(ctx context.Context) error {
 	sessions := e.refuseSessions()
 	loops := e.readLoops.Close()
+	routed := e.closeRouter(ctx)
 	done := make(chan struct{})
 	go func() { // ends with the connections, unless the application's code hangs
 		closeAll(sessions)
 		<-loops
+		<-routed
 		<-e.observing.Close()
 		close(done)
 	}()

@@ -11,8 +11,11 @@ import (
 
 // verify checks a request in the order of EIO section 3 and finds the session
 // that it belongs to. A nil session means that the request may open a new one,
-// whose id is x.sid.
+// whose id is x.sid, unless another server has the session: see x.route.
 func (e *Server) verify(x *httpExchange) (*Session, *refusal) {
+	if x.forwarded {
+		return e.verifyForwarded(x)
+	}
 	if ref := e.applyCORS(x); ref != nil {
 		return nil, ref
 	}
@@ -68,6 +71,11 @@ func (e *Server) verifyHandshake(x *httpExchange, transport string) *refusal {
 // verifySession checks a request that belongs to a session.
 func (e *Server) verifySession(x *httpExchange, sid, transport string) (*Session, *refusal) {
 	s := e.lookup(sid)
+	if s == nil {
+		if x.route = e.routeOf(x, sid); x.route != nil {
+			return nil, nil
+		}
+	}
 	if s == nil || !s.exists() {
 		return nil, unknownSession(sid)
 	}
@@ -158,12 +166,19 @@ func (e *Server) callAllowRequest(x *httpExchange) *refusal {
 
 // assignID sets x.sid to the id of the new session (EIO-VF-10).
 func (e *Server) assignID(x *httpExchange) *refusal {
-	if e.opts.GenerateID == nil {
+	name := "GenerateID"
+	if e.opts.SessionRouter != nil {
+		name = "SessionRouter"
+	} else if e.opts.GenerateID == nil {
 		x.sid = NewID()
 		return nil
 	}
 	var id string
 	err := rescue.Apart(func() (err error) {
+		if e.opts.SessionRouter != nil {
+			id = e.opts.SessionRouter.NewID()
+			return nil
+		}
 		id, err = e.opts.GenerateID(x.Request())
 		return err
 	})
@@ -171,7 +186,7 @@ func (e *Server) assignID(x *httpExchange) *refusal {
 		err = e.checkID(id)
 	}
 	if err != nil {
-		e.logFailure("GenerateID", err)
+		e.logFailure(name, err)
 		return badRequest("ID_GENERATION_ERROR", "error", err)
 	}
 	x.sid = id

@@ -20,7 +20,7 @@ func main() {
 	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
 	room := chat.Register(srv, signin.UserOf)
 	p.Join(room)
-	e := newRouter(srv, room, p.Sessions, p.Client != nil)
+	e := newRouter(srv, room, p.Sessions, p.Client != nil, p.Admin(srv))
 	e.HideBanner, e.HidePort = true, true
 	e.Server.ReadHeaderTimeout = 10 * time.Second
 

@@ -23,7 +23,7 @@ type app struct {
 	site     chat.Site
 }
 
-func newRouter(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool) *echo.Echo {
+func newRouter(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool, admin http.Handler) *echo.Echo {
 	a := &app{room: room, sessions: s, site: chat.Site{
 		Framework: "Echo",
 		Setup: []string{
@@ -53,6 +53,9 @@ func newRouter(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient
 	members.POST("/api/token", a.token)
 	members.POST("/api/rooms/:room/announce", a.announce, limitBody)
 	sioecho.Mount(members, srv) // the line this example is about
+	if admin != nil {
+		members.GET("/admin/*", echo.WrapHandler(admin))
+	}
 
 	return e
 }

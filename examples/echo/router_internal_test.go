@@ -16,7 +16,7 @@ func TestApp(t *testing.T) {
 
 func serve(t *testing.T, srv *sio.Server, room *chat.Chat, s *signin.Sessions) string {
 	t.Helper()
-	web := httptest.NewServer(newRouter(srv, room, s, false))
+	web := httptest.NewServer(newRouter(srv, room, s, false, nil))
 	t.Cleanup(web.Close)
 	return web.URL
 }

@@ -20,7 +20,7 @@ func main() {
 	p.Sessions.Guard(srv.Namespace) // nobody is in there without a token
 	room := chat.Register(srv, signin.UserOf)
 	p.Join(room)
-	web := newApp(srv, room, p.Sessions, p.Client != nil)
+	web := newApp(srv, room, p.Sessions, p.Client != nil, p.Admin(srv))
 
 	// The sockets end first: the web server would wait for their long polls.
 	listen := func(ln net.Listener) error { return web.Listener(siofiber.Listener(ln)) }

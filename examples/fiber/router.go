@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/adaptor"
 	"github.com/gofiber/fiber/v2/middleware/filesystem"
 	"github.com/gofiber/fiber/v2/middleware/helmet"
 	"github.com/gofiber/fiber/v2/middleware/logger"
@@ -30,7 +31,7 @@ type app struct {
 	site     chat.Site
 }
 
-func newApp(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool) *fiber.App {
+func newApp(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool, admin http.Handler) *fiber.App {
 	a := &app{room: room, sessions: s, site: chat.Site{
 		Framework: "Fiber",
 		Setup: []string{
@@ -48,6 +49,9 @@ func newApp(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bo
 		ErrorHandler:            showError,
 		ReadTimeout:             time.Minute,
 	})
+	if admin != nil { // before headers: it has its own
+		r.Get("/admin/*", a.loadUser, requireUser, adaptor.HTTPHandler(admin))
+	}
 	r.Use(logger.New(logger.Config{Next: quiet}), recovery.New(), a.headers(), sameOrigin, a.loadUser)
 
 	r.Get("/healthz", func(c *fiber.Ctx) error { return c.SendString("ok\n") })

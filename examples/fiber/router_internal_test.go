@@ -16,7 +16,7 @@ func TestApp(t *testing.T) {
 
 func serve(t *testing.T, srv *sio.Server, room *chat.Chat, s *signin.Sessions) string {
 	t.Helper()
-	web := newApp(srv, room, s, false)
+	web := newApp(srv, room, s, false, nil)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

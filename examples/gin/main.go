@@ -24,7 +24,7 @@ func main() {
 	p.Join(room)
 	gin.SetMode(gin.ReleaseMode)
 	web := &http.Server{
-		Handler:           newRouter(srv, room, p.Sessions, p.Client != nil),
+		Handler:           newRouter(srv, room, p.Sessions, p.Client != nil, p.Admin(srv)),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 

@@ -23,7 +23,7 @@ type app struct {
 	site     chat.Site
 }
 
-func newRouter(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool) http.Handler {
+func newRouter(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient bool, admin http.Handler) http.Handler {
 	a := &app{room: room, sessions: s, site: chat.Site{
 		Framework: "Gin",
 		Setup: []string{
@@ -51,6 +51,9 @@ func newRouter(srv *sio.Server, room *chat.Chat, s *signin.Sessions, localClient
 	members.POST("/api/token", a.token)
 	members.POST("/api/rooms/:room/announce", limitBody, a.announce)
 	siogin.Mount(members, srv) // the line this example is about
+	if admin != nil {
+		members.GET("/admin/*file", gin.WrapH(admin))
+	}
 
 	return r
 }

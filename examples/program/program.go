@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
+	sioadmin "github.com/sioplug/sioplug/admin"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/examples/chat"
@@ -39,6 +41,7 @@ type Program struct {
 	Sessions *signin.Sessions
 
 	addr    string
+	admin   string          // the folder with the Admin UI; "" for none
 	adapter adapter.Cluster // nil if the server is alone
 	node    string          // the name of the server in its cluster
 	room    atomic.Pointer[chat.Chat]
@@ -50,13 +53,14 @@ func Parse() *Program {
 	client := flag.String("client", "", "`folder` with the Socket.IO client, such as node_modules/socket.io-client/dist; without it the page uses the CDN")
 	key := flag.String("key", "", "`file` with the key that signs sessions, made if absent; without it a restart signs everyone out")
 	token := flag.Duration("token", 5*time.Minute, "`time` that the token of a socket is good for; the page gets a new one before")
+	admin := flag.String("admin", "", "`folder` with the Admin UI, which command sioadmin-ui makes; it is served at /admin/, with a password that is printed")
 	redisAddr := flag.String("redis", "", "`address` of a Redis, such as localhost:6379, by which servers with the same -key are one chat")
 	node := flag.String("node", "", "`name` of this server in that cluster, a letter and digits: session ids begin with it, for the proxy")
 	flag.Parse()
 
 	sessions, err := signin.Open(*key, *token)
 	exitIf(err)
-	p := &Program{Client: chat.ClientFS(*client), Sessions: sessions, addr: *addr, node: *node}
+	p := &Program{Client: chat.ClientFS(*client), Sessions: sessions, addr: *addr, admin: *admin, node: *node}
 	if *redisAddr != "" {
 		p.adapter = redisadapter.Classic(redis.NewClient(&redis.Options{Addr: *redisAddr}))
 	}
@@ -70,6 +74,20 @@ func (p *Program) Options() *sio.Options {
 		o.GenerateID = func(*sio.Request) (string, error) { return p.node + "-" + rand.Text(), nil }
 	}
 	return o
+}
+
+// Admin has the Admin UI show the server. It returns the UI's page, nil if there is none.
+func (p *Program) Admin(srv *sio.Server) http.Handler {
+	if p.admin == "" {
+		return nil
+	}
+	password := rand.Text() // another one for each start
+	hash, err := sioadmin.HashPassword(password)
+	exitIf(err)
+	admin, err := sioadmin.Instrument(srv, sioadmin.Options{Username: "admin", PasswordHash: hash, Mode: sioadmin.Development})
+	exitIf(err)
+	fmt.Printf("The Admin UI is at /admin/ for those who are in the chat: sign in as admin with %s\n", password)
+	return admin.UI("/admin", os.DirFS(p.admin), nil)
 }
 
 // Join makes the chat part of the cluster.

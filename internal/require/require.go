@@ -20,7 +20,7 @@ import (
 // whose absence is a failure.
 const EnvVar = "SIOPLUG_REQUIRE"
 
-// Tool returns the path of the named tool: "node", "chromium", "redis", "nginx",
+// Tool returns the path of the named tool: "node", "chromium", "redis", "postgres", "nginx",
 // "haproxy", "prometheus", "promtool", "java" or "python". If the tool is not installed the test ends there, skipped or failed.
 func Tool(tb testing.TB, name string) string {
 	tb.Helper()
@@ -104,6 +104,14 @@ func tool(name string) (programs []string, hint string) {
 	case "redis":
 		return []string{"redis-server"},
 			"install Redis (Debian: apt-get install redis-server)"
+	case "postgres":
+		// Debian has a folder for each version, which is in nobody's PATH.
+		installed, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+		if err != nil {
+			installed = nil
+		}
+		return append([]string{"postgres"}, installed...),
+			"install PostgreSQL (Debian: apt-get install postgresql)"
 	case "prometheus":
 		return []string{"prometheus"},
 			"install Prometheus (Debian: apt-get install prometheus)"

@@ -71,6 +71,7 @@ type script struct {
 	name           string // of its file
 	url            string
 	subject        string // names the screenshots
+	env            []string
 }
 
 // run runs the script. do follows a command, and returns false for a line that is none.
@@ -78,6 +79,7 @@ func (s script) run(ctx context.Context, t *testing.T, do func(line string) bool
 	t.Helper()
 	cmd := exec.CommandContext(ctx, s.node, s.name)
 	cmd.Env = append(os.Environ(), "CHROMIUM="+s.chromium, "URL="+s.url, "FRAMEWORK="+s.subject)
+	cmd.Env = append(cmd.Env, s.env...)
 	cmd.Stderr = t.Output()
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	postgresadapter "github.com/sioplug/sioplug/adapters/postgres"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 )
 
@@ -15,6 +16,9 @@ type goEmitter struct{ redisadapter.Emitter }
 
 func (c *cluster) startGoEmitter(t *testing.T, addr string) goEmitter {
 	t.Helper()
+	if c.variant.adapter == postgres {
+		return goEmitter{postgresadapter.NewEmitter(newPool(t, addr), c.variant.postgresOptions())}
+	}
 	client := redis.NewClient(&redis.Options{Addr: addr})
 	t.Cleanup(func() {
 		if err := client.Close(); err != nil {

@@ -7,7 +7,7 @@ import (
 
 // testLeaving stops one server after another. Those that are left wait for nobody else.
 func (c *cluster) testLeaving(t *testing.T) {
-	c.run(t, ids{classic: "ECO-RC-37", sharded: "ECO-SH-9", streams: "ECO-ST-13"}, "leaving", func(t *testing.T) {
+	c.run(t, ids{classic: "ECO-RC-37", sharded: "ECO-SH-9", streams: "ECO-ST-13", postgres: "CAP-F-13"}, "leaving", func(t *testing.T) {
 		for _, gone := range []int{1, 1} { // first a server in Go, then the one in Node.js
 			c.members[gone].stop(t)
 			c.members = slices.Delete(slices.Clone(c.members), gone, gone+1)

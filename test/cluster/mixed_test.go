@@ -107,11 +107,11 @@ func (c *cluster) testFrom(t *testing.T, m member) {
 		f    func(*testing.T, member)
 	}{
 		{ids{classic: "ECO-RC-14"}, "from a socket", c.testFromSocket},
-		{nil, "order", c.testOrder},
-		{ids{classic: "ECO-RC-29,33,34", sharded: "ECO-SH-7,ECO-CL-5", streams: "ECO-ST-3,ECO-CL-5"}, "acks", c.testAcks},
-		{ids{classic: "ECO-RC-20,38", sharded: "ECO-CL-7", streams: "ECO-CL-7"}, "fetch", c.testFetch},
-		{ids{classic: "ECO-RC-27,28,32", sharded: "ECO-CL-8", streams: "ECO-CL-8"}, "server-side events", c.testServerEvents},
-		{ids{classic: "CAP-F-5", sharded: "CAP-F-5", streams: "CAP-F-5"}, "remote sockets", c.testRemoteSocket},
+		{ids{postgres: "CF-7"}, "order", c.testOrder},
+		{ids{classic: "ECO-RC-29,33,34", sharded: "ECO-SH-7,ECO-CL-5", streams: "ECO-ST-3,ECO-CL-5", postgres: "ECO-PG-6,CAP-F-10"}, "acks", c.testAcks},
+		{ids{classic: "ECO-RC-20,38", sharded: "ECO-CL-7", streams: "ECO-CL-7", postgres: "ECO-PG-3,6"}, "fetch", c.testFetch},
+		{ids{classic: "ECO-RC-27,28,32", sharded: "ECO-CL-8", streams: "ECO-CL-8", postgres: "ECO-PG-3"}, "server-side events", c.testServerEvents},
+		{ids{classic: "CAP-F-5", sharded: "CAP-F-5", streams: "CAP-F-5", postgres: "CAP-F-5"}, "remote sockets", c.testRemoteSocket},
 	} {
 		c.run(t, test.ids, test.name, func(t *testing.T) { test.f(t, m) })
 	}
@@ -120,7 +120,7 @@ func (c *cluster) testFrom(t *testing.T, m member) {
 		t.Run("ECO-RC-21 all rooms", func(t *testing.T) { c.testAllRooms(t, m) })
 	}
 	if m.official() {
-		c.run(t, ids{classic: "ECO-RC-30", sharded: "ECO-SH-8", streams: "ECO-ST-4"}, "server count", func(t *testing.T) {
+		c.run(t, ids{classic: "ECO-RC-30", sharded: "ECO-SH-8", streams: "ECO-ST-4", postgres: "ECO-PG-8"}, "server count", func(t *testing.T) {
 			if n := c.must(t, m, command{Op: "count", NS: "/"}).Count; n != len(c.members) {
 				t.Errorf("it counts %d servers", n)
 			}

@@ -16,14 +16,26 @@ type nodeServer struct {
 // A start is the command that starts a server or an emitter.
 type start struct {
 	Op         string         `json:"op"`
-	Redis      string         `json:"redis"`
+	Redis      string         `json:"redis,omitempty"`
+	Postgres   string         `json:"postgres,omitempty"` // instead of Redis
 	Adapter    string         `json:"adapter,omitempty"`
 	Options    map[string]any `json:"options,omitempty"` // of the adapter or the emitter
 	Namespaces []string       `json:"namespaces,omitempty"`
 	Recovery   bool           `json:"recovery,omitempty"`
 }
 
-// startNodeServer starts a server in a process. addr is where Redis listens.
+// at returns the command with the address of Redis, or the URL of PostgreSQL.
+func (s start) at(v variant, addr string) start {
+	if v.adapter == postgres {
+		s.Postgres = addr
+	} else {
+		s.Redis = "redis://" + addr
+	}
+	return s
+}
+
+// startNodeServer starts a server in a process. addr is where Redis listens, or the URL of
+// PostgreSQL.
 func startNodeServer(t *testing.T, p *peer, name string, v variant, addr string) *nodeServer {
 	t.Helper()
 	s := &nodeServer{peer: p, id: name}
@@ -31,9 +43,9 @@ func startNodeServer(t *testing.T, p *peer, name string, v variant, addr string)
 	defer cancel()
 	var started struct{ Port int }
 	err := p.call(ctx, "server", name, start{
-		Op: "start", Redis: "redis://" + addr, Adapter: v.adapter, Options: v.options,
+		Op: "start", Adapter: v.adapter, Options: v.options,
 		Namespaces: append(namespaces(), only(name)), Recovery: v.recovery,
-	}, &started)
+	}.at(v, addr), &started)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +86,7 @@ func startNodeEmitter(t *testing.T, p *peer, name string, v variant, addr string
 	if key, ok := v.options["key"]; ok {
 		options["key"] = key
 	}
-	if err := p.call(ctx, "emitter", name, start{Op: "start", Redis: "redis://" + addr, Options: options}, new(any)); err != nil {
+	if err := p.call(ctx, "emitter", name, start{Op: "start", Options: options}.at(v, addr), new(any)); err != nil {
 		t.Fatal(err)
 	}
 	return &nodeEmitter{p, name}

@@ -169,10 +169,14 @@ func (c *cluster) testServerEvents(t *testing.T, m member) {
 			event = append(event, blob{1, 2})
 		}
 		c.must(t, m, command{Op: "serverEmit", NS: ns, Args: event})
-		c.must(t, m, command{Op: "serverEmit", NS: ns, Args: []any{"told"}})
+		last := []any{"told"}
+		if c.variant.adapter == postgres { // official servers receive binary events later than others
+			last = append(last, blob{1})
+		}
+		c.must(t, m, command{Op: "serverEmit", NS: ns, Args: last})
 		for _, to := range c.members {
 			if to != m {
-				if got := c.diary.until(t, told(to.name(), ns), at[to.name()], `["told"]`); !slices.Equal(got, []string{canonical(event)}) {
+				if got := c.diary.until(t, told(to.name(), ns), at[to.name()], canonical(last)); !slices.Equal(got, []string{canonical(event)}) {
 					t.Errorf("%s was told %s", to.name(), got)
 				}
 			}

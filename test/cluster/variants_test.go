@@ -23,6 +23,8 @@ const (
 	classic = "classic"
 	sharded = "sharded"
 	streams = "streams"
+
+	postgres = "postgres" // see postgres_test.go
 )
 
 func variants() []variant {

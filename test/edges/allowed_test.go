@@ -127,6 +127,10 @@ var allowed = map[string]string{
 	"core/adapter.MemoryLog.Replay: f":             ofLog,
 	"core/adapter.MemoryLog.Replay: last":          ofLog,
 
+	"core/engine.NewServer: r.Start":                       atStart,
+	"core/engine.Server.forward: x.route.Forward":          byRequest,
+	"core/engine.Server.forward: errors.Is":                byRequest,
+	"core/engine.relayed.Upgrade: r.x.Exchange.Upgrade":    byRequest,
 	"core/engine.HTTPError.Error: e.Err.Error":             byCaller, // as that of core.Error
 	"core/engine.Session.start: s.server.newHandler":       byRequest,
 	"core/engine.Session.callOpened: o.Opened":             byRequest,
@@ -153,6 +157,10 @@ var goroutines = map[string]string{
 	"middleware/auth.startFetchLocked":         "KeySet.load calls the client and the logger through the edge",
 	"middleware/auth.onRecheck":                "Rooms.work calls everything through the edge",
 	"middleware/auth.resetTimerLocked":         "session.onTimer calls everything through the edge",
+	"admin.Instrument":                         "Admin.run emits, which calls the adapter and the logger through the edge",
+	"admin.tick":                               "feed.dataOf fetches, which calls the methods of values through the edge",
+	"admin.requestSync":                        "feed.syncLocked calls nothing of the application's",
+	"admin.syncLocked":                         "feed.fetch fetches, as feed.dataOf does",
 	"middleware/users.join":                    "nothing of the application's is called",
 	"middleware/users.begin":                   "Users.begin and Users.beat call the adapter through the edge",
 	"middleware/users.beat":                    "Users.flush calls the adapter through the edge",

@@ -73,7 +73,7 @@ func TestTheApplicationIsCalledThroughTheEdge(t *testing.T) {
 // the edge. What it does on goroutines of its own has to be known here.
 func TestGoroutinesOfMiddleware(t *testing.T) {
 	started := make(map[string]bool)
-	for _, dir := range []string{"middleware", "integrations"} {
+	for _, dir := range []string{"middleware", "integrations", "admin"} {
 		err := filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err

@@ -81,7 +81,13 @@ func (a *app) start() error {
 		return err
 	}
 	a.addr = ln.Addr().String()
-	a.sio = newServer(a.mount, a.log, a.notes, a.opts)
+	opts := a.opts
+	if a.mount.prepare != nil {
+		if err := a.mount.prepare(&opts); err != nil {
+			return err
+		}
+	}
+	a.sio = newServer(a.mount, a.log, a.notes, opts)
 	a.sent.register(a.sio.Of("/"))
 	a.web = a.mount.backend(a.sio)
 	a.served = make(chan error, 1)

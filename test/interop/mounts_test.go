@@ -30,6 +30,7 @@ type mount struct {
 	name     string
 	backend  func(srv *sio.Server) backend
 	identify func(s *sio.Socket) (user, tenant string)
+	prepare  func(o *sio.Options) error // nil, or changes the options of each server that is started
 }
 
 // A backend serves the application.
@@ -41,28 +42,28 @@ type backend interface {
 func mounts() []mount {
 	return []mount{
 		onGin(),
-		{"echo", func(srv *sio.Server) backend { return overHTTP(newEcho(srv)) }, func(s *sio.Socket) (user, tenant string) {
+		{name: "echo", backend: func(srv *sio.Server) backend { return overHTTP(newEcho(srv)) }, identify: func(s *sio.Socket) (user, tenant string) {
 			user, _ = sioecho.ContextGet[string](s, "user") // without a user, whoami shows it
 			return user, sioecho.Context(s).Param("tenant")
 		}},
-		{"echov5", func(srv *sio.Server) backend { return overHTTP(newEchoV5(srv)) }, func(s *sio.Socket) (user, tenant string) {
+		{name: "echov5", backend: func(srv *sio.Server) backend { return overHTTP(newEchoV5(srv)) }, identify: func(s *sio.Socket) (user, tenant string) {
 			user, _ = sioechov5.ContextGet[string](s, "user")
 			return user, sioechov5.Context(s).Param("tenant")
 		}},
-		{"fiber", func(srv *sio.Server) backend { return fiberBackend{newFiber(srv)} }, func(s *sio.Socket) (user, tenant string) {
+		{name: "fiber", backend: func(srv *sio.Server) backend { return fiberBackend{newFiber(srv)} }, identify: func(s *sio.Socket) (user, tenant string) {
 			return siofiber.Locals[string](s, "user"), siofiber.Params(s, "tenant")
 		}},
-		{"fiberv3", func(srv *sio.Server) backend { return fiberV3Backend{newFiberV3(srv)} }, func(s *sio.Socket) (user, tenant string) {
+		{name: "fiberv3", backend: func(srv *sio.Server) backend { return fiberV3Backend{newFiberV3(srv)} }, identify: func(s *sio.Socket) (user, tenant string) {
 			return siofiberv3.Locals[string](s, "user"), siofiberv3.Params(s, "tenant")
 		}},
-		{"chi", func(srv *sio.Server) backend { return overHTTP(newChi(srv)) }, fromContext},
-		{"nethttp", func(srv *sio.Server) backend { return overHTTP(newMux(srv)) }, fromContext},
+		{name: "chi", backend: func(srv *sio.Server) backend { return overHTTP(newChi(srv)) }, identify: fromContext},
+		{name: "nethttp", backend: func(srv *sio.Server) backend { return overHTTP(newMux(srv)) }, identify: fromContext},
 	}
 }
 
 // onGin is the mount that all scenarios run with.
 func onGin() mount {
-	return mount{"gin", func(srv *sio.Server) backend { return overHTTP(newGin(srv)) }, func(s *sio.Socket) (user, tenant string) {
+	return mount{name: "gin", backend: func(srv *sio.Server) backend { return overHTTP(newGin(srv)) }, identify: func(s *sio.Socket) (user, tenant string) {
 		c := siogin.Context(s)
 		return c.GetString("user"), c.Param("tenant")
 	}}

@@ -1,7 +1,7 @@
 // Package layers_test checks what the packages of each folder import. Imports point
 // one way:
 //
-//	examples, bench, test -> adapters, integrations, middleware, observe, client -> core -> internal
+//	examples, bench, test -> adapters, admin, integrations, middleware, observe, client -> core -> internal
 package layers_test
 
 import (
@@ -61,6 +61,10 @@ var layers = []layer{
 		ours:   []string{"adapters/internal/...", "core/adapter", "internal/..."}, tests: []string{"core", "core/siotest"},
 	},
 	{
+		folder: "adapters/cluster/forward",
+		ours:   []string{"adapters/cluster", "core/engine", "core/nethttp", "internal/..."}, tests: []string{"core", "core/siotest"},
+	},
+	{
 		folder: "adapters/redis",
 		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
 		tests:  []string{"core", "core/siotest"},
@@ -71,6 +75,12 @@ var layers = []layer{
 		ours:   []string{"adapters/cluster", "adapters/internal/...", "core/adapter", "internal/..."},
 		tests:  []string{"core", "core/siotest"},
 		others: []string{"github.com/nats-io/nats.go", "github.com/nats-io/nats-server/v2"},
+	},
+	{
+		folder: "adapters/postgres",
+		ours:   []string{"adapters/cluster", "adapters/internal/...", "internal/..."},
+		tests:  []string{"core", "core/adapter", "core/siotest"},
+		others: []string{"github.com/jackc/pgx/v5"},
 	},
 	{
 		folder: "adapters/internal",
@@ -102,6 +112,13 @@ var layers = []layer{
 	{folder: "cmd", ours: []string{"client", "core"}},
 
 	{
+		folder: "admin",
+		ours:   []string{"core", "core/engine", "middleware/ratelimit", "internal/..."}, tests: []string{"core/adapter", "core/siotest"},
+		others: []string{"golang.org/x/crypto"},
+	},
+	{folder: "admin/cmd"},
+
+	{
 		folder: "observe/prometheus",
 		ours:   []string{"core", "internal/labels"}, tests: []string{"core/adapter", "core/siotest"},
 		others: []string{"github.com/prometheus/client_golang"},
@@ -124,9 +141,9 @@ var layers = []layer{
 	mount("fiber", "github.com/gofiber/fiber/v2"),
 	mount("fiberv3", "github.com/gofiber/fiber/v3"),
 
-	{folder: "examples", ours: []string{"adapters/...", "client", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
+	{folder: "examples", ours: []string{"adapters/...", "admin", "client", "core/...", "middleware/...", "integrations/..."}, tests: []string{"internal/..."}, others: []string{"*"}},
 	{folder: "bench", ours: []string{"adapters/...", "client", "core/...", "middleware/...", "integrations/...", "internal/..."}, others: []string{"*"}},
-	{folder: "test", ours: []string{"adapters/...", "client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/...", "observe/..."}, others: []string{"*"}},
+	{folder: "test", ours: []string{"adapters/...", "admin", "client/...", "core/...", "middleware/...", "integrations/...", "internal/...", "examples/...", "observe/..."}, others: []string{"*"}},
 	{folder: "scripts", others: []string{"*"}},
 }
 

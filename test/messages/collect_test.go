@@ -20,15 +20,15 @@ type message struct {
 
 // roots are the folders of packages that applications use, and of those that these use.
 func roots() []string {
-	return []string{"adapters", "client", "core", "integrations", "middleware", "internal"}
+	return []string{"adapters", "admin", "client", "core", "integrations", "middleware", "internal"}
 }
 
 // apart are folders whose messages are for tests, or for this project alone.
 func apart() []string {
 	return []string{
-		"core/siotest", "core/internal", "adapters/internal/captures", "integrations/internal/mounttest", "integrations/internal/connect/connecttest",
+		"admin/cmd", "core/siotest", "core/internal", "adapters/internal/captures", "integrations/internal/mounttest", "integrations/internal/connect/connecttest",
 		"integrations/internal/reused/reusedtest", "integrations/internal/fasthttpx/fibertest",
-		"internal/benchdata", "internal/parsertest", "internal/redistest", "internal/require", "internal/exampletb",
+		"internal/benchdata", "internal/parsertest", "internal/postgrestest", "internal/redistest", "internal/require", "internal/exampletb",
 	}
 }
 

@@ -45,8 +45,11 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
+	postgresadapter "github.com/sioplug/sioplug/adapters/postgres"
+	sioadmin "github.com/sioplug/sioplug/admin"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
@@ -68,6 +71,8 @@ var (
 	_ = regexp.MustCompile
 	_ = adapter.NewMemory
 	_ = redisadapter.Classic
+	_ = postgresadapter.New
+	_ = sioadmin.Instrument
 	_ = msgpack.Parser{}
 	_ = siotest.Connect
 	_ = siogin.Mount
@@ -84,6 +89,7 @@ var (
 	exchange   engine.Exchange
 	ctx        context.Context
 	client     *redis.Client
+	pool       *pgxpool.Pool
 	mux        *http.ServeMux
 	httpServer *http.Server
 	r          *gin.Engine

@@ -21,6 +21,7 @@ var supported = map[string][]requirement{
 	"Fiber 2":                  {{"", "github.com/gofiber/fiber/v2"}, {"", "github.com/valyala/fasthttp"}},
 	"Fiber 3":                  {{"integrations/fiberv3", "github.com/gofiber/fiber/v3"}, {"integrations/fiberv3", "github.com/valyala/fasthttp"}},
 	"golang-jwt/jwt":           {{"", "github.com/golang-jwt/jwt/v5"}},
+	"jackc/pgx":                {{"adapters/postgres", "github.com/jackc/pgx/v5"}},
 	"nats-io/nats.go":          {{"adapters/nats", "github.com/nats-io/nats.go"}},
 	"OpenTelemetry":            {{"observe/otel", "go.opentelemetry.io/otel/trace"}},
 	"prometheus/client_golang": {{"observe/prometheus", "github.com/prometheus/client_golang"}},
@@ -52,7 +53,7 @@ func TestVersionsAreThoseOfTheModules(t *testing.T) {
 		want(t, name+", oldest", rows[name][0], oldest)
 		want(t, name+", newest", rows[name][1], newest)
 	}
-	for _, folder := range []string{"", "integrations/echov5", "integrations/fiberv3", "middleware/ratelimit/redislimit", "adapters/redis", "adapters/nats", "observe/otel", "observe/prometheus"} {
+	for _, folder := range []string{"", "integrations/echov5", "integrations/fiberv3", "middleware/ratelimit/redislimit", "adapters/redis", "adapters/nats", "adapters/postgres", "observe/otel", "observe/prometheus"} {
 		if got := goVersion(t, folder); !strings.HasPrefix(got, strings.TrimSpace(rows["Go"][0])+".") {
 			t.Errorf("Go: %s in the module %q, and %s in the table", got, folder, rows["Go"][0])
 		}

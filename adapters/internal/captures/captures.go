@@ -1,7 +1,7 @@
-// Package captures has what the official adapters for Redis and their emitters published,
-// byte for byte, and compares it with packets, for tests. Commands that publish nothing
-// are not included: SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites, PUBSUB, XREAD,
-// XRANGE, and those about sessions, which are MULTI, EXEC, GET, DEL and SET.
+// Package captures has what the official adapters for Redis and PostgreSQL and their emitters
+// published, byte for byte, and compares it with packets, for tests. Commands of Redis that
+// publish nothing are not included: SUBSCRIBE, PSUBSCRIBE, SSUBSCRIBE and their opposites,
+// PUBSUB, XREAD, XRANGE, and those about sessions, which are MULTI, EXEC, GET, DEL and SET.
 package captures
 
 import (
@@ -26,7 +26,7 @@ type Row struct {
 	ID        string
 	Adapter   string
 	Operation string   // what the application called
-	Command   string   // PUBLISH, SPUBLISH or XADD
+	Command   string   // PUBLISH, SPUBLISH, XADD or NOTIFY; "" for a row of the table of PostgreSQL
 	Channel   string   // or the name of the stream
 	Args      []string // of XADD, without the data
 	Hex       string   // the message or the data, if it is binary

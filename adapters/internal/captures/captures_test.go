@@ -12,11 +12,12 @@ import (
 	"github.com/sioplug/sioplug/adapters/internal/captures"
 )
 
-// adapters are those that publish to Redis what servers of this module understand.
+// adapters are those that publish what servers of this module understand.
 var adapters = []string{
 	"redis-classic", "redis-classic-specific", "redis-emitter",
 	"redis-sharded", "redis-sharded-dynamic-private", "redis-sharded-static",
 	"redis-streams", "redis-streams-count2", "redis-streams-plaintext", "redis-streams-sharded", "redis-streams-emitter",
+	"postgres",
 }
 
 // The rows are those of the reference, where that is beside the project.
@@ -35,7 +36,8 @@ func TestRowsAreThoseOfTheReference(t *testing.T) {
 		if err := json.Unmarshal(line, &want); err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Contains(adapters, want.Adapter) || !slices.Contains([]string{"PUBLISH", "SPUBLISH", "XADD"}, want.Command) {
+		if !slices.Contains(adapters, want.Adapter) || !slices.Contains([]string{"PUBLISH", "SPUBLISH", "XADD", "NOTIFY"}, want.Command) &&
+			(want.Adapter != "postgres" || want.Hex == "") {
 			continue
 		}
 		if want.Decoded == nil {
@@ -57,7 +59,7 @@ func TestRowsAreThoseOfTheReference(t *testing.T) {
 // All rows of package captures belong to an adapter that is tested.
 func TestNumberOfRows(t *testing.T) {
 	t.Parallel()
-	if got := len(captures.Rows(t, adapters...)); got != 240 {
+	if got := len(captures.Rows(t, adapters...)); got != 324 {
 		t.Errorf("%d rows", got)
 	}
 }

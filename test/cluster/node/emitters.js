@@ -1,5 +1,8 @@
-// Official emitters: processes without a server. There is one for the classic adapter.
+// Official emitters: processes without a server. There is one for the classic adapter, and one for
+// PostgreSQL.
+import { Emitter as PostgresEmitter } from "@socket.io/postgres-emitter";
 import { Emitter } from "@socket.io/redis-emitter";
+import pg from "pg";
 import { createClient } from "redis";
 import { fromWire, target } from "./values.js";
 
@@ -14,7 +17,12 @@ export function run(command) {
 const of = ({ ns }, { emitter }) => (ns === "/" ? emitter : emitter.of(ns));
 
 const operations = {
-  async start({ name, options, redis }) {
+  async start({ name, options, redis, postgres }) {
+    if (postgres) {
+      const pool = new pg.Pool({ connectionString: postgres, max: 1 });
+      emitters.set(name, { emitter: new PostgresEmitter(pool, "/", options ?? {}), client: { destroy: () => pool.end() } });
+      return;
+    }
     const client = createClient({ url: redis });
     await client.connect();
     emitters.set(name, { emitter: new Emitter(client, options ?? {}), client });

@@ -1,7 +1,9 @@
-// Servers of the official packages, each with connections to Redis of its own.
+// Servers of the official packages, each with connections to Redis or PostgreSQL of its own.
 import { createServer } from "node:http";
+import { createAdapter as createPostgresAdapter } from "@socket.io/postgres-adapter";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
+import pg from "pg";
 import { createClient } from "redis";
 import { Server } from "socket.io";
 import { tell } from "./tell.js";
@@ -13,6 +15,7 @@ const adapters = {
   classic: (pub, sub, options) => createAdapter(pub, sub, options),
   sharded: (pub, sub, options) => createShardedAdapter(pub, sub, options),
   streams: (pub, _sub, options) => createStreamsAdapter(pub, options),
+  postgres: (pool, _sub, options) => createPostgresAdapter(pool, options),
 };
 
 export function run(command) {
@@ -22,29 +25,31 @@ export function run(command) {
 }
 
 const operations = {
-  async start({ name, adapter, options, redis, namespaces, recovery }) {
+  async start({ name, adapter, options, redis, postgres, namespaces, recovery }) {
     const connect = async () => {
       const client = createClient({ url: redis });
       client.on("error", (err) => tell({ note: "redis", server: name, error: String(err) }));
       await client.connect();
       return client;
     };
-    const [pub, sub] = [await connect(), await connect()];
+    // One connection listens. With more than one besides, messages of a server change their order (CAP-F-10).
+    const pool = () => new pg.Pool({ connectionString: postgres, max: 2 });
+    const [pub, sub] = postgres ? [pool()] : [await connect(), await connect()];
     const http = createServer();
     const io = new Server(http, {
       adapter: adapters[adapter](pub, sub, options ?? {}),
       connectionStateRecovery: recovery ? {} : undefined,
     });
     for (const namespace of namespaces) listen(name, io.of(namespace));
-    servers.set(name, { io, clients: [pub, sub] });
+    servers.set(name, { io, end: () => Promise.all(postgres ? [pub.end()] : [pub.close(), sub.close()]) });
     await new Promise((resolve) => http.listen(0, "127.0.0.1", resolve));
     return { port: http.address().port };
   },
 
-  async stop({ name }, { io, clients }) {
+  async stop({ name }, { io, end }) {
     servers.delete(name);
     await io.close();
-    await Promise.all(clients.map((client) => client.close()));
+    await end();
   },
 
   emit(command, { io }) {
