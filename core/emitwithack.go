@@ -60,7 +60,9 @@ func (a Answer[T]) Wait(ctx context.Context) (v T, err error) {
 		return v, errNotAsked
 	}
 	s := a.pending.socket
-	args, err := observedWait(s.observeAckWait(ctx, a.event), func() (Args, error) { return a.pending.wait(ctx, nil) })
+	end := s.observeAckWait(ctx, a.event)
+	args, err := a.pending.wait(ctx, nil)
+	end(err)
 	if err != nil {
 		return v, err
 	}
@@ -100,15 +102,9 @@ func (c *Ctx) EmitWithAck(ctx context.Context, event string, args ...any) (Args,
 }
 
 func (s *Socket) emitWithAck(ctx context.Context, t *task, event string, args []any) (Args, error) {
-	return observedWait(s.observeAckWait(ctx, event), func() (Args, error) { return s.askAndWait(ctx, t, event, args) })
-}
-
-// observedWait calls end when wait has ended, also if that panics or ends its goroutine.
-func observedWait(end func(error), wait func() (Args, error)) (a Args, err error) {
-	result := rescue.ErrExited
-	defer func() { end(result) }()
-	a, err = wait()
-	result = err
+	end, err := s.observeAckWait(ctx, event), rescue.ErrExited
+	defer func() { end(err) }() // also if it panics
+	a, err := s.askAndWait(ctx, t, event, args)
 	return a, err
 }
 

@@ -276,7 +276,7 @@ func (j *jetStream) nextPage(to uint64) (list []stored, end bool, err error) {
 	var info streamInfo
 	err = j.api(ctx, "STREAM.INFO."+j.opts.StreamName, struct{}{}, &info)
 	switch last := info.State.Last; {
-	case isNotFound(err), err == nil && uint64(info.Created.UnixMilli()) != r.stream: //nolint:gosec // as begin has it
+	case isNotFound(err), err == nil && uint64(info.Created.UnixMilli()) != r.stream:
 		j.pokeReader()
 		return nil, true, nil
 	case err != nil:

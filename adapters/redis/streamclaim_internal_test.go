@@ -29,7 +29,7 @@ func TestSessionsOfAnotherNamespaceCannotBeClaimed(t *testing.T) {
 		t.Fatal(err)
 	}
 	offset := <-offsets
-	official, err := (&streamSession{SID: "S", PID: "official", Rooms: []string{"S"}}).append(nil)
+	official, err := (&streamSession{SID: "S", PID: "official", Rooms: []string{"S"}}).encode()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,7 +49,7 @@ func (l *streamLog) Save(ctx context.Context, s *adapter.Session) error {
 			w.Rooms = append(w.Rooms, stay.Room)
 		}
 	}
-	data, err := w.append(nil)
+	data, err := w.encode()
 	if err != nil {
 		return fmt.Errorf("redisadapter: encoding a session: %w", err)
 	}
@@ -157,8 +157,8 @@ func (l *streamLogs) limitSessions(ctx context.Context, key string, keep time.Du
 	}
 }
 
-// append appends a session as MessagePack.
-func (w *streamSession) append(dst []byte) ([]byte, error) {
+// encode returns a session as MessagePack.
+func (w *streamSession) encode() ([]byte, error) {
 	if w.Rooms == nil {
 		w.Rooms = []string{}
 	}
@@ -171,9 +171,9 @@ func (w *streamSession) append(dst []byte) ([]byte, error) {
 		NSP   string          `json:"nsp,omitempty"`
 	}{w.SID, w.PID, w.Rooms, w.Data, w.Own, w.Namespace})
 	if err != nil {
-		return dst, err
+		return nil, err
 	}
-	e := msgpackjson.Encoder{Dst: dst}
+	e := msgpackjson.Encoder{}
 	err = e.Value(value, packet.MaxDepth)
 	return e.Dst, err
 }

@@ -9,7 +9,7 @@ import (
 
 func FuzzStreamSession(f *testing.F) {
 	w := streamSession{SID: "S", PID: "P", Rooms: []string{"S", "r1"}, Data: []byte(`{"x":1}`), Own: `{"barrier":"0-0"}`, Namespace: "/chat"}
-	data, err := w.append(nil)
+	data, err := w.encode()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -19,7 +19,7 @@ func FuzzStreamSession(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := w.append(nil)
+		again, err := w.encode()
 		if err != nil {
 			return // what JSON cannot hold
 		}
