@@ -7,6 +7,7 @@ import (
 	"github.com/sioplug/sioplug/core/adapter"
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // A Broadcast is a set of clients of one namespace: the clients in any of its rooms, or
@@ -72,9 +73,9 @@ func (b Broadcast) Emit(event string, args ...any) error {
 	if !b.ns.server.observesEmissions() {
 		return b.emit(event, args)
 	}
-	end := b.observeEmission(event)
-	err := b.emit(event, args)
-	end(err)
+	end, err := b.observeEmission(event), rescue.ErrExited
+	defer func() { end(err) }() // also if it panics
+	err = b.emit(event, args)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -148,4 +149,32 @@ func TestEmissionStartedPanics(t *testing.T) {
 	if n := len(book.above()); n != 2 {
 		t.Errorf("logged %d times: %q", n, book.above())
 	}
+}
+
+// A vanishing value ends the goroutine of whoever encodes it.
+type vanishing struct{}
+
+func (vanishing) MarshalJSON() ([]byte, error) {
+	runtime.Goexit()
+	return nil, nil
+}
+
+// An emission that never returns has an end nevertheless: otherwise its span would be kept for ever.
+func TestEmissionsThatExitHaveAnEnd(t *testing.T) {
+	t.Parallel()
+	var l ledger
+	srv := newServer(t, &sio.Options{Observers: []*sio.Observer{{EmissionStarted: l.onEmission}}})
+	got := make(chan *sio.Ctx, 1)
+	srv.OnConnect(func(c *sio.Ctx) error { got <- c; return nil })
+	siotest.Connect(t, srv, "/", nil)
+	s := (<-got).Socket
+	for _, emit := range []func(){
+		func() { _ = srv.Emit("a", vanishing{}) },
+		func() { _, _ = s.EmitWithAck(t.Context(), "b", vanishing{}) },
+	} {
+		var calls sync.WaitGroup
+		calls.Go(emit)
+		calls.Wait()
+	}
+	l.want(t, `0 / a from "": false`, `1 / b from "" of a client: false`)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/packet"
+	"github.com/sioplug/sioplug/internal/rescue"
 )
 
 // An Answer is a client's acknowledgement of one event, which may not have come yet:
@@ -101,9 +102,9 @@ func (c *Ctx) EmitWithAck(ctx context.Context, event string, args ...any) (Args,
 }
 
 func (s *Socket) emitWithAck(ctx context.Context, t *task, event string, args []any) (Args, error) {
-	end := s.observeAckWait(ctx, event)
+	end, err := s.observeAckWait(ctx, event), rescue.ErrExited
+	defer func() { end(err) }() // also if it panics
 	a, err := s.askAndWait(ctx, t, event, args)
-	end(err)
 	return a, err
 }
 

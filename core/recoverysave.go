@@ -2,6 +2,7 @@ package sio
 
 import (
 	"context"
+	"log/slog"
 	"maps"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -51,9 +52,19 @@ func (n *Namespace) saveToLog(session *adapter.Session) {
 	defer cancel()
 	save := func() (struct{}, error) { return struct{}{}, n.log.Save(ctx, session) }
 	_, err := within(ctx, save, func(struct{}, error) {})
-	if err != nil {
-		n.logFailure("saving a session failed", err)
+	if err == nil {
+		return
 	}
+	failed := true
+	_ = rescue.Apart(func() error { // if its methods fail, the log has failed
+		failed = !isAny(err, adapter.ErrNotKept)
+		return nil
+	})
+	if failed {
+		n.logFailure("saving a session failed", err)
+		return
+	}
+	n.server.debug("session not kept", slog.String("ns", n.name), errAttr(err))
 }
 
 // within calls f, a function of the application, and waits until ctx ends at most.

@@ -3,6 +3,7 @@ package natsadapter
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -74,23 +75,26 @@ type jetStream struct {
 	check chan struct{} // has an element if the stream has to be looked at
 	ready chan struct{} // closed when that was done for the first time
 
-	reader jetReader // of its goroutine
+	reader     jetReader // of its goroutine
+	maxCatchUp time.Duration
 
 	mu       sync.Mutex
-	usable   error               // why the stream cannot be used; nil if it can
-	outside  bool                // clients have messages that are outside of the stream
-	fenced   uint64              // number of the last fence of this server
-	needed   uint64              // number of the first one that ends outside
-	fence    sharedlog.Place     // the last one, of any server
-	senders  map[string]struct{} // servers that sent messages outside of the stream, and no fence since
-	degraded bool                // it was told
+	usable   error                // why the stream cannot be used; nil if it can
+	outside  bool                 // clients have messages that are outside of the stream
+	fenced   uint64               // number of the last fence of this server
+	needed   uint64               // number of the first one that ends outside
+	fence    sharedlog.Place      // the last one, of any server
+	senders  map[string]time.Time // servers that sent messages outside of the stream, and no fence since: when
+	degraded bool                 // it was told
 }
 
 var (
 	errNoStream = errors.New("natsadapter: JetStream cannot be used, so clients do not recover, and messages take core NATS")
 	errNotYet   = errors.New("the stream was not looked at yet")
-	errEarly    = errors.New("natsadapter: not kept, because messages to the client are not in the stream")
 )
+
+// errEarly is the error of Save while nobody can recover.
+const errEarly = sharedlog.EarlyError("natsadapter: not kept, because messages to the client are not in the stream")
 
 const (
 	// pollInterval is how often a server looks whether the stream has what it has not got.
@@ -101,13 +105,19 @@ const (
 
 	// maxSenders bounds the memory for names of servers that messages say they are from.
 	maxSenders = 1024
+
+	// maxLate is how long after a message outside of the stream one of the same server may come
+	// that counts as lost. Later ones do not: the fence of that server may have come before the
+	// message outside, on another way.
+	maxLate = 30 * time.Second
 )
 
 func newJetStream(nc *nats.Conn, s subjects, o JetStreamOptions, logs *jetLogs) *broker {
 	b := newBroker(nc, s, o.MaxPendingBytes)
 	b.js = &jetStream{
 		broker: b, opts: o, logs: logs, entries: newPending(o.MaxPendingBytes), usable: errNotYet,
-		check: make(chan struct{}, 1), ready: make(chan struct{}), senders: make(map[string]struct{}),
+		check: make(chan struct{}, 1), ready: make(chan struct{}), senders: make(map[string]time.Time),
+		maxCatchUp: maxCatchUp,
 	}
 	b.js.requests.init()
 	return b
@@ -173,9 +183,24 @@ func (j *jetStream) noteOutside(from string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.outside, j.needed = true, j.fenced+1
-	if from != j.self && len(j.senders) < maxSenders {
-		j.senders[from] = struct{}{}
+	if from == j.self {
+		return
 	}
+	if len(j.senders) >= maxSenders {
+		maps.DeleteFunc(j.senders, func(_ string, at time.Time) bool { return time.Since(at) >= maxLate })
+	}
+	if len(j.senders) < maxSenders {
+		j.senders[from] = time.Now()
+	}
+}
+
+// late reports whether a message in the stream counts as lost, because its server has sent later
+// ones outside of it.
+func (j *jetStream) late(from string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at, ok := j.senders[from]
+	return ok && time.Since(at) < maxLate
 }
 
 // recovers returns the last fence. ok is false while nobody can recover.
@@ -236,7 +261,9 @@ func (j *jetStream) putFence(ctx context.Context) error {
 // passFence is called for each fence in the stream, by the order.
 func (j *jetStream) passFence(at sharedlog.Place, f fence) {
 	j.mu.Lock()
-	j.fence = at
+	if j.fence.Compare(at) < 0 {
+		j.fence = at
+	}
 	delete(j.senders, f.From)
 	if f.From == j.self && f.Number >= j.needed {
 		j.outside = false

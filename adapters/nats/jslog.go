@@ -127,6 +127,9 @@ func readJetSession(data []byte, pid string) (s *adapter.Session, barrier shared
 	if err := json.Unmarshal(data, &v); err != nil {
 		return nil, barrier, err
 	}
+	if v.ID == "" {
+		return nil, barrier, adapter.ErrUnknownSession
+	}
 	s = &adapter.Session{ID: v.ID, PID: pid, Data: v.Data}
 	if barrier, err = sharedlog.DecodeSession(v.Positions, s); err != nil {
 		return nil, barrier, err

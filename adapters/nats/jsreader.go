@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,11 +21,13 @@ import (
 // numbers, each one higher than the one before. If numbers are missing, it gets those messages
 // from the stream.
 type jetReader struct {
-	stream   uint64 // when the stream was created, in Unix milliseconds; 0 if it was not found yet
-	position uint64 // number of the last message that was passed on
-	fetched  uint64 // up to this number, messages may come again that were fetched
-	behind   uint64 // last number of the stream when it was looked at and the reader was behind; or 0
-	size     int    // of messages, about
+	stream   uint64    // when the stream was created, in Unix milliseconds; 0 if it was not found yet
+	position uint64    // number of the last message that was passed on
+	fetched  uint64    // up to this number, messages may come again that were fetched
+	behind   uint64    // last number of the stream when it was looked at and the reader was behind; or 0
+	again    uint64    // a number that came although the reader was behind it, the lowest one; or 0
+	size     int       // of messages, about
+	last     time.Time // of the last message of the stream, when it was looked at
 }
 
 var (
@@ -41,6 +44,10 @@ const (
 	// maxCatchUp is how long the stream may fail to give messages that were missed. Later ones
 	// wait for them.
 	maxCatchUp = 5 * time.Second
+
+	// maxGap is how many messages may be missing before one that says it is of the stream. If
+	// there are more, JetStream is asked whether that is so.
+	maxGap = 1 << 16
 )
 
 // read reads the stream until the broker is closed.
@@ -109,8 +116,12 @@ func (j *jetStream) handle(m *nats.Msg) {
 		return
 	case seq <= r.position && seq <= r.fetched:
 		return
-	case seq <= r.position: // of another stream
+	case seq <= r.position: // of another stream, or of one that has lost its end
+		r.again = min(cmp.Or(r.again, seq), seq)
 		j.pokeReader()
+		return
+	case seq-r.position > maxGap:
+		j.look(true)
 		return
 	case seq > r.position+1:
 		j.catchUp(seq - 1)
@@ -158,21 +169,20 @@ func (j *jetStream) look(now bool) {
 	default:
 		r.behind = last
 	}
+	r.again, r.last = 0, info.State.LastTime
 	j.setUsable(nil)
 }
 
-// begin begins to read a stream. The first time, it begins at the end, but messages that came
-// since the subscription are not skipped. All messages of a stream that has taken the place of
-// another one are new.
+// begin begins to read a stream.
 func (j *jetStream) begin(created uint64, info *streamInfo) {
 	r := &j.reader
-	position := info.State.Last
-	switch first := max(info.State.First, 1); {
-	case r.stream != 0:
-		position = first - 1
+	var least sharedlog.Place // of the fence
+	if created == r.stream {  // numbers come a second time
+		least = sharedlog.Place{Major: created, Minor: r.position + 1}
+	}
+	position := r.beginning(created, info)
+	if r.stream != 0 {
 		j.call(func() { j.in.Missed(errTrimmed) })
-	case r.behind > 0 && r.behind <= position:
-		position = max(r.behind, first) - 1
 	}
 	*r = jetReader{stream: created, position: position, size: r.size}
 	at := sharedlog.Place{Major: created, Minor: position}
@@ -181,9 +191,33 @@ func (j *jetStream) begin(created uint64, info *streamInfo) {
 	if err != nil { // nobody can come back to what is earlier
 		fence = at
 	}
+	if fence.Compare(least) < 0 {
+		fence = least
+	}
 	j.mu.Lock()
 	j.fence = fence
 	j.mu.Unlock()
+}
+
+// beginning returns the number behind which a stream is read.
+//
+// The first time, that is the end, but messages that came since the subscription are not skipped.
+// All messages of a stream that has taken the place of another one are new, and so are those of
+// one that was emptied. If a stream has only lost its end, the rest was passed on already.
+func (r *jetReader) beginning(created uint64, info *streamInfo) uint64 {
+	first, last := max(info.State.First, 1), info.State.Last
+	next := r.behind // the first message to be passed on, if it is known
+	switch {
+	case r.stream == 0:
+	case created != r.stream || info.State.FirstTime.After(r.last):
+		return first - 1
+	default:
+		next = r.again
+	}
+	if next > 0 && next <= last {
+		return max(next, first) - 1
+	}
+	return last
 }
 
 // lastFence returns the place of the last fence in the stream.
@@ -210,24 +244,51 @@ func (j *jetStream) skipTrimmed(info *streamInfo) {
 // catchUp passes on the messages up to a number, from the stream.
 func (j *jetStream) catchUp(to uint64) {
 	r := &j.reader
-	for started := time.Now(); r.position < to && j.ctx.Err() == nil; {
-		n := pageSize(to-r.position, r.size, maxPageBytes)
-		ctx, cancel := context.WithTimeout(j.ctx, apiTimeout)
-		list, err := j.page(ctx, r.position+1, n)
-		cancel()
-		if err != nil {
-			if time.Since(started) < maxCatchUp {
-				j.pause()
-				continue
-			}
-			if j.ctx.Err() == nil {
-				r.position = to
-				j.logs.order.Skip(sharedlog.Place{Major: r.stream, Minor: to})
-				j.call(func() { j.in.Missed(errStuck) })
-			}
+	for worked := time.Now(); r.position < to && j.ctx.Err() == nil; {
+		list, end, err := j.nextPage(to)
+		switch {
+		case err == nil:
+			j.passPage(list)
+			worked = time.Now()
+		case time.Since(worked) < j.maxCatchUp:
+			j.pause()
+		case j.ctx.Err() == nil:
+			r.position, end = to, true
+			j.logs.order.Skip(sharedlog.Place{Major: r.stream, Minor: to})
+			j.call(func() { j.in.Missed(errStuck) })
+		}
+		if end {
 			return
 		}
-		j.passPage(list)
+	}
+}
+
+// nextPage returns the next messages up to a number. If some of them are gone, it asks how far
+// the stream goes. What has a number behind its end is not gone: there was no such message.
+func (j *jetStream) nextPage(to uint64) (list []stored, end bool, err error) {
+	r := &j.reader
+	ctx, cancel := context.WithTimeout(j.ctx, apiTimeout)
+	defer cancel()
+	list, err = j.page(ctx, r.position+1, pageSize(to-r.position, r.size, maxPageBytes))
+	if err != nil || !slices.ContainsFunc(list, func(s stored) bool { return s.gone }) {
+		return list, false, err
+	}
+	var info streamInfo
+	err = j.api(ctx, "STREAM.INFO."+j.opts.StreamName, struct{}{}, &info)
+	switch last := info.State.Last; {
+	case isNotFound(err), err == nil && uint64(info.Created.UnixMilli()) != r.stream:
+		j.pokeReader()
+		return nil, true, nil
+	case err != nil:
+		return nil, false, err
+	case last <= r.position:
+		return nil, true, nil
+	case info.State.First > list[len(list)-1].seq:
+		j.skipTrimmed(&info)
+		return nil, false, nil
+	default: // once more: they may have come meanwhile
+		list, err = j.page(ctx, r.position+1, int(min(uint64(len(list)), last-r.position))) //nolint:gosec // not more than before
+		return list, false, err
 	}
 }
 
@@ -272,9 +333,9 @@ func (j *jetStream) pass(name string, seq uint64, data []byte) {
 	at := sharedlog.Place{Major: j.reader.stream, Minor: seq}
 	j.reader.position = seq
 	if name == token("") {
-		var f fence
-		if json.Unmarshal(data, &f) != nil {
-			j.in.Refused(errFence)
+		f, err := readFence(data)
+		if err != nil {
+			j.in.Refused(err)
 		}
 		j.logs.order.Pass(at, func() { j.passFence(at, f) })
 		return
@@ -295,10 +356,7 @@ func (j *jetStream) pass(name string, seq uint64, data []byte) {
 		j.logs.order.Skip(at)
 		return
 	}
-	j.mu.Lock()
-	_, late := j.senders[p.From]
-	j.mu.Unlock()
-	if late { // its server has counted it as lost, and sent later ones outside of the stream
+	if j.late(p.From) { // its server has counted it as lost, and sent later ones outside of the stream
 		j.logs.order.Skip(at)
 		return
 	}
@@ -326,8 +384,9 @@ func (j *jetStream) passOutside(m *nats.Msg) {
 		j.in.Refused(err)
 		return
 	}
-	if p.From == j.self {
-		return // which has noted it
+	if p.From == j.self { // which has noted it, unless it is forged: then others need a fence
+		j.noteOutside(j.self)
+		return
 	}
 	log := j.logs.Log(p.Namespace)
 	j.logs.order.Wait(func() {
@@ -347,6 +406,13 @@ type fence struct {
 }
 
 var errFence = errors.New("natsadapter: a fence in the stream cannot be read")
+
+func readFence(data []byte) (f fence, err error) {
+	if json.Unmarshal(data, &f) != nil {
+		return fence{}, errFence
+	}
+	return f, nil
+}
 
 func (f fence) append(dst []byte) []byte {
 	dst = append(dst, `{"from":"`...)

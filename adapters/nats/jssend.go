@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -48,7 +49,7 @@ func (j *jetStream) send(ctx context.Context, packets []*cluster.Packet) (taken,
 	}
 	j.sending.Lock()
 	defer j.sending.Unlock()
-	if j.usableErr() != nil {
+	if j.usableErr() != nil && slices.ContainsFunc(packets, inStream) {
 		j.direct = true // until there is a fence
 	}
 	if j.direct {
@@ -61,7 +62,7 @@ func (j *jetStream) send(ctx context.Context, packets []*cluster.Packet) (taken,
 		j.pause()      // perhaps a leader is being elected
 		var again batch
 		again, err = j.store(ctx, at, b.refused)
-		again.taken, again.lost = again.taken+b.taken, again.lost+b.lost
+		again.taken, again.lost, again.rejected = again.taken+b.taken, again.lost+b.lost, cmp.Or(again.rejected, b.rejected)
 		b = again
 	}
 	if b.reason == nil || err != nil {

@@ -40,8 +40,10 @@ type streamInfo struct {
 	Config  streamConfig `json:"config"`
 	Created time.Time    `json:"created"`
 	State   struct {
-		First uint64 `json:"first_seq"`
-		Last  uint64 `json:"last_seq"`
+		First     uint64    `json:"first_seq"`
+		Last      uint64    `json:"last_seq"`
+		FirstTime time.Time `json:"first_ts"`
+		LastTime  time.Time `json:"last_ts"`
 	} `json:"state"`
 }
 
@@ -154,7 +156,7 @@ func (j *jetStream) get(ctx context.Context, stream string, r getRequest) (s sto
 	if lastHeader(m, statusHeader) == "" {
 		s.subject, s.data = lastHeader(m, subjectHeader), m.Data
 		s.seq, err = strconv.ParseUint(lastHeader(m, sequenceHeader), 10, 64)
-		return s, err
+		return s, cmp.Or(err, r.check(s))
 	}
 	var v struct {
 		Message struct {
@@ -167,7 +169,16 @@ func (j *jetStream) get(ctx context.Context, stream string, r getRequest) (s sto
 	if isNotFound(err) {
 		return stored{seq: r.Seq, gone: true}, nil
 	}
-	return stored{subject: v.Message.Subject, seq: v.Message.Seq, data: v.Message.Data}, err
+	s = stored{subject: v.Message.Subject, seq: v.Message.Seq, data: v.Message.Data}
+	return s, cmp.Or(err, r.check(s))
+}
+
+// check returns an error if a message is not the one that was asked for.
+func (r *getRequest) check(s stored) error {
+	if s.seq < r.Seq || r.Next == "" && r.Seq != 0 && s.seq != r.Seq {
+		return errAck
+	}
+	return nil
 }
 
 // The headers that JetStream adds to a message.

@@ -120,8 +120,8 @@ func (r *streamReader) find(c *conn, replies *replyReader) (missed bool, err err
 	switch {
 	case !r.begun:
 		r.position = last
-	case last.Compare(r.position) < 0: // it is another one
-		missed, r.position = true, entryID{}
+	case last.Compare(r.position) < 0: // it has lost its end: what is earlier has been passed on
+		missed, r.position = true, last
 	case last != r.position:
 		missed = first.Compare(r.position) > 0 || first == entryID{}
 	}

@@ -19,7 +19,7 @@ import (
 
 // errEarly is the error of Save while messages that clients have may come into the stream
 // later: whoever came back would get them again.
-var errEarly = errors.New("redisadapter: not kept, because messages to the client are not in the stream yet")
+const errEarly = sharedlog.EarlyError("redisadapter: not kept, because messages to the client are not in the stream yet")
 
 // A streamSession is a session as it stands in Redis (ECO-ST-9): what official servers know,
 // and in Own what they do not: see [sharedlog.EncodeSession].
@@ -29,6 +29,8 @@ type streamSession struct {
 	Rooms []string
 	Data  json.RawMessage
 	Own   string
+
+	Namespace string // "" if an official server has saved it
 }
 
 // Save implements [adapter.Log].
@@ -41,13 +43,13 @@ func (l *streamLog) Save(ctx context.Context, s *adapter.Session) error {
 	if err != nil {
 		return fmt.Errorf("redisadapter: encoding a session: %w", err)
 	}
-	w := streamSession{SID: s.ID, PID: s.PID, Data: s.Data, Own: string(own)}
+	w := streamSession{SID: s.ID, PID: s.PID, Data: s.Data, Own: string(own), Namespace: l.namespace}
 	for _, stay := range s.Rooms {
 		if stay.To == "" {
 			w.Rooms = append(w.Rooms, stay.Room)
 		}
 	}
-	data, err := w.append(nil)
+	data, err := w.encode()
 	if err != nil {
 		return fmt.Errorf("redisadapter: encoding a session: %w", err)
 	}
@@ -75,8 +77,8 @@ func (l *streamLog) Claim(ctx context.Context, pid, offset string) (*adapter.Ses
 	if err != nil {
 		return nil, fmt.Errorf("redisadapter: claiming a session: %w", err)
 	}
-	s, barrier, err := readSession(text, offset)
-	if err != nil || s.PID != pid || id.Compare(barrier) < 0 {
+	s, namespace, barrier, err := readSession(text, offset)
+	if err != nil || s.PID != pid || id.Compare(barrier) < 0 || namespace != "" && namespace != l.namespace {
 		return nil, adapter.ErrUnknownSession
 	}
 	found, err := l.logs.client.XRangeN(ctx, l.logs.streamOf(l.namespace), offset, offset, 1).Result()
@@ -85,6 +87,11 @@ func (l *streamLog) Claim(ctx context.Context, pid, offset string) (*adapter.Ses
 	}
 	if len(found) == 0 {
 		return nil, adapter.ErrUnknownSession
+	}
+	if namespace == "" { // at least the client got something here
+		if e, ok := newStreamEntry(found[0]); !ok || e.namespace != l.namespace {
+			return nil, adapter.ErrUnknownSession
+		}
 	}
 	return s, nil
 }
@@ -104,15 +111,16 @@ func (l *streamLogs) take(ctx context.Context, key string) (string, error) {
 }
 
 // readSession decodes a session. An official server does not say since when the client has
-// been in its rooms: the client gets what was said in them after its offset.
-func readSession(text, offset string) (s *adapter.Session, barrier entryID, err error) {
+// been in its rooms: the client gets what was said in them after its offset. Nor does it name
+// the namespace.
+func readSession(text, offset string) (s *adapter.Session, namespace string, barrier entryID, err error) {
 	data, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return nil, barrier, err
+		return nil, "", barrier, err
 	}
 	w, err := readStreamSession(data)
 	if err != nil {
-		return nil, barrier, err
+		return nil, "", barrier, err
 	}
 	s = &adapter.Session{ID: w.SID, PID: w.PID, Data: w.Data}
 	if w.Own == "" {
@@ -120,10 +128,13 @@ func readSession(text, offset string) (s *adapter.Session, barrier entryID, err 
 		for _, room := range w.Rooms {
 			s.Rooms = append(s.Rooms, adapter.Stay{Room: room, From: offset})
 		}
-		return s, barrier, nil
+		return s, "", barrier, nil
 	}
 	barrier, err = sharedlog.DecodeSession([]byte(w.Own), s)
-	return s, barrier, err
+	if err == nil && w.Namespace == "" {
+		err = errEntry
+	}
+	return s, w.Namespace, barrier, err
 }
 
 // limitSessions removes the oldest sessions that this server has saved, if there are too
@@ -146,8 +157,8 @@ func (l *streamLogs) limitSessions(ctx context.Context, key string, keep time.Du
 	}
 }
 
-// append appends a session as MessagePack.
-func (w *streamSession) append(dst []byte) ([]byte, error) {
+// encode returns a session as MessagePack.
+func (w *streamSession) encode() ([]byte, error) {
 	if w.Rooms == nil {
 		w.Rooms = []string{}
 	}
@@ -157,11 +168,12 @@ func (w *streamSession) append(dst []byte) ([]byte, error) {
 		Rooms []string        `json:"rooms"`
 		Data  json.RawMessage `json:"data,omitempty"`
 		Own   string          `json:"sioplug"`
-	}{w.SID, w.PID, w.Rooms, w.Data, w.Own})
+		NSP   string          `json:"nsp,omitempty"`
+	}{w.SID, w.PID, w.Rooms, w.Data, w.Own, w.Namespace})
 	if err != nil {
-		return dst, err
+		return nil, err
 	}
-	e := msgpackjson.Encoder{Dst: dst}
+	e := msgpackjson.Encoder{}
 	err = e.Value(value, packet.MaxDepth)
 	return e.Dst, err
 }
@@ -178,11 +190,12 @@ func readStreamSession(data []byte) (w streamSession, err error) {
 		Rooms json.RawMessage `json:"rooms"`
 		Data  json.RawMessage `json:"data"`
 		Own   string          `json:"sioplug"`
+		NSP   string          `json:"nsp"`
 	}
 	if err := json.Unmarshal(value, &read); err != nil {
 		return w, err
 	}
-	w = streamSession{SID: read.SID, PID: read.PID, Data: read.Data, Own: read.Own}
+	w = streamSession{SID: read.SID, PID: read.PID, Data: read.Data, Own: read.Own, Namespace: read.NSP}
 	if w.Rooms, err = clusterwire.Strings(read.Rooms); err == nil && (w.SID == "" || w.PID == "") {
 		err = errEntry
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 func FuzzStreamSession(f *testing.F) {
-	w := streamSession{SID: "S", PID: "P", Rooms: []string{"S", "r1"}, Data: []byte(`{"x":1}`), Own: `{"barrier":"0-0"}`}
-	data, err := w.append(nil)
+	w := streamSession{SID: "S", PID: "P", Rooms: []string{"S", "r1"}, Data: []byte(`{"x":1}`), Own: `{"barrier":"0-0"}`, Namespace: "/chat"}
+	data, err := w.encode()
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -19,7 +19,7 @@ func FuzzStreamSession(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := w.append(nil)
+		again, err := w.encode()
 		if err != nil {
 			return // what JSON cannot hold
 		}
@@ -32,9 +32,9 @@ func FuzzStreamSession(f *testing.F) {
 // The session of an official server (ECO-ST-9).
 func TestSessionsOfOfficialServers(t *testing.T) {
 	t.Parallel()
-	s, barrier, err := readSession("hKNzaWShU6NwaWShUKVyb29tc5KhU6JyMaRkYXRhgaF4AQ==", "7-0")
-	if err != nil || barrier != (entryID{}) {
-		t.Fatal(err, barrier)
+	s, namespace, barrier, err := readSession("hKNzaWShU6NwaWShUKVyb29tc5KhU6JyMaRkYXRhgaF4AQ==", "7-0")
+	if err != nil || barrier != (entryID{}) || namespace != "" {
+		t.Fatal(err, barrier, namespace)
 	}
 	if s.ID != "S" || s.PID != "P" || string(s.Data) != `{"x":1}` || s.From != "7-0" || s.Left != "7-0" || s.Complete != "7-0" ||
 		fmt.Sprint(s.Rooms) != fmt.Sprint([]adapter.Stay{{Room: "S", From: "7-0"}, {Room: "r1", From: "7-0"}}) {

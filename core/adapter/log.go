@@ -33,7 +33,8 @@ type Log interface { //nolint:interfacebloat // one store, in one order
 	Compare(a, b string) int
 
 	// Save keeps the session of a client whose connection was lost. How long it can be
-	// claimed is up to the log.
+	// claimed is up to the log. If the log cannot keep it because of what the client has
+	// got, the error matches [ErrNotKept].
 	Save(ctx context.Context, s *Session) error
 
 	// Claim removes the session with that private id from the log and returns it. It

@@ -15,6 +15,10 @@ import (
 var (
 	ErrUnknownSession = errors.New("adapter: unknown session")
 	ErrUnknownOffset  = errors.New("adapter: unknown offset")
+
+	// ErrNotKept is matched by errors of Log.Save that are no failure of the log. The server
+	// logs them at Debug: each client that leaves at such a moment causes one.
+	ErrNotKept = errors.New("adapter: session not kept")
 )
 
 // MemoryLogOptions are the settings of a [MemoryLog]. A zero value means the

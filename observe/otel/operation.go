@@ -20,6 +20,10 @@ const (
 	// maxOperations is how many operations have spans of their own name. Applications have
 	// fewer, unless they make up names of events.
 	maxOperations = 1000
+
+	// maxEvent is how long the name of an event is in a span. Applications may emit events
+	// with names that clients have chosen.
+	maxEvent = 256
 )
 
 // Attributes that the conventions do not have. Instrumentations of socket.io for Node.js
@@ -52,9 +56,12 @@ type operation struct {
 	opts []trace.SpanStartOption // cut to its length, so that append copies
 }
 
-// operation returns the operation of that name. If there are too many, it returns one
-// without the event.
+// operation returns the operation of that name. If there are too many, or the name of the event
+// is too long, it returns one without the event.
 func (t *Tracing) operation(name, namespace, event string) *operation {
+	if len(event) > maxEvent {
+		event = ""
+	}
 	return t.operations.GetCopy(operationKey{name, namespace, event}, operationKey{name: name}, operationKey.clone, newOperation)
 }
 

@@ -37,12 +37,25 @@ func DecodeSession(data []byte, s *adapter.Session) (barrier Place, err error) {
 	return barrier, nil
 }
 
+// An EarlyError is an error of Save while messages that clients have may come into the stream
+// later: whoever came back would get them again.
+type EarlyError string
+
+// Error implements error.
+func (e EarlyError) Error() string { return string(e) }
+
+// Is matches [adapter.ErrNotKept].
+func (e EarlyError) Is(target error) bool { return target == adapter.ErrNotKept }
+
 // earlyTimeout is after how long an early message that has not been read is taken for lost.
 const earlyTimeout = time.Minute
 
 // SaveBarrier returns the place of the last early message. ok is false if there are some
 // whose place is not known yet: whoever came back would get them again. Those that are pending
 // do not matter: the client, which has gone, does not have them.
+//
+// Nobody waits for the places: the reader has not come there, so they are behind every offset
+// that the client can have, and the session could not be claimed.
 func (l *Log) SaveBarrier() (barrier Place, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
