@@ -64,7 +64,8 @@ func TestSessionsThatHaveEnded(t *testing.T) {
 }
 
 // A flood of requests for sessions of another server is not amplified, and other clients are
-// still served.
+// still served. The owner often refuses before the body has been read. A connection whose
+// body was given up must take no further request, since net/http has ended its context.
 func TestFloods(t *testing.T) {
 	t.Parallel()
 	nodes := startCluster(t, 2, startOptions{})
