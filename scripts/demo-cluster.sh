@@ -106,9 +106,11 @@ await "${ports[0]}" "$a" "The server with Gin"
 await "${ports[1]}" "$b" "The server with Fiber"
 await "${ports[2]}" "$c" "The server in Node.js"
 
-# block prints the first block of docs/clustering.md in a language, with these ports.
+# block prints the first block in a language under a heading of docs/clustering.md, with these
+# ports.
 block() {
-  awk -v start="\`\`\`$1" '$0 == start { inside = 1; next } inside && /^```/ { exit } inside' docs/clustering.md |
+  awk -v start="\`\`\`$1" -v heading="## $2" \
+    '$0 == heading { found = 1 } found && $0 == start { inside = 1; next } inside && /^```/ { exit } inside' docs/clustering.md |
     sed -e "s/127\.0\.0\.1:8081/127.0.0.1:${ports[0]}/; s/127\.0\.0\.1:8082/127.0.0.1:${ports[1]}/; s/127\.0\.0\.1:8083/127.0.0.1:${ports[2]}/"
 }
 
@@ -116,14 +118,14 @@ case $proxy in
   nginx)
     own="access_log off;"
     for kind in client_body proxy fastcgi uwsgi scgi; do own+=" ${kind}_temp_path $state/nginx-$kind;"; done
-    block nginx | sed -e "s/listen 80;/listen 127.0.0.1:$port;/" -e '/^worker_rlimit_nofile/d' \
+    block nginx nginx | sed -e "s/listen 80;/listen 127.0.0.1:$port;/" -e '/^worker_rlimit_nofile/d' \
       -e 's/worker_connections .*;/worker_connections 512;/' -e "s|^http {|http { $own|" >"$state/nginx.conf"
     user=""
     [[ $EUID != 0 ]] || user="user root;" # or the workers cannot read the folder
     nginx -p "$state" -e "$state/proxy.log" -c "$state/nginx.conf" -g "$user daemon off; pid $state/nginx.pid;" &
     ;;
   haproxy)
-    block haproxy | sed -e "s/bind :80$/bind 127.0.0.1:$port/" -e 's/maxconn .*/maxconn 500/' >"$state/haproxy.cfg"
+    block haproxy HAProxy | sed -e "s/bind :80$/bind 127.0.0.1:$port/" -e 's/maxconn .*/maxconn 500/' >"$state/haproxy.cfg"
     haproxy -db -q -f "$state/haproxy.cfg" >"$state/proxy.log" 2>&1 &
     ;;
 esac
