@@ -6,12 +6,13 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/observe/internal/servers"
 )
 
 // Observer returns the observer for [sio.Options].Observers.
 func (m *Metrics) Observer() *sio.Observer {
 	return &sio.Observer{
-		ServerStarted: m.now.add,
+		ServerStarted: m.now.servers.Add,
 		SessionOpened: func(i sio.SessionInfo) {
 			m.count(m.sessionsOpened, "transport", i.Transport, "protocol", strconv.Itoa(i.Session.Protocol()))
 		},
@@ -65,12 +66,6 @@ type eventAttributes struct {
 	outcomes map[sio.HandlerOutcome][]metric.AddOption // never changes
 }
 
-func outcomes() []sio.HandlerOutcome {
-	return []sio.HandlerOutcome{
-		sio.HandlerOK, sio.HandlerRefused, sio.HandlerError, sio.HandlerAborted, sio.HandlerInternalError, sio.HandlerPanic,
-	}
-}
-
 func (m *Metrics) eventHandled(i sio.EventHandledInfo) {
 	key := eventLabels{m.namespaceOf(i.Ctx.Socket), other}
 	if i.Known {
@@ -86,7 +81,7 @@ func (m *Metrics) newEventAttributes(k eventLabels) *eventAttributes {
 		[]metric.RecordOption{m.with("namespace", k.namespace, "event", k.event)},
 		make(map[sio.HandlerOutcome][]metric.AddOption),
 	}
-	for _, o := range outcomes() {
+	for _, o := range servers.Outcomes() {
 		e.outcomes[o] = []metric.AddOption{m.with("namespace", k.namespace, "event", k.event, "outcome", string(o))}
 		m.events.Add(background(), 0, e.outcomes[o]...) // rates need a beginning
 	}

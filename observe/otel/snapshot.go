@@ -3,12 +3,12 @@ package siotel
 import (
 	"context"
 	"slices"
-	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
 	sio "github.com/sioplug/sioplug/core"
+	"github.com/sioplug/sioplug/observe/internal/servers"
 )
 
 // A snapshotMetric is made of [sio.Server.Stats].
@@ -23,8 +23,7 @@ type snapshot struct {
 	always, cluster []snapshotMetric
 	registration    metric.Registration
 
-	mu      sync.Mutex
-	servers []*sio.Server
+	servers servers.List
 }
 
 // snapshot makes the instruments that are read.
@@ -106,18 +105,9 @@ func number(is bool) int64 {
 	return 0
 }
 
-// add is called with each server that has the observer.
-func (s *snapshot) add(srv *sio.Server) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.servers = append(s.servers, srv)
-}
-
 // unregister forgets the servers.
 func (s *snapshot) unregister() error {
-	s.mu.Lock()
-	s.servers = nil
-	s.mu.Unlock()
+	s.servers.Forget()
 	if s.registration == nil {
 		return nil
 	}
@@ -126,17 +116,7 @@ func (s *snapshot) unregister() error {
 
 // observe tells the sums of all servers. Usually there is one.
 func (s *snapshot) observe(_ context.Context, to metric.Observer) error {
-	s.mu.Lock()
-	servers := s.servers // it is only appended to
-	s.mu.Unlock()
-	var all, clustered []sio.Stats
-	for _, srv := range servers {
-		stats := srv.Stats()
-		all = append(all, stats)
-		if srv.Options().Adapter != nil {
-			clustered = append(clustered, stats)
-		}
-	}
+	all, clustered := s.servers.Stats()
 	send(to, s.always, all)
 	send(to, s.cluster, clustered)
 	return nil

@@ -3,12 +3,12 @@ package sioprometheus
 import (
 	"cmp"
 	"strconv"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/internal/labels"
+	"github.com/sioplug/sioplug/observe/internal/servers"
 )
 
 // Options are settings of [New]. A zero value means the default.
@@ -150,7 +150,7 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 // Observer returns the observer for [sio.Options.Observers].
 func (m *Metrics) Observer() *sio.Observer {
 	return &sio.Observer{
-		ServerStarted: m.now.add,
+		ServerStarted: m.now.servers.Add,
 		SessionOpened: func(i sio.SessionInfo) {
 			m.sessionsOpened.WithLabelValues(i.Transport, strconv.Itoa(i.Session.Protocol())).Inc()
 		},
@@ -202,12 +202,6 @@ type eventMetrics struct {
 	outcomes map[sio.HandlerOutcome]prometheus.Counter // never changes
 }
 
-func outcomes() []sio.HandlerOutcome {
-	return []sio.HandlerOutcome{
-		sio.HandlerOK, sio.HandlerRefused, sio.HandlerError, sio.HandlerAborted, sio.HandlerInternalError, sio.HandlerPanic,
-	}
-}
-
 func (m *Metrics) eventHandled(i sio.EventHandledInfo) {
 	key := eventKey{m.namespaceOf(i.Ctx.Socket), other}
 	if i.Known {
@@ -220,7 +214,7 @@ func (m *Metrics) eventHandled(i sio.EventHandledInfo) {
 
 func (m *Metrics) newEventMetrics(k eventKey) *eventMetrics {
 	e := &eventMetrics{m.handlerDuration.WithLabelValues(k.namespace, k.event), make(map[sio.HandlerOutcome]prometheus.Counter)}
-	for _, o := range outcomes() {
+	for _, o := range servers.Outcomes() {
 		e.outcomes[o] = m.events.WithLabelValues(k.namespace, k.event, string(o))
 	}
 	return e
@@ -255,6 +249,5 @@ type snapshotMetric struct {
 type snapshot struct {
 	always, cluster []snapshotMetric
 
-	mu      sync.Mutex
-	servers []*sio.Server
+	servers servers.List
 }

@@ -51,13 +51,6 @@ func number(is bool) float64 {
 	return 0
 }
 
-// add is called with each server that has the observer.
-func (s *snapshot) add(srv *sio.Server) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.servers = append(s.servers, srv)
-}
-
 func (s *snapshot) describe(ch chan<- *prometheus.Desc) {
 	for _, list := range [][]snapshotMetric{s.always, s.cluster} {
 		for _, m := range list {
@@ -68,17 +61,7 @@ func (s *snapshot) describe(ch chan<- *prometheus.Desc) {
 
 // collect sends the sums of all servers. Usually there is one.
 func (s *snapshot) collect(ch chan<- prometheus.Metric) {
-	s.mu.Lock()
-	servers := s.servers // it is only appended to
-	s.mu.Unlock()
-	var all, clustered []sio.Stats
-	for _, srv := range servers {
-		stats := srv.Stats()
-		all = append(all, stats)
-		if srv.Options().Adapter != nil {
-			clustered = append(clustered, stats)
-		}
-	}
+	all, clustered := s.servers.Stats()
 	send(ch, s.always, all)
 	send(ch, s.cluster, clustered)
 }
