@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // An Emitter sends to the clients of a cluster from a process that is no server, such as a
@@ -20,7 +21,7 @@ type Emitter = cluster.Emitter
 // close it. While nc is not connected, calls fail at once. NewEmitter panics if an option is
 // wrong.
 func NewEmitter(nc *nats.Conn, opts ...EmitterOptions) Emitter {
-	o := one("NewEmitter", opts)
+	o := misuse.One("natsadapter", "NewEmitter", opts)
 	checkConn("NewEmitter", nc)
 	s := sender{nc: nc, subjects: newSubjects("NewEmitter", o.SubjectPrefix, o.SubscriptionMode)}
 	var mu sync.Mutex
@@ -43,7 +44,7 @@ func NewEmitter(nc *nats.Conn, opts ...EmitterOptions) Emitter {
 // until the stream has the message. While JetStream does not take messages, calls fail.
 func NewJetStreamEmitter(nc *nats.Conn, opts ...JetStreamEmitterOptions) Emitter {
 	const function = "NewJetStreamEmitter"
-	o := one(function, opts)
+	o := misuse.One("natsadapter", function, opts)
 	checkConn(function, nc)
 	s := newSubjects(function, o.SubjectPrefix, Static)
 	stream := streamName(function, o.StreamName, s)

@@ -135,7 +135,7 @@ const (
 // read all messages of the cluster: rooms have no subjects of their own.
 func NewJetStream(nc *nats.Conn, opts ...JetStreamOptions) *JetStreamCluster {
 	const function = "NewJetStream"
-	o := one(function, opts)
+	o := misuse.One("natsadapter", function, opts)
 	checkServerConn(function, nc)
 	for name, v := range map[string]int64{
 		"Replicas": int64(o.Replicas), "MaxAge": int64(o.MaxAge), "MaxBytes": o.MaxBytes, "MaxSessions": int64(o.MaxSessions),
@@ -180,7 +180,7 @@ func streamName(function, name string, s subjects) string {
 // application can use as well. nc must not have the option NoEcho. Each server needs an
 // adapter of its own. New panics if an option is wrong.
 func New(nc *nats.Conn, opts ...Options) *cluster.Cluster {
-	o := one("New", opts)
+	o := misuse.One("natsadapter", "New", opts)
 	checkServerConn("New", nc)
 	if o.MaxPendingBytes < 0 {
 		misuse.Panic("natsadapter: New: MaxPendingBytes is negative: leave it 0 for the default")
@@ -188,18 +188,6 @@ func New(nc *nats.Conn, opts ...Options) *cluster.Cluster {
 	o.MaxPendingBytes = cmp.Or(o.MaxPendingBytes, defaultMaxPendingBytes)
 	s := newSubjects("New", o.SubjectPrefix, o.SubscriptionMode)
 	return cluster.New(func() cluster.Broker { return newBroker(nc, s, o.MaxPendingBytes) }, o.Options)
-}
-
-// one returns the only value of options.
-func one[T any](function string, opts []T) (o T) {
-	switch len(opts) {
-	case 0:
-	case 1:
-		o = opts[0]
-	default:
-		misuse.Panic(fmt.Sprintf("natsadapter: %s: %d values of options: pass at most one", function, len(opts)))
-	}
-	return o
 }
 
 func checkConn(function string, nc *nats.Conn) {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
+	"github.com/sioplug/sioplug/internal/misuse"
 )
 
 // An Emitter sends to the clients of a cluster from a process that is no server, such as a
@@ -17,7 +18,7 @@ type Emitter = cluster.Emitter
 // with the official adapter. It uses pool and does not close it. NewEmitter panics if an option is
 // wrong.
 func NewEmitter(pool *pgxpool.Pool, opts ...EmitterOptions) Emitter {
-	o := one("NewEmitter", opts)
+	o := misuse.One("postgresadapter", "NewEmitter", opts)
 	checkPool("NewEmitter", pool)
 	c, t := newChannels("NewEmitter", o.ChannelPrefix), newTable("NewEmitter", o.TableName)
 	return cluster.NewEmitter(func(ctx context.Context, p *cluster.Packet) error {

@@ -61,7 +61,7 @@ const (
 // pool for short statements. It does not close the pool. Each server needs an adapter of its
 // own. New panics if an option is wrong.
 func New(pool *pgxpool.Pool, opts ...Options) *cluster.Cluster {
-	o := one("New", opts)
+	o := misuse.One("postgresadapter", "New", opts)
 	checkPool("New", pool)
 	for name, v := range map[string]int64{
 		"CleanupInterval": int64(o.CleanupInterval), "ReadTimeout": int64(o.ReadTimeout), "MaxPendingBytes": int64(o.MaxPendingBytes),
@@ -75,18 +75,6 @@ func New(pool *pgxpool.Pool, opts ...Options) *cluster.Cluster {
 	o.MaxPendingBytes = cmp.Or(o.MaxPendingBytes, defaultMaxPendingBytes)
 	c, t := newChannels("New", o.ChannelPrefix), newTable("New", o.TableName)
 	return cluster.New(func() cluster.Broker { return newBroker(pool, c, t, o) }, o.Options)
-}
-
-// one returns the only value of options.
-func one[T any](function string, opts []T) (o T) {
-	switch len(opts) {
-	case 0:
-	case 1:
-		o = opts[0]
-	default:
-		misuse.Panic(fmt.Sprintf("postgresadapter: %s: %d values of options: pass at most one", function, len(opts)))
-	}
-	return o
 }
 
 func checkPool(function string, pool *pgxpool.Pool) {

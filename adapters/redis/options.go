@@ -153,18 +153,6 @@ const (
 	minReadTimeout = time.Second
 )
 
-// one returns the only value of options.
-func one[T any](function string, opts []T) (o T) {
-	switch len(opts) {
-	case 0:
-	case 1:
-		o = opts[0]
-	default:
-		misuse.Panic(fmt.Sprintf("redisadapter: %s: %d values of options: pass at most one", function, len(opts)))
-	}
-	return o
-}
-
 func checkTimeout(function string, d time.Duration) time.Duration {
 	if d != 0 && d < minReadTimeout {
 		misuse.Panic(fmt.Sprintf("redisadapter: %s: ReadTimeout is %v: use at least %v, or 0 for the default", function, d, minReadTimeout))
@@ -178,7 +166,7 @@ func checkTimeout(function string, d time.Duration) time.Duration {
 // own, with the options of the client. It does not close the client. Each server needs an
 // adapter of its own. Classic panics if an option is wrong.
 func Classic(client redis.UniversalClient, opts ...ClassicOptions) *cluster.Cluster {
-	o := one("Classic", opts)
+	o := misuse.One("redisadapter", "Classic", opts)
 	o.Key = cmp.Or(o.Key, defaultPrefix)
 	n := newNodes(client, checkTimeout("Classic", o.ReadTimeout), "Classic")
 	return cluster.New(func() cluster.Broker { return newClassic(n, o) }, o.Options)
@@ -188,7 +176,7 @@ func Classic(client redis.UniversalClient, opts ...ClassicOptions) *cluster.Clus
 // createShardedAdapter of the official package. On a Redis Cluster, it spreads channels over
 // the masters.
 func Sharded(client redis.UniversalClient, opts ...ShardedOptions) *cluster.Cluster {
-	o := one("Sharded", opts)
+	o := misuse.One("redisadapter", "Sharded", opts)
 	o.ChannelPrefix = cmp.Or(o.ChannelPrefix, defaultPrefix)
 	o.SubscriptionMode = cmp.Or(o.SubscriptionMode, Dynamic)
 	switch o.SubscriptionMode {
@@ -204,7 +192,7 @@ func Sharded(client redis.UniversalClient, opts ...ShardedOptions) *cluster.Clus
 // disconnected. It is compatible with the official adapter @socket.io/redis-streams-adapter.
 // If the server has connection state recovery, clients can come back to any server.
 func Streams(client redis.UniversalClient, opts ...StreamsOptions) *StreamsCluster {
-	o := one("Streams", opts)
+	o := misuse.One("redisadapter", "Streams", opts)
 	for name, v := range map[string]int64{
 		"StreamCount": int64(o.StreamCount), "MaxLen": int64(o.MaxLen), "ReadCount": int64(o.ReadCount), "BlockTime": int64(o.BlockTime),
 		"MaxSessions": int64(o.MaxSessions),

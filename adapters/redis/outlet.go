@@ -43,7 +43,7 @@ type StreamsEmitterOptions struct {
 // ClusterOptions.MaxRetries 0, or messages can arrive twice. ClassicEmitter panics if an
 // option is wrong.
 func ClassicEmitter(client redis.UniversalClient, opts ...ClassicEmitterOptions) Emitter {
-	o := one("ClassicEmitter", opts)
+	o := misuse.One("redisadapter", "ClassicEmitter", opts)
 	key := cmp.Or(o.Key, defaultPrefix)
 	return newEmitter(client, "ClassicEmitter", func(p *cluster.Packet) (posting, error) {
 		channel := channelOf(key+"-request", p.Namespace)
@@ -62,7 +62,7 @@ func ClassicEmitter(client redis.UniversalClient, opts ...ClassicEmitterOptions)
 // ShardedEmitter is [ClassicEmitter] for servers with the adapter [Sharded], or the official
 // one, for which there is no official emitter.
 func ShardedEmitter(client redis.UniversalClient, opts ...ShardedEmitterOptions) Emitter {
-	o := one("ShardedEmitter", opts)
+	o := misuse.One("redisadapter", "ShardedEmitter", opts)
 	s := sharded{prefix: cmp.Or(o.ChannelPrefix, defaultPrefix), mode: cmp.Or(o.SubscriptionMode, Dynamic)}
 	switch s.mode {
 	case Static, Dynamic, DynamicPrivate:
@@ -89,7 +89,7 @@ func ShardedEmitter(client redis.UniversalClient, opts ...ShardedEmitterOptions)
 // StreamsEmitter is [ClassicEmitter] for servers with the adapter [Streams], or the official
 // one, as @socket.io/redis-streams-emitter.
 func StreamsEmitter(client redis.UniversalClient, opts ...StreamsEmitterOptions) Emitter {
-	o := one("StreamsEmitter", opts)
+	o := misuse.One("redisadapter", "StreamsEmitter", opts)
 	if o.MaxLen < 0 || o.StreamCount < 0 {
 		misuse.Panic("redisadapter: StreamsEmitter: MaxLen or StreamCount is negative: leave them 0 for the default")
 	}
