@@ -27,7 +27,6 @@ type httpExchange struct {
 	session       *Session    // ends if the request cannot be served to its end; may be nil
 	route         Route       // to the server that has the session; nil if this one serves the request
 	forwarded     bool        // by another server, which has let it in
-	readCancelled atomic.Bool // the rest of the body is in the connection, or will come
 
 	// The answer to a poll, guarded by the session's mu:
 	pollSession *Session
@@ -99,14 +98,7 @@ func (x *httpExchange) Respond(res Response) error {
 
 // deliver sends an answer. The client has a limited time to read it: as long as a
 // session lives without a sign of life, and then until the close timeout.
-//
-// A connection whose body was given up takes no further request: net/http has ended the
-// contexts of all of them.
 func (x *httpExchange) deliver(res Response) error {
-	if x.readCancelled.Load() {
-		res.Header = cloneHeader(res.Header)
-		res.Header.Set("Connection", "close")
-	}
 	x.sendWithin(x.server.opts.PingInterval + x.server.opts.PingTimeout + closeTimeout)
 	return x.Exchange.Respond(res)
 }
@@ -216,7 +208,6 @@ func (x *httpExchange) cancelRead() {
 	if !ok {
 		return
 	}
-	x.readCancelled.Store(true)
 	_ = rescue.Apart(func() error { // if it fails, the body ends with the request
 		a.CancelRead()
 		return nil

@@ -27,9 +27,10 @@ type Exchange struct {
 	parked   bool
 	onSent   func(err error) // see OnSent; may be nil
 
-	mu           sync.Mutex
-	sendDeadline time.Time // when the answer has to have left; zero: whenever
-	sending      bool      // it is on its way
+	mu            sync.Mutex
+	sendDeadline  time.Time // when the answer has to have left; zero: whenever
+	sending       bool      // it is on its way
+	readCancelled bool
 }
 
 // New returns the exchange of w and r, for the duration of the handler.
@@ -78,7 +79,9 @@ func (x *Exchange) Respond(res engine.Response) error {
 	if res.Status != http.StatusNotModified { // it would be the length of a body that is not sent
 		h.Set("Content-Length", strconv.Itoa(len(res.Body)))
 	}
-	x.beginSending()
+	if x.beginSending() && x.r.ProtoMajor == 1 {
+		h.Set("Connection", "close")
+	}
 	err := x.send(res)
 	x.endSending(err)
 	return err
@@ -115,8 +118,9 @@ func (x *Exchange) SendWithin(d time.Duration) {
 func (x *Exchange) OnSent(f func(err error)) { x.onSent = f }
 
 // beginSending limits the time for sending the answer. The server's own limit runs since
-// the request was read, unless Park has lifted it.
-func (x *Exchange) beginSending() {
+// the request was read, unless Park has lifted it. It reports whether no further request
+// can be read.
+func (x *Exchange) beginSending() (last bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.sending = true
@@ -133,6 +137,7 @@ func (x *Exchange) beginSending() {
 	if set {
 		_ = x.deadlines().SetWriteDeadline(x.sendDeadline) // if that fails, Park has said so
 	}
+	return x.readCancelled
 }
 
 // endSending lifts the limit, so that it does not apply to the next answer on the
@@ -179,8 +184,12 @@ func (x *Exchange) deadlines() *http.ResponseController {
 	return http.NewResponseController(x.w)
 }
 
-// CancelRead implements [engine.Aborter].
+// CancelRead implements [engine.Aborter]. The answer closes a connection of HTTP/1: if
+// net/http was waiting for the next request, it has ended the contexts of all that come.
 func (x *Exchange) CancelRead() {
+	x.mu.Lock()
+	x.readCancelled = true
+	x.mu.Unlock()
 	// A writer without deadlines leaves the read to the server's timeouts.
 	_ = x.deadlines().SetReadDeadline(time.Unix(1, 0))
 }
