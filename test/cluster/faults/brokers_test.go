@@ -93,6 +93,8 @@ func (k adapterKind) redisOptions(addr string, o cluster.Options) (opts *sio.Opt
 		opts.Adapter = redisadapter.Classic(client, redisadapter.ClassicOptions{Options: o})
 	case sharded:
 		opts.Adapter = redisadapter.Sharded(client, redisadapter.ShardedOptions{Options: o})
+	case streams, recovery, coreNATS, jetStream, postgreSQL:
+		fallthrough
 	default:
 		opts.Adapter = redisadapter.Streams(client, redisadapter.StreamsOptions{Options: o, MaxLen: 100_000})
 	}
@@ -157,7 +159,7 @@ func startNATS(t *testing.T) *natsBroker {
 	const attempts = 20
 	for range attempts {
 		// Below the range that systems take the ports of outgoing connections from.
-		if b.Port = 20_000 + rand.IntN(10_000); b.run() { //nolint:gosec // a port is no secret
+		if b.Port = 20_000 + rand.IntN(10_000); b.run() {
 			return b
 		}
 	}
