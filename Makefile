@@ -61,7 +61,7 @@ bench-clients: ## compare the client for Go with another one, for a minute, and 
 microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names
 	$(call each_module,go test -run '^$$' -bench '$(BENCH)' -benchmem ./...)
 
-faults: ## break the networks of clients at every byte, then the Redis of a cluster for as long as docs/clustering.md says, and print its table
+faults: ## break the networks of clients at every byte, then the broker of a cluster for as long as docs/clustering.md says, and print its tables
 	SIOPLUG_FAULTS=long go test -C test -count=1 -timeout 30m ./faults
 	@log=$$(mktemp) && trap 'rm -f $$log' EXIT && \
 	if SIOPLUG_FAULTS=long go test -C test -count=1 -v -timeout 30m ./cluster/faults >$$log 2>&1; \
