@@ -110,7 +110,7 @@ func (w *crowd) noteMessage(c *client, m message) {
 // send has a client send a message and wait for its acknowledgement.
 func (w *crowd) send(ctx context.Context, c *client, room string) {
 	w.mu.Lock()
-	m := message{Number: len(w.sent), Room: room, Sent: time.Now().UnixNano()}
+	m := message{Number: len(w.sent), Room: room}
 	w.sent = append(w.sent, sending{room: room})
 	w.mu.Unlock()
 	_, err := sioclient.EmitWithAck[int](ctx, c.socket, "say", m)

@@ -44,9 +44,9 @@ http {
 	upstream server_c { server %[5]s; keepalive 64; }
 	upstream any {
 		zone any 64k;
-		server %[3]s max_fails=1 fail_timeout=2s;
-		server %[4]s max_fails=1 fail_timeout=2s;
-		server %[5]s max_fails=1 fail_timeout=2s;
+		server %[3]s max_fails=0;
+		server %[4]s max_fails=0;
+		server %[5]s max_fails=0;
 		keepalive 64;
 	}
 	server {

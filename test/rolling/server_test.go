@@ -116,7 +116,7 @@ func runServer(s settings) error {
 type message struct {
 	Number int    `json:"number"`
 	Room   string `json:"room"` // "" for all clients
-	Sent   int64  `json:"sent"` // when, in Unix nanoseconds
+	Sent   int64  `json:"sent"` // when the server has got it, in Unix nanoseconds
 }
 
 func handle(srv *sio.Server) {
@@ -131,6 +131,7 @@ func handle(srv *sio.Server) {
 		return c.Join(auth.Room)
 	})
 	srv.On("say", sio.Reply(func(_ *sio.Ctx, m message) (int, error) {
+		m.Sent = time.Now().UnixNano()
 		if m.Room == "" {
 			return m.Number, srv.Emit("said", m)
 		}
