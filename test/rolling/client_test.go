@@ -123,7 +123,7 @@ func (w *crowd) send(ctx context.Context, c *client, room string) {
 	}
 }
 
-// talk has some clients send messages, at some distance, until stop is called: one of ten to
+// talk has some clients send messages, at some distance, until stop is called: one of 40 to
 // all clients, the others to rooms. stop waits for the last acknowledgements.
 func (w *crowd) talk(t *testing.T, senders int, pause time.Duration) (stop func()) {
 	t.Helper()
@@ -136,7 +136,7 @@ func (w *crowd) talk(t *testing.T, senders int, pause time.Duration) (stop func(
 			defer tick.Stop()
 			for n := i; ; n++ {
 				room := w.clients[(n*clientsPerRoom)%len(w.clients)].room
-				if n%10 == 0 {
+				if n%40 == 0 {
 					room = ""
 				}
 				w.send(t.Context(), c, room)
@@ -159,12 +159,15 @@ func (w *crowd) leave(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	var leaving sync.WaitGroup
 	for _, c := range w.clients {
-		if err := c.socket.Manager().Shutdown(ctx); err != nil {
-			t.Errorf("a client does not leave: %v", err)
-			return
-		}
+		leaving.Go(func() {
+			if err := c.socket.Manager().Shutdown(ctx); err != nil {
+				t.Errorf("a client does not leave: %v", err)
+			}
+		})
 	}
+	leaving.Wait()
 }
 
 // A verdict says what became of the messages.

@@ -28,7 +28,7 @@ func short() form {
 }
 
 func long() form {
-	return form{clients: 1000, senders: 20, pause: 200 * time.Millisecond, spread: 20 * time.Second, settle: 3 * time.Second}
+	return form{clients: 1000, senders: 40, pause: 200 * time.Millisecond, spread: 20 * time.Second, settle: 3 * time.Second}
 }
 
 // names are the names of the servers.
@@ -59,6 +59,8 @@ func (f form) run(t *testing.T, broker, addr string) {
 	for _, s := range all {
 		servers = append(servers, start(t, s))
 	}
+	began := time.Now()
+	defer func() { t.Logf("all in all %v", time.Since(began)) }()
 	w := connect(t, startNginx(t, addrs), f.clients)
 	w.announce(t) // without an event, no client can be recovered
 	stop := w.talk(t, f.senders, f.pause)
@@ -69,12 +71,15 @@ func (f form) run(t *testing.T, broker, addr string) {
 		from, _ := w.back()
 		began := time.Now()
 		servers[i].end(t)
+		t.Logf("%v: server %s has ended", time.Since(began), s.Name)
 		servers[i] = start(t, s)
 		w.await(t, "all clients are back", func() bool { losses, returns := w.back(); return losses == returns })
 		w.checkSpread(t, s.Name, f.spread, began, from)
 	}
 	<-time.After(f.settle)
+	ended := time.Now()
 	stop()
+	t.Logf("stopped after %v", time.Since(ended))
 	w.announce(t)
 	w.report(t, broker)
 }

@@ -103,7 +103,7 @@ func runServer(s settings) error {
 	case <-stop.Done():
 	}
 	const grace = 5 * time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), s.Spread+3*grace)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*(s.Spread+2*grace)) // Drain wants no more than three quarters
 	defer cancel()
 	err = errors.Join(srv.Drain(ctx, &sio.DrainOptions{Spread: s.Spread, Grace: grace}), web.Shutdown(ctx))
 	if status := srv.Cluster(); status.Lost > 0 || status.Gaps > 0 {
