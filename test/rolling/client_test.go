@@ -212,7 +212,7 @@ func (w *crowd) complete(number int) bool {
 	return !slices.ContainsFunc(w.clients, func(c *client) bool { return c.got[number] == 0 })
 }
 
-// backAfter reports whether so many clients have come back in all.
+// back returns how many connections were lost in all, and how often a client has come back.
 func (w *crowd) back() (losses, returns int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -15,7 +15,9 @@ import (
 	"github.com/sioplug/sioplug/internal/require"
 )
 
-// nginxConfig is the configuration of docs/clustering.md, with what docs/draining.md adds.
+// nginxConfig is the configuration of docs/clustering.md, with what docs/draining.md adds. With
+// max_fails=1, a server that was away once gets one client per fail_timeout: to nginx, it has
+// come back when a request has ended, and a WebSocket does not end.
 const nginxConfig = `
 %s
 worker_processes 1;

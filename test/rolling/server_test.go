@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/http/pprof"
 	"os"
 	"os/signal"
 	"syscall"
@@ -91,8 +90,6 @@ func runServer(s settings) error {
 	handle(srv)
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", srv)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	web := &http.Server{Addr: s.Listen, Handler: mux, ReadHeaderTimeout: patience}
 	failed := make(chan error, 1)
 	go func() { failed <- web.ListenAndServe() }()
