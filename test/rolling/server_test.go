@@ -71,7 +71,7 @@ const maxKept = 50_000
 func runServer(s settings) error {
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})).With("server", s.Name)
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})).With(slog.String("server", s.Name))
 	connection, disconnect, err := s.connect()
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func runServer(s settings) error {
 		GenerateID: func(*sio.Request) (string, error) { return s.Name + "-" + rand.Text(), nil },
 		Observers: []*sio.Observer{{RecoveryDone: func(info sio.RecoveryDoneInfo) {
 			if info.Outcome != sio.RecoveryOK {
-				log.Warn("a client was not recovered", "outcome", info.Outcome, "error", info.Err)
+				log.Warn("a client was not recovered", slog.String("outcome", string(info.Outcome)), slog.Any("error", info.Err))
 			}
 		}}},
 	})
