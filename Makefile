@@ -25,7 +25,7 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo demo-cluster test docs-check lint linter bench bench-clients microbench faults soak fuzz fmt tidy footprint firsthour
+.PHONY: help java python demo demo-cluster test docs-check lint linter bench bench-clients microbench faults soak rolling fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ faults: ## break the networks of clients at every byte, then the broker of a clu
 
 soak: ## let 100,000 clients come and go at two servers, for 20 minutes, and draw docs/soak.svg
 	SIOPLUG_SOAK=$(CURDIR)/docs/soak.svg go test -C test -count=1 -v -timeout 45m ./soak
+
+rolling: ## restart three servers one after the other under 1,000 clients, for three minutes, and print the table of docs/draining.md
+	SIOPLUG_ROLLING=long go test -C test -count=1 -v -timeout 15m ./rolling
 
 fuzz: ## fuzz every decoder for FUZZTIME=30s each
 	FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh
