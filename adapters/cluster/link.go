@@ -120,7 +120,7 @@ func (l *link) publish() {
 		if batch == nil {
 			return
 		}
-		for batch = l.wanted(batch); len(batch) > 0 && l.ctx.Err() == nil; batch = l.wanted(batch) {
+		for batch = l.withoutLate(batch); len(batch) > 0 && l.ctx.Err() == nil; batch = l.withoutLate(batch) {
 			l.awaitOthers()
 			taken, lost, err := l.publishBatch(batch)
 			if taken+lost > 0 && errors.Is(err, ErrTooLarge) {
@@ -144,10 +144,10 @@ func (l *link) publish() {
 	}
 }
 
-// wanted takes the packets out of a batch that need not be sent any more.
-func (l *link) wanted(batch []*Packet) []*Packet {
+// withoutLate takes the packets out of a batch that nobody waits for any more.
+func (l *link) withoutLate(batch []*Packet) []*Packet {
 	return slices.DeleteFunc(batch, func(p *Packet) bool {
-		if p.Type != Relayed || l.queue.isWanted(p) {
+		if p.Type != Relayed || !l.queue.isLate(p) {
 			return false
 		}
 		l.queue.done([]*Packet{p})

@@ -23,7 +23,7 @@ type queue struct {
 	packets []*Packet
 	bytes   int                         // of packets, and of those that were taken and are not done
 	taken   int                         // packets that were taken and are not done
-	senders map[*Packet]context.Context // of packets of the type Relayed: nobody wants them when it has ended
+	arrived map[*Packet]time.Time // when packets of the type Relayed came
 	closed  bool
 	since   time.Time     // when the queue was empty, or a packet was done, the last time
 	wake    chan struct{} // has an element if there may be packets, or the queue was closed
@@ -33,7 +33,7 @@ type queue struct {
 func newQueue(limit int, dropOldest bool) *queue {
 	return &queue{
 		max: limit, dropOldest: dropOldest, wake: make(chan struct{}, 1), empty: make(chan struct{}),
-		relayed: budget{max: limit / relayedShare}, senders: make(map[*Packet]context.Context),
+		relayed: budget{max: limit / relayedShare}, arrived: make(map[*Packet]time.Time),
 	}
 }
 
@@ -54,16 +54,16 @@ func (q *queue) addRelayed(ctx context.Context, p *Packet) error {
 		q.relayed.release(size)
 		return errClosed
 	}
-	q.senders[p] = ctx
+	q.arrived[p] = time.Now()
 	q.appendLocked(p)
 	return nil
 }
 
-// isWanted reports whether a packet of the type Relayed still has to be sent.
-func (q *queue) isWanted(p *Packet) bool {
+// isLate reports whether a packet of the type Relayed has waited too long.
+func (q *queue) isLate(p *Packet) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.senders[p].Err() == nil
+	return time.Since(q.arrived[p]) > RelayTimeout
 }
 
 func (q *queue) appendLocked(p *Packet) {
@@ -77,7 +77,7 @@ func (q *queue) appendLocked(p *Packet) {
 // forgetLocked makes room for others, since a packet has left the queue.
 func (q *queue) forgetLocked(p *Packet) {
 	if p.Type == Relayed {
-		delete(q.senders, p)
+		delete(q.arrived, p)
 		q.relayed.release(p.size())
 		return
 	}

@@ -3,10 +3,14 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // MaxRelayed is how many bytes [Cluster.Relay] takes at once.
 const MaxRelayed = 64 << 10
+
+// RelayTimeout is how long what [Cluster.Relay] sends may wait for the broker.
+const RelayTimeout = 5 * time.Second
 
 // OnRelay makes this server take what others send it with [Cluster.Relay], and tells them so:
 // it has a [Location] from then on. f gets the id of the server that the packet says it is from,
@@ -17,8 +21,8 @@ func (c *Cluster) OnRelay(f func(from string, data []byte)) { c.relayed.Store(&f
 
 // Relay sends data, at most [MaxRelayed] bytes, to another server of this module over the broker.
 // It waits until there is room in the queue: relayed data may use a quarter of
-// [Options.MaxQueueBytes] in addition to all else. If ctx ends before the broker has got the data,
-// it is not sent. Nothing says whether it arrives. It is safe for concurrent use.
+// [Options.MaxQueueBytes] in addition to all else. Data that has been in the queue for longer than
+// [RelayTimeout] is not sent. Nothing says whether it arrives. It is safe for concurrent use.
 func (c *Cluster) Relay(ctx context.Context, to string, data []byte) error {
 	c.mu.RLock()
 	link := c.link
