@@ -247,12 +247,12 @@ func (c *call) converse(ctx context.Context, first []byte, in *body) error {
 		select {
 		case k := <-chunks:
 			head.data, head.last = append(first, k.data...), k.last
-			if k.err != nil { // the session ends, as it does without forwarding
-				return errors.Join(k.err, c.send(ctx, &head))
+			if k.err != nil {
+				return errors.Join(k.err, c.send(context.WithoutCancel(ctx), &head))
 			}
 		case <-early.C:
-		case <-ctx.Done():
-			return ctx.Err()
+		case <-ctx.Done(): // the session ends, as it does without forwarding
+			return errors.Join(ctx.Err(), c.send(context.WithoutCancel(ctx), &head))
 		}
 	}
 	limit := time.NewTimer(silence)
