@@ -205,7 +205,7 @@ func testBodiesThatStall(t *testing.T, o startOptions) {
 		t.Errorf("an unknown session: %q", got)
 	}
 	answer, _ := stalled(sid)
-	eventually(t, "it waits", func() bool { return a.router.Stats().Pending == 1 })
+	eventually(t, "it waits", func() bool { return a.router.Stats().Pending == 1 && b.router.Stats().Received == 2 })
 	if err := b.Broadcast().Close(); err != nil {
 		t.Error(err)
 	}
