@@ -248,7 +248,7 @@ func (r *jetReplay) upTo(ctx context.Context, end sharedlog.Place) (more bool, e
 // recent returns the next messages, if they are in the memory of this server. The stream has to
 // have them as well: it is asked for the first one.
 func (r *jetReplay) recent(ctx context.Context, end sharedlog.Place) ([]stored, error) {
-	n := int(min(maxRecentPage, end.Minor-r.after.Minor)) //nolint:gosec // not more than maxRecentPage
+	n := int(min(maxRecentPage, end.Minor-r.after.Minor))
 	list := r.js.recent.from(r.after.Major, r.after.Minor+1, n)
 	if len(list) == 0 || r.checked {
 		return list, nil
