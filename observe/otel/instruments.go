@@ -1,7 +1,6 @@
 package siotel
 
 import (
-	"context"
 	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -17,6 +16,8 @@ type instruments struct {
 	meter  metric.Meter
 	common []attribute.KeyValue // of all series
 	errs   []error
+
+	durations *durations
 }
 
 // set returns the attributes of a series.
@@ -33,14 +34,12 @@ func (in *instruments) series(d *metrics.Desc, values []string) attributes {
 	return attributes{in.set(d.Labels, values)}
 }
 
-// histogram makes a histogram, and returns a function that makes its series. A series keeps its
-// attributes: making them would take longer than many handlers.
+// histogram makes a histogram, and returns a function that makes its series.
 func (in *instruments) histogram(d *metrics.Desc, bounds []float64) func(values []string) metrics.Record {
 	h, err := in.meter.Float64Histogram(prefix+d.Name, metric.WithUnit(d.Unit), metric.WithDescription(d.Help), metric.WithExplicitBucketBoundaries(bounds...))
 	in.note(err)
 	return func(values []string) metrics.Record {
-		opts := []metric.RecordOption{in.set(d.Labels, values)}
-		return func(seconds float64) { h.Record(background(), seconds, opts...) }
+		return in.durations.add(h, in.set(d.Labels, values)).record
 	}
 }
 
@@ -79,6 +78,3 @@ func (in *instruments) note(err error) {
 		in.errs = append(in.errs, err)
 	}
 }
-
-// background is the context of measurements: they are not those of one request.
-func background() context.Context { return context.Background() }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -289,6 +290,44 @@ func TestDeltas(t *testing.T) {
 			t.Errorf("got %s, want %d", got, times)
 		}
 	}
+}
+
+// Durations are recorded in batches. All are there at each export.
+func TestDurations(t *testing.T) {
+	t.Parallel()
+	reader := sdkmetric.NewManualReader()
+	metrics, err := siotel.NewMetrics(&siotel.MetricsOptions{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handled := metrics.Observer().EventHandled
+	c, _ := siotest.NewCtx(t, "order", 1)
+	total := 0
+	want := func() {
+		t.Helper()
+		if got := collected(t, reader)["sioplug.handler_duration{event=order,namespace=/}"]; got != fmt.Sprintf("%d in %ds", total, total) {
+			t.Errorf("got %s, want %d", got, total)
+		}
+	}
+	for _, times := range []int{1, 63, 64, 65, 500} {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for range times {
+					handled(sio.EventHandledInfo{Ctx: c, Known: true, Duration: time.Second, Outcome: sio.HandlerOK})
+				}
+			})
+		}
+		all.Wait()
+		total += 4 * times
+		want()
+	}
+	handled(sio.EventHandledInfo{Ctx: c, Known: true, Duration: time.Second, Outcome: sio.HandlerOK})
+	total++
+	if err := metrics.Unregister(); err != nil {
+		t.Error(err)
+	}
+	want() // the histogram stays, with all that was measured
 }
 
 // After Unregister, nothing is read from the server.

@@ -23,7 +23,7 @@ func exported(o metrics.Options[string]) (m *metrics.Metrics[string], all func()
 		return func(values []string) metrics.Record {
 			key := name(d, values)
 			if _, ok := durations[key]; ok {
-				panic(key + " was made twice") //nolint:forbidigo // a test
+				panic(key + " was made twice")
 			}
 			durations[key] = ""
 			return func(seconds float64) { durations[key] += fmt.Sprint(seconds, " ") }
@@ -35,7 +35,7 @@ func exported(o metrics.Options[string]) (m *metrics.Metrics[string], all func()
 		for _, c := range m.Counters() {
 			for s := range c.All() {
 				if _, ok := got[s.Exported]; ok || s.Since.IsZero() {
-					panic(s.Exported + " was made twice, or never") //nolint:forbidigo // a test
+					panic(s.Exported + " was made twice, or never")
 				}
 				got[s.Exported] = fmt.Sprint(s.Value())
 			}
