@@ -71,7 +71,7 @@ func TestNamespacesThatComeAndGoWithoutAConnectionAreNotKept(t *testing.T) {
 			}
 			end()
 			b.Subscribe("/last")
-			for <-in.subscribed != "/last" {
+			for <-in.subscribed != "/last" { //nolint:revive // each receive is a step
 			}
 			b.mu.Lock()
 			listening, spaces := slices.Sorted(maps.Keys(b.listening)), slices.Sorted(maps.Keys(b.spaces))
