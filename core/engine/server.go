@@ -46,6 +46,7 @@ type Server struct {
 	upgradingCloseTimers *deadline.List[*Session]
 	upgradeTimers        *deadline.List[*wsTransport]
 	turns                *deadline.Watch[*wsTransport]
+	answerTimers         *deadline.List[*httpExchange]
 	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
@@ -63,6 +64,8 @@ type Server struct {
 	upgradeFailed   atomic.Bool
 	parkFailed      atomic.Bool
 	failedFunctions sync.Map // names of functions of the options
+
+	common commonParts // of the requests that opened sessions
 
 	mu           sync.RWMutex
 	sessions     map[string]*Session
@@ -92,6 +95,8 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.upgradingCloseTimers = deadline.NewList(epoch, upgradingCloseTimeout, (*Session).closeTimedOut)
 	e.upgradeTimers = deadline.NewList(epoch, e.opts.UpgradeTimeout, (*wsTransport).upgradeTimedOut)
 	e.turns = deadline.NewWatch(epoch, maxTurn, turnWatch, (*wsTransport).turnTimedOut)
+	e.answerTimers = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout+closeTimeout, (*httpExchange).answerOverdue)
+	e.answerTimers.KeepTimer()
 	e.flushers = flush.NewPool((*Session).flush)
 	if r := e.opts.SessionRouter; r != nil {
 		r.Start(e.opts, e.ServeForwarded)
@@ -197,7 +202,7 @@ func (e *Server) newSession(x *httpExchange) *Session {
 	s := &Session{
 		server:    e,
 		id:        x.sid,
-		handshake: newHandshakeRequest(req),
+		handshake: newHandshakeRequest(req, &e.common),
 		handler:   noHandler{},
 		shard:     e.nextShard.Add(1),
 		dialect:   dialectOf(req.Query),
