@@ -21,13 +21,14 @@ type queue struct {
 
 	mu      sync.Mutex
 	packets []*Packet
-	bytes   int                         // of packets, and of those that were taken and are not done
-	taken   int                         // packets that were taken and are not done
-	arrived map[*Packet]time.Time // when packets of the type Relayed came
+	bytes   int // of packets, and of those that were taken and are not done
+	taken   int // packets that were taken and are not done
 	closed  bool
 	since   time.Time     // when the queue was empty, or a packet was done, the last time
 	wake    chan struct{} // has an element if there may be packets, or the queue was closed
 	empty   chan struct{} // closed when it is closed and empty
+
+	arrived map[*Packet]time.Time // when packets of the type Relayed came
 }
 
 func newQueue(limit int, dropOldest bool) *queue {

@@ -246,7 +246,7 @@ func (c *call) converse(ctx context.Context, first []byte, in *body) error {
 		defer early.Stop()
 		select {
 		case k := <-chunks:
-			head.data, head.last = append(first, k.data...), k.last
+			head.data, head.last = append(head.data, k.data...), k.last
 			if k.err != nil {
 				return errors.Join(k.err, c.send(context.WithoutCancel(ctx), &head))
 			}

@@ -52,9 +52,26 @@ func TestSequence(t *testing.T) {
 		n    uint64
 		want bool
 	}{
-		{0, false}, {1, true}, {1, false}, {3, true}, {2, true}, {2, false}, {sequenceSize, true}, {4, true}, {4, false},
-		{sequenceSize + 4, true}, {4, false}, {5, true}, {1_000_000, true}, {6, false}, {1_000_000 - sequenceSize, false},
-		{1_000_001 - sequenceSize, true}, {1_000_001 - sequenceSize, false}, {999_999, true}, {1<<64 - 1, false}, {1_000_001, true},
+		{0, false},
+		{1, true},
+		{1, false},
+		{3, true},
+		{2, true},
+		{2, false},
+		{sequenceSize, true},
+		{4, true},
+		{4, false},
+		{sequenceSize + 4, true},
+		{4, false},
+		{5, true},
+		{1_000_000, true},
+		{6, false},
+		{1_000_000 - sequenceSize, false},
+		{1_000_001 - sequenceSize, true},
+		{1_000_001 - sequenceSize, false},
+		{999_999, true},
+		{1<<64 - 1, false},
+		{1_000_001, true},
 	} {
 		if got := s.accept(tt.n); got != tt.want {
 			t.Errorf("%d: %v", tt.n, got)

@@ -25,7 +25,7 @@ func appendHeader(dst []byte, header http.Header) []byte {
 	for _, values := range header {
 		n += len(values)
 	}
-	dst = binary.AppendUvarint(dst, uint64(n)) //nolint:gosec // not negative
+	dst = binary.AppendUvarint(dst, uint64(n))
 	for name, values := range header {
 		for _, v := range values {
 			dst = appendText(appendText(dst, name), v)

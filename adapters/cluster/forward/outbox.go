@@ -21,8 +21,9 @@ type outbox struct {
 }
 
 type addressed struct {
-	to string
 	frame
+
+	to string
 }
 
 const (
@@ -51,7 +52,7 @@ func (o *outbox) add(to string, f frame) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.frames) < maxOutbox {
-		o.frames = append(o.frames, addressed{to, f})
+		o.frames = append(o.frames, addressed{f, to})
 		o.pokeLocked()
 	}
 }
@@ -79,7 +80,7 @@ func (o *outbox) take() []addressed {
 			for _, id := range ids[:n] {
 				data = binary.BigEndian.AppendUint64(data, id)
 			}
-			all = append(all, addressed{to, frame{kind: confirmFrame, data: data}})
+			all = append(all, addressed{frame{kind: confirmFrame, data: data}, to})
 			ids = ids[n:]
 		}
 	}

@@ -2,11 +2,11 @@ package forward_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
-	"github.com/sioplug/sioplug/core/adapter"
 )
 
 // A relay is the way of a member to the others over a broker in memory. It keeps their order.
@@ -92,7 +92,7 @@ func (m *member) Relay(ctx context.Context, to string, data []byte) error {
 		return nil
 	}
 	if m.relay.isClosed() {
-		return adapter.ErrClosed
+		return errors.New("closed")
 	}
 	other.relay.deliver(m.id, data)
 	return nil

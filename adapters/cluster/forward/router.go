@@ -20,7 +20,7 @@ import (
 )
 
 // Members are the servers of a cluster, as a [cluster.Cluster] knows them.
-type Members interface {
+type Members interface { //nolint:interfacebloat // what a router needs of a cluster
 	// Announce has this server tell the others its address.
 	Announce(address string)
 

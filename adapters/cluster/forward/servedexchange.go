@@ -59,7 +59,7 @@ func (s *served) Respond(res engine.Response) error {
 	confirm, canceled := s.sent != nil, s.canceled
 	s.mu.Unlock()
 	s.SendWithin(confirmTimeout)
-	err := error(errCanceled)
+	err := errCanceled
 	if !canceled {
 		err = s.respond(&res, confirm)
 	}
