@@ -105,6 +105,7 @@ func BenchmarkPaired(b *testing.B) {
 		}
 		paired.Run(b, paired.Observed{Observer: metrics.Observer()})
 	})
+	b.Run("control", func(b *testing.B) { paired.Run(b, paired.Observed{Observer: &sio.Observer{}}) }) // how far from 1 the same is
 	for _, name := range []string{"no SDK", "not sampled", "sampled"} {
 		b.Run("traces, "+name, func(b *testing.B) {
 			tracing := siotel.NewTracing(ways()[name])
