@@ -77,7 +77,7 @@ func packCommon(p []byte, r *Request) []byte {
 	}
 	for n, name := range commonHeaders {
 		for _, v := range r.Header[name] {
-			p = append(p, byte(n)) //nolint:gosec // there are few
+			p = append(p, byte(n))
 			p = append(binary.AppendUvarint(p, uint64(len(v))), v...)
 		}
 	}

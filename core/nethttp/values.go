@@ -3,7 +3,6 @@ package nethttp
 import (
 	"context"
 	"net/http"
-	"reflect"
 	"strings"
 )
 
@@ -23,40 +22,12 @@ type pathKey struct{}
 
 // values returns the context of a request for a session to keep.
 func values(r *http.Request) context.Context {
-	ctx := context.Context(sessionContext{withoutCancel(r.Context())})
+	ctx := context.Context(sessionContext{r.Context()})
 	if hasPathValues(r) {
 		ctx = context.WithValue(ctx, pathKey{}, route(r))
 	}
 	return ctx
 }
-
-// withoutCancel returns a context with the same values, without the part of net/http that
-// ends it: for a session that part would be some 270 bytes of garbage.
-// [context.WithoutCancel] keeps it. The field that is read here is exported, in a type that
-// is not. If a version of Go has none, the context is returned as it is.
-func withoutCancel(ctx context.Context) context.Context {
-	for reflect.TypeOf(ctx) == cancelContext {
-		f := reflect.ValueOf(ctx).Elem().FieldByName("Context")
-		if !f.IsValid() || !f.CanInterface() {
-			break
-		}
-		parent, ok := f.Interface().(context.Context)
-		if !ok {
-			break
-		}
-		ctx = parent
-	}
-	return ctx
-}
-
-// cancelContext is the type of contexts that can be canceled.
-//
-//nolint:gochecknoglobals // immutable
-var cancelContext = func() reflect.Type {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	return reflect.TypeOf(ctx)
-}()
 
 // hasPathValues reports whether the request's route can have parameters. If it has none,
 // the path begins with the pattern. A router inside of another one may know only its own

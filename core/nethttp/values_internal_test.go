@@ -1,29 +1,11 @@
 package nethttp
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"testing"
 )
-
-// A session keeps the values of a request's context, and not what ends it.
-func TestValuesWithoutCancel(t *testing.T) {
-	t.Parallel()
-	type key struct{}
-	ctx, end := context.WithCancel(context.WithValue(context.Background(), key{}, "value"))
-	defer end()
-	inner, endInner := context.WithCancel(ctx)
-	defer endInner()
-	got := values(httptest.NewRequestWithContext(inner, http.MethodGet, "/", nil))
-	if v := got.Value(key{}); v != "value" {
-		t.Errorf("the value is %v", v)
-	}
-	if got.Done() != nil {
-		t.Error("the context can end: has package context no field Context any more?")
-	}
-}
 
 func TestRequestURI(t *testing.T) {
 	t.Parallel()

@@ -46,7 +46,7 @@ func TestAWatchIsExactWhileItFindsSomething(t *testing.T) {
 		w.Set(0, &items[0], "0")
 		time.Sleep(every - due/2)
 		for i := range items {
-			w.Set(uint32(i), &items[i], string(rune('0'+i))) //nolint:gosec // small
+			w.Set(uint32(i), &items[i], string(rune('0'+i)))
 			time.Sleep(due / 2)
 		}
 		time.Sleep(time.Second)

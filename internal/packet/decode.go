@@ -267,7 +267,7 @@ func (k *Packet) setList(p, space []byte) bool {
 		k.Args = Args{raw: bytes.Clone(p[1 : l.End-1]), n: int32(l.N)} //nolint:gosec // see above
 		return true
 	}
-	return l.N > 0 && k.setEvent(p[l.First:l.End-1], space, l.FirstEnd-l.First, int32(l.N-1)) //nolint:gosec // see above
+	return l.N > 0 && k.setEvent(p[l.First:l.End-1], space, l.FirstEnd-l.First, int32(l.N-1))
 }
 
 // setEvent takes the name, the first size bytes of p, and n more values after it. Name and
