@@ -3,6 +3,7 @@ package nethttp
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 )
 
