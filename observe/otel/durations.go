@@ -8,9 +8,9 @@ import (
 )
 
 // batch is how many durations of a series are recorded at once. OpenTelemetry has no histogram
-// that is read when it is exported. To record a duration on the way of an event takes 1 to 2
-// µs, since the SDK's code and data are not in the caches of the processor then. In a batch it
-// takes a third.
+// that is read when it is exported. On the way of an event, the SDK's code and data are not in the
+// caches of the processor: BenchmarkPaired has 1.07 x the time of an echo with batches of 1, and
+// 1.04 x with 64.
 const batch = 64
 
 // durations are the series of histograms.

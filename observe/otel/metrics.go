@@ -110,7 +110,7 @@ func (m *Metrics) Unregister() error {
 
 // observe tells what was counted, and what there is. SDKs call it before they read histograms.
 func (m *Metrics) observe(_ context.Context, to metric.Observer) error {
-	m.durations.flush()
+	m.durations.flush() //nolint:contextcheck // measurements are not those of one export
 	for i, c := range m.counted.Counters() {
 		for s := range c.All() {
 			to.ObserveInt64(m.counters[i], s.Value(), s.Exported...)
