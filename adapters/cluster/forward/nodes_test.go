@@ -46,7 +46,7 @@ func (r *registry) join(n int) *member {
 	if r.members == nil {
 		r.members = make(map[string]*member)
 	}
-	m := &member{registry: r, id: fmt.Sprintf("go%014d", n), prefix: fmt.Sprintf("no_%d", n), gone: make(chan struct{}), relay: newRelay()}
+	m := &member{registry: r, id: fmt.Sprintf("go%014d", n), prefix: fmt.Sprintf("no_%d", n), gone: make(chan struct{}), relay: new(relay)}
 	r.members[m.prefix] = m
 	return m
 }

@@ -11,11 +11,11 @@ import (
 
 // A relay is the way of a member to the others over a broker in memory. It keeps their order.
 type relay struct {
-	mu     sync.Mutex
-	take   func(from string, data []byte)
-	inbox  chan func()
-	ended  chan struct{}
-	closed bool
+	mu      sync.Mutex
+	take    func(from string, data []byte)
+	inbox   []func()
+	running bool
+	closed  bool
 
 	// lose, if not nil, says which data of this member is lost.
 	lose func(to string, data []byte) bool
@@ -23,26 +23,22 @@ type relay struct {
 	hang chan struct{}
 }
 
-func newRelay() *relay {
-	r := &relay{inbox: make(chan func(), 1<<16), ended: make(chan struct{})}
-	go func() {
-		defer close(r.ended)
-		for f := range r.inbox {
-			f()
-		}
-	}()
-	return r
-}
+func (r *relay) close() { r.set(func(r *relay) { r.closed, r.inbox = true, nil }) }
 
-func (r *relay) close() {
-	r.mu.Lock()
-	closed := r.closed
-	r.closed = true
-	if !closed {
-		close(r.inbox)
+// run delivers what is in the inbox.
+func (r *relay) run() {
+	for {
+		r.mu.Lock()
+		if len(r.inbox) == 0 {
+			r.running = false
+			r.mu.Unlock()
+			return
+		}
+		f := r.inbox[0]
+		r.inbox = r.inbox[1:]
+		r.mu.Unlock()
+		f()
 	}
-	r.mu.Unlock()
-	<-r.ended
 }
 
 // set changes how the relay fails.
@@ -56,7 +52,11 @@ func (r *relay) deliver(from string, data []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if take := r.take; take != nil && !r.closed {
-		r.inbox <- func() { take(from, data) }
+		r.inbox = append(r.inbox, func() { take(from, data) })
+		if !r.running {
+			r.running = true
+			go r.run() // ends with the inbox
+		}
 	}
 }
 
