@@ -25,6 +25,11 @@ func TestBounded(t *testing.T) {
 			t.Errorf("%s is %s, want %s", c[0], got, c[1])
 		}
 	}
+	for key, want := range map[string]bool{"a": true, "c": false, other: true} {
+		if v, ok := s.Find(key); ok != want || ok && *v != key {
+			t.Errorf("found for %s: %v", key, ok)
+		}
+	}
 	all := make(map[string]bool)
 	for v := range s.All() {
 		all[*v] = true

@@ -56,33 +56,49 @@ func (k eventKey) clone() eventKey { return eventKey{k.namespace, strings.Clone(
 // An event has the series of one event. It saves the search for each of them.
 type event[S any] struct {
 	duration Record
+	ok       *Series[S]                        // that of most events
 	outcomes map[sio.HandlerOutcome]*Series[S] // never changes
 }
 
 func (m *Metrics[S]) eventHandled(i sio.EventHandledInfo) {
-	key := eventKey{m.namespaceOf(i.Ctx.Socket), other}
+	key := eventKey{ownName(i.Ctx.Socket), other}
 	if i.Known {
 		key.event = i.Ctx.Event() // part of the packet
 	}
-	e := m.perEvent.GetCopy(key, eventKey{key.namespace, other}, eventKey.clone, m.newEvent)
-	e.outcomes[i.Outcome].inc()
+	e, ok := m.perEvent.Find(key) // then its namespace is one that has a label
+	if !ok {
+		key.namespace = m.namespaceOf(i.Ctx.Socket)
+		e = m.perEvent.GetCopy(key, eventKey{key.namespace, other}, eventKey.clone, m.newEvent)
+	}
+	if i.Outcome == sio.HandlerOK {
+		e.ok.inc()
+	} else {
+		e.outcomes[i.Outcome].inc()
+	}
 	e.duration(i.Duration.Seconds())
 }
 
 // newEvent makes the series for all outcomes: rates need a beginning.
 func (m *Metrics[S]) newEvent(k eventKey) *event[S] {
-	e := &event[S]{m.handlerDuration.get([]string{k.namespace, k.event}), make(map[sio.HandlerOutcome]*Series[S])}
+	e := &event[S]{duration: m.handlerDuration.get([]string{k.namespace, k.event}), outcomes: make(map[sio.HandlerOutcome]*Series[S])}
 	for _, o := range outcomes() {
 		e.outcomes[o] = m.events.series.get([]string{k.namespace, k.event, string(o)})
 	}
+	e.ok = e.outcomes[sio.HandlerOK]
 	return e
 }
 
-// namespaceOf returns the label of a socket's namespace: a name that clients have not chosen.
+// namespaceOf returns the label of a socket's namespace.
 func (m *Metrics[S]) namespaceOf(s *sio.Socket) string {
+	return m.namespaces.Get(ownName(s), other, strings.Clone)
+}
+
+// ownName returns the name of a socket's namespace, or of its parent: one that clients have
+// not chosen.
+func ownName(s *sio.Socket) string {
 	n := s.Namespace()
 	if p := n.Parent(); p != nil {
 		n = p
 	}
-	return m.namespaces.Get(n.Name(), other, strings.Clone)
+	return n.Name()
 }
