@@ -23,7 +23,7 @@ const pollers = 4
 // TestOverTheBroker: servers that cannot reach each other forward polls and POSTs over their
 // broker. Official clients get all messages, in order. When a server is killed, its clients
 // connect again.
-func TestOverTheBroker(t *testing.T) {
+func TestOverTheBroker(t *testing.T) { //nolint:tparallel // one after the other: each is a load for the machine
 	t.Parallel()
 	nginx, node := require.Tool(t, "nginx"), require.Tool(t, "node")
 	require.NodePackages(t, "../interop")
@@ -38,7 +38,7 @@ func TestOverTheBroker(t *testing.T) {
 		{"jetstream", startNATS},
 		{"postgres", func(t *testing.T) string { t.Helper(); return "BROKER=" + postgrestest.Start(t).URL }},
 	} {
-		t.Run(tt.adapter, func(t *testing.T) { // one after the other: each is a load for the machine
+		t.Run(tt.adapter, func(t *testing.T) {
 			testOverTheBroker(t, nginx, node, tt.adapter, tt.start(t))
 		})
 	}
