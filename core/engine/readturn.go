@@ -8,12 +8,8 @@ import (
 )
 
 // maxTurn is how long handlers may keep a WebSocket from being read, before another
-// goroutine reads it. On a server with little to do, where the watch would cost more
-// than the handlers, it may take turnWatch longer: see [deadline.Watch].
-const (
-	maxTurn   = time.Millisecond
-	turnWatch = 10 * time.Millisecond
-)
+// goroutine reads it.
+const maxTurn = time.Millisecond
 
 // idleAfter is how long a WebSocket has been silent when it gets a new goroutine.
 const idleAfter = time.Second
@@ -71,7 +67,8 @@ func (t *wsTransport) beginWork() (number uint32, wasIdle bool) {
 	t.turn.working = true
 	s.queue.held = true
 	last := t.turn.lastWork
-	s.server.turns.Set(s.shard, &t.timer, t)
+	timers := s.server.turnTimers
+	timers[s.shard%uint32(len(timers))].Set(&t.timer, t) //nolint:gosec // the number of processors fits
 	t.turn.lastWork = t.timer.At()
 	return t.turn.number, last == 0 || t.turn.lastWork-last > idleAfter
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,8 +46,8 @@ type Server struct {
 	closeTimers          *deadline.List[*Session]
 	upgradingCloseTimers *deadline.List[*Session]
 	upgradeTimers        *deadline.List[*wsTransport]
-	turns                *deadline.Watch[*wsTransport]
 	answerTimers         *deadline.List[*httpExchange]
+	turnTimers           []*deadline.List[*wsTransport] // one for each processor, because all messages use them
 	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
@@ -94,9 +95,12 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.closeTimers = deadline.NewList(epoch, closeTimeout, (*Session).closeTimedOut)
 	e.upgradingCloseTimers = deadline.NewList(epoch, upgradingCloseTimeout, (*Session).closeTimedOut)
 	e.upgradeTimers = deadline.NewList(epoch, e.opts.UpgradeTimeout, (*wsTransport).upgradeTimedOut)
-	e.turns = deadline.NewWatch(epoch, maxTurn, turnWatch, (*wsTransport).turnTimedOut)
 	e.answerTimers = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout+closeTimeout, (*httpExchange).answerOverdue)
 	e.answerTimers.KeepTimer()
+	e.turnTimers = make([]*deadline.List[*wsTransport], runtime.GOMAXPROCS(0))
+	for i := range e.turnTimers {
+		e.turnTimers[i] = deadline.NewList(epoch, maxTurn, (*wsTransport).turnTimedOut)
+	}
 	e.flushers = flush.NewPool((*Session).flush)
 	if r := e.opts.SessionRouter; r != nil {
 		r.Start(e.opts, e.ServeForwarded)

@@ -25,7 +25,7 @@ type Session struct {
 	// of sessions, none is in a processor's cache when a broadcast comes to it.
 
 	server  *Server
-	shard   uint32 // selects the flush worker and the list of the watch over turns
+	shard   uint32 // selects the flush worker and the list of turn timers
 	dialect dialect
 
 	// awaitingPong is written under mu. It is read without mu, so that packets that

@@ -44,7 +44,7 @@ type Item[T any] struct {
 // it may have been stopped or set again a moment ago. Lists between which items
 // move must have the same epoch, a time in the past.
 func NewList[T any](epoch time.Time, after time.Duration, expire func(T)) *List[T] {
-	return &List[T]{epoch: epoch, after: after, expire: expire}
+	return &List[T]{epoch: epoch, after: after, expire: expire, keep: after <= keepTimer}
 }
 
 // KeepTimer leaves the timer running when the list becomes empty. It is for many short
@@ -54,18 +54,12 @@ func (l *List[T]) KeepTimer() { l.keep = true }
 // Set starts the deadline of it, or starts it anew, moving it here from
 // whichever list it was in.
 func (l *List[T]) Set(it *Item[T], value T) {
+	now := time.Since(l.epoch)
 	it.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.addLocked(it, value)
-	if !l.armed {
-		l.armLocked(it.at - time.Since(l.epoch))
-	}
-}
-
-func (l *List[T]) addLocked(it *Item[T], value T) {
 	it.list, it.value, it.listed = l, value, true
-	it.at = time.Since(l.epoch) + l.after
+	it.at = now + l.after
 	it.prev = l.tail
 	if l.tail == nil {
 		l.head = it
@@ -73,6 +67,9 @@ func (l *List[T]) addLocked(it *Item[T], value T) {
 		l.tail.next = it
 	}
 	l.tail = it
+	if !l.armed {
+		l.armLocked(it.at - time.Since(l.epoch))
+	}
 }
 
 // At returns when the deadline passes, since the lists' epoch.
@@ -102,6 +99,10 @@ func (it *Item[T]) Stop() {
 	}
 }
 
+// keepTimer is the time for which a timer is left to find nothing. Starting and
+// stopping it for each of many short waits would cost more.
+const keepTimer = 10 * time.Millisecond
+
 func (l *List[T]) removeLocked(it *Item[T]) {
 	if it.prev == nil {
 		l.head = it.next
@@ -126,27 +127,18 @@ func (l *List[T]) armLocked(d time.Duration) {
 }
 
 func (l *List[T]) fire() {
-	l.expireDue()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.head == nil {
-		l.armed = false
-		return
-	}
-	l.armLocked(l.head.at - time.Since(l.epoch))
-}
-
-// expireDue expires what is due. It returns the next deadline, and whether there is one.
-func (l *List[T]) expireDue() (next time.Duration, waits bool) {
 	for {
 		l.mu.Lock()
 		it := l.head
-		if it == nil || it.at > time.Since(l.epoch) {
-			if it != nil {
-				next, waits = it.at, true
-			}
+		if it == nil {
+			l.armed = false
 			l.mu.Unlock()
-			return next, waits
+			return
+		}
+		if wait := it.at - time.Since(l.epoch); wait > 0 {
+			l.armLocked(wait)
+			l.mu.Unlock()
+			return
 		}
 		value := it.value
 		l.removeLocked(it)
