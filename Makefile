@@ -25,7 +25,7 @@ BENCH ?= .
 FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
-.PHONY: help java python demo demo-cluster test docs-check lint linter bench bench-clients microbench faults soak fuzz fmt tidy footprint firsthour
+.PHONY: help java python demo demo-cluster test docs-check lint linter bench bench-clients microbench faults soak rolling fuzz fmt tidy footprint firsthour
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +61,7 @@ bench-clients: ## compare the client for Go with another one, for a minute, and 
 microbench: ## run the benchmarks beside the code, or those that BENCH=regexp names
 	$(call each_module,go test -run '^$$' -bench '$(BENCH)' -benchmem ./...)
 
-faults: ## break the networks of clients at every byte, then the Redis of a cluster for as long as docs/clustering.md says, and print its table
+faults: ## break the networks of clients at every byte, then the broker of a cluster for as long as docs/clustering.md says, and print its tables
 	SIOPLUG_FAULTS=long go test -C test -count=1 -timeout 30m ./faults
 	@log=$$(mktemp) && trap 'rm -f $$log' EXIT && \
 	if SIOPLUG_FAULTS=long go test -C test -count=1 -v -timeout 30m ./cluster/faults >$$log 2>&1; \
@@ -69,6 +69,9 @@ faults: ## break the networks of clients at every byte, then the Redis of a clus
 
 soak: ## let 100,000 clients come and go at two servers, for 20 minutes, and draw docs/soak.svg
 	SIOPLUG_SOAK=$(CURDIR)/docs/soak.svg go test -C test -count=1 -v -timeout 45m ./soak
+
+rolling: ## restart three servers one after the other under 1,000 clients, for three minutes, and print the table of docs/draining.md
+	SIOPLUG_ROLLING=long go test -C test -count=1 -v -timeout 15m ./rolling
 
 fuzz: ## fuzz every decoder for FUZZTIME=30s each
 	FUZZTIME=$(FUZZTIME) ./scripts/fuzz.sh

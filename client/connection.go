@@ -149,6 +149,7 @@ func (m *Manager) deactivateLocked() {
 	for _, s := range m.sockets {
 		s.active = false
 	}
+	m.tellShutdownLocked()
 }
 
 // reconnect is called by the timer.

@@ -16,6 +16,10 @@ var (
 	ErrAckSent      = errors.New("sioclient: the event was acknowledged already")
 	ErrNoAck        = errors.New("sioclient: the server did not ask for an acknowledgement")
 
+	// ErrUnacknowledged is what [Manager.Shutdown] returns, with their number, if events
+	// with Options.Retries are left.
+	ErrUnacknowledged = errors.New("sioclient: the server has not acknowledged all events of a client with Options.Retries")
+
 	ErrReservedEvent      = errors.New("sioclient: reserved event name")
 	ErrTooManyAttachments = errors.New("sioclient: too many binary values")
 )

@@ -63,7 +63,7 @@ func causedByServer(err error) bool {
 	caused := false
 	_ = rescue.Apart(func() error { // if its methods fail, it is the application's
 		caused = slices.ContainsFunc([]error{
-			ErrDisconnected, ErrNotReady, ErrBufferFull, ErrDropped, ErrAckTimeout, ErrAckBlocked, ErrNoAck,
+			ErrDisconnected, ErrNotReady, ErrBufferFull, ErrDropped, ErrAckTimeout, ErrAckBlocked, ErrNoAck, ErrUnacknowledged,
 		}, func(target error) bool { return errors.Is(err, target) })
 		return nil
 	})

@@ -1,7 +1,6 @@
 package sioclient
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -40,7 +39,8 @@ type Manager struct {
 	skipReconnect bool      // the connection was closed on purpose
 	attempts      int       // of the present series
 	timer         *time.Timer
-	useWebSocket  bool // see Options.RememberUpgrade
+	useWebSocket  bool          // see Options.RememberUpgrade
+	settled       chan struct{} // calls of Shutdown wait for it; nil while there are none
 
 	ackWaiters atomic.Int64 // calls that wait for acknowledgements
 	ahead      atomic.Int64 // bytes of events beyond the limits
@@ -123,32 +123,6 @@ func (m *Manager) Disconnect() {
 	m.line.Start()
 }
 
-// Shutdown disconnects all sockets for good, as [Socket.Disconnect] does, and waits until
-// the connection is closed. What was emitted before is sent, except events that wait for a
-// connection, or with [Options.Retries] for the acknowledgement of an earlier event. Wait
-// for the acknowledgement of what matters. Call Shutdown before the program ends.
-func (m *Manager) Shutdown(ctx context.Context) error {
-	m.mu.Lock()
-	sockets := slices.Clone(m.sockets)
-	m.mu.Unlock()
-	for _, s := range sockets {
-		s.Disconnect()
-	}
-	m.mu.Lock()
-	last := m.last
-	m.mu.Unlock()
-	if last == nil {
-		return nil
-	}
-	select {
-	case <-last.Done():
-		m.closeIdle()
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
 // closeIdle closes connections of polling that nobody needs any more.
 func (m *Manager) closeIdle() {
 	if m.own != nil {
@@ -171,6 +145,7 @@ func (m *Manager) dropIdle() {
 
 // stopReconnectingLocked has the connection stay closed.
 func (m *Manager) stopReconnectingLocked() {
+	m.tellShutdownLocked()
 	m.skipReconnect, m.reconnecting, m.attempts = true, false, 0
 	if m.timer != nil {
 		m.timer.Stop()

@@ -147,9 +147,9 @@ type Options struct {
 	// Retries is how often an event is sent again if the server has not acknowledged it
 	// within AckTimeout, or the connection was lost. Then each event that is not volatile
 	// asks for an acknowledgement, and is sent when the one before has been acknowledged
-	// or given up. The server may get an event more than once. With IdempotencyKeys, each
-	// event has one more argument at its end, by which package idempotency recognizes
-	// events that came before.
+	// or given up. [Manager.Shutdown] waits for all of them. The server may get an event
+	// more than once. With IdempotencyKeys, each event has one more argument at its end,
+	// by which package idempotency recognizes events that came before.
 	Retries         int
 	IdempotencyKeys bool
 

@@ -55,6 +55,7 @@ func (s *Socket) acceptedLocked(data []byte) {
 	if err := json.Unmarshal(data, &reply); err != nil || reply.SID == "" {
 		s.asked = false // so it is said once, and the next call of Connect asks again
 		s.connectFailedLocked(errNoSID)
+		s.m.tellShutdownLocked()
 		s.m.line.Start()
 		return
 	}

@@ -18,6 +18,8 @@ type retried struct {
 	out     *outgoing // the same for each try, so that a late acknowledgement counts
 	tries   int
 	pending bool // a try is on its way
+	over    bool // it was acknowledged or given up, or its caller does not wait any more
+	givenUp bool
 	timer   *time.Timer
 	ack     *pendingAck // nil if nobody waits
 }
@@ -128,6 +130,8 @@ func (s *Socket) finishRetriedLocked(r *retried, values packet.Args, err error) 
 	}
 	s.retries = slices.Delete(s.retries, i, i+1)
 	s.bufSize -= r.out.size
+	r.over, r.givenUp = true, err != nil
+	s.m.tellShutdownLocked()
 	if r.ack != nil {
 		r.ack.settleLocked(values, err)
 	} else if err != nil {
@@ -152,5 +156,7 @@ func (s *Socket) dropRetriedLocked(r *retried) {
 	}
 	s.retries = slices.Delete(s.retries, i, i+1)
 	s.bufSize -= r.out.size
+	r.over = true
+	s.m.tellShutdownLocked()
 	s.retryLocked()
 }

@@ -120,7 +120,8 @@ func (s *Socket) Recovered() bool {
 }
 
 // Dropped returns how many events were dropped, because the send buffer was full and
-// Options.DropOldest is set.
+// Options.DropOldest is set, and how many were given up after Options.Retries although
+// nobody waits for their acknowledgements.
 func (s *Socket) Dropped() int {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
@@ -218,6 +219,7 @@ func (s *Socket) leaveLocked(why *DisconnectError) {
 
 func (s *Socket) deactivateLocked() {
 	s.active = false
+	s.m.tellShutdownLocked()
 	s.pid, s.offset, s.knownOffset = "", "", false
 	s.m.closeIfUnusedLocked()
 }

@@ -168,7 +168,7 @@ func bindAuth(codec packet.Codec, auth []byte, dst []any) error {
 
 // WantsAck reports whether the client waits for an acknowledgement that was not
 // sent yet.
-func (c *Ctx) WantsAck() bool { return c.task.wantsAck && !c.task.acked.Load() }
+func (c *Ctx) WantsAck() bool { return c.task.wantsAck && !c.task.is(flagAcked) }
 
 // Ack acknowledges the event with args. It may be called from anywhere, also
 // after the handler has returned, but once: later calls return [ErrAckSent].
@@ -178,14 +178,14 @@ func (c *Ctx) Ack(args ...any) error {
 	if !c.task.wantsAck {
 		return ErrNoAck
 	}
-	if c.task.acked.Load() {
+	if c.task.is(flagAcked) {
 		return ErrAckSent
 	}
 	m, err := c.wire().ack(packet.Header{Namespace: c.ns.name, ID: c.task.ackID, HasID: true}, c.task.event, args)
 	if err != nil {
 		return err
 	}
-	if c.task.acked.Swap(true) {
+	if !c.task.set(flagAcked) {
 		return ErrAckSent
 	}
 	return c.send(m)

@@ -253,7 +253,7 @@ func (r *GuardError) info(info GuardRefusedInfo) GuardRefusedInfo {
 // ReportRefusal tells observers that a guard refuses the packet. Call it in middleware,
 // before the middleware returns without calling next.
 func (c *Ctx) ReportRefusal(r GuardError) {
-	c.task.refused.Store(true)
+	c.task.set(flagRefused)
 	observeHere(c.ns.server, "GuardRefused", c.ns.server.observers.Load().guardRefused, r.info(GuardRefusedInfo{Socket: c.Socket, Event: c.Event()}))
 }
 

@@ -215,7 +215,7 @@ func (s *Socket) observeChainRefused(t *task, err error) {
 		return
 	}
 	why := RefusedInternalError
-	if _, meant := toWire(err); t != nil && t.refused.Load() {
+	if _, meant := toWire(err); t != nil && t.is(flagRefused) {
 		why = RefusedByGuard
 	} else if meant {
 		why = RefusedByMiddleware
@@ -267,7 +267,7 @@ func (t *task) runObserved() error {
 // outcome classifies the error of a handler.
 func (t *task) outcome(err error) HandlerOutcome {
 	switch {
-	case t.refused.Load():
+	case t.is(flagRefused):
 		return HandlerRefused
 	case err == nil:
 		return HandlerOK

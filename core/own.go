@@ -1,6 +1,7 @@
 package sio
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/sioplug/sioplug/core/adapter"
@@ -18,9 +19,15 @@ func (n *Namespace) OnOwnServerEvent(event own.Event, h ServerHandler) {
 	n.onServerEvent(string(event), h)
 }
 
-// OwnServerSideEmit is [Namespace.ServerSideEmit] for packages of this module.
+// OwnServerSideEmit is [Namespace.ServerSideEmit] for packages of this module. On a parent,
+// it also reaches the children that exist only on other servers. So a handler may be called
+// twice for a child.
 func (n *Namespace) OwnServerSideEmit(event own.Event, args ...any) error {
-	return n.serverSideEmit(string(event), args)
+	err := n.serverSideEmit(string(event), args)
+	if n.pattern == nil {
+		return err
+	}
+	return errors.Join(err, n.emitToParents(event, args))
 }
 
 // OnOwnClosing has f run before the namespace leaves the cluster: the last moment for

@@ -14,6 +14,7 @@ import (
 // A namePattern makes child namespaces for the names that it matches.
 type namePattern struct {
 	match    func(name string, h *Handshake) (bool, error)
+	text     string   // of the regular expression, "" without one
 	byName   bool     // match needs no handshake, so Of can ask it
 	children sync.Map // *Namespace to nil; changed under the server's mu
 }
@@ -49,7 +50,7 @@ func (s *Server) OfRegexp(pattern *regexp.Regexp) *Namespace {
 	if pattern == nil {
 		misuse.Panic("sio: OfRegexp got a nil pattern")
 	}
-	return s.addParent(&namePattern{byName: true, match: func(name string, _ *Handshake) (bool, error) {
+	return s.addParent(&namePattern{text: pattern.String(), byName: true, match: func(name string, _ *Handshake) (bool, error) {
 		return pattern.MatchString(name), nil
 	}})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sioplug/sioplug/core/engine"
 	"github.com/sioplug/sioplug/internal/deadline"
 	"github.com/sioplug/sioplug/internal/gate"
+	"github.com/sioplug/sioplug/internal/own"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/serial"
 )
@@ -69,6 +70,9 @@ func New(opts *Options) *Server {
 		panic(err) //nolint:forbidigo // it is the adapter's own panic, as in Of
 	}
 	s.Namespace = s.Of("/")
+	if s.Clustered() {
+		s.OnOwnServerEvent(own.Parent, s.onParentEvent)
+	}
 	observeApart(s, "ServerStarted", s.observers.Load().serverStarted, s)
 	return s
 }

@@ -15,7 +15,8 @@ func TestSizes(t *testing.T) {
 	}{
 		{client{}, 320},
 		{Socket{}, 320},
-		{smallTask{}, 240},
+		{task{}, 128},
+		{smallTask{}, 176},
 		{pendingAck{}, 112},
 	} {
 		if typ := reflect.TypeOf(c.value); typ.Size() > c.limit {

@@ -37,15 +37,26 @@ import (
 // A task is a packet on its way to a handler, or the start or the end of a socket. All
 // copies of a Ctx share it.
 type task struct {
-	ctx      Ctx // the first copy, to save an allocation
-	kind     taskKind
-	refused  atomic.Bool // a guard has said so
-	endpoint *endpoint   // the middleware and the handler of the packet
+	ctx      Ctx       // the first copy, to save an allocation
+	endpoint *endpoint // the middleware and the handler of the packet
 	event    string
 	ackID    uint64
+	flags    atomic.Uint32
+	kind     taskKind
 	wantsAck bool // the client asked for an ack
-	acked    atomic.Bool
 }
+
+// Flags of a task.
+const (
+	flagAcked   = 1 << iota // the ack was sent
+	flagRefused             // a guard has refused the event
+)
+
+// is reports whether a flag is set.
+func (t *task) is(flag uint32) bool { return t.flags.Load()&flag != 0 }
+
+// set sets a flag and reports whether it was not set before.
+func (t *task) set(flag uint32) bool { return t.flags.Or(flag)&flag == 0 }
 
 type taskKind uint8
 
@@ -63,9 +74,10 @@ type smallTask struct {
 	space [smallTaskSpace]byte
 }
 
-// smallTaskSpace makes a smallTask 240 bytes large, which is one of the allocator's
-// sizes.
-const smallTaskSpace = 96
+// smallTaskSpace makes a smallTask 176 bytes large, which is one of the allocator's
+// sizes. A task has 128. An event with one attachment fits, without other arguments.
+// Strings of larger events need not be copied: see packet.Args.
+const smallTaskSpace = 48
 
 // newTask returns a task for a message of that size, and its space for the content.
 func newTask(size int) (*task, []byte) {

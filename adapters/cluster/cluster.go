@@ -19,6 +19,7 @@ type Cluster struct {
 	opts      Options
 	counters  counters
 	own       ownLocation
+	relayed   atomic.Pointer[func(from string, data []byte)] // of OnRelay
 
 	mu     sync.RWMutex
 	link   *link                 // nil if the server is in no namespace

@@ -19,6 +19,7 @@ var (
 	errData    = errors.New("no data")
 	errNoRooms = errors.New("no rooms")
 	errNoID    = errors.New("no requestId")
+	errBytes   = errors.New("no bytes")
 )
 
 // Decode returns the packet of a message: JSON, if its first byte is a brace, or
@@ -84,7 +85,7 @@ func (p *Packet) complete(content []byte, attachments [][]byte) (*Packet, error)
 // A data has the members of the member data, as JSON. Those that are absent are nil.
 type data struct {
 	packet, opts, rooms, pin, close, sockets, clientCount []byte
-	to, part, done, expected, ack, clients                []byte
+	to, part, done, expected, ack, clients, bytes         []byte
 }
 
 func (p *Packet) readMembers(content []byte) (d data, err error) {
@@ -120,6 +121,8 @@ func (p *Packet) readMembers(content []byte) (d data, err error) {
 			d.ack = value
 		case "clients":
 			d.clients = value
+		case "bytes":
+			d.bytes = value
 		}
 		return clusterwire.In(name, err)
 	})
@@ -135,7 +138,7 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 	case AdapterClose:
 		return nil
 	case Broadcast, SocketsJoin, SocketsLeave, DisconnectSockets, FetchSockets, ServerSideEmit,
-		FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck, Answer, Cancel, Resync:
+		FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck, Answer, Cancel, Resync, Relayed:
 	default:
 		return nil // of a later version
 	}
@@ -147,7 +150,7 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 		return err
 	}
 	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
-	case SocketsJoin, SocketsLeave, DisconnectSockets, Resync:
+	case SocketsJoin, SocketsLeave, DisconnectSockets, Resync, Relayed:
 		p.RequestID = "" // nobody answers them
 	case Broadcast, ServerSideEmit: // may want answers
 	default:
@@ -158,7 +161,7 @@ func (p *Packet) read(content []byte, attachments [][]byte) (err error) {
 	switch p.Type { //nolint:exhaustive // the others have nothing of that kind
 	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
 		return p.readResponse(&d, attachments)
-	case Answer, Cancel, Resync:
+	case Answer, Cancel, Resync, Relayed:
 		return p.readOwn(&d, attachments)
 	default:
 		return p.readMessage(&d, attachments)
@@ -226,10 +229,14 @@ func (p *Packet) readResponse(d *data, attachments [][]byte) (err error) {
 	}
 }
 
-// readOwn reads an Answer, a Cancel or a Resync.
+// readOwn reads an Answer, a Cancel, a Resync or a Relayed.
 func (p *Packet) readOwn(d *data, attachments [][]byte) (err error) {
 	if p.To, err = clusterwire.String(d.to); err != nil {
 		return clusterwire.In("to", err)
+	}
+	if p.Type == Relayed {
+		p.Bytes, err = readBytes(d.bytes, attachments)
+		return clusterwire.In("bytes", err)
 	}
 	if p.Type == Answer {
 		if p.Part, err = clusterwire.Int(d.part, math.MaxInt32); err != nil {

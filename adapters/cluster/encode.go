@@ -80,6 +80,10 @@ func (p *Packet) attachments() [][]byte {
 		if p.Message != nil {
 			return p.Message.Attachments
 		}
+	case Relayed:
+		if len(p.Bytes) > maxInText {
+			return [][]byte{p.Bytes}
+		}
 	case BroadcastAck, ServerSideEmitResponse, Answer:
 		if p.Reply != nil && p.Reply.Ack != nil {
 			return p.Reply.Ack.Attachments
@@ -128,7 +132,7 @@ func appendData(dst []byte, p *Packet) ([]byte, error) {
 		return appendMessage(append(dst, '{'), p)
 	case FetchSocketsResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
 		return appendResponse(append(dst, '{'), p)
-	case Answer, Cancel, Resync:
+	case Answer, Cancel, Resync, Relayed:
 		return appendOwn(append(dst, '{'), p)
 	default:
 		return dst, errNoType

@@ -28,6 +28,8 @@ func FuzzDecode(f *testing.F) {
 	})
 	for _, s := range []string{
 		`{"type":64,"data":{"requestId":"a","part":2,"done":true,"ack":{"socket":"s","data":[1,{"_placeholder":true,"num":0}]}}}`,
+		`{"type":67,"data":{"to":"go12345678901234","bytes":"AAECAw=="},"uid":"go12345678901234","nsp":"/"}`,
+		"\x84\xa4type\x43\xa4data\x82\xa2to\xa1a\xa5bytes\xc4\x02\x00\x01\xa3uid\xa1b\xa3nsp\xa1/",
 		`{"type":2,"data":{"version":18446744073709551615,"all":true,"namespaces":["/",7]},"uid":"go12345678901234"}`,
 		"\x83\xa4type\x03\xa4data\x81\xa6packet\x81\xa4data\x92\xa1e\xc4\x01\x07\xa1x\xc4\x00",
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,7 +120,7 @@ func (l *link) publish() {
 		if batch == nil {
 			return
 		}
-		for len(batch) > 0 && l.ctx.Err() == nil {
+		for batch = l.withoutLate(batch); len(batch) > 0 && l.ctx.Err() == nil; batch = l.withoutLate(batch) {
 			l.awaitOthers()
 			taken, lost, err := l.publishBatch(batch)
 			if taken+lost > 0 && errors.Is(err, ErrTooLarge) {
@@ -141,6 +142,17 @@ func (l *link) publish() {
 		l.lost(len(batch)) // the link ends
 		l.queue.done(batch)
 	}
+}
+
+// withoutLate takes the packets out of a batch that nobody waits for any more.
+func (l *link) withoutLate(batch []*Packet) []*Packet {
+	return slices.DeleteFunc(batch, func(p *Packet) bool {
+		if p.Type != Relayed || !l.queue.isLate(p) {
+			return false
+		}
+		l.queue.done([]*Packet{p})
+		return true
+	})
 }
 
 // publishBatch calls the broker and checks what it says. A broker that panics has lost the
@@ -223,6 +235,10 @@ func (l *link) Receive(p *Packet) {
 	}
 	l.presence.heardFrom(p.From, p.Namespace)
 	l.presence.heardOfficial(p)
+	if p.Type == Relayed {
+		l.receiveRelayed(p)
+		return
+	}
 	if p.Namespace == "" {
 		l.presence.receive(p)
 		return

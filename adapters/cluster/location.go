@@ -9,11 +9,11 @@ import (
 	"github.com/sioplug/sioplug/internal/misuse"
 )
 
-// A Location is where another server of the cluster can be reached without the broker: see
-// [Cluster.Announce].
+// A Location is where another server of the cluster can be reached: see [Cluster.Announce] and
+// [Cluster.OnRelay].
 type Location struct {
 	Server  string          // its id
-	Address string          // host and port
+	Address string          // host and port; "" if it is only reached by Relay
 	Gone    <-chan struct{} // closed when the server is not a member of the cluster any more
 }
 
@@ -52,6 +52,24 @@ func (c *Cluster) Locate(prefix string) (l Location, found bool) {
 		return Location{}, false
 	}
 	return link.presence.locate(prefix)
+}
+
+// LocateServer is [Cluster.Locate] by the id of the server.
+func (c *Cluster) LocateServer(id string) (l Location, found bool) {
+	c.mu.RLock()
+	link := c.link
+	c.mu.RUnlock()
+	if link == nil {
+		return Location{}, false
+	}
+	p := link.presence
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.others[id]
+	if o == nil || o.prefix == "" {
+		return Location{}, false
+	}
+	return Location{Server: id, Address: o.address, Gone: o.gone}, true
 }
 
 // ServerID returns the id of this server in the cluster, "" if it is in no namespace.
@@ -114,7 +132,7 @@ func validAddress(s string) bool {
 
 // addLocation adds the location of this server to what a heartbeat says.
 func (c *Cluster) addLocation(s *Presence) {
-	if address, prefix := c.own.get(); address != "" {
+	if address, prefix := c.own.get(); address != "" || c.relayed.Load() != nil {
 		s.Address, s.Prefix = address, prefix
 	}
 }
@@ -137,7 +155,7 @@ func (p *presence) setLocationLocked(id string, o *peer, said *Presence) {
 		return
 	}
 	p.removeLocationLocked(id, o)
-	if !validPrefix(said.Prefix) || !validAddress(said.Address) {
+	if !validPrefix(said.Prefix) || said.Address != "" && !validAddress(said.Address) {
 		return
 	}
 	o.prefix, o.address, o.gone = said.Prefix, said.Address, make(chan struct{})

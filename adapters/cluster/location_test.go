@@ -158,7 +158,6 @@ func TestLocationsThatMakeNoSense(t *testing.T) {
 			{"abcde", "b:1"},
 			{"abc+", "b:1"},
 			{"", "b:1"},
-			{"abcd", ""},
 			{"abcd", "b"},
 			{"abcd", ":1"},
 			{"abcd", "b:"},

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/base64"
 	"strconv"
 	"unicode/utf8"
 
@@ -51,13 +52,51 @@ func appendTrue(dst []byte, name string, b bool) []byte {
 	return append(clusterwire.Name(dst, name), "true"...)
 }
 
-// appendOwn appends the members of an Answer, a Cancel or a Resync.
+// maxInText is how many bytes of a Relayed are sent as base64 in a string. That takes a third
+// more, but no broker has to store it apart, as PostgreSQL does with binary values.
+const maxInText = 4 << 10
+
+// placeholder stands for the only attachment of a packet.
+const placeholder = `{"_placeholder":true,"num":0}`
+
+// appendBytes appends the member with the bytes of a Relayed.
+func appendBytes(dst, b []byte) []byte {
+	dst = clusterwire.Name(dst, "bytes")
+	if len(b) > maxInText {
+		return append(dst, placeholder...)
+	}
+	return append(base64.StdEncoding.AppendEncode(append(dst, '"'), b), '"')
+}
+
+// readBytes reads that member. Without an error, it does not return nil.
+func readBytes(value []byte, attachments [][]byte) ([]byte, error) {
+	if len(value) > 0 && value[0] == '{' {
+		if _, found := clusterwire.Attached(value, attachments); len(found) == 1 && string(value) == placeholder {
+			return found[0], nil
+		}
+		return nil, errBytes
+	}
+	text, err := clusterwire.String(value)
+	if err != nil {
+		return nil, err
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil, errBytes
+	}
+	return b, nil
+}
+
+// appendOwn appends the members of an Answer, a Cancel, a Resync or a Relayed.
 func appendOwn(dst []byte, p *Packet) (_ []byte, err error) {
 	if dst, err = appendText(dst, "to", p.To); err != nil {
 		return dst, err
 	}
 	if dst, err = appendRequestID(dst, p); err != nil {
 		return dst, err
+	}
+	if p.Type == Relayed {
+		dst = appendBytes(dst, p.Bytes)
 	}
 	if p.Type == Answer {
 		if p.Part > 0 {

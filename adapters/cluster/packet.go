@@ -30,9 +30,10 @@ const (
 
 // Types that only servers of this module send, to each other. Others ignore them.
 const (
-	Answer Type = iota + 64 // Reply, in full, to a request of a server of this module; Done with the last one
-	Cancel                  // the sender of the request RequestID does not wait for answers any more
-	Resync                  // the receiver To is asked to send a Heartbeat with all its namespaces
+	Answer  Type = iota + 64 // Reply, in full, to a request of a server of this module; Done with the last one
+	Cancel                   // the sender of the request RequestID does not wait for answers any more
+	Resync                   // the receiver To is asked to send a Heartbeat with all its namespaces
+	Relayed                  // Bytes for the server To: see [Cluster.Relay]
 )
 
 // A Packet is what servers of a cluster send each other. It is immutable. Which fields are
@@ -53,6 +54,8 @@ type Packet struct {
 	Done    bool           // of Answer: it is the last one
 
 	Presence *Presence // of heartbeats of servers of this module
+
+	Bytes []byte // of Relayed
 }
 
 // A Presence says who a server is and in which namespaces it is.
@@ -70,7 +73,7 @@ type Presence struct {
 	Left       string
 
 	// Address and Prefix are the location of the server: see [Cluster.Announce]. They are
-	// empty if it has none.
+	// empty if it has none. A server that is reached over the broker has a Prefix alone.
 	Address string
 	Prefix  string
 }
@@ -109,7 +112,7 @@ func (p *Packet) requestedKind() adapter.Kind {
 // size is about how many bytes the packet keeps.
 func (p *Packet) size() int {
 	const fixed = 256
-	n := fixed
+	n := fixed + len(p.Bytes)
 	if m := p.Message; m != nil {
 		n += len(m.Data)
 		for _, a := range m.Attachments {
@@ -155,7 +158,8 @@ func socketSize(s *adapter.Socket) int {
 // this module send.
 func IsOurs(id string) bool { return len(id) == idLength && strings.HasPrefix(id, idPrefix) }
 
-// IsResponse reports whether packets of that type answer a request.
+// IsResponse reports whether packets of that type answer a request, or are for one server for
+// another reason. They go to the server To alone, if the broker is able to do that.
 func (t Type) IsResponse() bool {
-	return t == FetchSocketsResponse || t >= ServerSideEmitResponse && t <= BroadcastAck || t == Answer
+	return t == FetchSocketsResponse || t >= ServerSideEmitResponse && t <= BroadcastAck || t == Answer || t == Relayed
 }

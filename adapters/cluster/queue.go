@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,6 +17,7 @@ var ErrQueueFull = errors.New("cluster: the queue to the broker is full")
 type queue struct {
 	max        int
 	dropOldest bool
+	relayed    budget // bytes of packets of the type Relayed, which do not count in bytes
 
 	mu      sync.Mutex
 	packets []*Packet
@@ -24,10 +27,79 @@ type queue struct {
 	since   time.Time     // when the queue was empty, or a packet was done, the last time
 	wake    chan struct{} // has an element if there may be packets, or the queue was closed
 	empty   chan struct{} // closed when it is closed and empty
+
+	arrived map[*Packet]time.Time // when packets of the type Relayed came
 }
 
 func newQueue(limit int, dropOldest bool) *queue {
-	return &queue{max: limit, dropOldest: dropOldest, wake: make(chan struct{}, 1), empty: make(chan struct{})}
+	return &queue{
+		max: limit, dropOldest: dropOldest, wake: make(chan struct{}, 1), empty: make(chan struct{}),
+		relayed: budget{max: limit / relayedShare}, arrived: make(map[*Packet]time.Time),
+	}
+}
+
+// relayedShare is which part of MaxQueueBytes may be used by packets of the type Relayed, in
+// addition to what others use.
+const relayedShare = 4
+
+// addRelayed waits until there is room for a packet of the type Relayed, and adds it. So such
+// packets leave the others their room, however many there are.
+func (q *queue) addRelayed(ctx context.Context, p *Packet) error {
+	size := p.size()
+	if err := q.relayed.acquire(ctx, size); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		q.relayed.release(size)
+		return errClosed
+	}
+	q.arrived[p] = time.Now()
+	q.appendLocked(p)
+	return nil
+}
+
+// isLate reports whether a packet of the type Relayed has waited too long.
+func (q *queue) isLate(p *Packet) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return time.Since(q.arrived[p]) > RelayTimeout
+}
+
+func (q *queue) appendLocked(p *Packet) {
+	if len(q.packets)+q.taken == 0 {
+		q.since = time.Now()
+	}
+	q.packets = append(q.packets, p)
+	q.signal()
+}
+
+// forgetLocked makes room for others, since a packet has left the queue.
+func (q *queue) forgetLocked(p *Packet) {
+	if p.Type == Relayed {
+		delete(q.arrived, p)
+		q.relayed.release(p.size())
+		return
+	}
+	q.bytes -= p.size()
+}
+
+// makeRoomLocked drops what has waited longest until there is room. It returns how many packets
+// it has dropped.
+func (q *queue) makeRoomLocked(size int) (dropped int) {
+	for q.bytes+size > q.max {
+		i := slices.IndexFunc(q.packets, func(p *Packet) bool { return p.Type != Relayed })
+		if i < 0 {
+			break
+		}
+		q.bytes -= q.packets[i].size()
+		copy(q.packets[1:i+1], q.packets[:i])
+		q.packets[0] = nil
+		q.packets = q.packets[1:]
+		dropped++
+	}
+	return dropped
 }
 
 // add adds a packet. It returns how many others were dropped for it.
@@ -39,22 +111,13 @@ func (q *queue) add(p *Packet) (dropped int, err error) {
 		return 0, errClosed
 	}
 	if q.dropOldest && size <= q.max {
-		for q.bytes+size > q.max && len(q.packets) > 0 {
-			q.bytes -= q.packets[0].size()
-			q.packets[0] = nil
-			q.packets = q.packets[1:]
-			dropped++
-		}
+		dropped = q.makeRoomLocked(size)
 	}
 	if q.bytes+size > q.max && (q.bytes > 0 || size > q.max) {
 		return dropped, fmt.Errorf("%w: %d of %d bytes", ErrQueueFull, q.bytes, q.max)
 	}
-	if len(q.packets)+q.taken == 0 {
-		q.since = time.Now()
-	}
-	q.packets = append(q.packets, p)
+	q.appendLocked(p)
 	q.bytes += size
-	q.signal()
 	return dropped, nil
 }
 
@@ -100,7 +163,7 @@ func (q *queue) done(packets []*Packet) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, p := range packets {
-		q.bytes -= p.size()
+		q.forgetLocked(p)
 	}
 	q.taken -= len(packets)
 	q.since = time.Now()
@@ -134,7 +197,7 @@ func (q *queue) drop() int {
 	defer q.mu.Unlock()
 	n := len(q.packets)
 	for _, p := range q.packets {
-		q.bytes -= p.size()
+		q.forgetLocked(p)
 	}
 	q.packets = nil
 	q.signalEmpty()
@@ -146,5 +209,5 @@ func (q *queue) drop() int {
 func (q *queue) length() (packets, bytes int, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.packets) + q.taken, q.bytes, q.since
+	return len(q.packets) + q.taken, q.bytes + q.relayed.inUse(), q.since
 }

@@ -171,11 +171,13 @@ func (g *generator) packet(t cluster.Type) *cluster.Packet {
 		p.Reply = &adapter.Reply{Ack: a}
 	case cluster.Answer:
 		p.Reply, p.Part, p.Done, p.To = g.answer(), g.IntN(3), g.IntN(2) > 0, g.text()
+	case cluster.Relayed:
+		p.To, p.Bytes = g.text(), []byte(strings.Repeat(g.text()+"\xff\x00", g.IntN(500)))
 	default:
 		p.To = g.text()
 	}
 	switch t { //nolint:exhaustive // the others have nothing of that kind
-	case cluster.SocketsJoin, cluster.SocketsLeave, cluster.DisconnectSockets, cluster.Resync:
+	case cluster.SocketsJoin, cluster.SocketsLeave, cluster.DisconnectSockets, cluster.Resync, cluster.Relayed:
 	default:
 		p.RequestID = "id" + g.text()
 	}
@@ -188,7 +190,7 @@ func allTypes() []cluster.Type {
 	for t := cluster.InitialHeartbeat; t <= cluster.AdapterClose; t++ {
 		list = append(list, t)
 	}
-	return append(list, cluster.Answer, cluster.Cancel, cluster.Resync)
+	return append(list, cluster.Answer, cluster.Cancel, cluster.Resync, cluster.Relayed)
 }
 
 // Every packet is the same when it arrives, whatever its values are.

@@ -276,24 +276,26 @@ func TestClosedConnections(t *testing.T) {
 	}
 }
 
-// A server that reads too slowly drops what does not fit, and says so.
+// A server that reads too slowly drops what does not fit, and says so. There are few messages, since
+// a answers only when all have left its queue: that took longer than the test waits when there
+// were 20,000 of them, on a busy machine.
 func TestSlowConsumers(t *testing.T) {
 	t.Parallel()
 	s := startNATS(t)
 	block := make(chan struct{})
 	a := join(t, newServer(s.connect(t)))
-	b := joinBlocked(t, newServer(s.connect(t), natsadapter.Options{MaxPendingBytes: 1 << 20}), block)
+	b := joinBlocked(t, newServer(s.connect(t), natsadapter.Options{MaxPendingBytes: 256 << 10}), block)
 	eventually(t, "they know each other", func() bool { return len(a.cluster.Status().Members) == 1 && len(b.cluster.Status().Members) == 1 })
-	const n = 20_000
+	const n = 3000
 	text := strings.Repeat("x", 200)
 	for range n {
 		a.publish(text)
 	}
-	eventually(t, "the gap is counted", func() bool { return b.cluster.Status().Gaps > 0 })
+	eventually(t, "all is sent, and the gap is counted", func() bool { return a.cluster.Status().Queued == 0 && b.cluster.Status().Gaps > 0 })
 	close(block)
 	eventually(t, "it is told", func() bool { return b.toldOf("reads them too slowly") })
 	whole(t, a, b)
-	if len(b.got) == n {
+	if len(b.got) >= n {
 		t.Error("nothing was dropped")
 	}
 }

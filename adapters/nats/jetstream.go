@@ -75,6 +75,7 @@ type jetStream struct {
 	check chan struct{} // has an element if the stream has to be looked at
 	ready chan struct{} // closed when that was done for the first time
 
+	recent     recentMessages
 	reader     jetReader // of its goroutine
 	maxCatchUp time.Duration
 

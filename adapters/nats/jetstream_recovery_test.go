@@ -471,3 +471,35 @@ func TestJetStreamPermissions(t *testing.T) {
 		}
 	}
 }
+
+// What a server has read itself, it does not ask JetStream for again, message by message.
+func TestMissedMessagesComeFromMemory(t *testing.T) {
+	t.Parallel()
+	s := startJetStream(t)
+	servers := newRecoveringServers(t, s, 2, natsadapter.JetStreamOptions{})
+	var v visitor
+	v.connect(t, servers[0])
+	servers[0].say(t, "first")
+	v.until(t, "first")
+	v.leave(t, servers[0].nc, "sio")
+	const missed = 200
+	for i := range missed {
+		servers[0].say(t, fmt.Sprint(i))
+	}
+	eventually(t, "they are stored", func() bool { return stored(t, servers[0].nc, "sio") > missed })
+	asked, err := s.connect(t).SubscribeSync("$JS.API.DIRECT.GET.sio")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !v.connect(t, servers[1]) {
+		t.Fatal("not recovered")
+	}
+	v.until(t, fmt.Sprint(missed-1))
+	if len(v.got) != missed+1 {
+		t.Errorf("got %d events", len(v.got))
+	}
+	n, _, err := asked.Pending()
+	if err != nil || n == 0 || n > missed/4 {
+		t.Errorf("JetStream was asked %d times for %d messages, %v", n, missed, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -172,6 +173,8 @@ type jetReplay struct {
 	f     func(m *adapter.Message, offset string)
 	found int
 	bytes int
+
+	checked bool // the stream had what comes behind, when this call began
 }
 
 // Replay implements [adapter.Log]. It reads no further than the reader of the stream, which
@@ -214,19 +217,24 @@ func (r *jetReplay) upTo(ctx context.Context, end sharedlog.Place) (more bool, e
 		if r.full() {
 			return true, nil
 		}
+		recent, err := r.recent(ctx, end)
+		if err != nil {
+			return false, err
+		}
+		if len(recent) > 0 {
+			r.takeAll(recent)
+			continue
+		}
 		list, err := r.js.page(ctx, r.after.Minor+1, int(min(uint64(n), end.Minor-r.after.Minor)))
 		if err != nil {
 			return false, fmt.Errorf("natsadapter: reading what a client has missed: %w", err)
 		}
+		if slices.ContainsFunc(list, func(s stored) bool { return s.gone }) {
+			return false, adapter.ErrUnknownOffset
+		}
 		before := r.found
-		for i := range list {
-			if list[i].gone {
-				return false, adapter.ErrUnknownOffset
-			}
-			if r.full() {
-				return true, nil
-			}
-			r.take(&list[i])
+		if !r.takeAll(list) {
+			return true, nil
 		}
 		if r.found == before {
 			if err := r.jump(ctx, end); err != nil {
@@ -235,6 +243,36 @@ func (r *jetReplay) upTo(ctx context.Context, end sharedlog.Place) (more bool, e
 		}
 	}
 	return false, nil
+}
+
+// recent returns the next messages, if they are in the memory of this server. The stream has to
+// have them as well: it is asked for the first one.
+func (r *jetReplay) recent(ctx context.Context, end sharedlog.Place) ([]stored, error) {
+	n := int(min(maxRecentPage, end.Minor-r.after.Minor))
+	list := r.js.recent.from(r.after.Major, r.after.Minor+1, n)
+	if len(list) == 0 || r.checked {
+		return list, nil
+	}
+	s, err := r.js.get(ctx, r.js.opts.StreamName, getRequest{Seq: r.after.Minor + 1})
+	if err != nil {
+		return nil, fmt.Errorf("natsadapter: reading what a client has missed: %w", err)
+	}
+	if s.gone {
+		return nil, adapter.ErrUnknownOffset
+	}
+	r.checked = true
+	return list, nil
+}
+
+// takeAll looks at messages until the limit, and reports whether it has looked at all.
+func (r *jetReplay) takeAll(list []stored) bool {
+	for i := range list {
+		if r.full() {
+			return false
+		}
+		r.take(&list[i])
+	}
+	return true
 }
 
 func (r *jetReplay) full() bool { return r.found > 0 && r.bytes >= r.limit }

@@ -332,6 +332,7 @@ func (j *jetStream) pause() {
 func (j *jetStream) pass(name string, seq uint64, data []byte) {
 	at := sharedlog.Place{Major: j.reader.stream, Minor: seq}
 	j.reader.position = seq
+	j.noteRecent(name, seq, data)
 	if name == token("") {
 		f, err := readFence(data)
 		if err != nil {
@@ -371,6 +372,13 @@ func (j *jetStream) pass(name string, seq uint64, data []byte) {
 			j.in.Receive(p)
 		}
 	})
+}
+
+// noteRecent keeps a message in memory, if clients can recover.
+func (j *jetStream) noteRecent(name string, seq uint64, data []byte) {
+	if j.keep() > 0 {
+		j.recent.add(j.reader.stream, stored{subject: j.prefix + toStored + name, seq: seq, data: data})
+	}
 }
 
 // passOutside passes on a message that is outside of the stream.

@@ -33,8 +33,10 @@ type broker struct {
 
 	mu        sync.Mutex
 	spaces    map[string]string   // names of namespaces by channel
-	dirty     map[string]struct{} // channels to listen to, or not any more
-	joined    []string            // namespaces whose subscription has to be confirmed
+	listening map[string]struct{} // channels of namespaces that the connection listens to
+	dirty     map[string]struct{} // channels that may have to be listened to, or not any more
+	all       bool                // dirty has become too large, so all channels are to be compared
+	joined    map[string]struct{} // namespaces whose subscription has to be confirmed
 	interrupt context.CancelFunc  // ends the wait for a notification
 	up        chan struct{}       // closed while this server listens; replaced
 	isUp      bool
@@ -53,12 +55,15 @@ const (
 
 	// closeTimeout is how long the end of a connection may take.
 	closeTimeout = 2 * time.Second
+
+	// maxDirty is how many channels more than those of the namespaces may be dirty.
+	maxDirty = 1024
 )
 
 func newBroker(pool *pgxpool.Pool, c channels, t table, o Options) *broker {
 	b := &broker{
 		channels: c, pool: pool, table: t, opts: o, pending: newPending(o.MaxPendingBytes),
-		spaces: make(map[string]string), dirty: make(map[string]struct{}), up: make(chan struct{}),
+		spaces: make(map[string]string), dirty: make(map[string]struct{}), joined: make(map[string]struct{}), up: make(chan struct{}),
 	}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	return b
@@ -78,7 +83,7 @@ func (b *broker) Subscribe(namespace string) {
 	defer b.mu.Unlock()
 	channel := b.namespace(namespace)
 	b.spaces[channel] = namespace
-	b.joined = append(b.joined, namespace)
+	b.joined[namespace] = struct{}{}
 	b.changeLocked(channel)
 }
 
@@ -88,11 +93,19 @@ func (b *broker) Unsubscribe(namespace string) {
 	defer b.mu.Unlock()
 	channel := b.namespace(namespace)
 	delete(b.spaces, channel)
+	delete(b.joined, namespace)
 	b.changeLocked(channel)
 }
 
+// changeLocked notes that a channel may have to be listened to, or not any more. While PostgreSQL is
+// away, namespaces come and go: beyond some channels, all are compared later.
 func (b *broker) changeLocked(channel string) {
-	b.dirty[channel] = struct{}{}
+	if !b.all {
+		b.dirty[channel] = struct{}{}
+	}
+	if len(b.dirty) > len(b.spaces)+maxDirty {
+		b.all, b.dirty = true, make(map[string]struct{})
+	}
 	if b.interrupt != nil {
 		b.interrupt()
 	}
@@ -145,8 +158,8 @@ func (b *broker) setUp(up bool) {
 // Close implements [cluster.Broker]. It does not close the pool.
 func (b *broker) Close() error {
 	b.stop()
+	b.running.Go(func() { b.sent.close(b.ctx) }) // if PostgreSQL hangs, both connections take their time
 	b.running.Wait()
-	b.sent.close(b.ctx)
 	return nil
 }
 

@@ -156,8 +156,12 @@ func TestCloseWhilePostgreSQLHangs(t *testing.T) {
 	eventually(t, "it is connected", func() bool { return a.cluster.Status().Healthy })
 	goOn := s.Hang()
 	a.publish("waits")
+	began := time.Now()
 	if err := a.Close(); err != nil {
 		t.Error(err)
+	}
+	if d := time.Since(began); d > 20*time.Second { // 2 s for the queue, and 2 s for each connection
+		t.Errorf("it took %v", d)
 	}
 	goOn()
 	if st := a.cluster.Status(); st.Lost == 0 {

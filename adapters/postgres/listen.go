@@ -85,50 +85,70 @@ func (b *broker) listenOnce(l *listener) (err error) {
 }
 
 // subscribe listens to the channels that have changed, or to all after the connection was opened.
-func (b *broker) subscribe(l *listener, all bool) error {
-	b.mu.Lock()
-	changed := b.dirty
-	if !all && len(changed) == 0 {
-		b.mu.Unlock()
-		return nil
+func (b *broker) subscribe(l *listener, opened bool) error {
+	sql, joined := b.changes(opened)
+	if len(sql) > 0 {
+		ctx, cancel := context.WithTimeout(b.ctx, b.opts.ReadTimeout)
+		defer cancel()
+		if err := l.conn.PgConn().Exec(ctx, strings.Join(sql, ";")).Close(); err != nil {
+			b.rejoin(joined)
+			return b.failed(ctx, err)
+		}
 	}
-	if all {
-		changed = maps.Clone(changed)
+	for namespace := range joined {
+		b.in.Subscribed(namespace)
+	}
+	return nil
+}
+
+// changes returns the statements with which the connection listens to what it should, and the
+// namespaces that are to be confirmed then.
+func (b *broker) changes(opened bool) (sql []string, joined map[string]struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	changed := b.dirty
+	if opened {
+		b.listening = make(map[string]struct{})
+	}
+	if opened || b.all {
+		changed = maps.Clone(b.listening)
 		for channel := range b.spaces {
 			changed[channel] = struct{}{}
 		}
 	}
-	joined := b.joined
-	var sql strings.Builder
 	for _, channel := range slices.Sorted(maps.Keys(changed)) {
-		if _, wanted := b.spaces[channel]; wanted {
-			sql.WriteString("LISTEN ")
-		} else {
-			sql.WriteString("UNLISTEN ")
+		_, wanted := b.spaces[channel]
+		_, listens := b.listening[channel]
+		switch {
+		case wanted && !listens:
+			b.listening[channel] = struct{}{}
+			sql = append(sql, "LISTEN "+pgx.Identifier{channel}.Sanitize())
+		case !wanted && listens:
+			delete(b.listening, channel)
+			sql = append(sql, "UNLISTEN "+pgx.Identifier{channel}.Sanitize())
 		}
-		sql.WriteString(pgx.Identifier{channel}.Sanitize() + ";")
 	}
-	if all {
+	if opened {
 		for _, channel := range []string{b.servers(), b.server(b.self)} {
-			sql.WriteString("LISTEN " + pgx.Identifier{channel}.Sanitize() + ";")
+			sql = append(sql, "LISTEN "+pgx.Identifier{channel}.Sanitize())
 		}
 		// Others see by the lock that this server is connected: see Gone.
-		fmt.Fprintf(&sql, "SELECT pg_advisory_lock_shared(%d)", b.lock(b.self))
+		sql = append(sql, fmt.Sprintf("SELECT pg_advisory_lock_shared(%d)", b.lock(b.self)))
 	}
-	b.dirty, b.joined = make(map[string]struct{}), nil
-	b.mu.Unlock()
-	ctx, cancel := context.WithTimeout(b.ctx, b.opts.ReadTimeout)
-	defer cancel()
-	if err := l.conn.PgConn().Exec(ctx, sql.String()).Close(); err != nil {
-		b.mu.Lock()
-		b.joined = append(joined, b.joined...)
-		b.mu.Unlock()
-		return b.failed(ctx, err)
+	joined = b.joined
+	b.all, b.dirty, b.joined = false, make(map[string]struct{}), make(map[string]struct{})
+	return sql, joined
+}
+
+// rejoin notes that namespaces are still to be confirmed. This server may have left some meanwhile.
+func (b *broker) rejoin(joined map[string]struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for namespace := range joined {
+		if b.spaces[b.namespace(namespace)] == namespace {
+			b.joined[namespace] = struct{}{}
+		}
 	}
-	for _, namespace := range joined {
-		b.in.Subscribed(namespace)
-	}
-	return nil
 }
 
 // wait waits until there is something to do.
@@ -142,7 +162,7 @@ func (b *broker) wait(l *listener) error {
 		b.mu.Lock()
 		l.ctx, b.interrupt = context.WithTimeout(b.ctx, pingInterval)
 		l.heard = false
-		if len(b.dirty) > 0 {
+		if b.all || len(b.dirty) > 0 {
 			b.interrupt()
 		}
 		b.mu.Unlock()

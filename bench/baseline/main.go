@@ -3,7 +3,7 @@
 // parser, no handlers. What a server costs above it is the price of Socket.IO.
 //
 // It writes every message by a system call of its own, as programs do that use a
-// WebSocket library, and knows only WebSocket.
+// WebSocket library. It also knows long-polling, and no upgrade from one to the other.
 package main
 
 import (
@@ -41,7 +41,12 @@ func run(port int) error {
 	upgrader := gws.NewUpgrader(&handler{rooms: newRooms()}, nil)
 	mux := http.NewServeMux()
 	app.Control(mux)
+	polling := newPollers()
 	mux.HandleFunc("/socket.io/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			polling.ServeHTTP(w, r)
+			return
+		}
 		conn, err := upgrader.Upgrade(w, r)
 		if err != nil {
 			return // it has answered
@@ -50,6 +55,13 @@ func run(port int) error {
 	})
 	return (&http.Server{Handler: mux}).Serve(l) //nolint:gosec // no timeouts, as in the other servers
 }
+
+// What a client gets that opens a session and joins the root namespace.
+const (
+	noID       = "AAAAAAAAAAAAAAAAAAAA"
+	openPacket = `0{"sid":"` + noID + `","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`
+	connected  = `40{"sid":"BBBBBBBBBBBBBBBBBBBB"}`
+)
 
 // interval is the default pingInterval of Socket.IO servers.
 const interval = 25 * time.Second
@@ -67,7 +79,7 @@ const heartbeatKey = "heartbeat"
 // OnOpen implements [gws.Event].
 func (h *handler) OnOpen(c *gws.Conn) {
 	h.rooms.join(c, everybody)
-	send(c, []byte(`0{"sid":"AAAAAAAAAAAAAAAAAAAA","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}`))
+	send(c, []byte(openPacket))
 	h.heartbeat(c)
 }
 
@@ -107,7 +119,7 @@ func (h *handler) OnMessage(c *gws.Conn, m *gws.Message) {
 func (h *handler) text(c *gws.Conn, b []byte) error {
 	switch {
 	case bytes.Equal(b, []byte("40")):
-		send(c, []byte(`40{"sid":"BBBBBBBBBBBBBBBBBBBB"}`))
+		send(c, []byte(connected))
 	case bytes.Equal(b, []byte("3")): // a heartbeat's answer
 	case bytes.HasPrefix(b, []byte(`42["echo",`)), bytes.HasPrefix(b, []byte(`451-["bin",`)):
 		send(c, b)

@@ -38,6 +38,7 @@ func goals() []goal {
 	over(baseline, "burst", "cpu_us", 0.3, 0.15)
 	over(baseline, "rooms", "cpu_us", 1.3, 1.05)
 	over(baseline, "connect", "cpu_us", 1.6, 1.15)
+	over(baseline, "polling", "cpu_us", 1.5, 1.2)
 	over(reference, "upgrade", "cpu_us", 0.3, 0.15)
 	return gs
 }

@@ -80,8 +80,8 @@ func measured() *session {
 		add(round+1, "echo", baseline, map[string]float64{"clients": 200, "cpu_us": 4 * slower, "per_s": 7000, "other_cores": 0.3})
 		add(round+1, "bcast5k", ours, map[string]float64{"clients": 5000, "cpu_us": 1 * slower, "p99_us": 20_000})
 		add(round+1, "bcast5k", baseline, map[string]float64{"clients": 5000, "cpu_us": 2 * slower, "p99_us": 20_500})
-		add(round+1, "polling", ours, map[string]float64{"clients": 50, "cpu_us": 40 * slower})
-		add(round+1, "polling", reference, map[string]float64{"clients": 50, "cpu_us": 60 * slower})
+		add(round+1, "upgrade", ours, map[string]float64{"clients": 50, "cpu_us": 40 * slower})
+		add(round+1, "upgrade", reference, map[string]float64{"clients": 50, "cpu_us": 60 * slower})
 	}
 	add(1, "echo", reference, map[string]float64{"clients": 200, "cpu_us": 12, "per_s": 2000})
 	s.Results = append(s.Results, result{Round: 2, Scenario: "echo", Server: reference, Error: "client 3: received \"x\""})
@@ -102,7 +102,7 @@ func TestSummary(t *testing.T) {
 		{"echo: CPU time per message", "1.50× (9.00 µs)", "3.00× (12.0 µs)", "**1.00× (6.00 µs)**"},
 		{"broadcast to 5,000: CPU time per delivery", "**0.50× (1.50 µs)**", "–", "1.00× (3.00 µs)"},
 		{"broadcast to 5,000: last delivery, p99", "**0.98× (20,000 µs)**", "–", "1.00× (20,500 µs)"},
-		{"echo over polling: CPU time per message", "**0.67× (60.0 µs)**", "1.00× (90.0 µs)", "–"},
+		{"upgrading: CPU time per cycle", "**0.67× (60.0 µs)**", "1.00× (90.0 µs)", "–"},
 	})
 }
 
@@ -120,6 +120,7 @@ func TestGoals(t *testing.T) {
 		{"echo: CPU time per message, over baseline", "1.50×", "1.40×", "1.15×", "–"},
 		{"broadcast to 5,000: CPU time per delivery, over baseline", "0.50×", "1.10×", "0.95×", "aim"},
 		{"broadcast to 5,000: last delivery, p99, over baseline", "0.98×", "1.50×", "1.00×", "aim"},
+		{"upgrading: CPU time per cycle, over socket.io, Node.js", "0.67×", "0.30×", "0.15×", "–"},
 	})
 }
 
@@ -217,7 +218,7 @@ func TestPlot(t *testing.T) {
 	want := []string{
 		"sioplug, net/http, echo: 1.50", "socket.io, Node.js, echo: 3.00",
 		"sioplug, net/http, broadcast to 5,000: 0.50",
-		"sioplug, net/http, echo over polling: 0.67", "socket.io, Node.js, echo over polling: 1.00",
+		"sioplug, net/http, upgrading: 0.67", "socket.io, Node.js, upgrading: 1.00",
 	}
 	if !slices.Equal(titles, want) {
 		t.Errorf("marks = %q, want %q", titles, want)

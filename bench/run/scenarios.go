@@ -49,7 +49,7 @@ type scenario struct {
 	flags       []string // of our server
 	metrics     []metric // the first one is in the plot
 	headline    int      // how many of them are in the summary
-	noBaseline  bool     // the baseline does not know polling: the reference is 1
+	noBaseline  bool     // the baseline knows no upgrade: the reference is 1
 	growth      string   // its name without the number that grows
 }
 
@@ -128,7 +128,7 @@ func comparison() []scenario {
 			about: "{n} clients at a time connect over WebSocket, join the root namespace and close, over and over.",
 		},
 		{
-			name: "polling", title: "echo over polling", load: "polling", clients: 50, metrics: perMessage, headline: 1, noBaseline: true,
+			name: "polling", title: "echo over polling", load: "polling", clients: 50, metrics: perMessage, headline: 1,
 			about: "As echo, from {n} clients on HTTP long-polling with kept connections.",
 		},
 		{

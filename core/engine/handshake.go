@@ -8,32 +8,46 @@ import (
 	"weak"
 )
 
-// A handshakeRequest is what a session keeps of the request that opened it: one
-// string, for as long as the session lives. A browser's parsed headers and query take
-// several times that memory. The string is parsed again on demand. Callers share the
-// result while one of them uses it.
+// A handshakeRequest is what a session keeps of the request that opened it, for as long as
+// the session lives. A browser's parsed headers and query take several times that memory.
+// So it is packed, and parsed again on demand. Callers share the result while one of them
+// uses it. What requests of the same kind of browser have in common is kept once for all
+// of them: see [commonParts].
 type handshakeRequest struct {
-	packed string
+	common string // method, path, host, scheme, and headers by their number in commonHeaders
+	own    string // address, URI, and all other headers
 
 	mu     sync.Mutex
 	parsed weak.Pointer[Request]
 }
 
 // newHandshakeRequest keeps a request. Its Query has to be that of its URI.
-func newHandshakeRequest(r *Request) handshakeRequest {
-	var packed strings.Builder
-	packed.Grow(handshakeSize(r))
-	for _, s := range []string{r.Method, r.Path, r.URI, r.Host, r.ClientIP} {
-		appendString(&packed, s)
-	}
-	appendString(&packed, scheme(r.TLS))
+func newHandshakeRequest(r *Request, parts *commonParts) handshakeRequest {
+	var own strings.Builder
+	own.Grow(ownSize(r))
+	appendString(&own, r.ClientIP)
+	appendString(&own, r.URI)
 	for k, vs := range r.Header {
+		if commonNumber(k) >= 0 {
+			continue
+		}
 		for _, v := range vs {
-			appendString(&packed, k)
-			appendString(&packed, v)
+			appendString(&own, k)
+			appendString(&own, v)
 		}
 	}
-	return handshakeRequest{packed: packed.String()}
+	return handshakeRequest{common: parts.of(r), own: own.String()}
+}
+
+// ownSize is about how many bytes of a request are kept that it does not share.
+func ownSize(r *Request) int {
+	size := 4 + len(r.URI) + len(r.ClientIP)
+	for k, vs := range r.Header {
+		if commonNumber(k) < 0 {
+			size += valuesSize(k, vs)
+		}
+	}
+	return size
 }
 
 // handshakeSize is about how many bytes of a request are kept.
@@ -41,9 +55,14 @@ func newHandshakeRequest(r *Request) handshakeRequest {
 func handshakeSize(r *Request) int {
 	size := 16 + len(r.Method) + len(r.Path) + len(r.URI) + len(r.Host) + len(r.ClientIP)
 	for k, vs := range r.Header {
-		for _, v := range vs {
-			size += 2 + len(k) + len(v)
-		}
+		size += valuesSize(k, vs)
+	}
+	return size
+}
+
+func valuesSize(k string, vs []string) (size int) {
+	for _, v := range vs {
+		size += 2 + len(k) + len(v)
 	}
 	return size
 }
@@ -82,20 +101,22 @@ func (h *handshakeRequest) request() *Request {
 }
 
 // clientIP returns the request's, without parsing the rest.
-func (h *handshakeRequest) clientIP() (ip string) {
-	rest := h.packed
-	for range 5 { // see newHandshakeRequest for the order
-		ip, rest = cutString(rest)
-	}
+func (h *handshakeRequest) clientIP() string {
+	ip, _ := cutString(h.own)
 	return ip
 }
 
 func (h *handshakeRequest) parse() *Request {
-	r, rest, kind := &Request{Header: make(http.Header)}, h.packed, ""
-	for _, s := range []*string{&r.Method, &r.Path, &r.URI, &r.Host, &r.ClientIP, &kind} {
-		*s, rest = cutString(rest)
+	r := &Request{Header: make(http.Header)}
+	rest := unpackCommon(r, h.common)
+	for rest != "" {
+		k := commonHeaders[rest[0]]
+		var v string
+		v, rest = cutString(rest[1:])
+		r.Header[k] = append(r.Header[k], v)
 	}
-	r.TLS = kind == scheme(true)
+	r.ClientIP, rest = cutString(h.own)
+	r.URI, rest = cutString(rest)
 	for rest != "" {
 		var k, v string
 		k, rest = cutString(rest)

@@ -5,9 +5,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/deadline"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/websocket"
 )
@@ -27,6 +29,11 @@ type httpExchange struct {
 	session       *Session    // ends if the request cannot be served to its end; may be nil
 	route         Route       // to the server that has the session; nil if this one serves the request
 	forwarded     bool        // by another server, which has let it in
+
+	// The time for sending the answer: see deliver.
+	answerTimer deadline.Item[*httpExchange]
+	answerMu    sync.Mutex
+	answered    bool // it has been sent, or never will be; guarded by answerMu
 
 	// The answer to a poll, guarded by the session's mu:
 	pollSession *Session
@@ -60,6 +67,7 @@ func (x *httpExchange) finish(err error) {
 	if x.pollSession != nil {
 		x.answerSent(nil) // or it never will be
 	}
+	x.endAnswer()
 	_ = rescue.Apart(func() error { // the exchange may be broken, too
 		x.hangUp()
 		return nil
@@ -97,10 +105,44 @@ func (x *httpExchange) Respond(res Response) error {
 }
 
 // deliver sends an answer. The client has a limited time to read it: as long as a
-// session lives without a sign of life, and then until the close timeout.
+// session lives without a sign of life, and then until the close timeout. The time is in a
+// list of the server's, because nearly all answers leave at once, and to set a deadline of
+// the connection and lift it again would cost more.
 func (x *httpExchange) deliver(res Response) error {
-	x.sendWithin(x.server.opts.PingInterval + x.server.opts.PingTimeout + closeTimeout)
-	return x.Exchange.Respond(res)
+	s, ok := x.Exchange.(Sender)
+	if ok {
+		x.server.answerTimers.Set(&x.answerTimer, x)
+		s.OnSent(x.sent)
+	}
+	err := x.Exchange.Respond(res)
+	if !ok {
+		x.sent(err)
+	}
+	return err
+}
+
+// sent is called when an answer has left, or never will.
+func (x *httpExchange) sent(err error) {
+	if x.pollSession != nil {
+		x.answerSent(err)
+	}
+	x.endAnswer()
+}
+
+func (x *httpExchange) endAnswer() {
+	x.answerTimer.Stop()
+	x.answerMu.Lock() // answerOverdue may have begun
+	defer x.answerMu.Unlock()
+	x.answered = true
+}
+
+// answerOverdue gives up an answer that has not left in time.
+func (x *httpExchange) answerOverdue() {
+	x.answerMu.Lock()
+	defer x.answerMu.Unlock()
+	if !x.answered {
+		x.sendWithin(0)
+	}
 }
 
 func (x *httpExchange) sendWithin(d time.Duration) {

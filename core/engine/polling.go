@@ -60,7 +60,8 @@ func (s *Session) trackAnswerLocked(x *httpExchange, a pollAnswer) {
 
 // answerSent removes a request from that list: its answer has left, or never will, which
 // ends the session. Until then the answer counts in the session's send queue, and the end
-// of the session limits the time for it.
+// of the session limits the time for it. It is called once, or again for another answer to
+// the same request, which then is none of the session's.
 func (x *httpExchange) answerSent(err error) {
 	s := x.pollSession
 	if err != nil { // before the answer stops to count, or Flush would take it for sent
@@ -72,9 +73,10 @@ func (x *httpExchange) answerSent(err error) {
 		if *p == x {
 			*p = x.nextAnswer
 			s.queue.sent(x.answerSize)
-			return
+			break
 		}
 	}
+	x.pollSession = nil
 }
 
 // limitAnswersLocked gives up the answers that do not leave within d.
@@ -271,14 +273,7 @@ func (s *Session) respondPoll(x *httpExchange, frames []*frame.Frame) {
 	for _, f := range frames {
 		f.Release()
 	}
-	sender, ok := x.Exchange.(Sender)
-	if ok {
-		sender.OnSent(x.answerSent)
-	}
-	err := x.Respond(Response{Status: http.StatusOK, Header: header, Body: body})
-	if !ok {
-		x.answerSent(err)
-	}
+	respond(x, Response{Status: http.StatusOK, Header: header, Body: body})
 }
 
 // The headers of answers to polls and to POSTs. They are shared: mergeHeader makes a

@@ -159,28 +159,31 @@ func readBody(req *Request, limit int) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// receivePayload decodes a payload and handles its packets.
+// receivePayload decodes a payload and handles its packets, on a goroutine of its own. That
+// goroutine then lets the worker work, while the POST is answered: the client waits for the
+// answer before it sends more.
 func (s *Session) receivePayload(body []byte, octets bool) error {
 	packets := s.payloadReader(body, octets)
 	s.recv.Lock()
 	defer s.recv.Unlock()
-	if s.worker() != nil {
-		defer func() {
-			// On another goroutine: the client waits for the answer to the POST
-			// before it sends more.
-			go s.runWorker(noTurn) // ends with the handlers, whose context the session's end cancels
-		}()
-	}
-	return rescue.Apart(func() error {
-		for packets.More() {
-			p, err := packets.Next()
-			if err != nil {
-				return err
-			}
-			if !s.receiveLocked(p) {
-				return nil // EIO-POST-16: what follows is dropped
-			}
-		}
-		return nil
+	received := make(chan error, 1)
+	go rescue.Do(func() error { return s.receiveLockedAll(packets) }, func(err error) {
+		received <- err
+		s.runWorker(noTurn) // ends with the handlers, whose context the session's end cancels
 	})
+	return <-received
+}
+
+// receiveLockedAll handles packets. A caller waits for it, and holds recv.
+func (s *Session) receiveLockedAll(packets packetReader) error {
+	for packets.More() {
+		p, err := packets.Next()
+		if err != nil {
+			return err
+		}
+		if !s.receiveLocked(p) {
+			return nil // EIO-POST-16: what follows is dropped
+		}
+	}
+	return nil
 }

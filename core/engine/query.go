@@ -17,16 +17,31 @@ func ParseQuery(query string) url.Values {
 	return parseForm(query)
 }
 
+// maxParameters is the number of parameters that memory is allocated for at once. The
+// client has 5 at most.
+const maxParameters = 6
+
 // parseForm is ParseQuery for the body of a form, where "#" ends nothing.
 func parseForm(form string) url.Values {
 	values := make(url.Values)
-	for part := range strings.SplitSeq(form, "&") {
+	var all []string // of all keys, in one piece
+	for form != "" {
+		var part string
+		part, form, _ = strings.Cut(form, "&")
 		if part == "" {
 			continue
 		}
 		key, value, _ := strings.Cut(part, "=")
-		key = unescape(key)
-		values[key] = append(values[key], unescape(value))
+		key, value = unescape(key), unescape(value)
+		if vs := values[key]; vs != nil {
+			values[key] = append(vs, value)
+			continue
+		}
+		if all == nil {
+			all = make([]string, 0, min(strings.Count(form, "&")+2, maxParameters))
+		}
+		all = append(all, value)
+		values[key] = all[len(all)-1 : len(all) : len(all)]
 	}
 	return values
 }

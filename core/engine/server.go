@@ -46,6 +46,7 @@ type Server struct {
 	closeTimers          *deadline.List[*Session]
 	upgradingCloseTimers *deadline.List[*Session]
 	upgradeTimers        *deadline.List[*wsTransport]
+	answerTimers         *deadline.List[*httpExchange]
 	turnTimers           []*deadline.List[*wsTransport] // one for each processor, because all messages use them
 	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
@@ -64,6 +65,8 @@ type Server struct {
 	upgradeFailed   atomic.Bool
 	parkFailed      atomic.Bool
 	failedFunctions sync.Map // names of functions of the options
+
+	common commonParts // of the requests that opened sessions
 
 	mu           sync.RWMutex
 	sessions     map[string]*Session
@@ -92,6 +95,8 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.closeTimers = deadline.NewList(epoch, closeTimeout, (*Session).closeTimedOut)
 	e.upgradingCloseTimers = deadline.NewList(epoch, upgradingCloseTimeout, (*Session).closeTimedOut)
 	e.upgradeTimers = deadline.NewList(epoch, e.opts.UpgradeTimeout, (*wsTransport).upgradeTimedOut)
+	e.answerTimers = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout+closeTimeout, (*httpExchange).answerOverdue)
+	e.answerTimers.KeepTimer()
 	e.turnTimers = make([]*deadline.List[*wsTransport], runtime.GOMAXPROCS(0))
 	for i := range e.turnTimers {
 		e.turnTimers[i] = deadline.NewList(epoch, maxTurn, (*wsTransport).turnTimedOut)
@@ -201,7 +206,7 @@ func (e *Server) newSession(x *httpExchange) *Session {
 	s := &Session{
 		server:    e,
 		id:        x.sid,
-		handshake: newHandshakeRequest(req),
+		handshake: newHandshakeRequest(req, &e.common),
 		handler:   noHandler{},
 		shard:     e.nextShard.Add(1),
 		dialect:   dialectOf(req.Query),

@@ -42,7 +42,7 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 	return &Exchange{w: w, r: r, received: time.Now(), req: &engine.Request{
 		Method:        r.Method,
 		Path:          r.URL.Path,
-		URI:           r.URL.RequestURI(),
+		URI:           requestURI(r),
 		Host:          r.Host,
 		ClientIP:      ip,
 		TLS:           r.TLS != nil,
@@ -53,11 +53,23 @@ func New(w http.ResponseWriter, r *http.Request) *Exchange {
 	}}
 }
 
+// requestURI returns r.URL.RequestURI(). It makes no copy if the client has sent just that:
+// middleware may have changed the URL.
+func requestURI(r *http.Request) string {
+	u := r.URL
+	path, query, found := strings.Cut(r.RequestURI, "?")
+	if found && query == u.RawQuery && path == u.Path && u.RawPath == "" && u.Opaque == "" {
+		return r.RequestURI
+	}
+	return u.RequestURI()
+}
+
 // header returns the headers of the request. net/http does not use their memory again. If
 // middleware compresses answers, it has set Vary already: then the engine must not compress
 // as well, so Accept-Encoding is removed.
 func header(w http.ResponseWriter, r *http.Request) http.Header {
-	if !strings.Contains(strings.Join(w.Header()["Vary"], ","), "Accept-Encoding") {
+	vary := w.Header()["Vary"]
+	if len(vary) == 0 || !strings.Contains(strings.Join(vary, ","), "Accept-Encoding") {
 		return r.Header
 	}
 	h := maps.Clone(r.Header)
@@ -257,10 +269,12 @@ var oneLine = strings.NewReplacer("\r", " ", "\n", " ") //nolint:gochecknoglobal
 
 // switchingProtocols is the head of the 101 answer.
 func (x *Exchange) switchingProtocols(own http.Header) []byte {
-	header := x.w.Header() // middleware may have set some
-	mergeHeader(header, own)
+	if header := x.w.Header(); len(header) > 0 { // middleware has set some
+		mergeHeader(header, own)
+		own = header
+	}
 	head := append(make([]byte, 0, 256), "HTTP/1.1 101 Switching Protocols\r\n"...)
-	for k, vs := range header {
+	for k, vs := range own {
 		for _, v := range vs {
 			head = append(append(append(append(head, k...), ": "...), oneLine.Replace(v)...), "\r\n"...)
 		}

@@ -24,6 +24,7 @@ type List[T any] struct {
 	tail  *Item[T]
 	timer *time.Timer
 	armed bool
+	keep  bool // the timer is left to find nothing
 }
 
 // An Item is one deadline. It is a field of its owner, so it costs no allocation. It is
@@ -43,8 +44,12 @@ type Item[T any] struct {
 // it may have been stopped or set again a moment ago. Lists between which items
 // move must have the same epoch, a time in the past.
 func NewList[T any](epoch time.Time, after time.Duration, expire func(T)) *List[T] {
-	return &List[T]{epoch: epoch, after: after, expire: expire}
+	return &List[T]{epoch: epoch, after: after, expire: expire, keep: after <= keepTimer}
 }
+
+// KeepTimer leaves the timer running when the list becomes empty. It is for many short
+// stays in a list of long deadlines, and must be called before the first Set.
+func (l *List[T]) KeepTimer() { l.keep = true }
 
 // Set starts the deadline of it, or starts it anew, moving it here from
 // whichever list it was in.
@@ -88,7 +93,7 @@ func (it *Item[T]) Stop() {
 		l.removeLocked(it)
 	}
 	it.list = nil
-	if l.head == nil && l.armed && l.after > keepTimer {
+	if l.head == nil && l.armed && !l.keep {
 		l.armed = false
 		l.timer.Stop()
 	}

@@ -3,6 +3,7 @@
 package labels
 
 import (
+	"iter"
 	"maps"
 	"sync"
 	"sync/atomic"
@@ -33,6 +34,23 @@ func (s *Set[K, V]) GetCopy(key, beyond K, clone func(K) K, create func(K) V) V 
 		return v
 	}
 	return s.add(clone(key), beyond, create)
+}
+
+// Find returns what there is for the key, and whether there is anything.
+func (s *Set[K, V]) Find(key K) (v V, ok bool) {
+	if known := s.known.Load(); known != nil {
+		v, ok = (*known)[key]
+	}
+	return v, ok
+}
+
+// All returns what there is for all keys, in any order.
+func (s *Set[K, V]) All() iter.Seq[V] {
+	known := s.known.Load()
+	if known == nil {
+		return func(func(V) bool) {}
+	}
+	return maps.Values(*known)
 }
 
 func (s *Set[K, V]) find(key, beyond K) (v V, ok bool) {

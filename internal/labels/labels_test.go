@@ -13,6 +13,9 @@ const other = "other"
 func TestBounded(t *testing.T) {
 	t.Parallel()
 	s := labels.Set[string, *string]{Max: 2}
+	for range s.All() {
+		t.Error("not empty")
+	}
 	made := 0
 	get := func(key string) string {
 		return *s.Get(key, other, func(key string) *string { made++; return &key })
@@ -22,8 +25,17 @@ func TestBounded(t *testing.T) {
 			t.Errorf("%s is %s, want %s", c[0], got, c[1])
 		}
 	}
-	if made != 3 {
-		t.Errorf("%d were made", made)
+	for key, want := range map[string]bool{"a": true, "c": false, other: true} {
+		if v, ok := s.Find(key); ok != want || ok && *v != key {
+			t.Errorf("found for %s: %v", key, ok)
+		}
+	}
+	all := make(map[string]bool)
+	for v := range s.All() {
+		all[*v] = true
+	}
+	if made != 3 || len(all) != 3 || !all["a"] || !all["b"] || !all[other] {
+		t.Errorf("%d were made: %v", made, all)
 	}
 }
 

@@ -16,6 +16,8 @@ const (
 	Revoked Event = Prefix + "revoked" // package auth: what was revoked
 	Revoker Event = Prefix + "revoker" // package auth: a server has this list, and asks for what it lacks
 	Rooms   Event = Prefix + "rooms"   // package auth: the rights of a user have changed
+	Parent  Event = Prefix + "parent"  // package sio: an event for all children of a parent, whichever server has them
+	End     Event = Prefix + "end"     // package sio: in a Parent event, disconnects the sockets of a room
 	Users   Event = Prefix + "users"   // package users: which users have sockets on a server
 )
 

@@ -34,8 +34,8 @@ func (e *ArgumentError) Unwrap() error { return e.Err }
 // Args are empty.
 type Args struct {
 	raw         []byte // the values as on the wire, with commas between them
-	n           int
 	attachments [][]byte
+	n           int32
 	lent        bool // raw is in memory that has other uses, too: see Decoder.Space
 }
 
@@ -94,7 +94,7 @@ func takePlaceholders(a *Args, n int) bool {
 }
 
 // Len returns the number of values.
-func (a Args) Len() int { return a.n }
+func (a Args) Len() int { return int(a.n) }
 
 // Raw returns the JSON of the value at index i, which must be less than
 // [Args.Len]; attachments are still placeholders in it. The caller must not
@@ -113,7 +113,7 @@ func (a Args) Raw(i int) []byte {
 func (a Args) All() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		c := rawjson.Cursor{P: a.raw}
-		for i := range a.n {
+		for i := range a.Len() {
 			if !yield(i, a.next(&c, i)) {
 				return
 			}
@@ -124,7 +124,7 @@ func (a Args) All() iter.Seq2[int, []byte] {
 // next returns the value with index i, at which c stands. The end of the last
 // one needs no search.
 func (a Args) next(c *rawjson.Cursor, i int) []byte {
-	if i == a.n-1 {
+	if i == a.Len()-1 {
 		c.Peek()
 		end := len(c.P)
 		for rawjson.IsSpace(c.P[end-1]) {
@@ -151,7 +151,7 @@ func (a Args) next(c *rawjson.Cursor, i int) []byte {
 func (a Args) Decode(codec Codec, dst ...any) error {
 	c := rawjson.Cursor{P: a.raw}
 	for i, d := range dst {
-		if i >= a.n {
+		if i >= a.Len() {
 			return &ArgumentError{Index: i, Err: ErrMissingArgument}
 		}
 		if err := a.decode(codec, a.next(&c, i), d); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/sioplug/sioplug/internal/rawjson"
@@ -44,10 +45,11 @@ type Decoder struct {
 // pending is a packet whose attachments have not all arrived.
 type pending struct {
 	packet Packet
-	want   int       // attachments altogether
-	bytes  int       // in the attachments so far
-	first  [1][]byte // room for the list of attachments, which has one in most packets
+	want   int // attachments altogether
+	bytes  int // in the attachments so far
 }
+
+var pendings = sync.Pool{New: func() any { return new(pending) }} //nolint:gochecknoglobals // they are empty in there
 
 // Text decodes a text message. It reports whether a packet is complete; if not,
 // it waits for [Decoder.Binary]. Text does not keep p, which the caller may
@@ -83,8 +85,8 @@ func (d *Decoder) Text(p []byte) (Packet, bool, error) {
 		if !takePlaceholders(&pkt.Args, want) {
 			return Packet{}, false, ErrPlaceholder
 		}
-		d.pending = &pending{packet: pkt, want: want}
-		d.pending.packet.Args.attachments = d.pending.first[:0]
+		d.pending = pendings.Get().(*pending) //nolint:forcetypeassert,errcheck // nothing else is in there
+		d.pending.packet, d.pending.want = pkt, want
 		return Packet{}, false, nil
 	}
 	return pkt, true, nil
@@ -110,12 +112,19 @@ func (d *Decoder) Binary(p []byte) (Packet, bool, error) {
 	if len(args.attachments) < w.want {
 		return Packet{}, false, nil
 	}
+	pkt := w.packet
 	d.Reset()
-	return w.packet, true, nil
+	return pkt, true, nil
 }
 
 // Reset drops a half-received packet, if there is one (SIO-BIN-9).
-func (d *Decoder) Reset() { d.pending = nil }
+func (d *Decoder) Reset() {
+	if d.pending != nil {
+		*d.pending = pending{}
+		pendings.Put(d.pending)
+		d.pending = nil
+	}
+}
 
 // Attachments returns how many attachments a packet may have.
 func (d *Decoder) Attachments() int {
@@ -251,20 +260,20 @@ func (k *Packet) setData(p []byte) bool {
 // setList takes the arguments from an array, and of an event the name first.
 func (k *Packet) setList(p, space []byte) bool {
 	l, ok := rawjson.ScanList(p, MaxDepth)
-	if !ok {
+	if !ok || l.N > math.MaxInt32 {
 		return false
 	}
 	if k.Type == Ack {
-		k.Args = Args{raw: bytes.Clone(p[1 : l.End-1]), n: l.N}
+		k.Args = Args{raw: bytes.Clone(p[1 : l.End-1]), n: int32(l.N)} //nolint:gosec // see above
 		return true
 	}
-	return l.N > 0 && k.setEvent(p[l.First:l.End-1], space, l.FirstEnd-l.First, l.N-1)
+	return l.N > 0 && k.setEvent(p[l.First:l.End-1], space, l.FirstEnd-l.First, int32(l.N-1))
 }
 
 // setEvent takes the name, the first size bytes of p, and n more values after it. Name and
 // arguments are copied into one allocation without the space between them, so that all
 // kept bytes are counted.
-func (k *Packet) setEvent(p, space []byte, size, n int) bool {
+func (k *Packet) setEvent(p, space []byte, size int, n int32) bool {
 	name, args := p[:size], p[:0]
 	quoted := name[0] == '"'
 	if !quoted && !rawjson.IsDigit(name[0]) && name[0] != '-' {

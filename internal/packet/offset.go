@@ -15,7 +15,7 @@ func (a Args) CutLastString() (last string, before Args, ok bool) {
 	c := rawjson.Cursor{P: a.raw}
 	start := 0
 	var raw []byte
-	for i := range a.n {
+	for i := range a.Len() {
 		c.Peek()
 		start = c.I
 		raw = a.next(&c, i)

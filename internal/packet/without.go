@@ -19,7 +19,7 @@ func (a Args) Without(i int) Args {
 	switch {
 	case rest.n == 0:
 		rest.raw = nil
-	case i == rest.n: // it is the last one
+	case i == rest.Len(): // it is the last one
 		rest.raw = slices.Clip(a.raw[:begin-1]) // without the comma
 	default:
 		a.next(&c, i)
@@ -31,7 +31,7 @@ func (a Args) Without(i int) Args {
 
 // At returns the value at index i alone. If there is none, it returns the empty list.
 func (a Args) At(i int) Args {
-	if i < 0 || i >= a.n {
+	if i < 0 || i >= a.Len() {
 		return Args{}
 	}
 	a.raw, a.n = a.Raw(i), 1

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-const extensionsHeader = "Sec-WebSocket-Extensions"
+const extensionsHeader = "Sec-Websocket-Extensions"
 
 // The extension and its parameters (RFC 7692 section 7.1).
 const (
@@ -105,7 +105,7 @@ func (p *parameters) String() string {
 // permessage-deflate, in the client's order of preference, until it returns
 // false.
 func deflateOffers(h http.Header, yield func(params string) bool) {
-	rest := strings.Join(h.Values(extensionsHeader), ",")
+	rest := strings.Join(h[extensionsHeader], ",")
 	for rest != "" {
 		var element string
 		element, rest = cutUnquoted(rest, ',')

@@ -14,6 +14,15 @@ const keySize = 16
 // keyGUID is appended to the client's key before hashing (RFC 6455 section 1.3).
 const keyGUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
+// The headers of the handshake, in the form that [http.Header] has them. Any other form
+// would be brought into this one each time.
+const (
+	keyHeader      = "Sec-Websocket-Key"
+	versionHeader  = "Sec-Websocket-Version"
+	protocolHeader = "Sec-Websocket-Protocol"
+	acceptHeader   = "Sec-Websocket-Accept"
+)
+
 // A HandshakeError is the answer to an opening handshake that is refused.
 type HandshakeError struct {
 	Status  int         // the HTTP status to answer with
@@ -72,18 +81,18 @@ func Check(method string, h http.Header) (Handshake, *HandshakeError) {
 	if !IsUpgrade(h) {
 		return Handshake{}, badRequest("Invalid Connection header")
 	}
-	key := value(h, "Sec-WebSocket-Key")
-	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != keySize {
+	key := value(h, keyHeader)
+	if !isKey(key) {
 		return Handshake{}, badRequest("Missing or invalid Sec-WebSocket-Key header")
 	}
 	// Version 8 is the last draft before the RFC and the same on the wire.
-	if v := value(h, "Sec-WebSocket-Version"); v != "13" && v != "8" {
+	if v := value(h, versionHeader); v != "13" && v != "8" {
 		e := badRequest("Missing or invalid Sec-WebSocket-Version header")
 		e.Header = make(http.Header)
 		e.Header.Set("Sec-WebSocket-Version", "13, 8")
 		return Handshake{}, e
 	}
-	protocol, ok := firstProtocol(h.Values("Sec-WebSocket-Protocol"))
+	protocol, ok := firstProtocol(h[protocolHeader])
 	if !ok {
 		return Handshake{}, badRequest("Invalid Sec-WebSocket-Protocol header")
 	}
@@ -93,22 +102,32 @@ func Check(method string, h http.Header) (Handshake, *HandshakeError) {
 // SetHeader puts the headers of the 101 answer into dst (RFC 6455 section
 // 4.2.2).
 func (h Handshake) SetHeader(dst http.Header) {
-	dst.Set("Upgrade", "websocket")
-	dst.Set("Connection", "Upgrade")
-	dst.Set("Sec-WebSocket-Accept", accept(h.Key))
+	v := []string{"websocket", "Upgrade", accept(h.Key)} // in one piece: every connection needs them
+	dst["Upgrade"], dst["Connection"], dst[acceptHeader] = v[0:1:1], v[1:2:2], v[2:3:3]
 	if h.Protocol != "" {
-		dst.Set("Sec-WebSocket-Protocol", h.Protocol)
+		dst.Set(protocolHeader, h.Protocol)
 	}
 	if h.Deflate != nil {
 		dst.Set(extensionsHeader, h.Deflate.params.String())
 	}
 }
 
+// isKey reports whether a key has the right length when it is decoded.
+func isKey(key string) bool {
+	var raw [keySize + 2]byte // what its encoded length may decode to
+	if len(key) != base64.StdEncoding.EncodedLen(keySize) {
+		return false
+	}
+	n, err := base64.StdEncoding.Decode(raw[:], []byte(key))
+	return err == nil && n == keySize
+}
+
 // accept proves to the client that its key was understood (RFC 6455 section
 // 4.2.2, step 5.4).
 func accept(key string) string {
-	sum := sha1.Sum([]byte(key + keyGUID)) //nolint:gosec // prescribed, not a protection
-	return base64.StdEncoding.EncodeToString(sum[:])
+	var buf [64]byte                                             // a key and keyGUID have 60 bytes
+	sum := sha1.Sum(append(append(buf[:0], key...), keyGUID...)) //nolint:gosec // prescribed, not a protection
+	return string(base64.StdEncoding.AppendEncode(buf[:0], sum[:]))
 }
 
 func badRequest(message string) *HandshakeError {

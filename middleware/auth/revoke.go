@@ -47,6 +47,9 @@ func (o *options) checkRevoked(ctx context.Context, claims any) error {
 // But RevokeSubject and [RevokeToken] disconnect it as well. So if clients name the rooms
 // that they join, check the names ([Join]), or put a prefix of your own before them.
 //
+// On a parent ([sio.Server.OfFunc]), it finds the sockets of all children, also of those that
+// exist only on other servers. For that, servers make their parents in the same order.
+//
 // If it returns an error, not all servers could be reached. The sockets of this server
 // are disconnected nevertheless. Call it again for the other servers.
 func RevokeSubject(ns *sio.Namespace, subject string) error {
@@ -70,8 +73,12 @@ func RevokeToken(ns *sio.Namespace, id string) error {
 func revoke(ns *sio.Namespace, room string) error {
 	all := ns.To(room)
 	here := all.Local()
-	return errors.Join(
+	err := errors.Join(
 		here.Emit(EventRevoked, refusal{CodeRevoked}), here.Disconnect(),
 		all.Emit(EventRevoked, refusal{CodeRevoked}), all.Disconnect(),
 	)
+	if ns.OwnParent() { // all has the children that exist here
+		err = errors.Join(err, ns.OwnEnd(room, EventRevoked, refusal{CodeRevoked}))
+	}
+	return err
 }

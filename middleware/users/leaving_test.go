@@ -156,3 +156,31 @@ func TestUpdatesAtTheSameTime(t *testing.T) {
 		must(t, srv.Shutdown(context.Background()))
 	})
 }
+
+// A function of OnRoom runs while a socket joins the room of its user. It may call Update
+// for that socket, also with another user: the last one asked for decides.
+func TestUpdateInAFunctionOfOnRoom(t *testing.T) {
+	t.Parallel()
+	alone(t, users.Options{Grace: -1}, sio.Options{}, func(t *testing.T, d *diary, s server) {
+		s.OnRoom(func(e sio.RoomEvent) {
+			socket := s.Socket(e.Socket)
+			if e.Kind != sio.RoomJoined || socket == nil {
+				return
+			}
+			if e.Room == "users:id:ann" {
+				userKey.Set(socket, "bob")
+			}
+			must(t, s.people.Update(socket))
+		})
+		p := s.Connect(t, "/", as("ann"))
+		d.want(t, "+bob")
+		if rooms := s.Socket(p.ID()).Pinned(); !slices.Equal(rooms, []string{"users:id:bob"}) {
+			t.Errorf("pinned to %q", rooms)
+		}
+		p.Emit("become", "cid")
+		d.want(t, "-bob", "+cid")
+		p.Disconnect()
+		d.want(t, "-cid")
+		s.mustBeQuiet(t)
+	})
+}

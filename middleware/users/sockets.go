@@ -26,10 +26,12 @@ func isNobody(id string) bool { return strings.TrimSpace(id) == "" }
 
 // A socket is what is kept for a socket of the namespace.
 type socket struct {
-	mu    sync.Mutex
-	id    string // of its user; "" for nobody
-	asked uint64 // how often Update has asked for it
-	ended bool
+	mu     sync.Mutex
+	id     string // of its user; "" for nobody
+	want   string // the user whose it is to be
+	asked  uint64 // how often Update has asked for it
+	moving bool   // a call of Update makes it want's, and looks again when it has
+	ended  bool
 }
 
 func (u *Users) middleware(next sio.Handler) sio.Handler {
@@ -55,6 +57,9 @@ func (u *Users) accept(c *sio.Ctx) error {
 // user is another one, the socket leaves the set of the former user, and so may go
 // offline. If the id cannot be used, the socket is disconnected, and Update returns an
 // error.
+//
+// Functions of [sio.Namespace.OnRoom] may call Update. While another call for the same socket
+// is under way, Update does not wait for it: that call also makes the newer change.
 func (u *Users) Update(s *sio.Socket) error {
 	mine, ok := u.sockets.Get(s)
 	if !ok {
@@ -71,7 +76,8 @@ func (u *Users) Update(s *sio.Socket) error {
 		_ = s.Disconnect()
 		return err
 	}
-	return u.move(s, mine, asked, id)
+	u.move(s, mine, asked, id)
+	return nil
 }
 
 // idOf returns the id of the socket's user. If the function panics, nobody is the user.
@@ -93,22 +99,42 @@ func (u *Users) idOf(s *sio.Socket) (id string) {
 // move makes a socket one of a user's. First it joins the new room, so that the user's
 // broadcasts reach it when the user is online. If Update was called again since it asked, that
 // call knows better.
-func (u *Users) move(s *sio.Socket, mine *socket, asked uint64, id string) error {
+//
+// No lock is held while the socket joins rooms: functions of [sio.Namespace.OnRoom] run then,
+// and they may call Update. Such a call leaves the work to the one that is under way.
+func (u *Users) move(s *sio.Socket, mine *socket, asked uint64, id string) {
 	mine.mu.Lock()
 	defer mine.mu.Unlock()
-	if mine.ended || mine.asked != asked {
-		return nil
+	if mine.asked != asked {
+		return
 	}
-	if err := u.setRoom(s, id); err != nil {
-		return nil // the socket has gone, and ends in a moment
+	mine.want = id
+	if mine.moving {
+		return
 	}
-	if id == mine.id {
-		return nil
+	mine.moving = true
+	defer func() { mine.moving = false }()
+	for !mine.ended {
+		id := mine.want
+		if err := u.setRoomUnlocked(s, mine, id); err != nil {
+			return // the socket has gone, and ends in a moment
+		}
+		if mine.ended || mine.want != id {
+			continue
+		}
+		if was := mine.id; id != was {
+			mine.id = id
+			u.change(u, id, was)
+		}
+		return
 	}
-	was := mine.id
-	mine.id = id
-	u.change(u, id, was)
-	return nil
+}
+
+// setRoomUnlocked is setRoom without the lock, which its caller holds.
+func (u *Users) setRoomUnlocked(s *sio.Socket, mine *socket, id string) error {
+	mine.mu.Unlock()
+	defer mine.mu.Lock()
+	return u.setRoom(s, id)
 }
 
 // setRoom pins the socket to the room of the user, and takes it out of that of another one.

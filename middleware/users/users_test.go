@@ -106,6 +106,7 @@ func TestRecoveredSessionsKeepTheirUser(t *testing.T) {
 		answer := ws.Next()
 		_, pid, _ := strings.Cut(answer, `"pid":"`)
 		pid, _, _ = strings.Cut(pid, `"`)
+		synctest.Wait() // the client is told that it was accepted before the socket joins the room
 		must(t, s.people.User("ann").Emit("x"))
 		event := ws.Next()
 		offset := event[strings.LastIndex(event, `,"`)+2:]

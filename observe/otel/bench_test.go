@@ -2,8 +2,6 @@ package siotel_test
 
 import (
 	"context"
-	"log/slog"
-	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +12,7 @@ import (
 
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
+	"github.com/sioplug/sioplug/observe/internal/paired"
 	siotel "github.com/sioplug/sioplug/observe/otel"
 )
 
@@ -97,55 +96,20 @@ func BenchmarkEventHandled(b *testing.B) {
 	}
 }
 
-// BenchmarkPaired compares echoes of a server with traces or metrics and of one without, in
-// this process. It alternates between them, so that the machine's load concerns both alike.
-// The ratio is the median of the pairs.
+// BenchmarkPaired compares a server with traces or metrics and one without.
 func BenchmarkPaired(b *testing.B) {
-	for name, o := range ways() {
-		if o != nil && !o.ClientContext {
-			b.Run(name, func(b *testing.B) {
-				tracing := siotel.NewTracing(o)
-				paired(b, tracing.Observer(), tracing.Middleware)
-			})
-		}
-	}
 	b.Run("metrics", func(b *testing.B) {
 		metrics, err := siotel.NewMetrics(&siotel.MetricsOptions{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))})
 		if err != nil {
 			b.Fatal(err)
 		}
-		paired(b, metrics.Observer())
+		paired.Run(b, paired.Observed{Observer: metrics.Observer()})
 	})
-}
-
-// paired measures one round of each server in turn.
-func paired(b *testing.B, o *sio.Observer, mw ...sio.Middleware) {
-	b.Helper()
-	round := func(observers []*sio.Observer, mw ...sio.Middleware) func() {
-		srv := sio.New(&sio.Options{Logger: slog.New(slog.DiscardHandler), Observers: observers})
-		srv.UseEvents(mw...)
-		srv.On("echo", sio.Bind(func(c *sio.Ctx, s string) error { return c.Emit("echo", s) }))
-		c := siotest.Loopback(b, srv).WebSocket(b)
-		c.Connect("/", "")
-		return func() {
-			for range 200 {
-				c.Send(`42["echo","hello"]`)
-				c.Want(`42["echo","hello"]`)
-			}
-		}
+	b.Run("control", func(b *testing.B) { paired.Run(b, paired.Observed{Observer: &sio.Observer{}}) }) // how far from 1 the same is
+	for _, name := range []string{"no SDK", "not sampled", "sampled"} {
+		b.Run("traces, "+name, func(b *testing.B) {
+			tracing := siotel.NewTracing(ways()[name])
+			paired.Run(b, paired.Observed{Observer: tracing.Observer(), Middleware: []sio.Middleware{tracing.Middleware}})
+		})
 	}
-	rounds := [2]func(){round(nil), round([]*sio.Observer{o}, mw...)}
-	var ratios []float64
-	for i := 0; b.Loop(); i++ {
-		var took [2]time.Duration
-		for j := range rounds {
-			which := (i + j) % len(rounds) // none of them is always the first
-			start := time.Now()
-			rounds[which]()
-			took[which] = time.Since(start)
-		}
-		ratios = append(ratios, float64(took[1])/float64(took[0]))
-	}
-	slices.Sort(ratios)
-	b.ReportMetric(ratios[len(ratios)/2], "with/without")
 }

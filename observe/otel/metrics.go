@@ -1,7 +1,6 @@
 package siotel
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -11,7 +10,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	sio "github.com/sioplug/sioplug/core"
-	"github.com/sioplug/sioplug/internal/labels"
+	"github.com/sioplug/sioplug/observe/internal/metrics"
 )
 
 // MetricsOptions are settings of [NewMetrics]. A zero value means the default.
@@ -32,43 +31,26 @@ type MetricsOptions struct {
 	MaxNamespaces int
 }
 
-const (
-	defaultMaxEvents     = 100
-	defaultMaxNamespaces = 20
-
-	// maxGuards is how many refusals of guards have attributes of their own. Rules and
-	// codes are the application's, and few.
-	maxGuards = 100
-
-	other = "other"
-)
-
 // Metrics are the metrics of a server. They keep the server until [Metrics.Unregister].
+//
+// They count themselves, and are asked for the counts when they are exported. Up to 63 durations
+// of an event wait until then, too: measuring them together takes less time.
 type Metrics struct {
-	common []attribute.KeyValue
-	now    *snapshot // of Server.Stats
+	counted      *metrics.Metrics[attributes]
+	counters     []metric.Int64Observable // of counted.Counters
+	durations    durations
+	numbers      []metrics.Number
+	read         []number // of numbers
+	registration metric.Registration
+}
 
-	sessionsOpened, sessionsClosed metric.Int64Counter
-	sessionDuration                metric.Float64Histogram
-	upgrades                       metric.Int64Counter
-	requestsRefused                metric.Int64Counter
-	slowClients                    metric.Int64Counter
-	socketsConnected               metric.Int64Counter
-	socketsDisconnected            metric.Int64Counter
-	socketsRefused                 metric.Int64Counter
-	events                         metric.Int64Counter
-	handlerDuration                metric.Float64Histogram
-	acks                           metric.Int64Counter
-	ackDuration                    metric.Float64Histogram
-	recoveries                     metric.Int64Counter
-	guardRefusals                  metric.Int64Counter
-	clusterErrors                  metric.Int64Counter
+// attributes are those of one series of an observable instrument.
+type attributes []metric.ObserveOption
 
-	perEvent   labels.Set[eventLabels, *eventAttributes]
-	namespaces labels.Set[string, string]
-	guards     labels.Set[guardLabels, []metric.AddOption]
-	ackResults map[sio.AckOutcome][]metric.AddOption // never changes
-	noLabels   []metric.RecordOption
+// A number is how a number of [sio.Server.Stats] is exported.
+type number struct {
+	instrument metric.Int64Observable
+	attributes attributes
 }
 
 // NewMetrics returns metrics; opts may be nil. Pass [Metrics.Observer] to the server. An
@@ -81,76 +63,61 @@ func NewMetrics(opts *MetricsOptions) (*Metrics, error) {
 	if o.MeterProvider == nil {
 		o.MeterProvider = otel.GetMeterProvider()
 	}
-	in := instruments{meter: o.MeterProvider.Meter(scope)}
-	m := &Metrics{common: slices.Clone(o.Attributes)}
-	m.sessionsOpened = in.counter("sessions_opened", "{session}", "Connections that were opened, by their first transport and the revision of the protocol.")
-	m.sessionsClosed = in.counter("sessions_closed", "{session}", "Connections that have ended, by their last transport and the reason.")
-	m.sessionDuration = in.histogram("session_duration", "How long connections were open.", 1, 10, 60, 300, 900, 3600, 4*3600, 24*3600)
-	m.upgrades = in.counter("upgrades", "{upgrade}", "Upgrades from polling to WebSocket: ok, or why they failed.")
-	m.requestsRefused = in.counter("requests_refused", "{request}", "Requests that were refused, by the code of Engine.IO, and a name for more about it.")
-	m.slowClients = in.counter("slow_clients", "{session}", "Clients that were disconnected because their send buffer was full.")
-	m.socketsConnected = in.counter("sockets_connected", "{socket}", "Clients that were accepted in a namespace.")
-	m.socketsDisconnected = in.counter("sockets_disconnected", "{socket}", "Clients that have left a namespace, by the reason.")
-	m.socketsRefused = in.counter("sockets_refused", "{socket}", "Clients that were not accepted in a namespace, by the reason.")
-	m.events = in.counter("events", "{event}", "Events of clients, by the outcome of their handlers.")
-	m.handlerDuration = in.histogram("handler_duration", "How long middleware and handlers of events took.",
-		.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10)
-	m.acks = in.counter("acks", "{ack}", "Acknowledgements of clients that the server asked for: ok, or why there was none.")
-	m.ackDuration = in.histogram("ack_duration", "How long clients took to acknowledge.",
-		.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30)
-	m.recoveries = in.counter("recoveries", "{recovery}", "Clients that wanted to continue their session: ok, or why they could not.")
-	m.guardRefusals = in.counter("guard_refusals", "{refusal}", "What guards have refused, such as rate limits and tokens.")
-	m.clusterErrors = in.counter("cluster_errors", "{error}", "Errors of the cluster.")
-	m.perEvent.Max = cmp.Or(o.MaxEvents, defaultMaxEvents)
-	m.namespaces.Max = cmp.Or(o.MaxNamespaces, defaultMaxNamespaces)
-	m.guards.Max = maxGuards
-	m.ackResults, m.noLabels = m.newAckResults(), []metric.RecordOption{m.with()}
-	m.now = in.snapshot(m.common)
-	if err := errors.Join(in.errs...); err != nil {
-		return nil, errors.Join(err, m.Unregister())
+	m := &Metrics{numbers: metrics.Numbers()}
+	in := instruments{meter: o.MeterProvider.Meter(scope), common: slices.Clone(o.Attributes), durations: &m.durations}
+	m.counted = metrics.New(metrics.Options[attributes]{
+		MaxEvents: o.MaxEvents, MaxNamespaces: o.MaxNamespaces, Series: in.series, Histogram: in.histogram,
+	})
+	for _, c := range m.counted.Counters() {
+		m.counters = append(m.counters, in.observable(&c.Desc, metrics.Total))
 	}
-	m.clusterErrors.Add(background(), 0, m.with())
+	m.read = in.numbers(m.numbers)
+	if err := m.register(&in); err != nil {
+		return nil, err
+	}
 	return m, nil
 }
 
-// Unregister ends the metrics that are read from [sio.Server.Stats]. Call it when the server
-// has ended and the MeterProvider goes on.
-func (m *Metrics) Unregister() error { return m.now.unregister() }
-
-// instruments makes instruments, and keeps the errors.
-type instruments struct {
-	meter metric.Meter
-	errs  []error
-}
-
-const prefix = "sioplug."
-
-func (in *instruments) counter(name, unit, help string) metric.Int64Counter {
-	c, err := in.meter.Int64Counter(prefix+name, metric.WithUnit(unit), metric.WithDescription(help))
-	in.note(err)
-	return c
-}
-
-func (in *instruments) histogram(name, help string, bounds ...float64) metric.Float64Histogram {
-	h, err := in.meter.Float64Histogram(prefix+name, metric.WithUnit("s"), metric.WithDescription(help), metric.WithExplicitBucketBoundaries(bounds...))
-	in.note(err)
-	return h
-}
-
-func (in *instruments) note(err error) {
-	if err != nil {
-		in.errs = append(in.errs, err)
+// register has the instruments read, unless one could not be made.
+func (m *Metrics) register(in *instruments) error {
+	if len(in.errs) > 0 {
+		return errors.Join(in.errs...)
 	}
-}
-
-// with returns the attributes of one measurement: names and values in turn.
-func (m *Metrics) with(pairs ...string) metric.MeasurementOption {
-	attrs := slices.Clone(m.common)
-	for p := range slices.Chunk(pairs, 2) {
-		attrs = append(attrs, attribute.String(p[0], valid(p[1])))
+	all := make([]metric.Observable, 0, len(m.counters)+len(m.read))
+	for _, c := range m.counters {
+		all = append(all, c)
 	}
-	return metric.WithAttributeSet(attribute.NewSet(attrs...))
+	for _, r := range m.read {
+		all = append(all, r.instrument)
+	}
+	var err error
+	m.registration, err = in.meter.RegisterCallback(m.observe, all...)
+	return err
 }
 
-// background is the context of measurements: they are not those of one request.
-func background() context.Context { return context.Background() }
+// Observer returns the observer for [sio.Options].Observers.
+func (m *Metrics) Observer() *sio.Observer { return m.counted.Observer() }
+
+// Unregister ends the metrics, but for the histograms, and forgets the servers. Call it when
+// the servers have ended and the MeterProvider goes on. What was counted since the last export
+// is exported only if you call ForceFlush of the MeterProvider before.
+func (m *Metrics) Unregister() error {
+	m.counted.Servers.Forget()
+	err := m.registration.Unregister()
+	m.durations.flush()
+	return err
+}
+
+// observe tells what was counted, and what there is. SDKs call it before they read histograms.
+func (m *Metrics) observe(_ context.Context, to metric.Observer) error {
+	m.durations.flush() //nolint:contextcheck // measurements are not those of one export
+	for i, c := range m.counted.Counters() {
+		for s := range c.All() {
+			to.ObserveInt64(m.counters[i], s.Value(), s.Exported...)
+		}
+	}
+	m.counted.Servers.Read(m.numbers, func(i int, sum int64) {
+		to.ObserveInt64(m.read[i].instrument, sum, m.read[i].attributes...)
+	})
+	return nil
+}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -271,6 +272,64 @@ func TestClusterMetrics(t *testing.T) {
 	})
 }
 
+// Readers that export differences get those of the counters.
+func TestDeltas(t *testing.T) {
+	t.Parallel()
+	deltas := func(sdkmetric.InstrumentKind) metricdata.Temporality { return metricdata.DeltaTemporality }
+	reader := sdkmetric.NewManualReader(sdkmetric.WithTemporalitySelector(deltas))
+	metrics, err := siotel.NewMetrics(&siotel.MetricsOptions{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := siotest.NewCtx(t, "order", 1)
+	for _, times := range []int{2, 3, 0} {
+		for range times {
+			metrics.Observer().EventHandled(sio.EventHandledInfo{Ctx: c, Known: true, Duration: time.Second, Outcome: sio.HandlerOK})
+		}
+		if got := collected(t, reader)["sioplug.events{event=order,namespace=/,outcome=ok}"]; got != fmt.Sprint(times) {
+			t.Errorf("got %s, want %d", got, times)
+		}
+	}
+}
+
+// Durations are recorded in batches. All are there at each export.
+func TestDurations(t *testing.T) {
+	t.Parallel()
+	reader := sdkmetric.NewManualReader()
+	metrics, err := siotel.NewMetrics(&siotel.MetricsOptions{MeterProvider: sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handled := metrics.Observer().EventHandled
+	c, _ := siotest.NewCtx(t, "order", 1)
+	total := 0
+	want := func() {
+		t.Helper()
+		if got := collected(t, reader)["sioplug.handler_duration{event=order,namespace=/}"]; got != fmt.Sprintf("%d in %ds", total, total) {
+			t.Errorf("got %s, want %d", got, total)
+		}
+	}
+	for _, times := range []int{1, 63, 64, 65, 500} {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for range times {
+					handled(sio.EventHandledInfo{Ctx: c, Known: true, Duration: time.Second, Outcome: sio.HandlerOK})
+				}
+			})
+		}
+		all.Wait()
+		total += 4 * times
+		want()
+	}
+	handled(sio.EventHandledInfo{Ctx: c, Known: true, Duration: time.Second, Outcome: sio.HandlerOK})
+	total++
+	if err := metrics.Unregister(); err != nil {
+		t.Error(err)
+	}
+	want() // the histogram stays, with all that was measured
+}
+
 // After Unregister, nothing is read from the server.
 func TestUnregister(t *testing.T) {
 	t.Parallel()
@@ -287,13 +346,13 @@ func TestUnregister(t *testing.T) {
 			}
 		})
 	}
-	if got := collected(t, reader)["sioplug.namespaces"]; got != "2" {
-		t.Errorf("%s namespaces", got)
+	if got := collected(t, reader); got["sioplug.namespaces"] != "2" || got["sioplug.cluster_errors"] != "0" {
+		t.Errorf("got %v", got)
 	}
 	if err := metrics.Unregister(); err != nil {
 		t.Error(err)
 	}
-	if got := collected(t, reader); got["sioplug.namespaces"] != "" {
+	if got := collected(t, reader); len(got) > 0 {
 		t.Errorf("got %v", got)
 	}
 }
@@ -324,8 +383,8 @@ var errNoCounter = errors.New("no counter")
 
 func (badProvider) Meter(string, ...metric.MeterOption) metric.Meter { return badMeter{} }
 
-func (badMeter) Int64Counter(string, ...metric.Int64CounterOption) (metric.Int64Counter, error) {
-	return noop.Int64Counter{}, errNoCounter
+func (badMeter) Int64ObservableCounter(string, ...metric.Int64ObservableCounterOption) (metric.Int64ObservableCounter, error) {
+	return noop.Int64ObservableCounter{}, errNoCounter
 }
 
 func TestNewMetricsFails(t *testing.T) {

@@ -115,6 +115,7 @@ func startNginx(t *testing.T, nginx string, all []*process) (addr string) {
 		"worker_connections 32768;":   "worker_connections 512;",
 		"http {":                      "http {\naccess_log off;\n" + paths.String(),
 		"listen 80;":                  "listen " + addr + ";",
+		"fail_timeout=5s":             "fail_timeout=10m", // then a client may be sent to the killed server, and comes back
 		"10.0.0.1:8080":               all[0].addr, "10.0.0.2:8080": all[1].addr, "10.0.0.3:8080": all[2].addr,
 	} {
 		if !strings.Contains(config, before) {

@@ -1,5 +1,5 @@
 // Official clients in a cluster without sticky sessions. The arguments are the folder that has
-// the client installed, the URL, and how many clients connect in each way. Each sends 1,000
+// the client installed, the URL, how many clients connect in each way, and the only way if there is one. Each sends 1,000
 // messages and gets 1,000. When a server has been killed, its clients connect again, and do the same.
 
 import assert from "node:assert/strict";
@@ -7,13 +7,13 @@ import { Agent } from "node:http";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-const [folder, url, number] = process.argv.slice(2);
+const [folder, url, number, way] = process.argv.slice(2);
 const { io } = createRequire(folder + "/")("socket.io-client");
 const messages = 1000;
 const together = 20; // messages that a client sends before it waits for answers
 
 const next = (emitter, event) => new Promise((resolve) => emitter.once(event, resolve));
-const ways = [["polling"], ["polling", "websocket"], ["websocket"]];
+const ways = way ? [way.split(",")] : [["polling"], ["polling", "websocket"], ["websocket"]];
 const clients = [];
 
 async function connect(transports) {

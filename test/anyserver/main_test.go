@@ -1,6 +1,7 @@
 // Package anyserver_test runs servers of a cluster over a real Redis, each in a process of its
 // own, behind an nginx that sends every request to the next server. Official clients connect
-// over polling, over WebSocket, and with the upgrade between them. One server is killed.
+// over polling, over WebSocket, and with the upgrade between them. One server is killed. Over other brokers,
+// as over Redis, servers also forward requests without reaching each other.
 package anyserver_test
 
 import (

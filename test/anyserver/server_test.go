@@ -10,10 +10,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
 	"github.com/sioplug/sioplug/adapters/cluster/forward"
+	natsadapter "github.com/sioplug/sioplug/adapters/nats"
+	postgresadapter "github.com/sioplug/sioplug/adapters/postgres"
 	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
@@ -39,11 +43,16 @@ func run(name, addr, redisAddr, others string) error {
 	}
 	client := redis.NewClient(&redis.Options{Addr: redisAddr})
 	defer client.Close()
-	servers, err := newCluster(os.Getenv("ADAPTER"), client)
+	servers, closeBroker, err := newCluster(os.Getenv("ADAPTER"), os.Getenv("BROKER"), client)
 	if err != nil {
 		return err
 	}
-	router, err := forward.New(servers, forward.Options{Listen: "127.0.0.1:0", Secret: "the secret of this cluster"})
+	defer closeBroker()
+	o := forward.Options{Listen: "127.0.0.1:0", Secret: "the secret of this cluster"}
+	if os.Getenv("OVER_BROKER") != "" {
+		o.Listen = ""
+	}
+	router, err := forward.New(servers, o)
 	if err != nil {
 		return err
 	}
@@ -86,17 +95,33 @@ type members interface {
 }
 
 // newCluster returns the adapter of that name.
-func newCluster(name string, client *redis.Client) (members, error) {
+func newCluster(name, url string, client *redis.Client) (m members, closeBroker func(), err error) {
 	o := cluster.Options{HeartbeatInterval: time.Second, HeartbeatTimeout: 3 * time.Second}
+	closeBroker = func() {}
 	switch name {
 	case "classic":
-		return redisadapter.Classic(client, redisadapter.ClassicOptions{Options: o}), nil
+		return redisadapter.Classic(client, redisadapter.ClassicOptions{Options: o}), closeBroker, nil
 	case "sharded":
-		return redisadapter.Sharded(client, redisadapter.ShardedOptions{Options: o}), nil
+		return redisadapter.Sharded(client, redisadapter.ShardedOptions{Options: o}), closeBroker, nil
 	case "streams":
-		return redisadapter.Streams(client, redisadapter.StreamsOptions{Options: o}), nil
+		return redisadapter.Streams(client, redisadapter.StreamsOptions{Options: o}), closeBroker, nil
+	case "postgres":
+		pool, err := pgxpool.New(context.Background(), url)
+		if err != nil {
+			return nil, nil, err
+		}
+		return postgresadapter.New(pool, postgresadapter.Options{Options: o}), pool.Close, nil
+	case "nats", "jetstream":
+		nc, err := nats.Connect(url, nats.MaxReconnects(-1))
+		if err != nil {
+			return nil, nil, err
+		}
+		if name == "nats" {
+			return natsadapter.New(nc, natsadapter.Options{Options: o}), nc.Close, nil
+		}
+		return natsadapter.NewJetStream(nc, natsadapter.JetStreamOptions{Options: o}), nc.Close, nil
 	default:
-		return nil, fmt.Errorf("there is no adapter %q", name)
+		return nil, nil, fmt.Errorf("there is no adapter %q", name)
 	}
 }
 

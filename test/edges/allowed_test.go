@@ -141,7 +141,7 @@ var allowed = map[string]string{
 	"core/engine.Session.servePost: errors.Is":             byRequest,
 	"core/engine.readBody: errors.As":                      byRequest,
 	"core/engine.respond: x.Respond":                       byRequest,
-	"core/engine.Session.respondPoll: sender.OnSent":       byRequest,
+	"core/engine.httpExchange.deliver: s.OnSent":           byRequest,
 	"core/engine.httpExchange.deliver: x.Exchange.Respond": byRequest,
 	"core/engine.httpExchange.sendWithin: s.SendWithin":    inServer,
 	"core/engine.httpExchange.Upgrade: x.Exchange.Upgrade": byRequest,

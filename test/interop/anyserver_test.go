@@ -100,6 +100,17 @@ func (m *pairMember) Locate(prefix string) (cluster.Location, bool) {
 	return cluster.Location{Server: m.other.id, Address: m.other.address}, true
 }
 
+func (m *pairMember) LocateServer(id string) (cluster.Location, bool) {
+	if id != m.other.id {
+		return cluster.Location{}, false
+	}
+	return m.Locate(m.other.prefix)
+}
+
+// Relay and OnRelay are for servers without an address.
+func (*pairMember) Relay(context.Context, string, []byte) error { return errors.ErrUnsupported }
+func (*pairMember) OnRelay(func(from string, data []byte))      {}
+
 // A strangerBackend is two applications behind a load balancer. The first one opens all
 // sessions, and the second one gets all other requests.
 type strangerBackend struct {

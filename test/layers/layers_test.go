@@ -118,15 +118,16 @@ var layers = []layer{
 	},
 	{folder: "admin/cmd"},
 
-	{folder: "observe/internal", ours: []string{"core"}, tests: []string{"core/adapter"}},
+	{folder: "observe/internal", ours: []string{"core", "internal/labels"}, tests: []string{"core/adapter", "core/siotest"}},
 	{
 		folder: "observe/prometheus",
-		ours:   []string{"core", "internal/labels", "observe/internal/servers"}, tests: []string{"core/adapter", "core/siotest"},
+		ours:   []string{"core", "observe/internal/metrics"}, tests: []string{"core/adapter", "core/siotest", "observe/internal/paired"},
 		others: []string{"github.com/prometheus/client_golang"},
 	},
 	{
 		folder: "observe/otel",
-		ours:   []string{"core", "internal/labels", "internal/rawjson", "internal/rescue", "observe/internal/servers"}, tests: []string{"client", "core/adapter", "core/parser/msgpack", "core/siotest", "internal/exampletb"},
+		ours:   []string{"core", "internal/labels", "internal/rawjson", "internal/rescue", "observe/internal/metrics"},
+		tests:  []string{"client", "core/adapter", "core/parser/msgpack", "core/siotest", "internal/exampletb", "observe/internal/paired"},
 		others: []string{"go.opentelemetry.io/otel"},
 	},
 

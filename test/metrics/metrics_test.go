@@ -163,12 +163,21 @@ func checkDashboard(t *testing.T, p prometheustest.Server) {
 	if err := json.Unmarshal(text, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	queries, ids := 0, make(map[int]bool)
+	queries, ids, taken := 0, make(map[int]bool), make(map[[2]int]string)
 	for _, panel := range dashboard.Panels {
 		if ids[panel.ID] || panel.Title == "" || panel.GridPos.W == 0 || panel.GridPos.X+panel.GridPos.W > 24 {
 			t.Errorf("the panel %d %q has no title or place of its own", panel.ID, panel.Title)
 		}
 		ids[panel.ID] = true
+		for x := range panel.GridPos.W {
+			for y := range panel.GridPos.H {
+				at := [2]int{panel.GridPos.X + x, panel.GridPos.Y + y}
+				if taken[at] != "" {
+					t.Errorf("the panels %q and %q overlap", panel.Title, taken[at])
+				}
+				taken[at] = panel.Title
+			}
+		}
 		for _, target := range panel.Targets {
 			queries++
 			expr := strings.NewReplacer("$__rate_interval", "10s", "$instance", ".*").Replace(target.Expr)

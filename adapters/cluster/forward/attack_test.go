@@ -18,7 +18,12 @@ const unknownSession = `400 {"code":1,"message":"Session ID unknown"}`
 // costs that server a request.
 func TestForgedIDs(t *testing.T) {
 	t.Parallel()
-	nodes := startCluster(t, 2, startOptions{})
+	overBoth(t, testForgedIDs)
+}
+
+func testForgedIDs(t *testing.T, o startOptions) {
+	t.Helper()
+	nodes := startCluster(t, 2, o)
 	a, b := nodes[0], nodes[1]
 	const random = "0123456789abcdef"
 	for name, sid := range map[string]string{
@@ -56,7 +61,12 @@ func TestForgedIDs(t *testing.T) {
 // A session that has ended is unknown, whichever server is asked.
 func TestSessionsThatHaveEnded(t *testing.T) {
 	t.Parallel()
-	nodes := startCluster(t, 2, startOptions{})
+	overBoth(t, testSessionsThatHaveEnded)
+}
+
+func testSessionsThatHaveEnded(t *testing.T, o startOptions) {
+	t.Helper()
+	nodes := startCluster(t, 2, o)
 	sid := nodes[0].open(t)
 	nodes[1].want(t, http.MethodPost, sid, "1", "200 ok")
 	nodes[0].want(t, http.MethodGet, sid, "", unknownSession)
@@ -68,7 +78,12 @@ func TestSessionsThatHaveEnded(t *testing.T) {
 // body was given up must take no further request, since net/http has ended its context.
 func TestFloods(t *testing.T) {
 	t.Parallel()
-	nodes := startCluster(t, 2, startOptions{})
+	overBoth(t, testFloods)
+}
+
+func testFloods(t *testing.T, o startOptions) {
+	t.Helper()
+	nodes := startCluster(t, 2, o)
 	a, b := nodes[0], nodes[1]
 	c := strangers(t, []*node{b, a}).Polling(t)
 	c.Connect("/", "")
@@ -97,7 +112,13 @@ func TestFloods(t *testing.T) {
 // Requests beyond MaxRequests are refused, and counted.
 func TestMaxRequests(t *testing.T) {
 	t.Parallel()
-	nodes := startCluster(t, 2, startOptions{forward: forward.Options{MaxRequests: 1}})
+	overBoth(t, testMaxRequests)
+}
+
+func testMaxRequests(t *testing.T, o startOptions) {
+	t.Helper()
+	o.forward.MaxRequests = 1
+	nodes := startCluster(t, 2, o)
 	a, b := nodes[0], nodes[1]
 	sid := b.open(t)
 	b.request(t, http.MethodGet, sid, "", nil) // the answer to the CONNECT

@@ -12,13 +12,14 @@ import (
 )
 
 // A message and its echo over polling: a POST and a poll. Forwarded, each costs a request
-// between two servers of this process more.
+// between two servers of this process more, or messages over a broker in memory, which costs
+// nothing itself.
 func BenchmarkPollingEcho(b *testing.B) {
-	for _, name := range []string{"local", "forwarded"} {
+	for _, name := range []string{"local", "forwarded", "over a broker"} {
 		b.Run(name, func(b *testing.B) {
-			nodes := startCluster(b, 2, startOptions{})
+			nodes := startCluster(b, 2, startOptions{broker: name == "over a broker"})
 			d := nodes[0].dialer()
-			if name == "forwarded" {
+			if name != "local" {
 				d = nodes[1].dialer()
 			}
 			c := nodes[0].dialer().Polling(b)

@@ -24,11 +24,14 @@ func poll(t *testing.T, a, b *node, sid string) (answer chan string) {
 	return answer
 }
 
-func pair(t *testing.T) (a, b *node, w *wire, sid string) {
+func pair(t *testing.T, o startOptions) (a, b *node, w *wire, sid string) {
 	t.Helper()
-	nodes := startCluster(t, 2, startOptions{})
+	nodes := startCluster(t, 2, o)
 	a, b = nodes[0], nodes[1]
-	return a, b, newWire(t, b), b.open(t)
+	if !o.broker {
+		w = newWire(t, b)
+	}
+	return a, b, w, b.open(t)
 }
 
 // A server that dies takes its sessions with it: the client gets an answer at once, and
@@ -37,7 +40,7 @@ func TestTheOwnerDies(t *testing.T) {
 	t.Parallel()
 	t.Run("while a poll waits", func(t *testing.T) {
 		t.Parallel()
-		a, b, w, sid := pair(t)
+		a, b, w, sid := pair(t, startOptions{})
 		answer := poll(t, a, b, sid)
 		w.die()
 		if got := <-answer; got != `Bad Request {"code":1,"message":"Session ID unknown"}` {
@@ -50,7 +53,7 @@ func TestTheOwnerDies(t *testing.T) {
 	})
 	t.Run("only the connection ends", func(t *testing.T) {
 		t.Parallel()
-		a, b, w, sid := pair(t)
+		a, b, w, sid := pair(t, startOptions{})
 		answer := poll(t, a, b, sid)
 		w.cut()
 		if got := <-answer; got != "Bad Gateway " {
@@ -61,15 +64,7 @@ func TestTheOwnerDies(t *testing.T) {
 	})
 	t.Run("and the cluster notices", func(t *testing.T) {
 		t.Parallel()
-		a, b, _, sid := pair(t)
-		answer := poll(t, a, b, sid)
-		b.leave()
-		if got := <-answer; got != `Bad Request {"code":1,"message":"Session ID unknown"}` {
-			t.Errorf("got %q", got)
-		}
-		a.want(t, http.MethodGet, sid, "", unknownSession)
-		a.want(t, http.MethodPost, sid, "2", unknownSession)
-		a.wantStats(t, forward.Stats{Forwarded: 2, Failed: 1})
+		overBoth(t, testTheClusterNotices)
 	})
 	t.Run("under a WebSocket", func(t *testing.T) {
 		t.Parallel()
@@ -87,7 +82,7 @@ func TestTheOwnerDies(t *testing.T) {
 // A server that hangs is given up when the cluster gives it up.
 func TestTheOwnerHangs(t *testing.T) {
 	t.Parallel()
-	a, b, w, sid := pair(t)
+	a, b, w, sid := pair(t, startOptions{})
 	w.stall()
 	w.cut()
 	answer := make(chan int, 1)
@@ -105,7 +100,12 @@ func TestTheOwnerHangs(t *testing.T) {
 // A client that goes away while it polls ends its session, as if it had polled there.
 func TestTheClientDies(t *testing.T) {
 	t.Parallel()
-	a, b, _, sid := pair(t)
+	overBoth(t, testTheClientDies)
+}
+
+func testTheClientDies(t *testing.T, o startOptions) {
+	t.Helper()
+	a, b, _, sid := pair(t, o)
 	ended := make(chan string, 1)
 	reason := make(chan struct{})
 	go func() {
@@ -135,14 +135,7 @@ func TestTheForwarderShutsDown(t *testing.T) {
 	t.Parallel()
 	t.Run("polling", func(t *testing.T) {
 		t.Parallel()
-		a, b, _, sid := pair(t)
-		answer := poll(t, a, b, sid)
-		go a.stop(t)
-		if got := <-answer; got != "OK 6" {
-			t.Errorf("got %q, want a noop", got)
-		}
-		b.want(t, http.MethodPost, sid, `42["count",1]`, "200 ok")
-		b.want(t, http.MethodGet, sid, "", `200 42["counted",1]`)
+		overBoth(t, testTheForwarderShutsDown)
 	})
 	t.Run("upgrade", func(t *testing.T) {
 		t.Parallel()
@@ -166,15 +159,7 @@ func TestTheOwnerShutsDown(t *testing.T) {
 	t.Parallel()
 	t.Run("polling", func(t *testing.T) {
 		t.Parallel()
-		nodes := startCluster(t, 2, startOptions{})
-		a, b := nodes[0], nodes[1]
-		sid := b.open(t)
-		answer := poll(t, a, b, sid)
-		b.stop(t)
-		if got := <-answer; got != "OK 1" {
-			t.Errorf("got %q, want the close packet", got)
-		}
-		a.want(t, http.MethodGet, sid, "", unknownSession)
+		overBoth(t, testTheOwnerShutsDown)
 	})
 	t.Run("upgrade", func(t *testing.T) {
 		t.Parallel()
@@ -198,7 +183,12 @@ func TestTheOwnerShutsDown(t *testing.T) {
 // answer as its own: they connect again by themselves.
 func TestTheOwnerDrains(t *testing.T) {
 	t.Parallel()
-	nodes := startCluster(t, 2, startOptions{})
+	overBoth(t, testTheOwnerDrains)
+}
+
+func testTheOwnerDrains(t *testing.T, o startOptions) {
+	t.Helper()
+	nodes := startCluster(t, 2, o)
 	a, b := nodes[0], nodes[1]
 	sid := b.open(t)
 	answer := poll(t, a, b, sid)
@@ -209,6 +199,9 @@ func TestTheOwnerDrains(t *testing.T) {
 	}
 	if got := <-answer; got != "Service Unavailable " {
 		t.Errorf("got %q", got)
+	}
+	if o.broker {
+		b.leave() // as a server does that has shut down
 	}
 	a.want(t, http.MethodGet, sid, "", unknownSession)
 }
@@ -259,20 +252,30 @@ func upgradeStatus(t *testing.T, d siotest.Dialer, sid string) int {
 // Servers with different secrets do not work together, and say so once.
 func TestDifferentSecrets(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testDifferentSecrets)
+}
+
+func testDifferentSecrets(t *testing.T, o startOptions) {
+	t.Helper()
 	r := new(registry)
-	a := start(t, r, 0, startOptions{})
-	b := start(t, r, 1, startOptions{forward: forward.Options{Secret: "the secret of another cluster"}})
+	a := start(t, r, 0, o)
+	o.forward.Secret = "the secret of another cluster"
+	b := start(t, r, 1, o)
 	sid := b.open(t)
 	for range 3 {
 		a.want(t, http.MethodGet, sid, "", "502")
 	}
-	if status := upgradeStatus(t, a.dialer(), sid); status != http.StatusBadGateway {
-		t.Errorf("status %d", status)
+	strangers := uint64(3)
+	if !o.broker {
+		strangers++
+		if status := upgradeStatus(t, a.dialer(), sid); status != http.StatusBadGateway {
+			t.Errorf("status %d", status)
+		}
 	}
 	if lines := a.log.take(); len(lines) != 1 {
 		t.Errorf("logged %q", lines)
 	}
-	if n := b.router.Stats().Strangers; n != 4 {
+	if n := b.router.Stats().Strangers; n != strangers {
 		t.Errorf("%d requests of strangers", n)
 	}
 }
@@ -280,19 +283,64 @@ func TestDifferentSecrets(t *testing.T) {
 // A limit of middleware ends a poll at another server in time.
 func TestDeadlineOfMiddleware(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testDeadlineOfMiddleware)
+}
+
+func testDeadlineOfMiddleware(t *testing.T, o startOptions) {
+	t.Helper()
 	r := new(registry)
 	const limit = 2 * time.Second
-	a := start(t, r, 0, startOptions{wrap: func(h http.Handler) http.Handler {
+	limited := o
+	limited.wrap = func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			ctx, cancel := context.WithTimeout(req.Context(), limit)
 			defer cancel()
 			h.ServeHTTP(w, req.WithContext(ctx))
 		})
-	}})
-	b := start(t, r, 1, startOptions{})
+	}
+	a := start(t, r, 0, limited)
+	b := start(t, r, 1, o)
 	sid := b.open(t)
 	a.request(t, http.MethodGet, sid, "", nil)
 	a.want(t, http.MethodGet, sid, "", "200 6")
 	a.want(t, http.MethodPost, sid, `42["count",1]`, "200 ok")
 	a.want(t, http.MethodGet, sid, "", `200 42["counted",1]`)
+}
+
+func testTheClusterNotices(t *testing.T, o startOptions) {
+	t.Helper()
+	a, b, _, sid := pair(t, o)
+	answer := poll(t, a, b, sid)
+	b.leave()
+	if got := <-answer; got != `Bad Request {"code":1,"message":"Session ID unknown"}` {
+		t.Errorf("got %q", got)
+	}
+	a.want(t, http.MethodGet, sid, "", unknownSession)
+	a.want(t, http.MethodPost, sid, "2", unknownSession)
+	a.wantStats(t, forward.Stats{Forwarded: 2, Failed: 1})
+}
+
+func testTheForwarderShutsDown(t *testing.T, o startOptions) {
+	t.Helper()
+	a, b, _, sid := pair(t, o)
+	answer := poll(t, a, b, sid)
+	go a.stop(t)
+	if got := <-answer; got != "OK 6" {
+		t.Errorf("got %q, want a noop", got)
+	}
+	b.want(t, http.MethodPost, sid, `42["count",1]`, "200 ok")
+	b.want(t, http.MethodGet, sid, "", `200 42["counted",1]`)
+}
+
+func testTheOwnerShutsDown(t *testing.T, o startOptions) {
+	t.Helper()
+	nodes := startCluster(t, 2, o)
+	a, b := nodes[0], nodes[1]
+	sid := b.open(t)
+	answer := poll(t, a, b, sid)
+	b.stop(t)
+	if got := <-answer; got != "OK 1" {
+		t.Errorf("got %q, want the close packet", got)
+	}
+	a.want(t, http.MethodGet, sid, "", unknownSession)
 }

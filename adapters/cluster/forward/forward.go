@@ -29,6 +29,11 @@ var errSecret = errors.New("forward: the other server does not accept the signat
 // Forward implements [engine.Route].
 func (t route) Forward(ctx context.Context, x engine.Exchange, upgrade bool) (err error) {
 	r := t.router
+	overBroker := t.peer.location.Address == ""
+	if overBroker && upgrade {
+		r.counters.refused.Add(1)
+		return errUpgrade
+	}
 	done, err := r.begin()
 	if err != nil {
 		return err
@@ -39,9 +44,12 @@ func (t route) Forward(ctx context.Context, x engine.Exchange, upgrade bool) (er
 	defer cancel()
 	stop := context.AfterFunc(t.peer.ctx, cancel) //nolint:contextcheck // either of the two ends it
 	defer stop()
-	if upgrade {
+	switch {
+	case upgrade:
 		err = t.upgrade(ctx, x)
-	} else {
+	case overBroker:
+		err = t.exchangeOverBroker(ctx, x)
+	default:
 		err = t.exchange(ctx, x)
 	}
 	if err == nil {
@@ -54,7 +62,7 @@ func (t route) Forward(ctx context.Context, x engine.Exchange, upgrade bool) (er
 		return err
 	case r.ctx.Err() != nil:
 		return errClosed
-	case t.peer.ctx.Err() != nil || ctx.Err() == nil && t.gone(ctx): // the session has gone with its server
+	case t.peer.ctx.Err() != nil || !overBroker && ctx.Err() == nil && t.gone(ctx): // the session has gone with its server
 		return engine.ErrNoSession
 	}
 	return err
@@ -68,7 +76,7 @@ func (r *Router) logSecret(p *peer) {
 		log = r.log.Error
 	}
 	log("forward: another server refuses forwarded requests: all servers need the same Options.Secret, and TLS on all or on none "+
-		"(further failures are logged at Debug)", slog.String("address", p.location.Address))
+		"(further failures are logged at Debug)", slog.String("server", p.location.Server), slog.String("address", p.location.Address))
 }
 
 // exchange forwards a poll or a POST, and its answer.
@@ -78,17 +86,8 @@ func (t route) exchange(ctx context.Context, x engine.Exchange) error {
 		return answer(x, engine.Response{Status: http.StatusRequestEntityTooLarge})
 	}
 	h := headOf(req)
-	if deadline, ok := ctx.Deadline(); ok {
-		h.within = min(max(time.Until(deadline), time.Millisecond), maxWithin)
-	}
-	var in *body
-	if req.Method == http.MethodGet {
-		if p, ok := x.(engine.Parker); ok {
-			_ = p.Park() // the engine logs that it fails
-		}
-	} else if req.Body != nil && req.ContentLength != 0 {
-		in = newBody(x, t.router.engine.MaxHTTPBufferSize)
-	}
+	h.setTime(ctx)
+	in := t.router.bodyOf(req, x)
 	var response engine.Response
 	err := t.converse(ctx, &h, forwardable(req.Header), in, func(res *http.Response) (err error) {
 		response, err = readAnswer(res)
@@ -102,6 +101,28 @@ func (t route) exchange(ctx context.Context, x engine.Exchange) error {
 	}
 	hangUp(x) // it is the client's fault
 	return nil
+}
+
+// setTime notes when a poll has to be answered.
+func (h *head) setTime(ctx context.Context) {
+	if deadline, ok := ctx.Deadline(); ok {
+		h.within = min(max(time.Until(deadline), time.Millisecond), maxWithin)
+	}
+}
+
+// bodyOf returns the body of a client's request, nil if there is none. A poll has none, and may
+// wait for its answer.
+func (r *Router) bodyOf(req *engine.Request, x engine.Exchange) *body {
+	if req.Method == http.MethodGet {
+		if p, ok := x.(engine.Parker); ok {
+			_ = p.Park() // the engine logs that it fails
+		}
+		return nil
+	}
+	if req.Body == nil || req.ContentLength == 0 {
+		return nil
+	}
+	return newBody(x, r.engine.MaxHTTPBufferSize)
 }
 
 // answer answers the client. An error means that the client has gone, and nothing is left
@@ -152,5 +173,9 @@ func answerHeader(h http.Header) http.Header {
 
 // release asks a server to answer the polls that this one has forwarded.
 func (r *Router) release(ctx context.Context, p *peer) {
+	if p.location.Address == "" {
+		_ = r.send(ctx, p.location.Server, &frame{kind: releaseFrame})
+		return
+	}
 	_ = route{r, p}.converse(ctx, &head{method: methodRelease}, nil, nil, func(*http.Response) error { return nil })
 }

@@ -30,10 +30,10 @@ func ways() []way {
 func TestOrderInBothDirections(t *testing.T) {
 	t.Parallel()
 	for name, proxy := range map[string]func(testing.TB, []*node) siotest.Dialer{"round robin": roundRobin, "strangers": strangers} {
-		for _, w := range ways() {
+		for _, w := range append(ways(), way{name: "broker", connect: ways()[0].connect}) {
 			t.Run(name+"/"+w.name, func(t *testing.T) {
 				t.Parallel()
-				nodes := startCluster(t, 3, startOptions{})
+				nodes := startCluster(t, 3, startOptions{broker: w.name == "broker"})
 				c := w.connect(t, proxy(t, nodes))
 				c.Connect("/", "")
 				const messages = 200

@@ -37,6 +37,7 @@ type member struct {
 	id, prefix string
 	address    string
 	gone       chan struct{}
+	relay      *relay
 }
 
 func (r *registry) join(n int) *member {
@@ -45,7 +46,7 @@ func (r *registry) join(n int) *member {
 	if r.members == nil {
 		r.members = make(map[string]*member)
 	}
-	m := &member{registry: r, id: fmt.Sprintf("go%014d", n), prefix: fmt.Sprintf("no_%d", n), gone: make(chan struct{})}
+	m := &member{registry: r, id: fmt.Sprintf("go%014d", n), prefix: fmt.Sprintf("no_%d", n), gone: make(chan struct{}), relay: new(relay)}
 	r.members[m.prefix] = m
 	return m
 }
@@ -73,8 +74,10 @@ func (m *member) Locate(prefix string) (cluster.Location, bool) {
 func (m *member) leave() {
 	m.registry.mu.Lock()
 	defer m.registry.mu.Unlock()
-	delete(m.registry.members, m.prefix)
-	close(m.gone)
+	if m.registry.members[m.prefix] == m {
+		delete(m.registry.members, m.prefix)
+		close(m.gone)
+	}
 }
 
 // A node is a server of the cluster.
@@ -117,6 +120,7 @@ func (l log) take() []string {
 
 // startOptions are those of a node.
 type startOptions struct {
+	broker  bool // it forwards over the broker
 	forward forward.Options
 	server  sio.Options
 	wrap    func(http.Handler) http.Handler // around the server, as middleware
@@ -126,7 +130,7 @@ type startOptions struct {
 func start(tb testing.TB, r *registry, n int, o startOptions) *node {
 	tb.Helper()
 	s := &node{member: r.join(n), log: &log{slog.DiscardHandler, new(sync.Mutex), new([]string)}}
-	if o.forward.Listen == "" {
+	if o.forward.Listen == "" && !o.broker {
 		o.forward.Listen = "127.0.0.1:0"
 	}
 	if o.forward.Secret == "" {
@@ -147,6 +151,7 @@ func start(tb testing.TB, r *registry, n int, o startOptions) *node {
 	s.web = httptest.NewServer(h)
 	tb.Cleanup(func() {
 		s.stop(tb)
+		s.relay.close()
 		for _, line := range s.log.take() {
 			tb.Errorf("logged: %s", line)
 		}
@@ -163,6 +168,9 @@ func (s *node) stop(tb testing.TB) {
 		}
 		s.web.CloseClientConnections()
 		s.web.Close()
+		if s.address == "" {
+			s.leave() // whoever forwards over the broker learns it there
+		}
 	})
 }
 

@@ -12,7 +12,9 @@ import (
 // TLS on all of them or on none.
 type Options struct {
 	// Listen is the address that the router listens on for other servers, for example
-	// ":7400". Only servers of the cluster have to reach it.
+	// ":7400". Only servers of the cluster have to reach it. Without it, the others forward
+	// polls and POSTs to this server over the broker, and clients that it has do not upgrade
+	// to a WebSocket on another server.
 	Listen string
 
 	// Address is where other servers reach this one: the address of the machine or of the
@@ -26,11 +28,12 @@ type Options struct {
 
 	// TLS, if not nil, encrypts what the servers send each other. It has the certificate of
 	// this server and the authorities of the others. Without it, use a network that nobody
-	// else can read.
+	// else can read. What goes over the broker is as secret as the connection with that.
 	TLS *tls.Config
 
 	// MaxRequests is how many requests may be forwarded at the same time, 10,000 by default.
-	// A poll that waits counts as well. Beyond that, requests are answered 503.
+	// A poll that waits counts as well. Beyond that, requests are answered 503. Over the
+	// broker, another server may have twice as many at this one.
 	MaxRequests int
 
 	// MaxTunnels is how many WebSockets of clients may lead through this server to another
@@ -49,6 +52,8 @@ func (o *Options) withDefaults() error {
 	switch {
 	case len(o.Secret) < minSecret:
 		return fmt.Errorf("forward: Options.Secret has %d bytes: use a random one of at least %d", len(o.Secret), minSecret)
+	case o.Listen == "" && (o.Address != "" || o.TLS != nil):
+		return errors.New("forward: Options.Address or TLS is set, and Listen is not: without Listen, requests are forwarded over the broker")
 	case o.MaxRequests < 0 || o.MaxTunnels < 0:
 		return errors.New("forward: MaxRequests or MaxTunnels is negative: leave it 0 for the default")
 	case o.TLS != nil && len(o.TLS.Certificates) == 0 && o.TLS.GetCertificate == nil && o.TLS.GetConfigForClient == nil:

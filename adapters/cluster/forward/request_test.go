@@ -20,8 +20,13 @@ import (
 // What the options do with requests and answers is done once, whichever server answers.
 func TestOptionsApplyOnce(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testOptionsApplyOnce)
+}
+
+func testOptionsApplyOnce(t *testing.T, o startOptions) {
+	t.Helper()
 	var used, hooked, refused atomic.Int32
-	nodes := startCluster(t, 2, startOptions{server: sio.Options{
+	o.server = sio.Options{
 		CORS:   &sio.CORS{Origins: []string{"https://a.example"}, Credentials: true},
 		Cookie: &sio.Cookie{Name: "io"},
 		UseRequest: []func(http.Header, *sio.Request) error{func(h http.Header, r *sio.Request) error {
@@ -43,7 +48,8 @@ func TestOptionsApplyOnce(t *testing.T) {
 			}
 		},
 		OnConnectionError: func(sio.ConnectionError) { refused.Add(1) },
-	}})
+	}
+	nodes := startCluster(t, 2, o)
 	a, b := nodes[0], nodes[1]
 	sid := b.open(t)
 	used.Store(0)
@@ -93,7 +99,12 @@ func TestOptionsApplyOnce(t *testing.T) {
 // Answers are compressed once, by the server that has the session.
 func TestCompression(t *testing.T) {
 	t.Parallel()
-	nodes := startCluster(t, 2, startOptions{})
+	overBoth(t, testCompression)
+}
+
+func testCompression(t *testing.T, o startOptions) {
+	t.Helper()
+	nodes := startCluster(t, 2, o)
 	a, b := nodes[0], nodes[1]
 	sid := b.open(t)
 	b.request(t, http.MethodGet, sid, "", nil)
@@ -116,8 +127,14 @@ func TestCompression(t *testing.T) {
 // does without forwarding.
 func TestBodies(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testBodies)
+}
+
+func testBodies(t *testing.T, o startOptions) {
+	t.Helper()
 	const limit = 10_000
-	nodes := startCluster(t, 2, startOptions{server: sio.Options{MaxHTTPBufferSize: limit}})
+	o.server.MaxHTTPBufferSize = limit
+	nodes := startCluster(t, 2, o)
 	a, b := nodes[0], nodes[1]
 	sid := b.open(t)
 	body := func(n int) string {
@@ -158,7 +175,12 @@ func TestBodies(t *testing.T) {
 // does not wait for it, and the end of a session ends its request.
 func TestBodiesThatStall(t *testing.T) {
 	t.Parallel()
-	nodes := startCluster(t, 2, startOptions{})
+	overBoth(t, testBodiesThatStall)
+}
+
+func testBodiesThatStall(t *testing.T, o startOptions) {
+	t.Helper()
+	nodes := startCluster(t, 2, o)
 	a, b := nodes[0], nodes[1]
 	sid := b.open(t)
 	stalled := func(sid string) (answer chan string, hangUp func() error) {
@@ -183,7 +205,7 @@ func TestBodiesThatStall(t *testing.T) {
 		t.Errorf("an unknown session: %q", got)
 	}
 	answer, _ := stalled(sid)
-	eventually(t, "it waits", func() bool { return a.router.Stats().Pending == 1 })
+	eventually(t, "it waits", func() bool { return a.router.Stats().Pending == 1 && b.router.Stats().Received == 2 })
 	if err := b.Broadcast().Close(); err != nil {
 		t.Error(err)
 	}
@@ -202,9 +224,14 @@ func TestBodiesThatStall(t *testing.T) {
 // The server of a poll lifts its WriteTimeout, also for a poll that another server answers.
 func TestWriteTimeout(t *testing.T) {
 	t.Parallel()
+	overBoth(t, testWriteTimeout)
+}
+
+func testWriteTimeout(t *testing.T, o startOptions) {
+	t.Helper()
 	const limit = 200 * time.Millisecond
 	r := new(registry)
-	a, b := start(t, r, 0, startOptions{}), start(t, r, 1, startOptions{})
+	a, b := start(t, r, 0, o), start(t, r, 1, o)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -247,6 +274,8 @@ func TestOptions(t *testing.T) {
 		"no address":      {Listen: ":0", Secret: secret},
 		"a wrong port":    {Listen: "127.0.0.1:port", Secret: secret},
 		"no requests":     {Listen: "127.0.0.1:0", Secret: secret, MaxRequests: -1},
+		"TLS alone":       {Secret: secret, TLS: tlsWithoutCertificate()},
+		"address alone":   {Address: "10.0.0.7", Secret: secret},
 		"no certificates": {Listen: "127.0.0.1:0", Secret: secret, TLS: tlsWithoutCertificate()},
 	} {
 		if r, err := forward.New(new(registry).join(0), o); err == nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // Members are the servers of a cluster, as a [cluster.Cluster] knows them.
-type Members interface {
+type Members interface { //nolint:interfacebloat // what a router needs of a cluster
 	// Announce has this server tell the others its address.
 	Announce(address string)
 
@@ -29,8 +29,13 @@ type Members interface {
 	ServerID() string
 	Prefix() string
 
-	// Locate returns another server by its prefix.
+	// Locate returns another server by its prefix, LocateServer by its id.
 	Locate(prefix string) (l cluster.Location, found bool)
+	LocateServer(id string) (l cluster.Location, found bool)
+
+	// Relay sends data to another server over the broker, OnRelay takes such data.
+	Relay(ctx context.Context, to string, data []byte) error
+	OnRelay(f func(from string, data []byte))
 }
 
 // A Router forwards requests to the servers that have their sessions. It implements
@@ -40,7 +45,7 @@ type Router struct {
 	members  Members
 	opts     Options
 	secret   []byte
-	listener net.Listener
+	listener net.Listener // nil if requests are forwarded over the broker, as server
 	server   *http.Server
 	serve    func(ctx context.Context, x engine.Exchange)
 	engine   engine.Options
@@ -48,6 +53,13 @@ type Router struct {
 	counters counters
 	polls    polls
 	received gate.Gate // requests of other servers
+
+	// Over the broker:
+	calls   calls
+	senders senders
+	kept    memory
+	outbox  outbox
+	sent    chan struct{} // closed when the outbox is not needed any more
 
 	secretRefused atomic.Bool // and the log says so
 
@@ -102,22 +114,28 @@ func New(members Members, opts Options) (*Router, error) {
 	if err := opts.withDefaults(); err != nil {
 		return nil, err
 	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", opts.Listen)
-	if err != nil {
-		return nil, err
-	}
-	address, err := opts.address(l)
-	if err != nil {
-		_ = l.Close()
-		return nil, err
-	}
 	r := &Router{
-		members: members, opts: opts, secret: []byte(opts.Secret), listener: l,
+		members: members, opts: opts, secret: []byte(opts.Secret), sent: make(chan struct{}),
 		peers: make(map[string]*peer), tunnels: make(map[*tunnel]struct{}), idle: make(chan struct{}),
+	}
+	if opts.Listen != "" {
+		l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", opts.Listen)
+		if err != nil {
+			return nil, err
+		}
+		address, err := opts.address(l)
+		if err != nil {
+			_ = l.Close()
+			return nil, err
+		}
+		r.listener = l
+		members.Announce(address)
 	}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.polls.init()
-	members.Announce(address)
+	r.outbox.init()
+	r.calls.all, r.senders.all, r.senders.left = make(map[uint64]*call), make(map[string]*sender), make(chan struct{}, 1)
+	members.OnRelay(r.relayed)
 	return r, nil
 }
 
@@ -130,6 +148,10 @@ func (r *Router) Start(opts engine.Options, serve func(ctx context.Context, x en
 		panic("forward: a Router is for one server: make another one") //nolint:forbidigo // wrong registration
 	}
 	r.started = true
+	r.running.Go(r.sendOutbox)
+	if r.listener == nil {
+		return
+	}
 	r.server = &http.Server{
 		Handler:           http.HandlerFunc(r.receive),
 		ReadHeaderTimeout: headerTimeout,
@@ -227,6 +249,7 @@ func (r *Router) watch(p *peer) {
 		select {
 		case <-p.location.Gone:
 			p.cancel()
+			r.dropSender(p.location.Server)
 		case <-p.ctx.Done():
 		case now := <-tick.C:
 			p.trim(now.Add(-idleTimeout))
@@ -290,12 +313,16 @@ func (r *Router) Close(ctx context.Context) error {
 	r.mu.Unlock()
 	if !started {
 		r.cancel()
+		if r.listener == nil {
+			return nil
+		}
 		return r.listener.Close()
 	}
 	r.finish(ctx, peers)
 	r.cancel()
 	r.closeTunnels()
 	err := r.closeServer(ctx)
+	close(r.sent)
 	ended := make(chan struct{})
 	go func() { // ends with the router's goroutines: only the connection of a client may hang
 		r.running.Wait()
@@ -315,7 +342,14 @@ func (r *Router) closeServer(ctx context.Context) error {
 	select {
 	case <-r.received.Close():
 	case <-ctx.Done():
+		if r.server == nil {
+			return ctx.Err()
+		}
 		return cmp.Or(r.server.Close(), ctx.Err())
+	}
+	r.awaitConfirms(ctx)
+	if r.server == nil {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, lastRequests)
 	defer cancel()

@@ -11,45 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/sioplug/sioplug/adapters/cluster"
-	redisadapter "github.com/sioplug/sioplug/adapters/redis"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/siotest"
 	"github.com/sioplug/sioplug/test/network"
 )
-
-// An adapterKind is one of the adapters under test.
-type adapterKind string
-
-const (
-	classic  adapterKind = "classic"
-	sharded  adapterKind = "sharded"
-	streams  adapterKind = "streams"
-	recovery adapterKind = "streams with recovery"
-)
-
-func adapterKinds() []adapterKind { return []adapterKind{classic, sharded, streams, recovery} }
-
-// options returns the options of a server.
-func (k adapterKind) options(client redis.UniversalClient, o cluster.Options) *sio.Options {
-	opts := &sio.Options{}
-	switch k {
-	case classic:
-		opts.Adapter = redisadapter.Classic(client, redisadapter.ClassicOptions{Options: o})
-	case sharded:
-		opts.Adapter = redisadapter.Sharded(client, redisadapter.ShardedOptions{Options: o})
-	case recovery:
-		opts.ConnectionStateRecovery = &sio.Recovery{}
-		fallthrough
-	case streams:
-		fallthrough
-	default:
-		opts.Adapter = redisadapter.Streams(client, redisadapter.StreamsOptions{Options: o, MaxLen: 100_000})
-	}
-	return opts
-}
 
 // A server is one of the cluster, in this process, with a client.
 type server struct {
@@ -67,14 +33,16 @@ type server struct {
 
 const event = "n"
 
-// startServer starts a server whose Redis is behind a proxy. It stops with the test.
+// startServer starts a server whose broker is behind a proxy. It stops with the test.
 func startServer(t *testing.T, name string, kind adapterKind, addr string, o cluster.Options) *server {
 	t.Helper()
 	s := &server{name: name, proxy: network.Start(t, addr), emitted: make(map[int]time.Time), ended: make(chan struct{})}
-	client := redis.NewClient(&redis.Options{Addr: s.proxy.Addr()})
-	t.Cleanup(func() { _ = client.Close() })
 	o.Name = name
-	opts := kind.options(client, o)
+	opts, end, err := kind.options(s.proxy.Addr(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
 	opts.Logger = slog.New(slog.NewTextHandler(t.Output(), nil)).With(slog.String("server", name))
 	s.srv = sio.New(opts)
 	t.Cleanup(func() {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/adapters/cluster"
-	"github.com/sioplug/sioplug/internal/redistest"
 )
 
 // long reports whether faults are to be as long as in docs/clustering.md.
@@ -23,14 +22,14 @@ func duration(short, full time.Duration) time.Duration {
 func clusterOptions(name string) cluster.Options { return cluster.Options{Name: name} }
 
 // each runs a test for every adapter, and prints a row of the table.
-func each(t *testing.T, fault string, f func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome) {
+func each(t *testing.T, fault string, f func(t *testing.T, kind adapterKind, b broker) outcome) {
 	t.Helper()
 	for _, kind := range adapterKinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			if !long() {
 				t.Parallel()
 			}
-			o := f(t, kind, redistest.Start(t))
+			o := f(t, kind, kind.start(t))
 			t.Logf("| %s | %s | %s |", fault, kind, &o)
 		})
 	}
@@ -38,29 +37,29 @@ func each(t *testing.T, fault string, f func(t *testing.T, kind adapterKind, red
 
 const pause = 5 * time.Millisecond
 
-// Redis is killed, and comes back empty. Own clients go on; others miss what was said
+// The broker is killed, and comes back, Redis without its data. Own clients go on; others miss what was said
 // meanwhile, which is counted; nothing comes twice (CF-8, CAP-F-23).
-func TestRedisIsKilled(t *testing.T) {
-	each(t, "Redis killed, back after 2 s", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
-		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b", "c")
+func TestBrokerIsKilled(t *testing.T) {
+	each(t, "broker killed, back after 2 s", func(t *testing.T, kind adapterKind, b broker) outcome {
+		g := startGroup(t, kind, b.addr(), clusterOptions(""), "a", "b", "c")
 		g.begin(t, pause)
 		time.Sleep(300 * time.Millisecond)
-		redis.Kill()
+		b.kill()
 		time.Sleep(duration(500*time.Millisecond, 2*time.Second))
-		redis.Restart()
+		b.restart()
 		whole := g.awaitWhole(t, 3)
 		time.Sleep(300 * time.Millisecond)
 		return g.outcome(t, whole)
 	})
 }
 
-// Redis hangs. Nothing is lost (CF-10).
-func TestRedisHangs(t *testing.T) {
-	each(t, "Redis hung for 10 s", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
-		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b", "c")
+// The broker hangs. Nothing is lost (CF-10).
+func TestBrokerHangs(t *testing.T) {
+	each(t, "broker hung for 10 s", func(t *testing.T, kind adapterKind, b broker) outcome {
+		g := startGroup(t, kind, b.addr(), clusterOptions(""), "a", "b", "c")
 		g.begin(t, pause)
 		time.Sleep(300 * time.Millisecond)
-		goOn := redis.Hang()
+		goOn := b.hang()
 		time.Sleep(duration(1500*time.Millisecond, 10*time.Second))
 		goOn()
 		whole := g.awaitWhole(t, 3)
@@ -72,11 +71,11 @@ func TestRedisHangs(t *testing.T) {
 	})
 }
 
-// The network between one server and Redis lets nothing through for a while. Nothing is
+// The network between one server and the broker lets nothing through for a while. Nothing is
 // lost in either direction.
 func TestPartition(t *testing.T) {
-	each(t, "partition of 10 s", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
-		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b", "c")
+	each(t, "one server cut off for 10 s", func(t *testing.T, kind adapterKind, b broker) outcome {
+		g := startGroup(t, kind, b.addr(), clusterOptions(""), "a", "b", "c")
 		g.begin(t, pause)
 		time.Sleep(300 * time.Millisecond)
 		heal := g.servers[1].proxy.Partition()
@@ -93,8 +92,8 @@ func TestPartition(t *testing.T) {
 
 // Connections are cut again and again. What is lost is counted.
 func TestConnectionsAreCut(t *testing.T) {
-	each(t, "connections cut 5 times", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
-		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b")
+	each(t, "connections cut 5 times", func(t *testing.T, kind adapterKind, b broker) outcome {
+		g := startGroup(t, kind, b.addr(), clusterOptions(""), "a", "b")
 		g.begin(t, pause)
 		for range 5 {
 			time.Sleep(200 * time.Millisecond)
@@ -107,11 +106,27 @@ func TestConnectionsAreCut(t *testing.T) {
 	})
 }
 
-// A server is killed. The others do not wait for it: Redis knows at once (CF-9).
+// The network of one server is slow. Nothing is lost in either direction.
+func TestSlowNetwork(t *testing.T) {
+	each(t, "one server's network delays by 20 ms", func(t *testing.T, kind adapterKind, b broker) outcome {
+		g := startGroup(t, kind, b.addr(), clusterOptions(""), "a", "b", "c")
+		g.servers[0].proxy.Delay(20 * time.Millisecond)
+		g.begin(t, pause)
+		time.Sleep(duration(time.Second, 10*time.Second))
+		whole := g.awaitWhole(t, 3)
+		o := g.outcome(t, whole)
+		if o.lost > 0 || o.gaps > 0 || o.arrived[1] != o.emitted || o.arrived[2] != o.emitted {
+			t.Errorf("lost: %s", &o)
+		}
+		return o
+	})
+}
+
+// A server is killed. The others do not wait for it: the broker knows (CF-9).
 func TestServerIsKilled(t *testing.T) {
-	each(t, "a server killed", func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
-		kill := startProcess(t, settings{kind, redis.Addr})
-		g := startGroup(t, kind, redis.Addr, clusterOptions(""), "a", "b")
+	each(t, "a server killed", func(t *testing.T, kind adapterKind, b broker) outcome {
+		kill := startProcess(t, settings{kind, b.addr()})
+		g := startGroup(t, kind, b.addr(), clusterOptions(""), "a", "b")
 		for g.servers[0].members() != 2 || g.servers[1].members() != 2 {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -134,15 +149,15 @@ func TestServerIsKilled(t *testing.T) {
 	})
 }
 
-// A flood of broadcasts while Redis hangs. What the queue holds arrives afterwards, the rest
+// A flood of broadcasts while the broker hangs. What the queue holds arrives afterwards, the rest
 // is refused and counted. Afterwards neither goroutines nor memory are left (CF-10).
-func TestFloodWhileRedisHangs(t *testing.T) {
-	for name, limit := range map[string]int{"9,000 broadcasts while Redis hung for 5 s": 0, "the same, with a queue of 256 KiB": 256 << 10} {
+func TestFloodWhileBrokerHangs(t *testing.T) {
+	for name, limit := range map[string]int{"9,000 broadcasts while the broker hung for 5 s": 0, "the same, with a queue of 256 KiB": 256 << 10} {
 		t.Run(name, func(t *testing.T) {
-			each(t, name, func(t *testing.T, kind adapterKind, redis *redistest.Server) outcome {
-				g := startGroup(t, kind, redis.Addr, cluster.Options{MaxQueueBytes: limit}, "a", "b", "c")
+			each(t, name, func(t *testing.T, kind adapterKind, b broker) outcome {
+				g := startGroup(t, kind, b.addr(), cluster.Options{MaxQueueBytes: limit}, "a", "b", "c")
 				goroutines, heap := usage()
-				goOn := redis.Hang()
+				goOn := b.hang()
 				hung := time.Now()
 				g.begin(t, 0)
 				for range 9000 {

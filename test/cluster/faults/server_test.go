@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	sio "github.com/sioplug/sioplug/core"
 )
@@ -31,7 +28,12 @@ func runServer() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	srv := sio.New(s.Kind.options(redis.NewClient(&redis.Options{Addr: s.Addr}), clusterOptions("in another process")))
+	opts, _, err := s.Kind.options(s.Addr, clusterOptions("in another process"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	srv := sio.New(opts)
 	srv.On("never", func(*sio.Ctx) error { return nil })
 	_ = http.Handler(srv)
 	time.Sleep(5 * time.Minute) // nobody needs it for longer
@@ -44,13 +46,7 @@ func startProcess(t *testing.T, s settings) (kill func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), program)
-	cmd.Env = append(os.Environ(), serverEnv+"="+string(text))
-	cmd.Stderr = t.Output()
+	cmd := command(t, serverEnv+"="+string(text))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,112 @@
+//go:build unix
+
+package anyserver_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/sioplug/sioplug/internal/postgrestest"
+	"github.com/sioplug/sioplug/internal/redistest"
+	"github.com/sioplug/sioplug/internal/require"
+)
+
+// pollers is how many official clients poll over each broker.
+const pollers = 4
+
+// TestOverTheBroker: servers that cannot reach each other forward polls and POSTs over their
+// broker. Official clients get all messages, in order. When a server is killed, its clients
+// connect again.
+func TestOverTheBroker(t *testing.T) { //nolint:tparallel // one after the other: each is a load for the machine
+	t.Parallel()
+	nginx, node := require.Tool(t, "nginx"), require.Tool(t, "node")
+	require.NodePackages(t, "../interop")
+	for _, tt := range []struct {
+		adapter string
+		start   func(t *testing.T) (variable string)
+	}{
+		{"classic", startRedis},
+		{"sharded", startRedis},
+		{"streams", startRedis},
+		{"nats", startNATS},
+		{"jetstream", startNATS},
+		{"postgres", func(t *testing.T) string { t.Helper(); return "BROKER=" + postgrestest.Start(t).URL }},
+	} {
+		t.Run(tt.adapter, func(t *testing.T) {
+			testOverTheBroker(t, nginx, node, tt.adapter, tt.start(t))
+		})
+	}
+}
+
+func startRedis(t *testing.T) string { t.Helper(); return "REDIS=" + redistest.Start(t).Addr }
+
+func startNATS(t *testing.T) string {
+	t.Helper()
+	srv, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: t.TempDir(),
+		JetStreamMaxMemory: 1 << 30, JetStreamMaxStore: 1 << 30,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(func() {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	})
+	if !srv.ReadyForConnections(patience) {
+		t.Fatal("the server of NATS does not start")
+	}
+	return "BROKER=" + srv.ClientURL()
+}
+
+func testOverTheBroker(t *testing.T, nginx, node, adapter, broker string) {
+	t.Helper()
+	var all []*process
+	for n := range servers {
+		addr := freePort(t)
+		s := start(t, os.Args[0], []string{
+			roleVariable + "=" + string(rune('a'+n)), "ADDR=" + addr, broker, "ADAPTER=" + adapter, "OVER_BROKER=1", "SERVERS=" + strconv.Itoa(servers),
+		})
+		s.addr = addr
+		all = append(all, s)
+	}
+	for _, s := range all {
+		s.wantLine(t, "ready")
+	}
+	interop, err := filepath.Abs("../interop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	js := start(t, node, nil, "client.mjs", interop, "http://"+startNginx(t, nginx, all), strconv.Itoa(pollers), "polling")
+	js.say(t, "start")
+	names, ok := strings.CutPrefix(js.line(t), "start ")
+	if !ok {
+		t.Fatalf("got %q", names)
+	}
+	killed := int(names[0] - 'a')
+	if err := all[killed].cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	js.say(t, "killed "+names[:1])
+	js.line(t)
+	js.say(t, "stop")
+	js.wantLine(t, "stop stopped")
+	for n, s := range all {
+		if n == killed {
+			continue
+		}
+		_ = s.in.Close()
+		var forwarded, received int
+		if _, err := fmt.Sscanf(s.line(t), "forwarded %d received %d", &forwarded, &received); err != nil || forwarded == 0 {
+			t.Errorf("forwarded %d, received %d: %v", forwarded, received, err)
+		}
+		t.Logf("forwarded %d, received %d", forwarded, received)
+	}
+}
