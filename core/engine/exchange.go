@@ -106,7 +106,7 @@ type Sender interface {
 	// also be called from other goroutines. It must not block.
 	SendWithin(d time.Duration)
 
-	// OnSent is called before Respond, or not at all. The Sender calls f once: with nil
+	// OnSent is called before Respond, for every answer. The Sender calls f once: with nil
 	// when the answer has been handed to the network, with an error when it will never
 	// be.
 	OnSent(f func(err error))

@@ -56,8 +56,17 @@ func TestLostAnswersEndTheSession(t *testing.T) {
 func TestLostAnswersOfPollsThatWait(t *testing.T) {
 	t.Parallel()
 	a, b, sid := brokerPair(t, startOptions{})
+	waits := make(chan bool, 1)
+	b.relay.set(func(r *relay) {
+		r.lose = func(_ string, data []byte) bool {
+			if data[forward.KindAt] == forward.WaitKind {
+				waits <- true
+			}
+			return false
+		}
+	})
 	answer := poll(t, a, b, sid)
-	<-time.After(2 * time.Second) // a has heard of it
+	<-waits // a hears of it, before the answer
 	b.relay.set(func(r *relay) { r.lose = loseFirst(forward.AnswerKind) })
 	b.want(t, http.MethodPost, sid, `42["count",1]`, "200 ok")
 	if got := <-answer; got != `Bad Request {"code":1,"message":"Session ID unknown"}` {
@@ -83,6 +92,30 @@ func TestLostConfirmationsEndTheSession(t *testing.T) {
 		t.Errorf("%d %s", status, text)
 	}
 	eventually(t, "the session ends", func() bool { return b.ClientsCount() == 0 })
+}
+
+// Only answers with packets are confirmed: the answer to a POST has nothing that could be lost.
+func TestOnlyPollsAreConfirmed(t *testing.T) {
+	t.Parallel()
+	a, _, sid := brokerPair(t, startOptions{})
+	var confirmed atomic.Int64
+	a.relay.set(func(r *relay) {
+		r.lose = func(_ string, data []byte) bool {
+			if data[forward.KindAt] == forward.ConfirmKind {
+				confirmed.Add(int64(len(data)-forward.FrameHead) / 8)
+			}
+			return false
+		}
+	})
+	a.request(t, http.MethodGet, sid, "", nil)
+	for i := range 3 {
+		a.want(t, http.MethodPost, sid, fmt.Sprintf(`42["count",%d]`, i), "200 ok")
+		a.want(t, http.MethodGet, sid, "", fmt.Sprintf(`200 42["counted",%d]`, i))
+	}
+	eventually(t, "the polls are confirmed", func() bool { return confirmed.Load() >= 4 })
+	if n := confirmed.Load(); n != 4 {
+		t.Errorf("%d answers were confirmed, of 4 polls and 3 POSTs", n)
+	}
 }
 
 // A request that is lost takes nothing from the session, which goes on.

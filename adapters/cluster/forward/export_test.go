@@ -10,8 +10,10 @@ func Sign(secret, method, to, uri string) string {
 const (
 	PartSize    = partSize
 	KindAt      = macSize
+	FrameHead   = frameHead
 	RequestKind = byte(requestFrame)
 	AnswerKind  = byte(answerFrame)
+	WaitKind    = byte(waitFrame)
 	ConfirmKind = byte(confirmFrame)
 )
 

@@ -32,6 +32,7 @@ type served struct {
 	mu       sync.Mutex
 	canceled bool // nobody waits for the answer
 	answered bool
+	confirm  bool   // the answer has packets, so the other server has to confirm it
 	read     uint32 // parts of the answer that the other server has
 	ended    bool
 	sent     func(err error) // of OnSent
@@ -259,9 +260,9 @@ func (s *served) serve() {
 	wait.Stop()
 	s.body.close(errCanceled)
 	s.mu.Lock()
-	confirmed := s.sent == nil
+	confirm := s.confirm
 	s.mu.Unlock()
-	if confirmed {
+	if !confirm {
 		s.finish(nil)
 	}
 }

@@ -56,7 +56,8 @@ func (s *served) OnSent(f func(err error)) {
 func (s *served) Respond(res engine.Response) error {
 	s.mu.Lock()
 	s.answered = true
-	confirm, canceled := s.sent != nil, s.canceled
+	s.confirm = s.req.Method == http.MethodGet && res.Status == http.StatusOK
+	confirm, canceled := s.confirm, s.canceled
 	s.mu.Unlock()
 	s.SendWithin(confirmTimeout)
 	err := errCanceled
