@@ -62,14 +62,7 @@ func (c *Cluster) LocateServer(id string) (l Location, found bool) {
 	if link == nil {
 		return Location{}, false
 	}
-	p := link.presence
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	o := p.others[id]
-	if o == nil || o.prefix == "" {
-		return Location{}, false
-	}
-	return Location{Server: id, Address: o.address, Gone: o.gone}, true
+	return link.presence.locateServer(id)
 }
 
 // ServerID returns the id of this server in the cluster, "" if it is in no namespace.
@@ -145,7 +138,20 @@ func (p *presence) locate(prefix string) (Location, bool) {
 	if !found {
 		return Location{}, false
 	}
+	return p.locateServerLocked(id)
+}
+
+func (p *presence) locateServer(id string) (Location, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.locateServerLocked(id)
+}
+
+func (p *presence) locateServerLocked(id string) (Location, bool) {
 	o := p.others[id]
+	if o == nil || o.prefix == "" {
+		return Location{}, false
+	}
 	return Location{Server: id, Address: o.address, Gone: o.gone}, true
 }
 

@@ -133,6 +133,15 @@ func stored(t *testing.T, nc *nats.Conn, stream string) (messages int) {
 	return int(info.State.Last)
 }
 
+// visit connects the client, has it get an event, and cuts the connection.
+func (v *visitor) visit(t *testing.T, srv *recoveringServer) {
+	t.Helper()
+	v.connect(t, srv)
+	srv.say(t, "first")
+	v.until(t, "first")
+	v.leave(t, srv.nc, "sio")
+}
+
 // leave cuts the connection, and waits until the session is saved.
 func (v *visitor) leave(t *testing.T, nc *nats.Conn, stream string) {
 	t.Helper()
@@ -268,10 +277,7 @@ func TestNATSIsRestartedWithItsFiles(t *testing.T) {
 	s := startJetStream(t)
 	servers := newRecoveringServers(t, s, 2, natsadapter.JetStreamOptions{})
 	var v visitor
-	v.connect(t, servers[0])
-	servers[0].say(t, "first")
-	v.until(t, "first")
-	v.leave(t, servers[0].nc, "sio")
+	v.visit(t, servers[0])
 	s.stop()
 	eventually(t, "the loss is seen", func() bool { return !servers[0].Cluster().Healthy && !servers[1].Cluster().Healthy })
 	servers[1].say(t, "meanwhile")
@@ -403,10 +409,7 @@ func TestPrivateIDsAreNotPublished(t *testing.T) {
 	}
 	servers := newRecoveringServers(t, s, 1, natsadapter.JetStreamOptions{})
 	var v visitor
-	v.connect(t, servers[0])
-	servers[0].say(t, "first")
-	v.until(t, "first")
-	v.leave(t, servers[0].nc, "sio")
+	v.visit(t, servers[0])
 	if err := nc.FlushTimeout(patience); err != nil {
 		t.Fatal(err)
 	}
@@ -478,10 +481,7 @@ func TestMissedMessagesComeFromMemory(t *testing.T) {
 	s := startJetStream(t)
 	servers := newRecoveringServers(t, s, 2, natsadapter.JetStreamOptions{})
 	var v visitor
-	v.connect(t, servers[0])
-	servers[0].say(t, "first")
-	v.until(t, "first")
-	v.leave(t, servers[0].nc, "sio")
+	v.visit(t, servers[0])
 	const missed = 200
 	for i := range missed {
 		servers[0].say(t, fmt.Sprint(i))

@@ -1,6 +1,9 @@
 package natsadapter
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // maxRecentBytes bounds the memory for recent messages, and maxRecentPage is how many a replay
 // takes at once.
@@ -44,7 +47,7 @@ func (r *recentMessages) from(stream, seq uint64, n int) []stored {
 		return nil
 	}
 	rest := r.list[seq-r.list[0].seq:]
-	return append([]stored(nil), rest[:min(n, len(rest))]...)
+	return slices.Clone(rest[:min(n, len(rest))])
 }
 
 func (s *stored) size() int { return messageOverhead + len(s.subject) + len(s.data) }

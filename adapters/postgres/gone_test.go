@@ -19,10 +19,7 @@ import (
 // in order.
 func TestTheQueueIsBoundedAndRequestsEnd(t *testing.T) {
 	t.Parallel()
-	for name, trouble := range map[string]func(s *postgrestest.Server) (end func()){
-		"away":  func(s *postgrestest.Server) func() { s.Stop(); return s.Restart },
-		"hangs": func(s *postgrestest.Server) func() { return s.Hang() },
-	} {
+	for name, trouble := range postgrestest.Outages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := postgrestest.Start(t)

@@ -15,20 +15,13 @@ var commonHeaders = [...]string{
 	"Sec-Websocket-Extensions", "Sec-Websocket-Version", "Upgrade", "User-Agent",
 }
 
-// commonNumber returns the number of a header in commonHeaders, or -1.
-func commonNumber(name string) int {
-	n, ok := commonNumbers[name]
-	if !ok {
-		return -1
-	}
-	return n
-}
-
+// isCommon has the names in commonHeaders.
+//
 //nolint:gochecknoglobals // immutable
-var commonNumbers = func() map[string]int {
-	m := make(map[string]int, len(commonHeaders))
-	for n, name := range commonHeaders {
-		m[name] = n
+var isCommon = func() map[string]bool {
+	m := make(map[string]bool, len(commonHeaders))
+	for _, name := range commonHeaders {
+		m[name] = true
 	}
 	return m
 }()

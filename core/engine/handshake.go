@@ -28,7 +28,7 @@ func newHandshakeRequest(r *Request, parts *commonParts) handshakeRequest {
 	appendString(&own, r.ClientIP)
 	appendString(&own, r.URI)
 	for k, vs := range r.Header {
-		if commonNumber(k) >= 0 {
+		if isCommon[k] {
 			continue
 		}
 		for _, v := range vs {
@@ -43,7 +43,7 @@ func newHandshakeRequest(r *Request, parts *commonParts) handshakeRequest {
 func ownSize(r *Request) int {
 	size := 4 + len(r.URI) + len(r.ClientIP)
 	for k, vs := range r.Header {
-		if commonNumber(k) < 0 {
+		if !isCommon[k] {
 			size += valuesSize(k, vs)
 		}
 	}

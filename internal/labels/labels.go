@@ -54,14 +54,10 @@ func (s *Set[K, V]) All() iter.Seq[V] {
 }
 
 func (s *Set[K, V]) find(key, beyond K) (v V, ok bool) {
-	known := s.known.Load()
-	if known == nil {
-		return v, false
-	}
-	if v, ok := (*known)[key]; ok {
+	if v, ok = s.Find(key); ok {
 		return v, true
 	}
-	if len(*known) >= s.Max {
+	if known := s.known.Load(); known != nil && len(*known) >= s.Max {
 		v, ok = (*known)[beyond]
 	}
 	return v, ok

@@ -105,6 +105,14 @@ func (s *Server) command(program string, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// Outages are ways in which a server goes away, until the function that is returned is called.
+func Outages() map[string]func(s *Server) (end func()) {
+	return map[string]func(s *Server) (end func()){
+		"away":  func(s *Server) func() { s.Stop(); return s.Restart },
+		"hangs": func(s *Server) func() { return s.Hang() },
+	}
+}
+
 // Restart starts a server again that was stopped, with the same data.
 func (s *Server) Restart() {
 	s.tb.Helper()

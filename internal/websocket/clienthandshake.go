@@ -30,10 +30,10 @@ func NewClientHandshake(protocols []string, deflate *Deflate) ClientHandshake {
 func (h ClientHandshake) SetHeader(dst http.Header) {
 	dst.Set("Upgrade", "websocket")
 	dst.Set("Connection", "Upgrade")
-	dst.Set("Sec-WebSocket-Version", "13")
-	dst.Set("Sec-WebSocket-Key", h.key)
+	dst.Set(versionHeader, "13")
+	dst.Set(keyHeader, h.key)
 	if len(h.protocols) > 0 {
-		dst.Set("Sec-WebSocket-Protocol", strings.Join(h.protocols, ", "))
+		dst.Set(protocolHeader, strings.Join(h.protocols, ", "))
 	}
 	if h.deflate != nil {
 		dst.Set(extensionsHeader, h.deflate.offer())
@@ -56,10 +56,10 @@ func (h ClientHandshake) Check(status int, header http.Header) (*Agreement, erro
 		return nil, fmt.Errorf("websocket: unexpected status %d", status)
 	case !strings.EqualFold(value(header, "Upgrade"), "websocket") || !IsUpgrade(header):
 		return nil, errNotUpgraded
-	case value(header, "Sec-WebSocket-Accept") != accept(h.key):
+	case value(header, acceptHeader) != accept(h.key):
 		return nil, errAcceptKey
 	}
-	if p := value(header, "Sec-WebSocket-Protocol"); p != "" && !slices.Contains(h.protocols, p) {
+	if p := value(header, protocolHeader); p != "" && !slices.Contains(h.protocols, p) {
 		return nil, errProtocol
 	}
 	chosen := strings.TrimSpace(strings.Join(header.Values(extensionsHeader), ","))

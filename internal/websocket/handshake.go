@@ -89,7 +89,7 @@ func Check(method string, h http.Header) (Handshake, *HandshakeError) {
 	if v := value(h, versionHeader); v != "13" && v != "8" {
 		e := badRequest("Missing or invalid Sec-WebSocket-Version header")
 		e.Header = make(http.Header)
-		e.Header.Set("Sec-WebSocket-Version", "13, 8")
+		e.Header.Set(versionHeader, "13, 8")
 		return Handshake{}, e
 	}
 	protocol, ok := firstProtocol(h[protocolHeader])

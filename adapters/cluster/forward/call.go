@@ -104,10 +104,7 @@ func (c *call) receive(f *frame) {
 		c.receivePartLocked(f)
 	default:
 	}
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
+	poke(c.wake)
 }
 
 // failure returns the error for a failFrame.
@@ -130,10 +127,7 @@ func (c *call) fail(err error) {
 	defer c.mu.Unlock()
 	if !c.ended {
 		c.endLocked(err)
-		select {
-		case c.wake <- struct{}{}:
-		default:
-		}
+		poke(c.wake)
 	}
 }
 

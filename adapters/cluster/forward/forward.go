@@ -29,7 +29,7 @@ var errSecret = errors.New("forward: the other server does not accept the signat
 // Forward implements [engine.Route].
 func (t route) Forward(ctx context.Context, x engine.Exchange, upgrade bool) (err error) {
 	r := t.router
-	overBroker := t.peer.location.Address == ""
+	overBroker := t.peer.overBroker()
 	if overBroker && upgrade {
 		r.counters.refused.Add(1)
 		return errUpgrade
@@ -173,7 +173,7 @@ func answerHeader(h http.Header) http.Header {
 
 // release asks a server to answer the polls that this one has forwarded.
 func (r *Router) release(ctx context.Context, p *peer) {
-	if p.location.Address == "" {
+	if p.overBroker() {
 		_ = r.send(ctx, p.location.Server, &frame{kind: releaseFrame})
 		return
 	}

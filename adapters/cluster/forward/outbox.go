@@ -40,9 +40,10 @@ const (
 
 func (o *outbox) init() { o.wake, o.confirms = make(chan struct{}, 1), make(map[string][]uint64) }
 
-func (o *outbox) pokeLocked() {
+// poke wakes the goroutine that waits for a channel with room for one element.
+func poke(wake chan<- struct{}) {
 	select {
-	case o.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default:
 	}
 }
@@ -53,7 +54,7 @@ func (o *outbox) add(to string, f frame) {
 	defer o.mu.Unlock()
 	if len(o.frames) < maxOutbox {
 		o.frames = append(o.frames, addressed{f, to})
-		o.pokeLocked()
+		poke(o.wake)
 	}
 }
 
@@ -64,7 +65,7 @@ func (o *outbox) confirm(to string, id uint64) {
 	if o.number < maxOutbox {
 		o.confirms[to] = append(o.confirms[to], id)
 		o.number++
-		o.pokeLocked()
+		poke(o.wake)
 	}
 }
 

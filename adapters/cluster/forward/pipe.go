@@ -24,18 +24,11 @@ var errBody = errors.New("forward: a part of a body was lost, or there is no mem
 
 func newPipe(s *served) *pipe { return &pipe{served: s, wake: make(chan struct{}, 1)} }
 
-func (p *pipe) pokeLocked() {
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
-}
-
 // add takes a part. If one is missing, or there are more than may be, the body ends.
 func (p *pipe) add(f *frame) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	defer p.pokeLocked()
+	defer poke(p.wake)
 	switch {
 	case p.err != nil || p.last:
 		return
@@ -63,7 +56,7 @@ func (p *pipe) closeLocked(err error) {
 		p.served.router.kept.release(len(part))
 	}
 	p.parts = nil
-	p.pokeLocked()
+	poke(p.wake)
 }
 
 // Read implements [io.Reader].

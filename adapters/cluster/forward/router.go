@@ -86,6 +86,9 @@ type peer struct {
 	idle []*conn // the one that was used last is at the end
 }
 
+// overBroker reports whether the server is only reached over the broker.
+func (p *peer) overBroker() bool { return p.location.Address == "" }
+
 const (
 	// dialTimeout is how long a server that is said to be there may take to answer.
 	dialTimeout = 3 * time.Second

@@ -239,10 +239,7 @@ func (s *senders) remove(q *served) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.all[q.from].requests, q.id)
-	select {
-	case s.left <- struct{}{}:
-	default:
-	}
+	poke(s.left)
 }
 
 // serve has this server answer the request.
@@ -283,10 +280,7 @@ func (s *served) receive(f *frame) {
 	s.mu.Lock()
 	s.read = max(s.read, f.part)
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	poke(s.wake)
 }
 
 // finish ends the request, and says whether the answer has come to the other server. It does
