@@ -20,6 +20,7 @@ type endpoint struct {
 // A route identifies an event. It stays the same when the event gets another endpoint.
 type route struct {
 	name string // of the event, which saves the copy out of each packet
+	pace pace
 }
 
 // A step is one handler of an endpoint: that of a middleware, or the last one.
@@ -47,7 +48,9 @@ type composition struct {
 }
 
 func newEndpoint(name string, h Handler) *endpoint {
-	return &endpoint{route: &route{name}, steps: []*step{{h}}}
+	r := &route{name: name}
+	r.pace.left.Store(callsUntilQuick)
+	return &endpoint{route: r, steps: []*step{{h}}}
 }
 
 // run calls the functions of OnAny, and then the first step.

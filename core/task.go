@@ -2,6 +2,7 @@ package sio
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,7 @@ type task struct {
 const (
 	flagAcked   = 1 << iota // the ack was sent
 	flagRefused             // a guard has refused the event
+	flagTimed               // its handler is timed
 )
 
 // is reports whether a flag is set.
@@ -100,9 +102,12 @@ func (s *Socket) queueEvent(p packet.Packet, t *task) {
 	t.init(s, taskEvent)
 	t.ctx.args, t.wantsAck, t.ackID = p.Args, p.HasID, p.ID
 	t.event, t.endpoint = s.ns.endpointFor(&p)
+	if rand.Uint32()%timedEvents == 0 { //nolint:gosec // it only spreads the cost
+		t.set(flagTimed)
+	}
 	// An error means that the socket has ended meanwhile.
 	if _, err := s.queue.PushWait(queuedTask{t}, s.ns.server.opts.pending(), (*source)(s)); err == nil {
-		s.client.line.Add(&s.queue)
+		s.client.line.Add(&s.queue, t.endpoint.pace.isQuick())
 	}
 }
 
@@ -115,9 +120,6 @@ func (n *Namespace) endpointFor(p *packet.Packet) (string, *endpoint) {
 	}
 	return p.EventName(), r.unknown
 }
-
-// Work implements [engine.Worker]: it runs the client's tasks.
-func (c *client) Work(turn uint32) { c.line.Work(turn) }
 
 // A queuedTask is a task in its socket's queue. It implements [serial.Task].
 type queuedTask struct{ *task }
@@ -138,10 +140,7 @@ func (t queuedTask) Run() error {
 			n.connect(&t.ctx)
 		}
 	case taskEvent:
-		if len(s.ns.server.observers.Load().eventHandled) > 0 {
-			return t.runObserved()
-		}
-		return s.ns.reportIfMeant(&t.ctx, t.endpoint.run(&t.ctx))
+		return t.runPaced()
 	case taskDisconnect:
 		s.finish()
 	}

@@ -48,6 +48,11 @@ func (h badHandler) Message(binary bool, p []byte) {
 func (h badHandler) Opened()     { h.breaks("Opened") }
 func (h badHandler) Work(uint32) { h.breaks("Work") }
 
+func (h badHandler) Quick() bool {
+	h.breaks("Quick")
+	return true
+}
+
 func (h badHandler) Close(engine.Reason, error) {
 	h.closed.Add(1)
 	h.breaks("Close")

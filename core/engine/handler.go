@@ -29,6 +29,11 @@ type Worker interface {
 	// goroutine goes on reading, and Work may be called again before it has
 	// returned. turn is for [Session.Yield].
 	Work(turn uint32)
+
+	// Quick reports whether the next call of Work is expected to take less than a
+	// millisecond. If it then takes longer, the messages that follow are read some
+	// milliseconds later than after another call: see readTurn. It must not block.
+	Quick() bool
 }
 
 // A Finisher is a [Handler] whose work may take longer than its methods. [Server.Drain]

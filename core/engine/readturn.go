@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"runtime"
 	"time"
 
+	"github.com/sioplug/sioplug/internal/deadline"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/websocket"
 )
@@ -10,6 +12,11 @@ import (
 // maxTurn is how long handlers may keep a WebSocket from being read, before another
 // goroutine reads it.
 const maxTurn = time.Millisecond
+
+// maxQuickTurn is maxTurn for handlers that have always been quick, if no other WebSocket
+// of the server gets a message meanwhile: see beginWork. On a server with little to do, a
+// timer that is due soon costs more than all the rest of a short message.
+const maxQuickTurn = 100 * time.Millisecond
 
 // idleAfter is how long a WebSocket has been silent when it gets a new goroutine.
 const idleAfter = time.Second
@@ -31,7 +38,7 @@ const idleAfter = time.Second
 type readTurn struct {
 	number   uint32        // from 1 on; 0 is noTurn
 	working  bool          // handlers are running
-	lastWork time.Duration // when they began last: see deadline.Item.At
+	lastWork time.Duration // a nanosecond after they began last, since the server's epoch; 0 before
 }
 
 // noTurn is the number of work that does not keep a WebSocket from being read.
@@ -49,7 +56,7 @@ func (t *wsTransport) ReadDone() (goOn bool) {
 		s.flushHeldAndUnlock()
 		return true
 	}
-	number, wasIdle := t.beginWork()
+	number, wasIdle := t.beginWork(s.isQuick())
 	s.runWorker(number)
 	mine := t.endWork(number)
 	if mine && wasIdle {
@@ -60,17 +67,26 @@ func (t *wsTransport) ReadDone() (goOn bool) {
 }
 
 // beginWork returns the number of the turn, and whether the WebSocket was idle before.
-func (t *wsTransport) beginWork() (number uint32, wasIdle bool) {
+func (t *wsTransport) beginWork(quick bool) (number uint32, wasIdle bool) {
 	s := t.session
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	t.turn.working = true
 	s.queue.held = true
 	last := t.turn.lastWork
-	timers := s.server.turnTimers
-	timers[s.shard%uint32(len(timers))].Set(&t.timer, t) //nolint:gosec // the number of processors fits
-	t.turn.lastWork = t.timer.At()
-	return t.turn.number, last == 0 || t.turn.lastWork-last > idleAfter
+	quickTurns := s.server.quickTurnTimers.of(s)
+	if quick {
+		quickTurns.Set(&t.timer, t)
+	} else {
+		s.server.turnTimers.of(s).Set(&t.timer, t)
+	}
+	now := t.timer.SetAt()
+	t.turn.lastWork = now + 1
+	number = t.turn.number
+	s.mu.Unlock()
+	if late, found := quickTurns.TakeSetBefore(now - maxTurn); found {
+		late.turnTimedOut()
+	}
+	return number, last == 0 || now-last > idleAfter
 }
 
 // endWork reports whether the turn still belongs to the caller, who then reads on.
@@ -163,6 +179,31 @@ func (s *Session) Yield(turn uint32) {
 		return
 	}
 	s.mu.Unlock()
+}
+
+// isQuick calls [Worker.Quick].
+func (s *Session) isQuick() (quick bool) {
+	s.workerReturned(rescue.Call(func() error {
+		quick = s.worker().Quick()
+		return nil
+	}))
+	return quick
+}
+
+// turnTimers are lists of turns, one for each processor, because all messages use them.
+type turnTimers []*deadline.List[*wsTransport]
+
+func newTurnTimers(epoch time.Time, after time.Duration) turnTimers {
+	timers := make(turnTimers, runtime.GOMAXPROCS(0))
+	for i := range timers {
+		timers[i] = deadline.NewList(epoch, after, (*wsTransport).turnTimedOut)
+		timers[i].KeepTimer()
+	}
+	return timers
+}
+
+func (timers turnTimers) of(s *Session) *deadline.List[*wsTransport] {
+	return timers[s.shard%uint32(len(timers))] //nolint:gosec // the number of processors fits
 }
 
 // runWorker calls [Worker.Work], if the handler has it. If Work ends the goroutine,

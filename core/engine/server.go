@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,7 +46,8 @@ type Server struct {
 	upgradingCloseTimers *deadline.List[*Session]
 	upgradeTimers        *deadline.List[*wsTransport]
 	answerTimers         *deadline.List[*httpExchange]
-	turnTimers           []*deadline.List[*wsTransport] // one for each processor, because all messages use them
+	turnTimers           turnTimers
+	quickTurnTimers      turnTimers // of turns that are expected to be short
 	flushers             *flush.Pool[*Session]
 	readLoops            gate.Gate // read loops of WebSockets that run
 	nextShard            atomic.Uint32
@@ -97,10 +97,7 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.upgradeTimers = deadline.NewList(epoch, e.opts.UpgradeTimeout, (*wsTransport).upgradeTimedOut)
 	e.answerTimers = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout+closeTimeout, (*httpExchange).answerOverdue)
 	e.answerTimers.KeepTimer()
-	e.turnTimers = make([]*deadline.List[*wsTransport], runtime.GOMAXPROCS(0))
-	for i := range e.turnTimers {
-		e.turnTimers[i] = deadline.NewList(epoch, maxTurn, (*wsTransport).turnTimedOut)
-	}
+	e.turnTimers, e.quickTurnTimers = newTurnTimers(epoch, maxTurn), newTurnTimers(epoch, maxQuickTurn)
 	e.flushers = flush.NewPool((*Session).flush)
 	if r := e.opts.SessionRouter; r != nil {
 		r.Start(e.opts, e.ServeForwarded)

@@ -44,11 +44,12 @@ type Item[T any] struct {
 // it may have been stopped or set again a moment ago. Lists between which items
 // move must have the same epoch, a time in the past.
 func NewList[T any](epoch time.Time, after time.Duration, expire func(T)) *List[T] {
-	return &List[T]{epoch: epoch, after: after, expire: expire, keep: after <= keepTimer}
+	return &List[T]{epoch: epoch, after: after, expire: expire}
 }
 
-// KeepTimer leaves the timer running when the list becomes empty. It is for many short
-// stays in a list of long deadlines, and must be called before the first Set.
+// KeepTimer leaves the timer running when the list becomes empty, to find nothing. It is for
+// many stays that are shorter than their deadlines: starting and stopping the timer for each
+// of them would cost more. It must be called before the first Set.
 func (l *List[T]) KeepTimer() { l.keep = true }
 
 // Set starts the deadline of it, or starts it anew, moving it here from
@@ -75,6 +76,23 @@ func (l *List[T]) Set(it *Item[T], value T) {
 // At returns when the deadline passes, since the lists' epoch.
 func (it *Item[T]) At() time.Duration { return it.at }
 
+// SetAt returns when the item, which waits, was set: the time since the lists' epoch.
+func (it *Item[T]) SetAt() time.Duration { return it.at - it.list.after }
+
+// TakeSetBefore takes an item out of the list that was set before a time since the lists'
+// epoch, if there is one. Its deadline does not pass any more.
+func (l *List[T]) TakeSetBefore(t time.Duration) (value T, found bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	it := l.head
+	if it == nil || it.at-l.after >= t {
+		return value, false
+	}
+	value = it.value
+	l.removeLocked(it)
+	return value, true
+}
+
 // Passed reports whether the deadline of it, which was last set in l, has
 // passed, even if expire has not been called yet.
 func (l *List[T]) Passed(it *Item[T]) bool {
@@ -98,10 +116,6 @@ func (it *Item[T]) Stop() {
 		l.timer.Stop()
 	}
 }
-
-// keepTimer is the time for which a timer is left to find nothing. Starting and
-// stopping it for each of many short waits would cost more.
-const keepTimer = 10 * time.Millisecond
 
 func (l *List[T]) removeLocked(it *Item[T]) {
 	if it.prev == nil {

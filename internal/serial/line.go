@@ -34,6 +34,7 @@ type Line[T interface {
 	head          int
 	hasLeader     bool
 	timerSet      bool      // the timer runs
+	slowAdded     bool      // see Quick
 	leader        uint32    // number of the leader; raising it leaves the leader behind
 	mark          uint32    // the argument of the leader's call of Work
 	started       uint32    // number of tasks that leaders have started
@@ -54,10 +55,11 @@ type turns[T Task] struct {
 const maxIdleTurns = 4
 
 // Add appends the turn of a task that was pushed to q. A call of [Line.Work] or
-// [Line.Start] has to follow.
-func (l *Line[T]) Add(q *Queue[T]) {
+// [Line.Start] has to follow. quick is for [Line.Quick].
+func (l *Line[T]) Add(q *Queue[T], quick bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.slowAdded = l.slowAdded || !quick
 	if n := len(l.turns); n > l.head && l.turns[n-1].queue == q {
 		l.turns[n-1].n++
 		return
@@ -70,18 +72,28 @@ func (l *Line[T]) Add(q *Queue[T]) {
 	l.turns = append(l.turns, turns[T]{q, 1})
 }
 
-// Work runs tasks until there are none. It returns at once if another goroutine runs
-// them. Meanwhile, [Line.Pass] returns mark.
-func (l *Line[T]) Work(mark uint32) {
+// Quick reports whether all tasks were quick that were added since the last call.
+func (l *Line[T]) Quick() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slow := l.slowAdded
+	l.slowAdded = false
+	return !slow
+}
+
+// Work runs tasks until there are none. Meanwhile, [Line.Pass] returns mark. If another
+// goroutine runs tasks, Work returns at once. It returns the one that runs, if there is one.
+func (l *Line[T]) Work(mark uint32) (running T, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.hasLeader {
 		l.setTimerLocked()
-		return
+		return l.task, l.current != nil
 	}
 	l.hasLeader, l.mark = true, mark
 	l.leader++
 	l.runLocked(l.leader, nil)
+	return running, false
 }
 
 // Start is [Line.Work] on a new goroutine, unless another goroutine runs the tasks.

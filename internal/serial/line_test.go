@@ -74,7 +74,7 @@ func (l *lanes) add(t *testing.T, queue string, n int, do func()) *job {
 	if _, err := q.Push(j); err != nil {
 		t.Error(err)
 	}
-	l.Add(q)
+	l.Add(q, false)
 	return j
 }
 
@@ -256,7 +256,7 @@ func TestTurnsOfDroppedTasksDoNoHarm(t *testing.T) {
 	l.add(t, "b", 1, nil)
 	l.add(t, "a", 2, nil)
 	l.queues["a"].Close(&job{func() { l.story.add("last") }}, true)
-	l.Add(l.queues["a"])
+	l.Add(l.queues["a"], false)
 	l.Work(0)
 	l.story.want(t, "last", "b1")
 }
@@ -270,7 +270,7 @@ func BenchmarkLine(b *testing.B) {
 		if _, err := q.Push(j); err != nil {
 			b.Fatal(err)
 		}
-		l.Add(&q)
+		l.Add(&q, false)
 		l.Work(0)
 	}
 }

@@ -34,6 +34,9 @@ type Kit struct {
 	// Work, if set, makes the handler an [engine.Worker] that calls it.
 	Work func(p *Peer)
 
+	// Quick is what the worker expects of all its calls: see [engine.Worker].
+	Quick bool
+
 	// Finished, if set, makes the handler an [engine.Finisher] that calls it.
 	Finished func(p *Peer) bool
 
@@ -77,6 +80,9 @@ type worker struct{ *Peer }
 
 // Work implements [engine.Worker].
 func (w worker) Work(uint32) { w.kit.Work(w.Peer) }
+
+// Quick implements [engine.Worker].
+func (w worker) Quick() bool { return w.kit.Quick }
 
 type finisher struct{ *Peer }
 
