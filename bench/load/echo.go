@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -33,6 +34,9 @@ func exchanges[P peer](ctx context.Context, r *run, connect func(context.Context
 }
 
 func (r *run) exchange(d *dialogue) error {
+	if r.tolerant && d.attachment == nil {
+		d.early = &r.flaws
+	}
 	for range r.inFlight {
 		d.ask()
 	}
@@ -56,6 +60,9 @@ type dialogue struct {
 	client          int
 	asked, answered int
 	buf             []byte
+
+	early   *atomic.Int64 // counts answers out of order; nil if they are mistakes
+	waiting []int         // requests without an answer, if early is not nil
 }
 
 // begin begins a dialogue with a first message: what a server has to prepare for it
@@ -74,11 +81,17 @@ func (d *dialogue) ask() {
 		d.buf = d.attachment(d.buf[:0], d.client, d.asked)
 		d.peer.send(ws.OpBinary, d.buf)
 	}
+	if d.early != nil {
+		d.waiting = append(d.waiting, d.asked)
+	}
 	d.asked++
 }
 
 // hear waits for the next answer.
 func (d *dialogue) hear() error {
+	if d.early != nil {
+		return d.hearAny()
+	}
 	d.buf = d.answer(d.buf[:0], d.client, d.answered)
 	err := expect(d.peer, ws.OpText, d.buf)
 	if err == nil && d.attachment != nil {
