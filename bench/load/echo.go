@@ -49,6 +49,7 @@ func (r *run) exchange(d *dialogue) error {
 			d.ask()
 		}
 	}
+	r.finished.Add(1)
 	return nil
 }
 

@@ -23,6 +23,7 @@ type run struct {
 	stop       atomic.Bool  // clients finish what they have begun, and no more
 	units      atomic.Int64 // messages, deliveries or cycles so far
 	flaws      atomic.Int64 // of units, or instead of them: what a tolerant run counts
+	finished   atomic.Int64 // clients that got all answers
 	cyclic     bool         // units are cycles
 	fanout     int          // deliveries of one message, if a server sends it to several clients
 	values     map[string]float64
@@ -86,6 +87,10 @@ func (r *run) finish(ctx context.Context) {
 	wait(ctx, r.dur)
 	r.since(ctx, from)
 	r.stop.Store(true)
+	if r.tolerant {
+		r.leave(ctx)
+		return
+	}
 	defer r.within("the last answers")()
 	r.clientsEnd.Wait()
 }

@@ -33,7 +33,8 @@ func (d *dialogue) hearAny() error {
 	return fmt.Errorf("received %.80q (opcode %d, %d bytes), for which no request waits", got, op, len(got))
 }
 
-// tolerated is how long one cycle of a tolerant run may take.
+// tolerated is how long one cycle of a tolerant run may take. The last answers may take twice
+// as long, so that the last cycles have ended.
 const tolerated = 5 * time.Second
 
 // inTime runs a cycle, which in a tolerant run fails when it takes too long.
@@ -49,12 +50,29 @@ func (r *run) inTime(ctx context.Context, id int, cycle func(ctx context.Context
 // flawsSince takes how many mistakes a tolerant run has counted, and of how many answers
 // or cycles. A cycle that failed is not among the units.
 func (r *run) flawsSince(from, to sample) {
-	flaws, of := to.flaws-from.flaws, to.units-from.units
-	if flaws == 0 {
+	if !r.tolerant {
 		return
 	}
+	flaws, of := to.flaws-from.flaws, to.units-from.units
 	if r.cyclic {
 		of += flaws
 	}
 	r.values["flaws"], r.values["flaws_of"] = float64(flaws), float64(of)
+}
+
+// leave ends a tolerant run, and counts the clients that wait for an answer in vain.
+func (r *run) leave(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() {
+		r.clientsEnd.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	case <-time.After(min(r.patience, 2*tolerated)):
+	}
+	if !r.cyclic {
+		r.values["unanswered"] = float64(int64(r.clients) - r.finished.Load())
+	}
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/gobwas/ws"
+
+	sio "github.com/sioplug/sioplug/core"
 )
 
 // A backwards peer answers the last request first.
@@ -44,6 +47,26 @@ func TestTolerantRunCountsAnswersOutOfOrder(t *testing.T) {
 	}
 	if _, err := ask(true, `42["echo","0.7xxxxxxx"]`); err == nil || !strings.Contains(err.Error(), "no request waits") {
 		t.Errorf("err = %v, want an answer to nothing to end a tolerant run too", err)
+	}
+}
+
+func TestTolerantRunCountsClientsWithoutAnAnswer(t *testing.T) {
+	o := serve(t, on("echo", lostLater()))
+	o.tolerant, o.inFlight, o.patience = true, 1, 3*time.Second
+	values, err := measure(t.Context(), "echo", o)
+	if err != nil || values["unanswered"] != 20 {
+		t.Errorf("values = %v, %v, want no client to get all answers", values, err)
+	}
+}
+
+// lostLater answers the first event of each client.
+func lostLater() func(c *sio.Ctx, next sio.Handler) error {
+	var answered sync.Map
+	return func(c *sio.Ctx, next sio.Handler) error {
+		if _, again := answered.LoadOrStore(c.ID(), true); again {
+			return nil
+		}
+		return next(c)
 	}
 }
 
