@@ -157,15 +157,20 @@ func echoAtRate(ctx context.Context, r *run) {
 // atRate calls send so often that the rate is kept, in steps of a millisecond.
 func (r *run) atRate(ctx context.Context, d time.Duration, send func(due time.Time)) {
 	const step = time.Millisecond
-	ticker := time.NewTicker(step)
-	defer ticker.Stop()
+	next, end, err := newPace(ctx, step)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	defer end()
 	start := time.Now()
 	sent := 0
 	for due := step; due <= d; {
-		select {
-		case <-ctx.Done():
+		if err := next(); err != nil {
+			if ctx.Err() == nil {
+				r.fail(err)
+			}
 			return
-		case <-ticker.C:
 		}
 		for ; due <= min(d, time.Since(start)); due += step { // steps that were missed, too
 			for ; sent < int(float64(r.rate)*due.Seconds()) && ctx.Err() == nil; sent++ {
