@@ -142,18 +142,18 @@ func unitOver(over string) string {
 }
 
 func goalTitle(sc scenario, m metric, server, over string, srvs []server) string {
-	title := sc.title + ": " + m.title
+	parts := []string{sc.title + ": " + m.title}
 	for _, srv := range srvs {
 		switch srv.name {
 		case server:
 			if server != ours {
-				title += ", " + srv.title
+				parts = append(parts, srv.title)
 			}
 		case over:
-			title += ", over " + srv.title
+			parts = append(parts, "over "+srv.title)
 		}
 	}
-	return title
+	return strings.Join(parts, ", ")
 }
 
 // nextGoals has a row for each next goal whose metric was measured, with the other

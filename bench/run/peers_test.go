@@ -15,7 +15,9 @@ func withPeers() *session {
 	add := func(round int, scenario, server string, values map[string]float64) {
 		s.Results = append(s.Results, result{Round: round, Scenario: scenario, Server: server, Values: values})
 	}
-	cpu := func(us float64) map[string]float64 { return map[string]float64{"clients": 50, "cpu_us": us, "other_cores": 0} }
+	cpu := func(us float64) map[string]float64 {
+		return map[string]float64{"clients": 50, "cpu_us": us, "other_cores": 0}
+	}
 	for round := 1; round <= 2; round++ {
 		add(round, "echo", ours, cpu(6))
 		add(round, "echo", oxide, cpu(5))

@@ -100,8 +100,12 @@ func (s *session) addTo(o options) (*session, error) {
 		return old, nil
 	}
 	for _, same := range []struct{ what, old, now string }{
-		{"settings", old.Settings, s.Settings}, {"processors", old.machine(), s.machine()},
-		{"Go", old.Go, s.Go}, {"Node.js", old.Node, s.Node}, {"Redis", old.Redis, s.Redis}, {"Rust", cmp.Or(old.Rust, s.Rust), cmp.Or(s.Rust, old.Rust)},
+		{"settings", old.Settings, s.Settings},
+		{"processors", old.machine(), s.machine()},
+		{"Go", old.Go, s.Go},
+		{"Node.js", old.Node, s.Node},
+		{"Redis", old.Redis, s.Redis},
+		{"Rust", cmp.Or(old.Rust, s.Rust), cmp.Or(s.Rust, old.Rust)},
 	} {
 		if same.old != same.now {
 			return nil, fmt.Errorf("-add: %s: the results of before have %q, now it is %q", same.what, same.old, same.now)

@@ -1,6 +1,6 @@
 //! socketioxide with default options on axum, and the handlers that bench/README.md lists.
 //! The runtime of tokio uses all processors.
-use std::{collections::BTreeMap, env, error::Error};
+use std::{collections::BTreeMap, convert::Infallible, env, error::Error};
 
 use axum::{Router, routing::get, serve::ListenerExt};
 use bytes::Bytes;
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use socketioxide::{
     SocketIo,
     extract::{AckSender, Data, SocketRef},
+    handler::ConnectHandler,
     operators::BroadcastOperators,
 };
 use tokio::net::TcpListener;
@@ -36,9 +37,10 @@ struct Item {
     tags: Vec<String>,
 }
 
-/// Registers the handlers of a new socket. Nobody is told of errors: the load generator
-/// notices what does not arrive.
-async fn connected(socket: SocketRef) {
+/// Registers the handlers of a new socket. It is a middleware: the function for connected
+/// sockets runs after the client is told, and may miss its first event. Nobody is told of
+/// errors: the load generator notices what does not arrive.
+async fn register(socket: SocketRef) -> Result<(), Infallible> {
     socket.on("echo", async |s: SocketRef, Data::<String>(text)| {
         s.emit("echo", &text).ok();
     });
@@ -51,16 +53,26 @@ async fn connected(socket: SocketRef) {
     socket.on("json", async |s: SocketRef, Data::<Order>(order)| {
         s.emit("json", &order).ok();
     });
-    socket.on("join", async |s: SocketRef, Data::<String>(room), ack: AckSender| {
-        s.join(room);
-        ack.send::<[(); 0]>(&[]).ok(); // no arguments
-    });
-    socket.on("bcast", async |io: SocketIo, Data::<(u32, usize)>((n, size))| {
-        burst(n, size, || io.broadcast()).await;
-    });
-    socket.on("room", async |io: SocketIo, Data::<(String, u32, usize)>((room, n, size))| {
-        burst(n, size, || io.to(room.clone())).await;
-    });
+    socket.on(
+        "join",
+        async |s: SocketRef, Data::<String>(room), ack: AckSender| {
+            s.join(room);
+            ack.send::<[(); 0]>(&[]).ok(); // no arguments
+        },
+    );
+    socket.on(
+        "bcast",
+        async |io: SocketIo, Data::<(u32, usize)>((n, size))| {
+            burst(n, size, || io.broadcast()).await;
+        },
+    );
+    socket.on(
+        "room",
+        async |io: SocketIo, Data::<(String, u32, usize)>((room, n, size))| {
+            burst(n, size, || io.to(room.clone())).await;
+        },
+    );
+    Ok(())
 }
 
 async fn burst(n: u32, size: usize, to: impl Fn() -> BroadcastOperators) {
@@ -81,14 +93,16 @@ async fn gc() -> &'static str {
 async fn main() -> Result<(), Box<dyn Error>> {
     let port: u16 = env::args().next_back().unwrap_or_default().parse()?;
     let (layer, io) = SocketIo::new_layer();
-    io.ns("/", connected);
+    io.ns("/", (async || {}).with(register));
     let app = Router::new()
         .route("/bench/gc", get(gc))
         .route("/bench/collections", get(async || "0"))
         .layer(layer);
     // The other servers write without delay by default.
-    let listener = TcpListener::bind(("127.0.0.1", port)).await?.tap_io(|connection| {
-        connection.set_nodelay(true).ok();
-    });
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await?
+        .tap_io(|connection| {
+            connection.set_nodelay(true).ok();
+        });
     Ok(axum::serve(listener, app).await?)
 }
