@@ -2,11 +2,11 @@
 // JavaScript server and a WebSocket server without Socket.IO, and writes what it
 // found to docs/benchmarks.md, with a plot.
 //
-//	go run ./bench/run                                     # all, 26 minutes
+//	go run ./bench/run                                     # all, 29 minutes
 //	go run ./bench/run -rounds 1 -dur 500ms -clients 1000  # a first look, 2 minutes
 //	go run ./bench/run -growth                             # growing numbers, 14 minutes
 //	go run ./bench/run -cluster                            # clusters of three servers, 2 minutes
-//	go run ./bench/run -peers                              # with servers in Rust and Go, too
+//	go run ./bench/run -peers                              # with servers in Rust and Go, too, 39 minutes
 //	go run ./bench/run -scenarios echo,ack -servers sioplug,baseline
 //	go run ./bench/run -rounds 1 -add                      # a round more than those before
 //

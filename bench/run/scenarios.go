@@ -142,7 +142,7 @@ func comparison() []scenario {
 			about: "As echo, from {n} clients on HTTP long-polling with kept connections.",
 		},
 		{
-			name: "upgrade", title: "upgrading", load: "upgrade", clients: 32, metrics: perCycle, headline: 1, noBaseline: true, flaw: cycles,
+			name: "upgrade", title: "upgrading", load: "upgrade", clients: 64, metrics: perCycle, headline: 1, noBaseline: true, flaw: cycles,
 			about: "{n} clients at a time connect over polling, upgrade to WebSocket, echo one message over it and close.",
 		},
 	}
