@@ -31,14 +31,14 @@ func peers(bin, root string) []server {
 	rust, golang := root+"/bench/peers/"+oxide, root+"/bench/peers/"+zishang
 	return []server{
 		{
-			name: oxide, title: "socketioxide " + oxideIs + ", Rust", command: []string{rust + "/target/release/socketioxide-bench"},
+			name: oxide, title: "socketioxide, Rust", command: []string{rust + "/target/release/socketioxide-bench"},
 			peer: &peer{
 				build: []string{"cargo", "build", "--quiet", "--release", "--manifest-path", rust + "/Cargo.toml", "--target-dir", rust + "/target"},
 				tool:  "cargo", hint: "it comes with Rust, https://rustup.rs",
 			},
 		},
 		{
-			name: zishang, title: "zishang520 " + zishangIs + ", Go", command: []string{bin + "/" + zishang, "-port"},
+			name: zishang, title: "zishang520, Go", command: []string{bin + "/" + zishang, "-port"},
 			peer: &peer{build: []string{"go", "build", "-C", golang, "-o", bin + "/" + zishang, "."}, tool: "go"},
 		},
 	}
@@ -65,9 +65,12 @@ func buildPeers(ctx context.Context, among []server) error {
 
 var errPeers = errors.New("-peers compares: it goes neither with -growth nor with -cluster")
 
-// HasPeers reports whether peers were measured.
-func (s *session) HasPeers() bool {
-	return slices.ContainsFunc(s.Results, func(r result) bool { return r.Server == oxide || r.Server == zishang })
+// Peers has the names and versions of the peers if any was measured, or is empty.
+func (s *session) Peers() string {
+	if !slices.ContainsFunc(s.Results, func(r result) bool { return r.Server == oxide || r.Server == zishang }) {
+		return ""
+	}
+	return "socketioxide " + oxideIs + " on axum, and zishang520/socket.io " + zishangIs + " on net/http"
 }
 
 // flaws tells what a server did wrong in a scenario, or is empty.

@@ -111,7 +111,7 @@ func peerServer(t *testing.T, bin string) {
 	if err := runPrograms(t.Context(), o, bin); err != nil {
 		t.Fatal(err)
 	}
-	has(t, written(t, o), []string{"\n| zishang520 3.0.6, Go | ", "\n- **Peers** are", ", Rust "})
+	has(t, written(t, o), []string{"\n| zishang520, Go | ", "\n- **Peers** are", ", Rust "})
 }
 
 func addedRounds(t *testing.T, bin string) {
