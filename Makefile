@@ -21,6 +21,7 @@ MODULES := $(patsubst %/,%,$(sort $(dir $(shell find * -name node_modules -prune
 each_module = @set -e; for module in $(MODULES); do echo "($$module) $(1)"; (cd $$module && $(1)); done
 
 ARGS ?=
+PEERS ?=
 BENCH ?= .
 FUZZTIME ?= 30s
 
@@ -52,8 +53,8 @@ footprint: ## print what sioplug adds to the modules of an application
 firsthour: test/interop/node_modules/.package-lock.json ## add sioplug to new applications as README says, with all modules downloaded anew
 	SIOPLUG_FRESH=1 go test -C test -count=1 -v ./firsthour
 
-bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript server, for 26 minutes, and write docs/benchmarks.md
-	cd bench && go run ./run $(ARGS)
+bench: bench/js/node_modules/.package-lock.json ## compare with the JavaScript server, with PEERS=1 also with servers in Rust and Go, and write docs/benchmarks.md
+	cd bench && go run ./run $(if $(PEERS),-peers) $(ARGS)
 
 bench-clients: ## compare the client for Go with another one, for a minute, and print a table
 	cd bench/clients && go run . $(ARGS)

@@ -175,24 +175,40 @@ func (c *wsClient) next() (op ws.OpCode, payload []byte, err error) {
 
 var errClosed = errors.New("the server closed the connection")
 
-// read reads a frame, and writes what is to be sent if it has to wait.
+// read reads a message, and writes what is to be sent if it has to wait.
 func (c *wsClient) read() (ws.OpCode, error) {
 	if c.in.Buffered() == 0 && c.out.Len() > 0 {
 		if _, err := c.out.WriteTo(c.conn); err != nil {
 			return 0, err
 		}
 	}
+	c.payload = c.payload[:0]
+	first, err := c.readFrame()
+	for last := first; err == nil && !last.Fin; {
+		if last, err = c.readFrame(); err == nil && last.OpCode != ws.OpContinuation {
+			err = fmt.Errorf("received a frame within a message of several: %+v", last)
+		}
+	}
+	if err == nil && first.OpCode == ws.OpContinuation {
+		err = fmt.Errorf("received the end of a message that has not begun: %+v", first)
+	}
+	return first.OpCode, err
+}
+
+// readFrame appends the payload of a frame to c.payload.
+func (c *wsClient) readFrame() (ws.Header, error) {
 	h, err := ws.ReadHeader(c.in)
 	if err != nil {
-		return 0, err
+		return h, err
 	}
 	const limit = 1 << 20
-	if !h.Fin || h.Rsv != 0 || h.Masked || h.Length > limit || h.OpCode == ws.OpContinuation {
-		return 0, fmt.Errorf("received a frame that no server of this benchmark has reason to send: %+v", h)
+	start := len(c.payload)
+	if h.Rsv != 0 || h.Masked || int64(start)+h.Length > limit {
+		return h, fmt.Errorf("received a frame that no server of this benchmark has reason to send: %+v", h)
 	}
-	c.payload = slices.Grow(c.payload[:0], int(h.Length))[:h.Length]
-	_, err = io.ReadFull(c.in, c.payload)
-	return h.OpCode, err
+	c.payload = slices.Grow(c.payload, int(h.Length))[:start+int(h.Length)]
+	_, err = io.ReadFull(c.in, c.payload[start:])
+	return h, err
 }
 
 // goingAway is the payload of the frame that ends a connection.

@@ -10,14 +10,19 @@ import (
 // cycles is a scenario in which so many clients at the same time come and go, over
 // and over.
 func (r *run) cycles(ctx context.Context, cycle func(ctx context.Context, id int) error) {
+	r.cyclic = true
 	for worker := range r.clients {
 		r.clientsEnd.Go(func() {
 			for id := worker; !r.stop.Load(); id += r.clients {
-				if err := cycle(ctx, id); err != nil {
+				switch err := r.inTime(ctx, id, cycle); {
+				case err == nil:
+					r.units.Add(1)
+				case r.tolerant && ctx.Err() == nil:
+					r.flaws.Add(1)
+				default:
 					r.fail(fmt.Errorf("cycle %d: %w", id, err))
 					return
 				}
-				r.units.Add(1)
 			}
 		})
 	}

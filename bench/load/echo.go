@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -33,6 +34,9 @@ func exchanges[P peer](ctx context.Context, r *run, connect func(context.Context
 }
 
 func (r *run) exchange(d *dialogue) error {
+	if r.tolerant && d.attachment == nil {
+		d.early = &r.flaws
+	}
 	for range r.inFlight {
 		d.ask()
 	}
@@ -45,6 +49,7 @@ func (r *run) exchange(d *dialogue) error {
 			d.ask()
 		}
 	}
+	r.finished.Add(1)
 	return nil
 }
 
@@ -56,6 +61,9 @@ type dialogue struct {
 	client          int
 	asked, answered int
 	buf             []byte
+
+	early   *atomic.Int64 // counts answers out of order; nil if they are mistakes
+	waiting []int         // requests without an answer, if early is not nil
 }
 
 // begin begins a dialogue with a first message: what a server has to prepare for it
@@ -74,11 +82,17 @@ func (d *dialogue) ask() {
 		d.buf = d.attachment(d.buf[:0], d.client, d.asked)
 		d.peer.send(ws.OpBinary, d.buf)
 	}
+	if d.early != nil {
+		d.waiting = append(d.waiting, d.asked)
+	}
 	d.asked++
 }
 
 // hear waits for the next answer.
 func (d *dialogue) hear() error {
+	if d.early != nil {
+		return d.hearAny()
+	}
 	d.buf = d.answer(d.buf[:0], d.client, d.answered)
 	err := expect(d.peer, ws.OpText, d.buf)
 	if err == nil && d.attachment != nil {
@@ -143,15 +157,20 @@ func echoAtRate(ctx context.Context, r *run) {
 // atRate calls send so often that the rate is kept, in steps of a millisecond.
 func (r *run) atRate(ctx context.Context, d time.Duration, send func(due time.Time)) {
 	const step = time.Millisecond
-	ticker := time.NewTicker(step)
-	defer ticker.Stop()
+	next, end, err := newPace(ctx, step)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	defer end()
 	start := time.Now()
 	sent := 0
 	for due := step; due <= d; {
-		select {
-		case <-ctx.Done():
+		if err := next(); err != nil {
+			if ctx.Err() == nil {
+				r.fail(err)
+			}
 			return
-		case <-ticker.C:
 		}
 		for ; due <= min(d, time.Since(start)); due += step { // steps that were missed, too
 			for ; sent < int(float64(r.rate)*due.Seconds()) && ctx.Err() == nil; sent++ {

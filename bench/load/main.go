@@ -33,6 +33,7 @@ type options struct {
 	warm, dur      time.Duration
 	settle, beats  time.Duration
 	patience       time.Duration
+	tolerant       bool // counts some mistakes instead of ending the run
 }
 
 // A scenario keeps the clients busy and measures. Any failure ends the run without a
@@ -72,6 +73,7 @@ func main() {
 	flag.DurationVar(&o.settle, "settle", 5*time.Second, "idle: time between connecting and measuring")
 	flag.DurationVar(&o.beats, "beats", 0, "idle: time between connecting and the end, in which heartbeats are measured if it is long enough")
 	flag.DurationVar(&o.patience, "patience", time.Minute, "time in which all must be connected, answered, delivered")
+	flag.BoolVar(&o.tolerant, "tolerant", false, "count answers out of order, and cycles that fail, instead of ending the run at the first one")
 	flag.Parse()
 
 	runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2)) // the rest is for the server

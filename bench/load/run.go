@@ -22,6 +22,9 @@ type run struct {
 	clientsEnd sync.WaitGroup
 	stop       atomic.Bool  // clients finish what they have begun, and no more
 	units      atomic.Int64 // messages, deliveries or cycles so far
+	flaws      atomic.Int64 // of units, or instead of them: what a tolerant run counts
+	finished   atomic.Int64 // clients that got all answers
+	cyclic     bool         // units are cycles
 	fanout     int          // deliveries of one message, if a server sends it to several clients
 	values     map[string]float64
 }
@@ -84,6 +87,10 @@ func (r *run) finish(ctx context.Context) {
 	wait(ctx, r.dur)
 	r.since(ctx, from)
 	r.stop.Store(true)
+	if r.tolerant {
+		r.leave(ctx)
+		return
+	}
 	defer r.within("the last answers")()
 	r.clientsEnd.Wait()
 }
@@ -92,7 +99,7 @@ func (r *run) finish(ctx context.Context) {
 type sample struct {
 	at                    time.Time
 	server, load, machine time.Duration // server is of all servers
-	units                 int64
+	units, flaws          int64
 
 	collections float64 // of garbage, in all servers
 
@@ -110,7 +117,7 @@ func (r *run) sample(ctx context.Context) sample {
 	s.load, err1 = cpuTime(os.Getpid())
 	s.machine, err2 = machineTime()
 	r.check(errors.Join(err1, err2))
-	s.at, s.units = time.Now(), r.units.Load()
+	s.at, s.units, s.flaws = time.Now(), r.units.Load(), r.flaws.Load()
 	return s
 }
 
@@ -132,6 +139,7 @@ func (r *run) since(ctx context.Context, from sample) {
 		r.values["gc_per_million"] = (to.collections - from.collections) / units * 1e6
 		r.sinceInCluster(from, to)
 	}
+	r.flawsSince(from, to)
 	r.values["load_cores"] = load.Seconds() / wall
 	r.values["other_cores"] = max(0, (to.machine-from.machine-server-load-redis).Seconds()/wall)
 }

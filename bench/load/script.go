@@ -65,14 +65,14 @@ func binaryScript(size int) script {
 }
 
 // jsonScript sends a document of about size bytes, in the form that encoders of
-// both languages give it: the answer is equal, byte by byte.
+// Go, JavaScript and Rust give it: the answer is equal, byte by byte.
 func jsonScript(size int) script {
 	const tag = "TAG"
 	order := app.Order{
 		ID: tag, UserID: 90071992, Created: "2026-01-05T12:34:56.789Z", Paid: true, Total: 1249.5,
 		Note:     "Bitte beim Nachbarn abgeben, Türcode 12 – danke schön!",
 		Address:  map[string]string{"city": "Zürich", "country": "CH", "street": "Bahnhofstrasse 1"},
-		Position: []float64{47.3769, 8.5417, 408},
+		Position: []float64{47.3769, 8.5417, 408.5},
 	}
 	var document string
 	for i := 0; len(document) < size; i++ {

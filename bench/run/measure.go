@@ -86,7 +86,7 @@ func (r result) String() string {
 	if r.Error != "" {
 		words = append(words, "FAILED:", r.Error)
 	}
-	for _, key := range []string{"cpu_us", "p99_us", "p999_us", "gc_per_million", "per_s", "bytes_settled", "bytes_gc", "bytes_membership", "message_cpu_us"} {
+	for _, key := range []string{"cpu_us", "p99_us", "p999_us", "gc_per_million", "per_s", "bytes_settled", "bytes_gc", "bytes_membership", "message_cpu_us", "flaws", "flaws_of", "unanswered"} {
 		if v, ok := r.Values[key]; ok {
 			words = append(words, key+"="+number(v))
 		}
@@ -98,6 +98,9 @@ func (r result) String() string {
 func (p plan) one(ctx context.Context, sc scenario, srv server) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
+	if srv.peer != nil {
+		sc.args = slices.Concat(sc.args, []string{"-tolerant"})
+	}
 	if strings.HasPrefix(srv.name, ours) {
 		srv.command = slices.Concat(srv.command[:1], sc.flags, srv.command[1:])
 	}

@@ -14,16 +14,19 @@ var plotTemplate string
 const (
 	plotLeft  = 200.0 // of the axis
 	plotRight = 860.0
-	plotTop   = 84.0
-	lane      = 8.0 // of one server, in the row of a scenario
+	plotTop   = 84.0 // with one line of the legend
+	lane      = 8.0  // of one server, in the row of a scenario
 	rowGap    = 10.0
 	legendGap = 165.0
+	legendRow = 5    // servers in a line
+	legendEnd = 22.0 // of a line
 )
 
 // A plot has a row for each scenario, and in it a mark for each server, where its
 // ratio is on a logarithmic axis.
 type plot struct {
 	Width, Height, RowMiddle float64
+	Note                     float64 // where the note stands
 	Top, Bottom              float64 // of the axis
 	Ticks, Legend, Rows      []label
 	Marks                    []mark
@@ -43,12 +46,16 @@ type mark struct {
 
 func (s *session) plot() plot {
 	scs, srvs := s.present(comparison(), servers("", ""))
-	p := plot{Width: plotRight + 30, Top: plotTop, Bottom: plotTop}
+	p := plot{Width: plotRight + 30}
 	for i, srv := range srvs {
 		if srv.name != baseline {
-			p.Legend = append(p.Legend, label{X: 16 + legendGap*float64(i), Y: 26, Text: srv.title, Class: class(srv)})
+			p.Note = legendEnd * float64(i/legendRow)
+			p.Legend = append(p.Legend, label{X: 16 + legendGap*float64(i%legendRow), Y: 26 + p.Note, Text: srv.title, Class: class(srv)})
 		}
 	}
+	p.Top = plotTop + p.Note
+	p.Bottom = p.Top
+	p.Note += 52
 	rowHeight := lane*float64(len(p.Legend)) + rowGap
 	p.RowMiddle = rowHeight/2 + 4.5 // of a line of text
 	low, high := 0.5, 2.0           // of what the axis shows, at least

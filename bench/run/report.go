@@ -28,7 +28,8 @@ type page struct {
 	Compared, Grown, Clustered *session
 
 	Busy             string // how much else was going on
-	Summary, Goals   table
+	Summary          table
+	Goals, NextGoals table
 	Better           []string // where others are
 	Details, Growing []table
 	ClusterBusy      string
@@ -52,7 +53,7 @@ func (p page) write(dir string) error {
 	if compared := p.Compared; compared != nil {
 		p.Busy = compared.busy()
 		p.Summary = compared.summary()
-		p.Goals = compared.goals()
+		p.Goals, p.NextGoals = compared.goals(), compared.nextGoals()
 		p.Better = compared.better()
 		p.Details = compared.details(compared.present(comparison(), servers("", "")))
 		plot, err := render(plotTemplate, compared.plot())
@@ -186,6 +187,9 @@ func (s *session) summary() table {
 				if r, ok := s.ratio(sc, srv, m.key).spread(); ok {
 					cell = number(r.median) + "× (" + cell + ")"
 				}
+				if flaws := s.flaws(sc, srv.name); flaws != "" {
+					cell += ", " + flaws
+				}
 				row = append(row, cell)
 			}
 			if best > 0 {
@@ -197,15 +201,19 @@ func (s *session) summary() table {
 	return t
 }
 
-// better tells where others cost less than we do, by more than 5%.
+// better tells where other servers cost less than ours on net/http, by more than 5%.
 func (s *session) better() []string {
 	var lines []string
-	scs, _ := s.present(comparison(), nil)
+	scs, srvs := s.present(comparison(), servers("", ""))
 	for _, sc := range scs {
 		for _, m := range sc.metrics[:sc.headline] {
-			for _, other := range []string{reference, baseline} {
-				if r, ok := s.lessThan(ours, sc, m, other); ok {
-					lines = append(lines, fmt.Sprintf("%s, %s: %s takes %s of what sioplug takes", sc.title, m.title, other, r))
+			for _, other := range srvs {
+				if strings.HasPrefix(other.name, ours) {
+					continue
+				}
+				if r, ok := s.lessThan(ours, sc, m, other.name); ok {
+					lines = append(lines, fmt.Sprintf("%s, %s: %s takes %s of what sioplug takes", sc.title, m.title,
+						other.name+inParentheses(s.flaws(sc, other.name)), r))
 				}
 			}
 		}
@@ -231,7 +239,7 @@ func (s *session) details(scs []scenario, srvs []server) []table {
 			}
 		}
 		for _, srv := range srvs {
-			row := []string{srv.title + s.failed(sc.name, srv.name)}
+			row := []string{srv.title + inParentheses(s.flaws(sc, srv.name))}
 			for i, m := range sc.metrics {
 				row = append(row, s.series(sc.name, srv.name, m.key).cell())
 				if i == 0 {
@@ -250,19 +258,6 @@ func (s series) cell() string {
 		return sp.String()
 	}
 	return "–"
-}
-
-func (s *session) failed(scenario, server string) string {
-	n := 0
-	for _, r := range s.Results {
-		if r.Scenario == scenario && r.Server == server && r.Error != "" {
-			n++
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (failed in %d of %d rounds)", n, s.Rounds)
 }
 
 // growing has a table for each metric, with a column for each number.

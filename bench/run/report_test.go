@@ -99,7 +99,7 @@ func TestSummary(t *testing.T) {
 	got := measured().summary()
 	equal(t, "summary", append([][]string{got.Head}, got.Rows...), [][]string{
 		{"", "sioplug, net/http", "socket.io, Node.js", "baseline"},
-		{"echo: CPU time per message", "1.50× (9.00 µs)", "3.00× (12.0 µs)", "**1.00× (6.00 µs)**"},
+		{"echo: CPU time per message", "1.50× (9.00 µs)", "3.00× (12.0 µs), failed in 1 of 2 rounds", "**1.00× (6.00 µs)**"},
 		{"broadcast to 5,000: CPU time per delivery", "**0.50× (1.50 µs)**", "–", "1.00× (3.00 µs)"},
 		{"broadcast to 5,000: last delivery, p99", "**0.98× (20,000 µs)**", "–", "1.00× (20,500 µs)"},
 		{"upgrading: CPU time per cycle", "**0.67× (60.0 µs)**", "1.00× (90.0 µs)", "–"},
@@ -172,6 +172,8 @@ func TestPage(t *testing.T) {
 		"(benchmarks.svg)",
 		"\n|  | sioplug, net/http | socket.io, Node.js | baseline |\n|---|---|---|---|\n| echo: CPU time",
 		"\n- echo, CPU time per message: baseline takes 0.67",
+		"\n## Next goals\n",
+		"\n|  | next goal | sioplug | socket.io, Node.js | reached | ahead of sioplug |\n|---|---|---|---|---|---|\n| echo: CPU time",
 		"\n### echo\n\nEach of 200 clients",
 		"\n## Growth\n",
 		"\n### Broadcast, clients: CPU time per delivery, µs\n\n|  | 200 |\n|---|---|\n",

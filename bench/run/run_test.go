@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -51,6 +52,8 @@ func TestRuns(t *testing.T) {
 		"growth of rooms":       growthOfRooms,
 		"every mount":           everyMount,
 		"JavaScript server":     javaScriptServer,
+		"peer":                  peerServer,
+		"added rounds":          addedRounds,
 		"a failure is reported": failureIsReported,
 		"clusters":              clusters,
 	} {
@@ -98,6 +101,42 @@ func javaScriptServer(t *testing.T, bin string) {
 	require.NodePackages(t, "../js")
 	if err := runPrograms(t.Context(), quick(t, "ack,binary,rooms,upgrade", reference), bin); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// peerServer runs the peer that needs nothing but Go.
+func peerServer(t *testing.T, bin string) {
+	o := quick(t, "ack,binary,json,rooms,upgrade", "zishang520,baseline")
+	o.peers = true
+	if err := runPrograms(t.Context(), o, bin); err != nil {
+		t.Fatal(err)
+	}
+	has(t, written(t, o), []string{"\n| zishang520, Go | ", "\n- **Peers** are", ", Rust "})
+}
+
+func addedRounds(t *testing.T, bin string) {
+	o := quick(t, "echo", baseline)
+	o.command, o.add = "make bench", true
+	for _, scenarios := range []string{"echo", "echo,ack"} {
+		o.scenarios = scenarios
+		if err := runPrograms(t.Context(), o, bin); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := load(o.results, comparisonFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range s.Results {
+		got = append(got, fmt.Sprint(r.Scenario, r.Round))
+	}
+	if want := []string{"echo1", "echo2", "ack1"}; !slices.Equal(got, want) || s.Rounds != 2 || s.Command != o.command {
+		t.Errorf("%q of %d rounds by %s, want %q of 2", got, s.Rounds, s.Command, want)
+	}
+	o.dur *= 2
+	if err := runPrograms(t.Context(), o, bin); err == nil || !strings.Contains(err.Error(), "settings") {
+		t.Errorf("err = %v, want it to refuse other settings", err)
 	}
 }
 

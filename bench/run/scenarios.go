@@ -12,6 +12,7 @@ type server struct {
 	command     []string // the port is appended
 	growth      bool     // is measured with growing numbers, too
 	against     string   // in a cluster: the server that ratios are to
+	peer        *peer    // nil if it belongs to every comparison
 }
 
 // Servers that the report has something to say about.
@@ -23,14 +24,15 @@ const (
 
 func servers(bin, root string) []server {
 	sioplug := func(mount string) []string { return []string{bin + "/server", "-mount", mount, "-port"} }
-	return []server{
+	return slices.Concat([]server{
 		{name: ours, title: "sioplug, net/http", command: sioplug("nethttp"), growth: true},
 		{name: "sioplug-gin", title: "sioplug, Gin", command: sioplug("gin")},
 		{name: "sioplug-echo", title: "sioplug, Echo", command: sioplug("echo")},
 		{name: "sioplug-fiber", title: "sioplug, Fiber", command: sioplug("fiber")},
 		{name: reference, title: "socket.io, Node.js", command: []string{"node", "--expose-gc", root + "/bench/js/server.mjs"}, growth: true},
+	}, peers(bin, root), []server{
 		{name: baseline, title: "baseline", command: []string{bin + "/baseline", "-port"}, growth: true},
-	}
+	})
 }
 
 // A metric is one of the values that the load generator measures. Less is better,
@@ -51,6 +53,7 @@ type scenario struct {
 	headline    int      // how many of them are in the summary
 	noBaseline  bool     // the baseline knows no upgrade: the reference is 1
 	growth      string   // its name without the number that grows
+	flaw        string   // what peers may do wrong, in the plural, and is counted
 }
 
 func cpuPer(what string) metric { return metric{"cpu_us", "CPU time per " + what, "µs"} }
@@ -63,6 +66,7 @@ func lastDelivery(p string) metric { return metric{p + "_us", "last delivery, " 
 func comparison() []scenario {
 	perMessage := []metric{cpuPer("message"), perSecond("messages")}
 	perDelivery := []metric{cpuPer("delivery"), lastDelivery("p99"), perSecond("deliveries")}
+	const cycles = "cycles failed"
 	perCycle := []metric{cpuPer("cycle"), perSecond("cycles")}
 	return []scenario{
 		{
@@ -72,11 +76,17 @@ func comparison() []scenario {
 				"each of them, and what it uses until it has pinged each once, 25 seconds after it connected.",
 		},
 		{
+			name: "idle5k", title: "{n} idle clients", load: "idle", clients: 5000, args: []string{"-beats", "0s"}, headline: 1,
+			metrics: idleMetrics(),
+			about:   "The same with {n} clients, without waiting for pings.",
+		},
+		{
 			name: "echo", title: "echo", load: "echo", clients: 200, metrics: perMessage, headline: 1,
 			about: "Each of {n} clients sends a string of 100 bytes, which the server emits back, and the next one when it has arrived.",
 		},
 		{
 			name: "echo16", title: "echo, 16 in flight", load: "echo", clients: 50, args: []string{"-inflight", "16"}, metrics: perMessage, headline: 1,
+			flaw:  "answers out of order",
 			about: "The same from {n} clients, each of which has 16 messages in flight.",
 		},
 		{
@@ -124,7 +134,7 @@ func comparison() []scenario {
 			about: "{n} clients in rooms of 10. One client of each room has the server send to it, all at the same time.",
 		},
 		{
-			name: "connect", title: "connecting", load: "connect", clients: 32, metrics: perCycle, headline: 1,
+			name: "connect", title: "connecting", load: "connect", clients: 32, metrics: perCycle, headline: 1, flaw: cycles,
 			about: "{n} clients at a time connect over WebSocket, join the root namespace and close, over and over.",
 		},
 		{
@@ -132,7 +142,7 @@ func comparison() []scenario {
 			about: "As echo, from {n} clients on HTTP long-polling with kept connections.",
 		},
 		{
-			name: "upgrade", title: "upgrading", load: "upgrade", clients: 32, metrics: perCycle, headline: 1, noBaseline: true,
+			name: "upgrade", title: "upgrading", load: "upgrade", clients: 64, metrics: perCycle, headline: 1, noBaseline: true, flaw: cycles,
 			about: "{n} clients at a time connect over polling, upgrade to WebSocket, echo one message over it and close.",
 		},
 	}
