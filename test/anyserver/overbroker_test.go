@@ -17,11 +17,16 @@ import (
 	"github.com/sioplug/sioplug/internal/require"
 )
 
-// pollers is how many official clients poll over each broker.
-const pollers = 4
+// pollers is how many official clients poll over each broker. One of them sends and gets many
+// messages.
+const (
+	pollers  = 4
+	many     = 10_000
+	together = 50 // of them, before it waits for answers
+)
 
 // TestOverTheBroker: servers that cannot reach each other forward polls and POSTs over their
-// broker. Official clients get all messages, in order. When a server is killed, its clients
+// broker. Official clients get all messages, in order, one of them 10,000. When a server is killed, its clients
 // connect again.
 func TestOverTheBroker(t *testing.T) { //nolint:tparallel // one after the other: each is a load for the machine
 	t.Parallel()
@@ -90,6 +95,12 @@ func testOverTheBroker(t *testing.T, nginx, node, adapter, broker string) {
 	if !ok {
 		t.Fatalf("got %q", names)
 	}
+	js.say(t, fmt.Sprint("many ", many, " ", together))
+	took, ok := strings.CutPrefix(js.line(t), fmt.Sprint("many ", many, " "))
+	if !ok {
+		t.Fatal("one client does not get its messages")
+	}
+	t.Logf("one client has sent %d messages and got as many in %s ms", many, took)
 	killed := int(names[0] - 'a')
 	if err := all[killed].cmd.Process.Kill(); err != nil {
 		t.Fatal(err)

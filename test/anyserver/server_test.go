@@ -136,6 +136,10 @@ func handle(srv *sio.Server, name string) {
 		last.Set(c.Socket, n)
 		return n, nil
 	}))
+	srv.On("last", func(c *sio.Ctx) error {
+		n, _ := last.Get(c.Socket)
+		return c.Ack(n)
+	})
 	srv.On("down", func(c *sio.Ctx) error {
 		var before, number int
 		if err := c.Bind(&before, &number); err != nil {
