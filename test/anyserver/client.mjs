@@ -20,7 +20,10 @@ async function connect(transports) {
   const socket = io(url, { transports, agent, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500 });
   const client = { socket, transports, got: [], lost: 0 };
   socket.on("message", (n) => client.got.push(n));
-  socket.on("disconnect", () => client.lost++);
+  socket.on("disconnect", () => {
+    client.lost++;
+    client.lostAt ??= performance.now();
+  });
   const upgraded = () => transports.length > 1 && next(socket.io.engine, "upgrade");
   socket.io.on("open", () => (client.upgraded = upgraded()));
   await next(socket, "connect");
@@ -71,11 +74,13 @@ const commands = {
   },
   // A server was killed: its clients, and those whose requests it passed on, connect again.
   async killed(server) {
+    const killedAt = performance.now();
     const theirs = clients.filter((c) => c.server === server);
     assert.ok(theirs.length > 0);
     await Promise.all(theirs.map(async (c) => {
       while (c.lost === 0 || !c.socket.connected) await next(c.socket, "connect");
     }));
+    const noticed = Math.max(...theirs.map((c) => c.lostAt - killedAt)); // the last one that has noticed
     await new Promise((resolve) => setTimeout(resolve, 500)); // others may be about to notice
     await Promise.all(clients.map(async (c) => {
       if (!c.socket.connected) await next(c.socket, "connect");
@@ -85,7 +90,7 @@ const commands = {
     }));
     await Promise.all(clients.filter((c) => c.lost > 0).map((c) => exchange(c, 1000, 20)));
     await broadcast("still here");
-    return `${theirs.length} of ${clients.filter((c) => c.lost > 0).length}`;
+    return `${theirs.length} of ${clients.filter((c) => c.lost > 0).length} after ${Math.round(noticed)} ms`;
   },
   async stop() {
     clients.forEach(({ socket }) => socket.disconnect());

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -106,7 +107,14 @@ func testOverTheBroker(t *testing.T, nginx, node, adapter, broker string) {
 		t.Fatal(err)
 	}
 	js.say(t, "killed "+names[:1])
-	js.line(t)
+	var theirs, lost, noticed int
+	if _, err := fmt.Sscanf(js.line(t), "killed %d of %d after %d ms", &theirs, &lost, &noticed); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the clients of a server that was killed have noticed that after %d ms", noticed)
+	if limit := 3 * time.Second; time.Duration(noticed)*time.Millisecond > limit {
+		t.Errorf("the clients of a server that was killed have noticed that after %d ms, want %v", noticed, limit)
+	}
 	js.say(t, "stop")
 	js.wantLine(t, "stop stopped")
 	for n, s := range all {

@@ -96,7 +96,7 @@ type members interface {
 
 // newCluster returns the adapter of that name.
 func newCluster(name, url string, client *redis.Client) (m members, closeBroker func(), err error) {
-	o := cluster.Options{HeartbeatInterval: time.Second, HeartbeatTimeout: 3 * time.Second}
+	o := cluster.Options{HeartbeatTimeout: patience} // so that only the broker tells that a server was killed
 	closeBroker = func() {}
 	switch name {
 	case "classic":
