@@ -204,10 +204,9 @@ func TestRelayedDataDoesNotWaitBehindMessages(t *testing.T) {
 		h.do(func() {
 			h.failing = errors.New("no")
 			h.encode = func(p *cluster.Packet) ([]byte, error) {
-				switch {
-				case p.Type == cluster.Relayed:
+				if p.Type == cluster.Relayed {
 					relays = append(relays, sent)
-				case p.Type == cluster.Broadcast:
+				} else if p.Type == cluster.Broadcast {
 					messages = append(messages, sent)
 				}
 				sent++

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sioplug/sioplug/adapters/cluster/forward"
@@ -33,8 +34,6 @@ func newRouter(t *testing.T, connection adapter.Cluster) *forward.Router {
 // TestForwardingInAMixedCluster: while servers in Go forward polls and POSTs over the broker, a
 // server in Node.js in the same cluster is not disturbed. It reports no error, its clients get
 // what they should and nothing else, and the servers in Go understand it.
-//
-//nolint:tparallel // the subtests share a cluster
 func TestForwardingInAMixedCluster(t *testing.T) {
 	t.Parallel()
 	for _, v := range []variant{variants()[0], variants()[2], variants()[5], postgresVariants()[0]} {
@@ -42,18 +41,7 @@ func TestForwardingInAMixedCluster(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, v)
 			c.forward, c.peer.quiet = true, true
-			start, addr := c.startGoPostgresServer, ""
-			if v.adapter == postgres {
-				addr = startPostgres(t, v).URL
-			} else {
-				addr = redistest.Start(t).Addr
-				start = func(t *testing.T, name, addr string) *goServer {
-					t.Helper()
-					return c.startGoRedisServer(t, name, addr, nil)
-				}
-			}
-			a, b := start(t, "a", addr), start(t, "b", addr)
-			node := startNodeServer(t, c.peer, "c", v, addr)
+			a, b, node := c.startTwoGoOneNode(t)
 			c.members = []member{a, b, node}
 			for _, s := range []*goServer{a, b} {
 				s.srv.Of(forwarded).On("echo", sio.Reply(func(_ *sio.Ctx, text string) (string, error) { return text, nil }))
@@ -75,6 +63,17 @@ func TestForwardingInAMixedCluster(t *testing.T) {
 	}
 }
 
+// startTwoGoOneNode starts the servers of a cluster, and its broker.
+func (c *cluster) startTwoGoOneNode(t *testing.T) (a, b *goServer, node *nodeServer) {
+	t.Helper()
+	if c.variant.adapter == postgres {
+		url := startPostgres(t, c.variant).URL
+		return c.startGoPostgresServer(t, "a", url), c.startGoPostgresServer(t, "b", url), startNodeServer(t, c.peer, "c", c.variant, url)
+	}
+	addr := redistest.Start(t).Addr
+	return c.startGoRedisServer(t, "a", addr, nil), c.startGoRedisServer(t, "b", addr, nil), startNodeServer(t, c.peer, "c", c.variant, addr)
+}
+
 // forwarded is a namespace of the servers in Go alone, for the clients that come to the wrong one.
 const forwarded = "/forwarded"
 
@@ -82,31 +81,26 @@ const forwarded = "/forwarded"
 // until stop is called. That returns how many.
 func exchangeOverOthers(t *testing.T, a, b *goServer) (stop func() (events int)) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
 	var (
 		running sync.WaitGroup
-		mu      sync.Mutex
-		events  int
+		stopped atomic.Bool
+		count   atomic.Int64
 	)
 	for _, way := range [][2]*goServer{{a, b}, {b, a}} {
 		p := openPolling(t, way[0], way[1])
 		running.Go(func() {
-			for i := 0; ctx.Err() == nil; i++ {
+			for i := 0; !stopped.Load(); i++ {
 				size := []int{10, 1000, 100_000}[i%3]
 				text := strings.Repeat("0123456789", size/10)
 				p.exchange(fmt.Sprintf(`42%s,%d["echo",%q]`, forwarded, i, text), fmt.Sprintf(`43%s,%d[%q]`, forwarded, i, text))
-				mu.Lock()
-				events++
-				mu.Unlock()
+				count.Add(1)
 			}
 		})
 	}
 	return func() int {
-		cancel()
+		stopped.Store(true)
 		running.Wait()
-		mu.Lock()
-		defer mu.Unlock()
-		return events
+		return int(count.Load())
 	}
 }
 
