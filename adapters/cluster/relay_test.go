@@ -204,10 +204,12 @@ func TestRelayedDataDoesNotWaitBehindMessages(t *testing.T) {
 		h.do(func() {
 			h.failing = errors.New("no")
 			h.encode = func(p *cluster.Packet) ([]byte, error) {
-				if p.Type == cluster.Relayed {
+				switch p.Type { //nolint:exhaustive // others do not matter
+				case cluster.Relayed:
 					relays = append(relays, sent)
-				} else if p.Type == cluster.Broadcast {
+				case cluster.Broadcast:
 					messages = append(messages, sent)
+				default:
 				}
 				sent++
 				return cluster.AppendMessagePack(nil, p)
