@@ -87,6 +87,15 @@ func startMembers(t *testing.T) (list []*member) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { m.end(syscall.SIGTERM) })
+		// The next one starts when this one has JetStream: others learn of that when they meet it,
+		// and otherwise half a minute later.
+		eventually(t, "a server of NATS answers", func() bool {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(m.url, "nats://"))
+			if err == nil {
+				_ = conn.Close()
+			}
+			return err == nil
+		})
 		list = append(list, m)
 	}
 	nc := connectTo(t, urls(list))
@@ -94,8 +103,17 @@ func startMembers(t *testing.T) (list []*member) {
 		m, err := nc.Request("$JS.API.INFO", nil, time.Second)
 		return err == nil && !strings.Contains(string(m.Data), `"error"`)
 	})
-	eventually(t, "all servers of NATS take streams", func() bool {
+	last := "no answer"
+	defer func() {
+		if t.Failed() {
+			t.Logf("NATS says: %s", last)
+		}
+	}()
+	eventuallyWithin(t, 3*patience, "all servers of NATS take streams", func() bool {
 		m, err := nc.Request("$JS.API.STREAM.CREATE.probe", []byte(`{"name":"probe","subjects":["probe"],"num_replicas":3,"storage":"memory"}`), time.Second)
+		if err == nil {
+			last = string(m.Data)
+		}
 		return err == nil && !strings.Contains(string(m.Data), `"error"`)
 	})
 	return list
@@ -225,6 +243,7 @@ func testLostLeader(t *testing.T, sig os.Signal) {
 	} else {
 		t.Logf("a client that was away meanwhile recovers: %t", recovered)
 	}
+	hearEachOther(t, first, here, there) // messages may have taken core NATS for a while
 	checkRecovers(t, here, there)
 }
 
