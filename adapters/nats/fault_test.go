@@ -107,14 +107,9 @@ func (n *node) ask(limit time.Duration) (clients int, err error) {
 
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	eventuallyWithin(t, patience, what, f)
-}
-
-func eventuallyWithin(t *testing.T, limit time.Duration, what string, f func() bool) {
-	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(limit)
+	deadline := time.After(patience)
 	for !f() {
 		select {
 		case <-tick.C:
