@@ -209,7 +209,7 @@ func leaderFirst(t *testing.T, nc *nats.Conn, list []*member, stream string) []*
 // that is not counted as lost is missing, and nothing comes twice or out of order. If nothing was lost, a
 // client that was away meanwhile recovers, and all recover when there is a new leader.
 //
-//nolint:paralleltest,tparallel // alone: three servers of NATS are a load for the machine
+//nolint:paralleltest // alone: three servers of NATS are a load for the machine
 func TestTheLeaderOfTheStreamIsLost(t *testing.T) {
 	for name, sig := range map[string]os.Signal{"killed": syscall.SIGKILL, "shut down": syscall.SIGTERM} {
 		t.Run(name, func(t *testing.T) { testLostLeader(t, sig) })
