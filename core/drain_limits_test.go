@@ -43,3 +43,36 @@ func TestDrainThatWaitsAsLongAsItTakes(t *testing.T) {
 		})
 	}
 }
+
+// Whoever has left, or is kept for recovery, is not waited for.
+func TestDrainWithoutClients(t *testing.T) {
+	const grace = 3 * time.Second
+	for name, tt := range map[string]struct {
+		open  func(tb testing.TB, d siotest.Dialer) *siotest.Client
+		leave func(srv *sio.Server, c *siotest.Client)
+		want  time.Duration
+	}{
+		"the connection was closed":          {transports()["websocket"], func(_ *sio.Server, c *siotest.Client) { c.Close(); go c.UntilClosed() }, 0},
+		"the connection was closed, polling": {transports()["polling"], func(_ *sio.Server, c *siotest.Client) { c.Close() }, 0},
+		"the connection was lost":            {transports()["websocket"], func(_ *sio.Server, c *siotest.Client) { c.Abort() }, 0},
+		"the client does not poll":           {transports()["polling"], func(*sio.Server, *siotest.Client) { time.Sleep(time.Hour) }, 0},
+		"the client was disconnected, and does not know": {
+			transports()["polling"], func(srv *sio.Server, _ *siotest.Client) { _ = srv.Broadcast().Close() }, grace,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			opts := &sio.Options{ConnectionStateRecovery: &sio.Recovery{}}
+			bubble(t, opts, func(t *testing.T, srv *sio.Server, d siotest.Dialer) {
+				ended := reasons(srv.Namespace)
+				c := tt.open(t, d)
+				c.Connect("/", "")
+				tt.leave(srv, c)
+				<-ended
+				synctest.Wait()
+				if took := drained(t, srv, &sio.DrainOptions{Spread: time.Hour, Grace: grace}); took < tt.want || took > tt.want+drainTick {
+					t.Errorf("took %v, want %v", took, tt.want)
+				}
+			})
+		})
+	}
+}

@@ -20,12 +20,19 @@ type hub struct {
 	mu      sync.Mutex
 	brokers map[*hubBroker]struct{}
 	failing error               // of Publish
+	calls   int                 // of Publish
 	hanging bool                // Publish does not return
 	cut     map[*hubBroker]bool // they neither hear nor are heard
 }
 
 func newHub() *hub {
 	return &hub{brokers: make(map[*hubBroker]struct{}), cut: make(map[*hubBroker]bool)}
+}
+
+// asked returns how often Publish was called.
+func (h *hub) asked() (calls int) {
+	h.do(func() { calls = h.calls })
+	return calls
 }
 
 // A hubBroker is one server's end of a hub.
@@ -93,6 +100,7 @@ func (b *hubBroker) isIn(namespace string) bool {
 func (b *hubBroker) Publish(ctx context.Context, packets []*cluster.Packet) (taken, lost int, err error) {
 	b.hub.mu.Lock()
 	defer b.hub.mu.Unlock()
+	b.hub.calls++
 	if b.hub.hanging {
 		b.hub.mu.Unlock()
 		<-ctx.Done()
@@ -168,6 +176,9 @@ func (b counting) Count(_ context.Context, namespace string) (int, error) {
 func (b probing) Gone(_ context.Context, namespace string, ids []string) (gone []string, err error) {
 	b.hub.mu.Lock()
 	defer b.hub.mu.Unlock()
+	if b.hub.failing != nil || b.hub.hanging {
+		return nil, errors.New("no answer")
+	}
 	there := make(map[string]bool)
 	for o := range b.hub.brokers {
 		there[o.self] = o.isIn(namespace)

@@ -29,6 +29,8 @@ type link struct {
 	returning      atomic.Bool  // the broker was lost, and others may not be connected with it yet
 	disturbedUntil atomic.Int64 // since it began, in nanoseconds: until then they are not taken for gone
 
+	connected chan struct{} // has an element if the broker has connected since the link waited for that
+
 	ctx     context.Context //nolint:containedctx // ends with the link
 	cancel  context.CancelFunc
 	running sync.WaitGroup // goroutines of the link
@@ -38,16 +40,18 @@ const (
 	// maxBatch is how many packets the broker gets at once.
 	maxBatch = 64
 
-	// minPause and maxPause are how long the link waits after an error of the broker.
+	// minPause and maxPause are about how long the link waits after an error of the broker.
+	// maxPause is short: a request that is forwarded over the broker waits no longer than
+	// RelayTimeout.
 	minPause = 100 * time.Millisecond
-	maxPause = 5 * time.Second
+	maxPause = time.Second
 
 	// drainTimeout is how long a server that leaves waits until the broker has its last
 	// packets.
 	drainTimeout = 2 * time.Second
 
-	// maxWait is how long packets wait, after the broker was lost, until other servers are
-	// connected with it again.
+	// maxWait is how long packets wait, after the broker was lost and answers again, until other
+	// servers are connected with it.
 	maxWait = 5 * time.Second
 
 	// checkInterval is how often the link looks for what has not happened.
@@ -55,7 +59,7 @@ const (
 )
 
 func newLink(c *Cluster) *link {
-	l := &link{cluster: c, began: time.Now(), self: newID(), broker: c.newBroker(), queue: newQueue(c.opts.MaxQueueBytes, c.opts.DropOldest)}
+	l := &link{cluster: c, began: time.Now(), self: newID(), broker: c.newBroker(), queue: newQueue(c.opts.MaxQueueBytes, c.opts.DropOldest), connected: make(chan struct{}, 1)}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.presence = newPresence(l)
 	l.health.begin()
@@ -120,8 +124,11 @@ func (l *link) publish() {
 		if batch == nil {
 			return
 		}
-		for batch = l.withoutLate(batch); len(batch) > 0 && l.ctx.Err() == nil; batch = l.withoutLate(batch) {
+		for len(batch) > 0 && l.ctx.Err() == nil {
 			l.awaitOthers()
+			if batch = l.withoutLate(batch); len(batch) == 0 || l.ctx.Err() != nil {
+				break
+			}
 			taken, lost, err := l.publishBatch(batch)
 			if taken+lost > 0 && errors.Is(err, ErrTooLarge) {
 				l.health.noteReason(err)
@@ -136,8 +143,11 @@ func (l *link) publish() {
 				pause = minPause
 				continue
 			}
-			l.sleep(pause)
-			pause = min(2*pause, maxPause)
+			if l.sleepUntilConnected(pause) {
+				pause = minPause
+			} else {
+				pause = min(2*pause, maxPause)
+			}
 		}
 		l.lost(len(batch)) // the link ends
 		l.queue.done(batch)
@@ -183,6 +193,21 @@ func (l *link) sleep(d time.Duration) {
 	}
 }
 
+// sleepUntilConnected waits for about d, or only for about minPause more when the broker says that it
+// is connected, and reports whether it has.
+func (l *link) sleepUntilConnected(d time.Duration) bool {
+	t := time.NewTimer(d/2 + rand.N(d)) //nolint:gosec // servers should not come back at the same time
+	defer t.Stop()
+	select {
+	case <-l.connected:
+		l.sleep(minPause)
+		return true
+	case <-t.C:
+	case <-l.ctx.Done():
+	}
+	return false
+}
+
 // watch sends heartbeats, strikes off servers that are silent, and reports what was lost.
 func (l *link) watch() {
 	heartbeat := time.NewTicker(l.cluster.opts.HeartbeatInterval)
@@ -204,15 +229,21 @@ func (l *link) watch() {
 }
 
 // awaitOthers waits, after the broker was lost, until the others are connected with it again:
-// otherwise they would miss what waits in the queue.
+// otherwise they would miss what waits in the queue. The time until the broker answers does not
+// count, however long it is away.
 func (l *link) awaitOthers() {
 	if !l.returning.Load() {
 		return
 	}
 	const pause = 50 * time.Millisecond
-	for start := time.Now(); time.Since(start) < maxWait && l.ctx.Err() == nil; l.sleep(pause) {
-		if l.health.receives() && l.presence.back(l.ctx) {
+	for answered := time.Now(); l.ctx.Err() == nil && time.Since(answered) < maxWait; l.sleep(pause) {
+		receives := l.health.receives()
+		back, answers := l.presence.back(l.ctx)
+		if receives && back {
 			break
+		}
+		if !receives && !answers {
+			answered = time.Now()
 		}
 	}
 	l.returning.Store(false)
@@ -280,6 +311,11 @@ func (l *link) Connected(missed bool) {
 	}
 	l.presence.announce()
 	l.setReceiving(nil, missed)
+	l.checkRelayLimit()
+	select {
+	case l.connected <- struct{}{}:
+	default:
+	}
 }
 
 // Missed implements [Inbound].

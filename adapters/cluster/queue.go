@@ -13,7 +13,8 @@ import (
 // many bytes wait for the broker: see [Options.MaxQueueBytes].
 var ErrQueueFull = errors.New("cluster: the queue to the broker is full")
 
-// A queue holds the packets that wait for the broker, in order.
+// A queue holds the packets that wait for the broker, in order. Those of the type Relayed have an
+// order of their own, and do not wait behind all others.
 type queue struct {
 	max        int
 	dropOldest bool
@@ -21,8 +22,9 @@ type queue struct {
 
 	mu      sync.Mutex
 	packets []*Packet
-	bytes   int // of packets, and of those that were taken and are not done
-	taken   int // packets that were taken and are not done
+	relays  []*Packet // of the type Relayed
+	bytes   int       // of packets, and of those of them that were taken and are not done
+	taken   int       // packets that were taken and are not done
 	closed  bool
 	since   time.Time     // when the queue was empty, or a packet was done, the last time
 	wake    chan struct{} // has an element if there may be packets, or the queue was closed
@@ -56,7 +58,8 @@ func (q *queue) addRelayed(ctx context.Context, p *Packet) error {
 		return errClosed
 	}
 	q.arrived[p] = time.Now()
-	q.appendLocked(p)
+	q.relays = append(q.relays, p)
+	q.appendedLocked()
 	return nil
 }
 
@@ -67,11 +70,13 @@ func (q *queue) isLate(p *Packet) bool {
 	return time.Since(q.arrived[p]) > RelayTimeout
 }
 
-func (q *queue) appendLocked(p *Packet) {
-	if len(q.packets)+q.taken == 0 {
+// waitingLocked returns how many packets wait.
+func (q *queue) waitingLocked() int { return len(q.packets) + len(q.relays) }
+
+func (q *queue) appendedLocked() {
+	if q.waitingLocked()+q.taken == 1 {
 		q.since = time.Now()
 	}
-	q.packets = append(q.packets, p)
 	q.signal()
 }
 
@@ -88,13 +93,8 @@ func (q *queue) forgetLocked(p *Packet) {
 // makeRoomLocked drops what has waited longest until there is room. It returns how many packets
 // it has dropped.
 func (q *queue) makeRoomLocked(size int) (dropped int) {
-	for q.bytes+size > q.max {
-		i := slices.IndexFunc(q.packets, func(p *Packet) bool { return p.Type != Relayed })
-		if i < 0 {
-			break
-		}
-		q.bytes -= q.packets[i].size()
-		copy(q.packets[1:i+1], q.packets[:i])
+	for q.bytes+size > q.max && len(q.packets) > 0 {
+		q.bytes -= q.packets[0].size()
 		q.packets[0] = nil
 		q.packets = q.packets[1:]
 		dropped++
@@ -116,8 +116,9 @@ func (q *queue) add(p *Packet) (dropped int, err error) {
 	if q.bytes+size > q.max && (q.bytes > 0 || size > q.max) {
 		return dropped, fmt.Errorf("%w: %d of %d bytes", ErrQueueFull, q.bytes, q.max)
 	}
-	q.appendLocked(p)
+	q.packets = append(q.packets, p)
 	q.bytes += size
+	q.appendedLocked()
 	return dropped, nil
 }
 
@@ -128,19 +129,40 @@ func (q *queue) signal() {
 	}
 }
 
+// nextLocked takes at most n packets, nil if there are none. Those of the type Relayed come first.
+// If others wait as well, these get half of the places.
+func (q *queue) nextLocked(n int) (batch []*Packet) {
+	relays := min(len(q.relays), n-min(len(q.packets), n/2)) //nolint:mnd // half
+	others := min(len(q.packets), n-relays)
+	switch {
+	case relays == 0:
+		batch = q.packets[:others:others]
+	case others == 0:
+		batch = q.relays[:relays:relays]
+	default:
+		batch = append(append(make([]*Packet, 0, relays+others), q.relays[:relays]...), q.packets[:others]...)
+	}
+	q.relays, q.packets = without(q.relays, relays), without(q.packets, others)
+	q.taken += len(batch)
+	return batch
+}
+
+// without returns what follows the first n packets of a list.
+func without(list []*Packet, n int) []*Packet {
+	if n == len(list) {
+		return nil // the array is not needed any more
+	}
+	return list[n:]
+}
+
 // take waits for packets and returns at most n of them. They count until done is called. It
 // returns nil when the queue is closed and empty.
 func (q *queue) take(n int, stop <-chan struct{}) []*Packet {
 	for {
 		q.mu.Lock()
-		if k := min(n, len(q.packets)); k > 0 {
-			batch := q.packets[:k:k]
-			q.packets = q.packets[k:]
-			q.taken += k
-			if len(q.packets) > 0 {
+		if batch := q.nextLocked(n); len(batch) > 0 {
+			if q.waitingLocked() > 0 {
 				q.signal()
-			} else {
-				q.packets = nil
 			}
 			q.mu.Unlock()
 			return batch
@@ -182,7 +204,7 @@ func (q *queue) close() {
 }
 
 func (q *queue) signalEmpty() {
-	if q.closed && len(q.packets)+q.taken == 0 {
+	if q.closed && q.waitingLocked()+q.taken == 0 {
 		select {
 		case <-q.empty:
 		default:
@@ -195,11 +217,11 @@ func (q *queue) signalEmpty() {
 func (q *queue) drop() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := len(q.packets)
-	for _, p := range q.packets {
+	n := q.waitingLocked()
+	for _, p := range slices.Concat(q.relays, q.packets) {
 		q.forgetLocked(p)
 	}
-	q.packets = nil
+	q.packets, q.relays = nil, nil
 	q.signalEmpty()
 	return n
 }
@@ -209,5 +231,5 @@ func (q *queue) drop() int {
 func (q *queue) length() (packets, bytes int, since time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.packets) + q.taken, q.bytes + q.relayed.inUse(), q.since
+	return q.waitingLocked() + q.taken, q.bytes + q.relayed.inUse(), q.since
 }

@@ -9,6 +9,9 @@ import (
 // MaxRelayed is how many bytes [Cluster.Relay] takes at once.
 const MaxRelayed = 64 << 10
 
+// minRelayed is how large messages have to be that a broker takes, if requests are forwarded over it.
+const minRelayed = MaxRelayed
+
 // RelayTimeout is how long what [Cluster.Relay] sends may wait for the broker.
 const RelayTimeout = 5 * time.Second
 
@@ -40,6 +43,19 @@ func (c *Cluster) Relay(ctx context.Context, to string, data []byte) error {
 		}
 	}
 	return link.queue.addRelayed(ctx, p)
+}
+
+// checkRelayLimit reports that a broker takes too small messages, if others reach this server only
+// by Relay. It is called when the broker has connected: before that, its limit is not known.
+func (l *link) checkRelayLimit() {
+	limiter, ok := l.broker.(Limiter)
+	if !ok || l.cluster.relayed.Load() == nil {
+		return
+	}
+	address, _ := l.cluster.own.get()
+	if limit := limiter.MaxBytes(); address == "" && limit > 0 && limit < minRelayed {
+		l.cluster.report(fmt.Errorf("cluster: the broker takes messages of %d bytes, and forwarding requests over it needs %d", limit, minRelayed))
+	}
 }
 
 // receiveRelayed takes what another server has sent with Relay.

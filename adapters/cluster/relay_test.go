@@ -185,3 +185,60 @@ func TestMessagesDoNotDropRelayedData(t *testing.T) {
 		}
 	})
 }
+
+// Relayed data does not wait until all messages of a long queue are sent, and messages do not wait
+// for all relayed data.
+func TestRelayedDataDoesNotWaitBehindMessages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const (
+			n     = 1000
+			batch = 64 // messages that are on their way
+		)
+		h := newHub()
+		a, _ := relaying(t, h, cluster.Options{})
+		b, got := relaying(t, h, cluster.Options{})
+		synctest.Wait()
+		var relays, messages []int // after how many packets they were sent
+		sent := 0
+		h.do(func() {
+			h.failing = errors.New("no")
+			h.encode = func(p *cluster.Packet) ([]byte, error) {
+				switch p.Type { //nolint:exhaustive // others do not matter
+				case cluster.Relayed:
+					relays = append(relays, sent)
+				case cluster.Broadcast:
+					messages = append(messages, sent)
+				default:
+				}
+				sent++
+				return cluster.AppendMessagePack(nil, p)
+			}
+		})
+		node := a.Join("/more", idle{})
+		defer func() { _ = node.Close() }()
+		for i := range n {
+			if err := node.Publish(event(fmt.Sprint(i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range n {
+			if err := a.Relay(t.Context(), b.ServerID(), []byte("x")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.do(func() { h.failing = nil })
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if len(got.all()) != n || len(relays) != n || len(messages) != n {
+			t.Fatalf("%d arrived, sent were %d and %d messages", len(got.all()), len(relays), len(messages))
+		}
+		if relays[0] > 2*batch || messages[n/2] > relays[n-1] || relays[n/2] > messages[n-1] {
+			t.Errorf("the first one came after %d packets; the middle ones after %d and %d, the last ones after %d and %d",
+				relays[0], relays[n/2], messages[n/2], relays[n-1], messages[n-1])
+		}
+		if s := a.Status(); s.Queued > 0 || s.QueuedBytes > 0 || s.Lost > 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}

@@ -44,13 +44,13 @@ func (p *presence) probe(ctx context.Context) {
 }
 
 // back reports whether all servers that were in a namespace with this one are connected with
-// the broker again, as far as it can tell.
-func (p *presence) back(ctx context.Context) bool {
+// the broker again, as far as it can tell, and whether the broker answers.
+func (p *presence) back(ctx context.Context) (back, answers bool) {
 	ctx, cancel := context.WithTimeout(ctx, countTimeout)
 	defer cancel()
 	place, others := p.place()
 	if len(others) == 0 {
-		return true
+		return true, true
 	}
 	switch broker := p.link.broker.(type) {
 	case Counter:
@@ -59,16 +59,16 @@ func (p *presence) back(ctx context.Context) bool {
 			all, err = broker.Count(ctx, place)
 			return err
 		})
-		return err == nil && all > len(others)
+		return err == nil && all > len(others), err == nil
 	case Prober:
 		var gone []string
 		err := rescue.Call(func() (err error) {
 			gone, err = broker.Gone(ctx, place, others)
 			return err
 		})
-		return err == nil && len(gone) == 0
+		return err == nil && len(gone) == 0, err == nil
 	default:
-		return true
+		return true, true
 	}
 }
 

@@ -55,8 +55,10 @@ const (
 	// that are disconnected.
 	defaultAge = 4 * time.Minute
 
-	// apiTimeout is how long JetStream may take to answer.
+	// apiTimeout is how long JetStream may take to answer, and askAgain is after how long it is
+	// asked a second time: nobody answers while a leader is being elected.
 	apiTimeout = 5 * time.Second
+	askAgain   = time.Second
 )
 
 func (j *jetStream) keep() time.Duration { return time.Duration(j.logs.keep.Load()) }
@@ -115,16 +117,28 @@ func (c *streamConfig) fits(want *streamConfig) error {
 
 // open returns what JetStream says about a stream. If there is none, it is created.
 func (j *jetStream) open(ctx context.Context, want *streamConfig) (info streamInfo, err error) {
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(apiTimeout, j.opts.AckTimeout))
 	defer cancel()
-	err = j.api(ctx, "STREAM.INFO."+want.Name, struct{}{}, &info)
+	err = j.ask(ctx, "STREAM.INFO."+want.Name, struct{}{}, &info)
 	if isNotFound(err) {
-		err = j.api(ctx, "STREAM.CREATE."+want.Name, want, &info)
+		err = j.ask(ctx, "STREAM.CREATE."+want.Name, want, &info)
 	}
 	if err != nil {
 		return info, fmt.Errorf("stream %s: %w", want.Name, err)
 	}
 	return info, info.Config.fits(want)
+}
+
+// ask calls the API of JetStream. If nobody answers, it asks again, after longer and longer times.
+func (j *jetStream) ask(ctx context.Context, what string, request, response any) error {
+	for wait := askAgain; ; wait *= 2 {
+		limited, cancel := context.WithTimeout(ctx, wait)
+		err := j.api(limited, what, request, response)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // A stored is a message in a stream.

@@ -19,6 +19,12 @@ func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		child(url)
 	}
+	if text := os.Getenv(memberEnv); text != "" {
+		if err := runMember(text); err != nil {
+			panic(err)
+		}
+		return
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.getAccessTime.func1.1")) // a clock that never stops
 }
 

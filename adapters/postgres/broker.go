@@ -51,7 +51,7 @@ const (
 
 	// minPause and maxPause are how long the broker waits before it connects again.
 	minPause = 100 * time.Millisecond
-	maxPause = 5 * time.Second
+	maxPause = time.Second
 
 	// closeTimeout is how long the end of a connection may take.
 	closeTimeout = 2 * time.Second

@@ -103,6 +103,34 @@ func TestAKilledRedisComesBack(t *testing.T) {
 	})
 }
 
+// After a long outage, messages do not wait for seconds until the servers try again.
+func TestARedisThatWasAwayForLong(t *testing.T) {
+	t.Parallel()
+	const (
+		outage = 7 * time.Second
+		soon   = 4 * time.Second // two pauses, and a busy machine
+	)
+	forEach(t, func(t *testing.T, s *redistest.Server, newCluster func(redis.UniversalClient) server) {
+		client := newClient(t, s.Addr)
+		a, b := join(t, newCluster(client), "/", "a"), join(t, newCluster(client), "/", "b")
+		connected(t, a, b)
+		s.Kill()
+		eventually(t, "the loss is noticed", func() bool { return !a.cluster.Status().Healthy && !b.cluster.Status().Healthy })
+		a.publish("waits")
+		<-time.After(outage)
+		s.Restart()
+		back := time.Now()
+		for b.next() != "waits" {
+			continue
+		}
+		if took := time.Since(back); took > soon {
+			t.Errorf("it came %v after the outage", took)
+		} else {
+			t.Logf("it came %v after the outage", took)
+		}
+	})
+}
+
 // A Redis that is silent for longer than ReadTimeout is given up, and is found again.
 func TestAHungRedisIsGivenUp(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 
 const (
 	minBackoff = 100 * time.Millisecond
-	maxBackoff = 5 * time.Second
+	maxBackoff = time.Second
 
 	// pingsPerTimeout is how often a silent Redis is asked before it is given up.
 	pingsPerTimeout = 3

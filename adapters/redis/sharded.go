@@ -128,7 +128,7 @@ func (s *sharded) encode(ctx context.Context, dst []byte, p *cluster.Packet) (ou
 		return dst, "", err
 	}
 	key = s.channel(p)
-	if s.order != nil && p.Namespace != "" {
+	if s.order != nil && p.Namespace != "" && p.Type != cluster.Relayed {
 		addr, err := s.nodes.owner(ctx, key)
 		if err != nil && len(dst) > 0 {
 			return dst, key, errNextBatch // asking for each packet would take too long
@@ -168,7 +168,7 @@ func (s *sharded) deliver(t target, channel, payload []byte) {
 	case err != nil:
 		s.in.Refused(err)
 	case !t.adopt(p):
-	case s.order == nil || t.role == ofServers:
+	case s.order == nil || t.role == ofServers || p.Type == cluster.Relayed:
 		s.in.Receive(p)
 	default:
 		m := readMark(payload)

@@ -136,14 +136,15 @@ func (s *streams) encode(_ context.Context, dst []byte, p *cluster.Packet) (out 
 		s.unknown = true
 		return s.encodeEntry(dst, p)
 	}
-	if s.unknown && p.Namespace != "" {
+	ordered := p.Namespace != "" && p.Type != cluster.Relayed
+	if s.unknown && ordered {
 		return dst, "", errNextBatch
 	}
 	if s.scratch, err = cluster.AppendMessagePack(s.scratch[:0], p); err != nil {
 		return dst, "", err
 	}
 	channel := s.channel(p)
-	if p.Namespace != "" {
+	if ordered {
 		if e := s.last[s.logs.streamOf(p.Namespace)]; time.Since(e.at) < orderTime {
 			m := mark{stream: e.id}
 			s.scratch = m.appendTo(s.scratch)
@@ -208,7 +209,7 @@ func (s *streams) deliver(t target, channel, payload []byte) {
 	case err != nil:
 		s.in.Refused(err)
 	case !t.adopt(p):
-	case t.role == ofServers:
+	case t.role == ofServers || p.Type == cluster.Relayed: // which does not wait for entries of streams
 		s.in.Receive(p)
 	default:
 		m := readMark(payload)

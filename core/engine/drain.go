@@ -18,15 +18,15 @@ const maxDrain = 365 * 24 * time.Hour
 // Drain refuses new sessions and closes the others, in random order and evenly over
 // spread. A session is closed when its handler has finished, if that is a [Finisher], or
 // when grace has passed. Then its client has as long to read the rest. Drain returns when
-// the last connection is closed, when all this time has passed, or when ctx ends.
-// [Server.Shutdown] has to follow.
+// the last connection is closed, when the last session has ended and its client had this time,
+// or when ctx ends. [Server.Shutdown] has to follow.
 func (e *Server) Drain(ctx context.Context, spread, grace time.Duration) {
 	spread, grace = min(spread, maxDrain), min(grace, maxDrain)
 	ctx, cancel := context.WithTimeout(ctx, spread+2*grace)
 	defer cancel()
 	d := &drain{
 		server: e, sessions: e.refuseSessions(), start: e.now(), spread: spread, grace: grace,
-		closing: make(chan struct{}, parallelCloses),
+		closing: make(chan struct{}, parallelCloses), open: e.now(),
 	}
 	rand.Shuffle(len(d.sessions), func(i, j int) { //nolint:gosec // nobody gains by guessing the order
 		d.sessions[i], d.sessions[j] = d.sessions[j], d.sessions[i]
@@ -50,6 +50,7 @@ type drain struct {
 	spread, grace time.Duration
 
 	told    int           // number of sessions whose turn has come
+	open    time.Duration // when a session was open the last time, since the server's epoch
 	due     []dueSession  // those of them that are open
 	closing chan struct{} // has an element for each goroutine that closes a session
 }
@@ -61,13 +62,22 @@ type dueSession struct {
 	until time.Duration
 }
 
-// step closes the sessions whose time has come. It reports false if no connection was
-// left.
-func (d *drain) step(ctx context.Context) bool {
-	if d.server.remembered() == 0 {
+// over reports whether nothing is left to wait for: there is no session, or none is open and
+// the clients had the time to read the rest.
+func (d *drain) over(now time.Duration) bool {
+	if d.server.ClientsCount() > 0 {
+		d.open = now
 		return false
 	}
+	return d.server.remembered() == 0 || now-d.open >= d.grace
+}
+
+// step closes the sessions whose time has come. It reports false if nothing is left to wait for.
+func (d *drain) step(ctx context.Context) bool {
 	now := d.server.now()
+	if d.over(now) {
+		return false
+	}
 	for n := d.turns(now); n > 0; n-- {
 		d.due = append(d.due, dueSession{d.sessions[0], now + d.grace})
 		d.sessions = d.sessions[1:]

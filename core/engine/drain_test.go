@@ -85,6 +85,55 @@ func TestDrainSpread(t *testing.T) {
 	})
 }
 
+// Sessions that have ended are remembered until their clients have read the rest, which a client
+// that has gone never does. They have no turn, so Spread is not for them.
+func TestDrainDoesNotSpreadWhatHasEnded(t *testing.T) {
+	const spread, grace = time.Hour, 5 * time.Second
+	inBubble(t, "before, and the clients do not poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		for range 3 {
+			k.OpenPolling().Session.Close(nil)
+		}
+		same(t, "sessions", k.Remembered(), 3)
+		same(t, "took", drain(t, k, spread, grace), grace)
+	})
+	inBubble(t, "before, and a client polls", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		p := k.OpenPolling()
+		p.Session.Close(nil)
+		time.AfterFunc(time.Second+between, func() { same(t, "poll", p.Get(), "200 6\x1e1") })
+		same(t, "took", drain(t, k, spread, grace), time.Second+drainTick)
+	})
+	inBubble(t, "before, and the peer does not answer the close frame", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		_, p := openWebSocket(t, k)
+		p.Session.Close(nil)
+		same(t, "took", drain(t, k, spread, grace), grace)
+	})
+	inBubble(t, "during the spread", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		for range 5 {
+			p := k.OpenPolling()
+			time.AfterFunc(10*time.Second+between, func() { p.Session.Close(nil) })
+		}
+		same(t, "took", drain(t, k, spread, grace), 10*time.Second+grace)
+	})
+	inBubble(t, "in the turn of the last one", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.OpenPolling()
+		k.OpenPolling()
+		same(t, "took", drain(t, k, time.Minute, grace), 30*time.Second+grace)
+	})
+	inBubble(t, "with clients that stay, it goes on", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.OpenPolling().Session.Close(nil)
+		var last *enginetest.Peer
+		for range 3 {
+			c, p := openWebSocket(t, k)
+			answerClose(k, c)
+			last = p
+		}
+		if took := drain(t, k, time.Minute, grace); took < 30*time.Second {
+			t.Errorf("took %v, and a client was there", took)
+		}
+		same(t, "open", last.Open(), false)
+	})
+}
+
 func TestDrainClose(t *testing.T) {
 	inBubble(t, "a parked poll is closed, and its connection", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		p := k.OpenPolling()
@@ -128,7 +177,7 @@ func TestDrainClose(t *testing.T) {
 	})
 	inBubble(t, "a client that does not poll is not waited for longer", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.OpenPolling()
-		same(t, "took", drain(t, k, 3*time.Second, 5*time.Second), 13*time.Second)
+		same(t, "took", drain(t, k, 3*time.Second, 5*time.Second), 5*time.Second)
 	})
 	inBubble(t, "what was sent before comes first", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		c, p := openWebSocket(t, k)

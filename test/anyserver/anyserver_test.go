@@ -73,7 +73,7 @@ func testAnyServer(t *testing.T, nginx, node, adapter string) {
 		t.Fatal(err)
 	}
 	js.say(t, "killed b")
-	t.Logf("%s of %d clients were clients of the server that was killed, of those that connected again; %v with all their messages",
+	t.Logf("clients of the server that was killed, of those that connected again, and when they noticed: %s; %d in all; %v with all their messages",
 		strings.TrimPrefix(js.line(t), "killed "), 3*clients, time.Since(begin).Round(time.Millisecond))
 	js.say(t, "stop")
 	js.wantLine(t, "stop stopped")

@@ -1,6 +1,6 @@
 // Official clients in a cluster without sticky sessions. The arguments are the folder that has
 // the client installed, the URL, how many clients connect in each way, and the only way if there is one. Each sends 1,000
-// messages and gets 1,000. When a server has been killed, its clients connect again, and do the same.
+// messages, 20 before it waits for answers, and gets 1,000. When a server has been killed, its clients connect again, and do the same.
 
 import assert from "node:assert/strict";
 import { Agent } from "node:http";
@@ -9,8 +9,6 @@ import { createInterface } from "node:readline";
 
 const [folder, url, number, way] = process.argv.slice(2);
 const { io } = createRequire(folder + "/")("socket.io-client");
-const messages = 1000;
-const together = 20; // messages that a client sends before it waits for answers
 
 const next = (emitter, event) => new Promise((resolve) => emitter.once(event, resolve));
 const ways = way ? [way.split(",")] : [["polling"], ["polling", "websocket"], ["websocket"]];
@@ -22,7 +20,10 @@ async function connect(transports) {
   const socket = io(url, { transports, agent, forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500 });
   const client = { socket, transports, got: [], lost: 0 };
   socket.on("message", (n) => client.got.push(n));
-  socket.on("disconnect", () => client.lost++);
+  socket.on("disconnect", () => {
+    client.lost++;
+    client.lostAt ??= performance.now();
+  });
   const upgraded = () => transports.length > 1 && next(socket.io.engine, "upgrade");
   socket.io.on("open", () => (client.upgraded = upgraded()));
   await next(socket, "connect");
@@ -32,15 +33,17 @@ async function connect(transports) {
   clients.push(client);
 }
 
-// exchange sends messages in order and gets messages in order, none lost or doubled.
-async function exchange(client) {
+// exchange sends messages in order and gets messages in order, none lost or doubled. The server
+// knows the number of the last one.
+async function exchange(client, messages, together) {
   const { socket } = client;
   client.got = [];
-  const all = Array.from({ length: messages }, (_, i) => i + 1);
+  const from = await socket.emitWithAck("last");
+  const all = Array.from({ length: messages }, (_, i) => from + i + 1);
   for (let n = 0; n < messages; n += together) {
     const some = all.slice(n, n + together);
     const acks = some.map((n) => socket.timeout(60000).emitWithAck("up", n));
-    socket.emit("down", n, together);
+    socket.emit("down", from + n, together);
     assert.deepEqual(await Promise.all(acks), some);
   }
   while (client.got.length < messages) await next(socket, "message");
@@ -56,18 +59,28 @@ async function broadcast(text) {
 const commands = {
   async start() {
     await Promise.all(ways.flatMap((way) => Array.from({ length: Number(number) }, () => connect(way))));
-    await Promise.all(clients.map(exchange));
+    await Promise.all(clients.map((c) => exchange(c, 1000, 20)));
     await broadcast("hello");
     assert.equal(clients.reduce((sum, c) => sum + c.lost, 0), 0);
     return [...new Set(clients.map((c) => c.server))].sort().join(" ");
   },
+  // One client sends many messages, and gets as many.
+  async many(messages, together) {
+    const begin = performance.now();
+    await exchange(clients[0], Number(messages), Number(together));
+    assert.equal(clients[0].lost, 0);
+    assert.equal(clients[0].socket.io.engine.transport.name, "polling");
+    return `${messages} ${Math.round(performance.now() - begin)}`;
+  },
   // A server was killed: its clients, and those whose requests it passed on, connect again.
   async killed(server) {
+    const killedAt = performance.now();
     const theirs = clients.filter((c) => c.server === server);
     assert.ok(theirs.length > 0);
     await Promise.all(theirs.map(async (c) => {
       while (c.lost === 0 || !c.socket.connected) await next(c.socket, "connect");
     }));
+    const noticed = Math.max(...theirs.map((c) => c.lostAt - killedAt)); // the last one that has noticed
     await new Promise((resolve) => setTimeout(resolve, 500)); // others may be about to notice
     await Promise.all(clients.map(async (c) => {
       if (!c.socket.connected) await next(c.socket, "connect");
@@ -75,9 +88,9 @@ const commands = {
       c.server = await c.socket.timeout(60000).emitWithAck("server");
       assert.notEqual(c.server, server);
     }));
-    await Promise.all(clients.filter((c) => c.lost > 0).map(exchange));
+    await Promise.all(clients.filter((c) => c.lost > 0).map((c) => exchange(c, 1000, 20)));
     await broadcast("still here");
-    return `${theirs.length} of ${clients.filter((c) => c.lost > 0).length}`;
+    return `${theirs.length} of ${clients.filter((c) => c.lost > 0).length} after ${Math.round(noticed)} ms`;
   },
   async stop() {
     clients.forEach(({ socket }) => socket.disconnect());

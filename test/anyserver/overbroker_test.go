@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -17,11 +18,16 @@ import (
 	"github.com/sioplug/sioplug/internal/require"
 )
 
-// pollers is how many official clients poll over each broker.
-const pollers = 4
+// pollers is how many official clients poll over each broker. One of them sends and gets many
+// messages.
+const (
+	pollers  = 4
+	many     = 10_000
+	together = 50 // of them, before it waits for answers
+)
 
 // TestOverTheBroker: servers that cannot reach each other forward polls and POSTs over their
-// broker. Official clients get all messages, in order. When a server is killed, its clients
+// broker. Official clients get all messages, in order, one of them 10,000. When a server is killed, its clients
 // connect again.
 func TestOverTheBroker(t *testing.T) { //nolint:tparallel // one after the other: each is a load for the machine
 	t.Parallel()
@@ -90,12 +96,25 @@ func testOverTheBroker(t *testing.T, nginx, node, adapter, broker string) {
 	if !ok {
 		t.Fatalf("got %q", names)
 	}
+	js.say(t, fmt.Sprint("many ", many, " ", together))
+	took, ok := strings.CutPrefix(js.line(t), fmt.Sprint("many ", many, " "))
+	if !ok {
+		t.Fatal("one client does not get its messages")
+	}
+	t.Logf("one client has sent %d messages and got as many in %s ms", many, took)
 	killed := int(names[0] - 'a')
 	if err := all[killed].cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	js.say(t, "killed "+names[:1])
-	js.line(t)
+	var theirs, lost, noticed int
+	if _, err := fmt.Sscanf(js.line(t), "killed %d of %d after %d ms", &theirs, &lost, &noticed); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the clients of a server that was killed have noticed that after %d ms", noticed)
+	if limit := 3 * time.Second; time.Duration(noticed)*time.Millisecond > limit {
+		t.Errorf("the clients of a server that was killed have noticed that after %d ms, want %v", noticed, limit)
+	}
 	js.say(t, "stop")
 	js.wantLine(t, "stop stopped")
 	for n, s := range all {

@@ -96,7 +96,7 @@ type members interface {
 
 // newCluster returns the adapter of that name.
 func newCluster(name, url string, client *redis.Client) (m members, closeBroker func(), err error) {
-	o := cluster.Options{HeartbeatInterval: time.Second, HeartbeatTimeout: 3 * time.Second}
+	o := cluster.Options{HeartbeatTimeout: patience} // so that only the broker tells that a server was killed
 	closeBroker = func() {}
 	switch name {
 	case "classic":
@@ -136,6 +136,10 @@ func handle(srv *sio.Server, name string) {
 		last.Set(c.Socket, n)
 		return n, nil
 	}))
+	srv.On("last", func(c *sio.Ctx) error {
+		n, _ := last.Get(c.Socket)
+		return c.Ack(n)
+	})
 	srv.On("down", func(c *sio.Ctx) error {
 		var before, number int
 		if err := c.Bind(&before, &number); err != nil {

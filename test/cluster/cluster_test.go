@@ -30,6 +30,7 @@ type cluster struct {
 	clients map[string]*client
 	count   atomic.Int64 // of markers
 	faulty  bool         // servers may log errors
+	forward bool         // servers in Go forward requests over the broker
 }
 
 // Rooms with names that adapters may take for something else.

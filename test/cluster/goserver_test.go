@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sioplug/sioplug/adapters/cluster/forward"
 	sio "github.com/sioplug/sioplug/core"
 	"github.com/sioplug/sioplug/core/adapter"
 )
@@ -25,8 +26,9 @@ type goServer struct {
 	web      *http.Server
 	served   chan error
 	diary    *diary
-	released chan struct{} // closed at the end, for handlers that do not answer
-	once     sync.Once     // of stop
+	router   *forward.Router // nil if the cluster does not forward
+	released chan struct{}   // closed at the end, for handlers that do not answer
+	once     sync.Once       // of stop
 }
 
 // startGoServer starts a server, which stops with the test.
@@ -39,11 +41,16 @@ func (c *cluster) startGoServer(t *testing.T, name string, connection adapter.Cl
 	s := &goServer{
 		id: name, addr: ln.Addr().String(), diary: c.diary, served: make(chan error, 1), released: make(chan struct{}),
 		spaces: make(map[string]*sio.Namespace),
-		srv: sio.New(&sio.Options{
-			Adapter: connection, ConnectionStateRecovery: recovery,
-			Logger: slog.New(noErrors{slog.NewTextHandler(t.Output(), nil), t, c.faulty}).With(slog.String("server", name)),
-		}),
 	}
+	opts := &sio.Options{
+		Adapter: connection, ConnectionStateRecovery: recovery,
+		Logger: slog.New(noErrors{slog.NewTextHandler(t.Output(), nil), t, c.faulty}).With(slog.String("server", name)),
+	}
+	if c.forward {
+		s.router = newRouter(t, connection)
+		opts.SessionRouter = s.router
+	}
+	s.srv = sio.New(opts)
 	for _, ns := range append(namespaces(), only(name)) {
 		s.spaces[ns] = s.srv.Of(ns)
 		s.listen(s.spaces[ns])

@@ -30,6 +30,8 @@ type peer struct {
 	// the catch in node/main.js, it would end by the first.
 	expected int
 
+	quiet bool // nothing may be written to standard error
+
 	mu      sync.Mutex
 	stdin   io.WriteCloser
 	last    int
@@ -73,6 +75,9 @@ func startPeer(t *testing.T, d *diary) *peer {
 	t.Cleanup(func() {
 		p.kill()
 		if stderr.Len() > 0 {
+			if p.quiet {
+				t.Error("Node.js has written to standard error")
+			}
 			t.Logf("Node.js wrote to standard error:\n%s", &stderr)
 		}
 		for _, text := range d.since(uncaught, p.expected) {

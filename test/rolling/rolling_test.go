@@ -24,7 +24,7 @@ type form struct {
 }
 
 func short() form {
-	return form{clients: 60, senders: 4, pause: 100 * time.Millisecond, spread: 2 * time.Second, settle: 100 * time.Millisecond}
+	return form{clients: 60, senders: 4, pause: 100 * time.Millisecond, spread: 3 * time.Second, settle: 100 * time.Millisecond}
 }
 
 func long() form {
@@ -84,6 +84,8 @@ func (f form) run(t *testing.T, broker, addr string) {
 	stop()
 	w.announce(t)
 	w.report(t, broker)
+	w.leave(t)
+	checkDrainsAtOnce(t, servers, f.spread)
 }
 
 // announce sends a message to all clients, and waits until they have it.
@@ -127,21 +129,56 @@ func perSecond(times []time.Time, began time.Time) (list []int) {
 	return list
 }
 
-// checkSpread checks that the clients of a server have come back over the spread, and not at once.
+// The least and the longest delay after which a client comes back. It is random.
+const (
+	leastDelay   = 500 * time.Millisecond
+	longestDelay = 1500 * time.Millisecond
+)
+
+// maxLate is how late clients may be, as a part of the spread: the machine may be busy.
+const maxLate = 4
+
+// checkSpread checks that the clients of a server have lost their connections evenly over the
+// spread, and have come back as evenly. Nobody can be early, however slow the machine is.
 func (w *crowd) checkSpread(t *testing.T, server string, spread time.Duration, began time.Time, from int) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	losses, returns := w.losses[from:], w.returns[from:]
-	slices.SortFunc(losses, time.Time.Compare)
-	slices.SortFunc(returns, time.Time.Compare)
+	losses, returns := slices.Clone(w.losses[from:]), slices.Clone(w.returns[from:])
 	t.Logf("server %s: %d clients lose their connection, per second: %v, come back: %v",
 		server, len(losses), perSecond(losses, began), perSecond(returns, began))
-	if len(returns) == 0 {
-		t.Fatalf("server %s had no clients", server)
+	if len(losses) == 0 || len(returns) != len(losses) {
+		t.Fatalf("server %s: %d clients have lost their connection, and %d have come back", server, len(losses), len(returns))
 	}
-	if took := returns[len(returns)-1].Sub(returns[0]); took < spread/2 {
-		t.Errorf("%d clients came back within %v, and the spread is %v", len(returns), took, spread)
+	checkTurns(t, "lose their connection", losses, began, spread, spread/maxLate)
+	checkTurns(t, "come back", returns, began.Add(leastDelay), spread, longestDelay-leastDelay+spread/maxLate)
+}
+
+// checkTurns checks that each of these times is in its turn: they begin at a time, and are at
+// even distances over the spread.
+func checkTurns(t *testing.T, what string, times []time.Time, begin time.Time, spread, slack time.Duration) {
+	t.Helper()
+	slices.SortFunc(times, time.Time.Compare)
+	for i, at := range times {
+		after, turn := at.Sub(begin), time.Duration(i)*spread/time.Duration(len(times))
+		if after < turn || after > turn+slack {
+			t.Errorf("of %d clients that %s, number %d does after %v: want %v to %v, with a spread of %v", len(times), what, i+1, after, turn, turn+slack, spread)
+			return
+		}
+	}
+}
+
+// checkDrainsAtOnce checks that servers without clients do not take the time of a spread to end.
+func checkDrainsAtOnce(t *testing.T, servers []*process, spread time.Duration) {
+	t.Helper()
+	for i, p := range servers {
+		began := time.Now()
+		p.end(t)
+		if took := time.Since(began); took >= spread { // the race detector alone takes a second
+			t.Errorf("server %s without clients takes %v to end, and the spread is %v", names()[i], took, spread)
+		} else {
+			t.Logf("server %s without clients takes %v to end", names()[i], took.Round(time.Millisecond))
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package faults_test
 
 import (
+	"bytes"
 	"os"
 	"runtime"
 	"testing"
@@ -156,7 +157,7 @@ func TestFloodWhileBrokerHangs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			each(t, name, func(t *testing.T, kind adapterKind, b broker) outcome {
 				g := startGroup(t, kind, b.addr(), cluster.Options{MaxQueueBytes: limit}, "a", "b", "c")
-				goroutines, heap := usage()
+				before := takeUsage()
 				goOn := b.hang()
 				hung := time.Now()
 				g.begin(t, 0)
@@ -173,8 +174,7 @@ func TestFloodWhileBrokerHangs(t *testing.T) {
 					t.Errorf("%d of %d events are missing, %d calls failed, %d counted as lost", missing, o.emitted, g.refused, o.lost)
 				}
 				if long() { // alone
-					leftGoroutines, leftHeap := usage()
-					t.Logf("goroutines %d, then %d; heap %d KiB, then %d KiB", goroutines, leftGoroutines, heap>>10, leftHeap>>10)
+					checkUsage(t, before, takeUsage())
 				}
 				return o
 			})
@@ -182,10 +182,39 @@ func TestFloodWhileBrokerHangs(t *testing.T) {
 	}
 }
 
-// usage returns the number of goroutines, and the bytes in use.
-func usage() (goroutines int, heap uint64) {
+// A usage is what the process uses.
+type usage struct {
+	servers, proxies int    // goroutines: of the servers and the test, and of the proxies, which have some for each connection
+	heap             uint64 // bytes
+}
+
+// takeUsage returns what the process uses now.
+func takeUsage() (u usage) {
 	runtime.GC()
+	runtime.GC() // what has finalizers
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return runtime.NumGoroutine(), m.HeapAlloc
+	u.heap = m.HeapAlloc
+	stacks := make([]byte, 4<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for one := range bytes.SplitSeq(stacks, []byte("\n\n")) {
+		if bytes.Contains(one, []byte("/test/network.")) {
+			u.proxies++
+		} else {
+			u.servers++
+		}
+	}
+	return u
+}
+
+// checkUsage logs what a flood has left, and checks that goroutines have ended.
+func checkUsage(t *testing.T, before, after usage) {
+	t.Helper()
+	t.Logf("goroutines %d, then %d; of proxies %d, then %d; heap %d KiB, then %d KiB",
+		before.servers, after.servers, before.proxies, after.proxies, before.heap>>10, after.heap>>10)
+	const some = 3 // timers, and connections that are being made
+	if after.servers > before.servers+some {
+		stacks := make([]byte, 4<<20)
+		t.Errorf("goroutines are left:\n%s", stacks[:runtime.Stack(stacks, true)])
+	}
 }
