@@ -106,7 +106,7 @@ func BenchmarkPaired(b *testing.B) {
 		paired.Run(b, paired.Observed{Observer: metrics.Observer()})
 	})
 	b.Run("control", func(b *testing.B) { paired.Run(b, paired.Observed{Observer: &sio.Observer{}}) }) // how far from 1 the same is
-	b.Run("hook", func(b *testing.B) { // what the call costs
+	b.Run("hook", func(b *testing.B) {                                                                 // what the call costs
 		paired.Run(b, paired.Observed{Observer: &sio.Observer{EventHandled: func(sio.EventHandledInfo) {}}})
 	})
 	for _, name := range []string{"no SDK", "not sampled", "sampled"} {
