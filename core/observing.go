@@ -265,7 +265,7 @@ func (t *task) runObserved() error {
 }
 
 // processStart is when the process began.
-var processStart = time.Now()
+var processStart = time.Now() //nolint:gochecknoglobals // immutable
 
 // sinceStart is a clock for durations. It reads one clock, where [time.Now] reads two.
 func sinceStart() time.Duration { return time.Since(processStart) }
