@@ -69,13 +69,14 @@ type update struct {
 
 // An updated is one of the two servers.
 type updated struct {
-	name    string
-	srv     *sio.Server
-	web     backend
-	served  chan error
-	proxy   *httputil.ReverseProxy
-	running atomic.Int64  // handlers of "slow" and "ask me"
-	drained chan struct{} // closed when the server drains
+	name      string
+	srv       *sio.Server
+	web       backend
+	served    chan error
+	proxy     *httputil.ReverseProxy
+	transport *http.Transport // of the proxy
+	running   atomic.Int64    // handlers of "slow" and "ask me"
+	drained   chan struct{}   // closed when the server drains
 }
 
 // enough is how many clients the load balancer sends to a server that refuses them, before
@@ -124,17 +125,16 @@ func newUpdated(t *testing.T, m mount, name string) *updated {
 	})
 	u.listen()
 	u.web = m.backend(u.srv)
-	transport := new(http.Transport)
+	u.transport = new(http.Transport)
 	go func() { u.served <- u.web.Serve(ln) }()
 	u.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", ln.Addr().String()
 		},
-		Transport: transport,
+		Transport: u.transport,
 		ErrorLog:  slog.NewLogLogger(slog.NewTextHandler(t.Output(), nil), slog.LevelInfo),
 	}
 	t.Cleanup(func() {
-		transport.CloseIdleConnections() // fasthttp would wait for them
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stopTimeout)
 		defer cancel()
 		if err := u.stop(ctx); err != nil {
@@ -150,7 +150,9 @@ func newUpdated(t *testing.T, m mount, name string) *updated {
 // stop drains, and then ends the HTTP server, which has to be able to end: no poll is
 // open.
 func (u *updated) stop(ctx context.Context) error {
-	return errors.Join(u.srv.Drain(ctx, &sio.DrainOptions{Spread: time.Second}), u.web.Shutdown(ctx))
+	err := u.srv.Drain(ctx, &sio.DrainOptions{Spread: time.Second})
+	u.transport.CloseIdleConnections() // fasthttp would wait for those that never had a request
+	return errors.Join(err, u.web.Shutdown(ctx))
 }
 
 func (u *updated) listen() {
