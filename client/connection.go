@@ -226,7 +226,7 @@ func (c *conn) Ping() {
 		return
 	}
 	if _, err := m.queue.PushWait(m.newTask(hookName, f), m.limits(), (*source)(m)); err == nil { // queues are never closed
-		m.line.Add(&m.queue, false)
+		m.line.Add(&m.queue)
 	}
 	m.line.Start()
 }

@@ -133,7 +133,7 @@ func (s *Socket) newEventLocked(k packet.Packet) *event {
 // pushEventLocked queues an event without a limit.
 func (s *Socket) pushEventLocked(e *event) {
 	if _, err := s.queue.Push(e.task()); err == nil { // queues are never closed
-		s.m.line.Add(&s.queue, false)
+		s.m.line.Add(&s.queue)
 	}
 }
 
@@ -141,7 +141,7 @@ func (s *Socket) pushEventLocked(e *event) {
 // connection is not read meanwhile.
 func (s *Socket) queueEvent(e *event) {
 	if _, err := s.queue.PushWait(e.task(), s.m.limits(), (*source)(s.m)); err == nil {
-		s.m.line.Add(&s.queue, false)
+		s.m.line.Add(&s.queue)
 	}
 }
 

@@ -64,7 +64,7 @@ func (m *Manager) newTask(what string, f func()) *task {
 // pushLocked adds a call to a queue. The line has to be started.
 func (m *Manager) pushLocked(q *serial.Queue[*task], what string, f func()) {
 	if _, err := q.Push(m.newTask(what, f)); err == nil { // queues are never closed
-		m.line.Add(q, false)
+		m.line.Add(q)
 	}
 }
 

@@ -42,7 +42,7 @@ func (c *client) connect(p packet.Packet) error {
 	t.init(s, taskConnect)
 	t.event = eventConnect
 	if _, err := s.queue.Push(queuedTask{t}); err == nil { // otherwise the socket has been ended meanwhile
-		c.line.Add(&s.queue, false)
+		c.line.Add(&s.queue)
 	}
 	return nil
 }

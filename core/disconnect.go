@@ -80,7 +80,7 @@ func (s *Socket) end(why *DisconnectError, drop bool) bool {
 	last := new(task)
 	last.init(s, taskDisconnect)
 	s.queue.Close(queuedTask{last}, drop)
-	s.client.line.Add(&s.queue, false)
+	s.client.line.Add(&s.queue)
 	s.client.line.Start() // on another goroutine: the caller must not wait for handlers
 	return true
 }

@@ -48,9 +48,7 @@ type composition struct {
 }
 
 func newEndpoint(name string, h Handler) *endpoint {
-	r := &route{name: name}
-	r.pace.left.Store(callsUntilQuick)
-	return &endpoint{route: r, steps: []*step{{h}}}
+	return &endpoint{route: &route{name: name}, steps: []*step{{h}}}
 }
 
 // run calls the functions of OnAny, and then the first step.

@@ -264,12 +264,6 @@ func (t *task) runObserved() error {
 	return t.ctx.ns.reportIfMeant(&t.ctx, err)
 }
 
-// processStart is when the process began.
-var processStart = time.Now() //nolint:gochecknoglobals // immutable
-
-// sinceStart is a clock for durations. It reads one clock, where [time.Now] reads two.
-func sinceStart() time.Duration { return time.Since(processStart) }
-
 // outcome classifies the error of a handler.
 func (t *task) outcome(err error) HandlerOutcome {
 	switch {
@@ -294,7 +288,7 @@ type observedAck struct {
 	ackWaiter
 
 	event  string
-	sentAt time.Time
+	sentAt time.Duration // by sinceStart
 }
 
 // observeAck returns w, or one around it if somebody observes acks.
@@ -302,7 +296,7 @@ func (s *Server) observeAck(w ackWaiter, event func() string) ackWaiter {
 	if len(s.observers.Load().ackDone) == 0 {
 		return w
 	}
-	return &observedAck{w, event(), time.Now()}
+	return &observedAck{w, event(), sinceStart()}
 }
 
 func (o *observedAck) acked(s *Socket, a Args) {
@@ -318,7 +312,7 @@ func (o *observedAck) failed(s *Socket, err error) {
 }
 
 func (o *observedAck) info(s *Socket, outcome AckOutcome, err error) AckDoneInfo {
-	return AckDoneInfo{s, o.event, time.Since(o.sentAt), outcome, err}
+	return AckDoneInfo{s, o.event, sinceStart() - o.sentAt, outcome, err}
 }
 
 // ackAbandoned tells observers that nobody waits for an ack of the client any more, if w

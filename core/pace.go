@@ -1,36 +1,37 @@
 package sio
 
 import (
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 )
 
 // A pace says whether the handlers of an event are expected to be quick: to return within
-// a millisecond. They are, once they have been so for a while. Then the engine looks after
-// the connection more cheaply: see [engine.Worker].
+// quickCall. They are, once so many calls in a row have been. Then the engine looks after
+// the connection more cheaply: see [engine.Worker]. The zero pace is that of a new event.
 type pace struct {
-	left atomic.Int32 // how many calls have to be quick first
+	calls atomic.Int32 // that were quick, until they are enough; a slow one takes many away
 }
 
 const (
+	quickCall         = time.Millisecond
 	callsUntilQuick   = 20    // of a new event
 	callsAfterSlowOne = 1_000 // of an event whose handler took long
-	timedEvents       = 64    // one of so many events is timed
-	quickCall         = time.Millisecond
+	timedCalls        = 64    // one of so many calls is timed
 )
 
-func (p *pace) isQuick() bool { return p.left.Load() <= 0 }
+func (p *pace) isQuick() bool { return p.calls.Load() >= callsUntilQuick }
 
-// ran counts a call. If the handlers are quick, it writes to no memory, which all
-// processors share.
+// ran counts a call. Once the handlers are quick, it only reads: all processors share the
+// pace.
 func (p *pace) ran() {
-	if p.left.Load() > 0 {
-		p.left.Add(-1)
+	if !p.isQuick() {
+		p.calls.Add(1)
 	}
 }
 
-// tookLong notes that a call takes long.
-func (p *pace) tookLong() { p.left.Store(callsAfterSlowOne) }
+// tookLong notes that a call takes long, before [pace.ran] is called for it.
+func (p *pace) tookLong() { p.calls.Store(callsUntilQuick - callsAfterSlowOne) }
 
 // Quick implements [engine.Worker].
 func (c *client) Quick() bool { return c.line.Quick() }
@@ -42,10 +43,12 @@ func (c *client) Work(turn uint32) {
 	}
 }
 
-// runPaced runs the handler of an event.
-func (t *task) runPaced() error {
+// runEvent runs the handler of an event.
+func (t *task) runEvent() error {
 	p := &t.endpoint.pace
-	if t.is(flagTimed) {
+	defer p.ran()
+	// The engine does not notice handlers that take some milliseconds now, and were quick before.
+	if rand.Uint32()%timedCalls == 0 { //nolint:gosec // it only spreads the cost
 		start := sinceStart()
 		defer func() {
 			if sinceStart()-start > quickCall {
@@ -53,9 +56,14 @@ func (t *task) runPaced() error {
 			}
 		}()
 	}
-	defer p.ran()
 	if len(t.ctx.ns.server.observers.Load().eventHandled) > 0 {
 		return t.runObserved()
 	}
 	return t.ctx.ns.reportIfMeant(&t.ctx, t.endpoint.run(&t.ctx))
 }
+
+// processStart is when the process began.
+var processStart = time.Now() //nolint:gochecknoglobals // immutable
+
+// sinceStart is a clock for durations. It reads one clock, where [time.Now] reads two.
+func sinceStart() time.Duration { return time.Since(processStart) }

@@ -91,7 +91,7 @@ func TestHandlersThatBecomeSlowAreFoundOut(t *testing.T) {
 			took(c, `42["event",0]`)
 		}
 		late := 0
-		for range 2_000 { // of each 64 one is timed
+		for range 2_000 { // one of 64 calls is timed
 			if took(c, `42["event",5]`) > answerLeaves {
 				late++
 			}

@@ -2,7 +2,6 @@ package sio
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -51,7 +50,6 @@ type task struct {
 const (
 	flagAcked   = 1 << iota // the ack was sent
 	flagRefused             // a guard has refused the event
-	flagTimed               // its handler is timed
 )
 
 // is reports whether a flag is set.
@@ -102,12 +100,14 @@ func (s *Socket) queueEvent(p packet.Packet, t *task) {
 	t.init(s, taskEvent)
 	t.ctx.args, t.wantsAck, t.ackID = p.Args, p.HasID, p.ID
 	t.event, t.endpoint = s.ns.endpointFor(&p)
-	if rand.Uint32()%timedEvents == 0 { //nolint:gosec // it only spreads the cost
-		t.set(flagTimed)
-	}
 	// An error means that the socket has ended meanwhile.
-	if _, err := s.queue.PushWait(queuedTask{t}, s.ns.server.opts.pending(), (*source)(s)); err == nil {
-		s.client.line.Add(&s.queue, t.endpoint.pace.isQuick())
+	_, err := s.queue.PushWait(queuedTask{t}, s.ns.server.opts.pending(), (*source)(s))
+	switch line := &s.client.line; {
+	case err != nil:
+	case t.endpoint.pace.isQuick():
+		line.AddQuick(&s.queue)
+	default:
+		line.Add(&s.queue)
 	}
 }
 
@@ -140,7 +140,7 @@ func (t queuedTask) Run() error {
 			n.connect(&t.ctx)
 		}
 	case taskEvent:
-		return t.runPaced()
+		return t.runEvent()
 	case taskDisconnect:
 		s.finish()
 	}

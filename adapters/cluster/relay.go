@@ -9,9 +9,6 @@ import (
 // MaxRelayed is how many bytes [Cluster.Relay] takes at once.
 const MaxRelayed = 64 << 10
 
-// minRelayed is how large messages have to be that a broker takes, if requests are forwarded over it.
-const minRelayed = MaxRelayed
-
 // RelayTimeout is how long what [Cluster.Relay] sends may wait for the broker.
 const RelayTimeout = 5 * time.Second
 
@@ -53,8 +50,8 @@ func (l *link) checkRelayLimit() {
 		return
 	}
 	address, _ := l.cluster.own.get()
-	if limit := limiter.MaxBytes(); address == "" && limit > 0 && limit < minRelayed {
-		l.cluster.report(fmt.Errorf("cluster: the broker takes messages of %d bytes, and forwarding requests over it needs %d", limit, minRelayed))
+	if limit := limiter.MaxBytes(); address == "" && limit > 0 && limit < MaxRelayed {
+		l.cluster.report(fmt.Errorf("cluster: the broker takes messages of %d bytes, and forwarding requests over it needs %d", limit, MaxRelayed))
 	}
 }
 

@@ -31,8 +31,8 @@ type Worker interface {
 	Work(turn uint32)
 
 	// Quick reports whether the next call of Work is expected to take less than a
-	// millisecond. If it then takes longer, the messages that follow are read some
-	// milliseconds later than after another call: see readTurn. It must not block.
+	// millisecond. If it then takes longer, the messages that follow are read, and the
+	// answers leave, up to a tenth of a second late. It must not block.
 	Quick() bool
 }
 

@@ -13,8 +13,8 @@ import (
 // goroutine reads it.
 const maxTurn = time.Millisecond
 
-// maxQuickTurn is maxTurn for handlers that have always been quick, if no other WebSocket
-// of the server gets a message meanwhile: see beginWork. On a server with little to do, a
+// maxQuickTurn is maxTurn for handlers that have always been quick, if no other WebSocket of
+// the same shard gets a message meanwhile whose handlers have: see beginWork. On a server with little to do, a
 // timer that is due soon costs more than all the rest of a short message.
 const maxQuickTurn = 100 * time.Millisecond
 
@@ -27,7 +27,8 @@ const idleAfter = time.Second
 // message to another goroutine would cost more than most handlers do, and the answers
 // could not leave in one write. But a handler may wait, for a database or even for an
 // answer of its own client, and meanwhile the WebSocket has to be read. So when the
-// handlers take longer than maxTurn, another goroutine begins the next turn and reads.
+// handlers take longer than maxTurn, or maxQuickTurn if that was not expected, another
+// goroutine begins the next turn and reads.
 // The first goroutine ends when its handlers have returned.
 //
 // The stack of a goroutine grows to what handlers need, and Go does not shrink small
@@ -66,16 +67,17 @@ func (t *wsTransport) ReadDone() (goOn bool) {
 	return mine
 }
 
-// beginWork returns the number of the turn, and whether the WebSocket was idle before.
+// beginWork returns the number of the turn, and whether the WebSocket was idle before. It
+// also ends the turn of another WebSocket whose handlers should have been quick.
 func (t *wsTransport) beginWork(quick bool) (number uint32, wasIdle bool) {
 	s := t.session
 	s.mu.Lock()
 	t.turn.working = true
 	s.queue.held = true
 	last := t.turn.lastWork
-	quickTurns := s.server.quickTurnTimers.of(s)
+	var late *wsTransport
 	if quick {
-		quickTurns.Set(&t.timer, t)
+		late, _ = s.server.quickTurnTimers.of(s).SetAndTake(&t.timer, t, maxTurn)
 	} else {
 		s.server.turnTimers.of(s).Set(&t.timer, t)
 	}
@@ -83,7 +85,7 @@ func (t *wsTransport) beginWork(quick bool) (number uint32, wasIdle bool) {
 	t.turn.lastWork = now + 1
 	number = t.turn.number
 	s.mu.Unlock()
-	if late, found := quickTurns.TakeSetBefore(now - maxTurn); found {
+	if late != nil {
 		late.turnTimedOut()
 	}
 	return number, last == 0 || now-last > idleAfter

@@ -59,6 +59,27 @@ func (l *List[T]) Set(it *Item[T], value T) {
 	it.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.setLocked(it, value, now)
+}
+
+// SetAndTake is [List.Set]. It also takes an item out of the list that was set more than d
+// ago, if there is one, and returns its value. The deadline of that does not pass any more.
+func (l *List[T]) SetAndTake(it *Item[T], value T, d time.Duration) (late T, found bool) {
+	now := time.Since(l.epoch)
+	it.Stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.setLocked(it, value, now)
+	first := l.head
+	if now-(first.at-l.after) <= d {
+		return late, false
+	}
+	late = first.value
+	l.removeLocked(first)
+	return late, true
+}
+
+func (l *List[T]) setLocked(it *Item[T], value T, now time.Duration) {
 	it.list, it.value, it.listed = l, value, true
 	it.at = now + l.after
 	it.prev = l.tail
@@ -78,20 +99,6 @@ func (it *Item[T]) At() time.Duration { return it.at }
 
 // SetAt returns when the item, which waits, was set: the time since the lists' epoch.
 func (it *Item[T]) SetAt() time.Duration { return it.at - it.list.after }
-
-// TakeSetBefore takes an item out of the list that was set before a time since the lists'
-// epoch, if there is one. Its deadline does not pass any more.
-func (l *List[T]) TakeSetBefore(t time.Duration) (value T, found bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	it := l.head
-	if it == nil || it.at-l.after >= t {
-		return value, false
-	}
-	value = it.value
-	l.removeLocked(it)
-	return value, true
-}
 
 // Passed reports whether the deadline of it, which was last set in l, has
 // passed, even if expire has not been called yet.

@@ -153,3 +153,30 @@ func BenchmarkSet(b *testing.B) {
 		l.Set(&items[i%len(items)], i)
 	}
 }
+
+// Who has waited long enough is taken out by the next one. The rest expires in time.
+func TestWhatWasSetLongAgoIsTaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{start: time.Now()}
+		l := deadline.NewList(time.Now(), time.Second, r.expire)
+		var a, b, c deadline.Item[string]
+		for _, step := range []struct {
+			item  *deadline.Item[string]
+			value string
+			late  string
+		}{{&a, "a", ""}, {&b, "b", ""}, {&c, "c", "a"}, {&c, "c", "b"}, {&c, "c", ""}} {
+			got, found := l.SetAndTake(step.item, step.value, 10*time.Millisecond)
+			if got != step.late || found != (step.late != "") {
+				t.Errorf("setting %s takes %q, %v, want %q", step.value, got, found, step.late)
+			}
+			if at := step.item.SetAt(); at != time.Since(r.start) {
+				t.Errorf("%s was set at %v", step.value, at)
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		a.Stop() // it does not wait any more
+		time.Sleep(5 * time.Second)
+		r.want(t, "c@1.04s")
+	})
+}

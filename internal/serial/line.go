@@ -34,7 +34,7 @@ type Line[T interface {
 	head          int
 	hasLeader     bool
 	timerSet      bool      // the timer runs
-	slowAdded     bool      // see Quick
+	slowAdded     bool      // a task was added that may take long: see Quick
 	leader        uint32    // number of the leader; raising it leaves the leader behind
 	mark          uint32    // the argument of the leader's call of Work
 	started       uint32    // number of tasks that leaders have started
@@ -55,11 +55,22 @@ type turns[T Task] struct {
 const maxIdleTurns = 4
 
 // Add appends the turn of a task that was pushed to q. A call of [Line.Work] or
-// [Line.Start] has to follow. quick is for [Line.Quick].
-func (l *Line[T]) Add(q *Queue[T], quick bool) {
+// [Line.Start] has to follow.
+func (l *Line[T]) Add(q *Queue[T]) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.slowAdded = l.slowAdded || !quick
+	l.slowAdded = true
+	l.addLocked(q)
+}
+
+// AddQuick is [Line.Add] for a task that is expected to return at once: see [Line.Quick].
+func (l *Line[T]) AddQuick(q *Queue[T]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.addLocked(q)
+}
+
+func (l *Line[T]) addLocked(q *Queue[T]) {
 	if n := len(l.turns); n > l.head && l.turns[n-1].queue == q {
 		l.turns[n-1].n++
 		return
@@ -72,7 +83,8 @@ func (l *Line[T]) Add(q *Queue[T], quick bool) {
 	l.turns = append(l.turns, turns[T]{q, 1})
 }
 
-// Quick reports whether all tasks were quick that were added since the last call.
+// Quick reports whether all tasks that were added since the last call were added by
+// [Line.AddQuick].
 func (l *Line[T]) Quick() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +94,7 @@ func (l *Line[T]) Quick() bool {
 }
 
 // Work runs tasks until there are none. Meanwhile, [Line.Pass] returns mark. If another
-// goroutine runs tasks, Work returns at once. It returns the one that runs, if there is one.
+// goroutine runs tasks, Work returns at once, with the task that runs, if there is one.
 func (l *Line[T]) Work(mark uint32) (running T, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -74,7 +74,7 @@ func (l *lanes) add(t *testing.T, queue string, n int, do func()) *job {
 	if _, err := q.Push(j); err != nil {
 		t.Error(err)
 	}
-	l.Add(q, false)
+	l.Add(q)
 	return j
 }
 
@@ -256,7 +256,7 @@ func TestTurnsOfDroppedTasksDoNoHarm(t *testing.T) {
 	l.add(t, "b", 1, nil)
 	l.add(t, "a", 2, nil)
 	l.queues["a"].Close(&job{func() { l.story.add("last") }}, true)
-	l.Add(l.queues["a"], false)
+	l.Add(l.queues["a"])
 	l.Work(0)
 	l.story.want(t, "last", "b1")
 }
@@ -270,7 +270,7 @@ func BenchmarkLine(b *testing.B) {
 		if _, err := q.Push(j); err != nil {
 			b.Fatal(err)
 		}
-		l.Add(&q, false)
+		l.Add(&q)
 		l.Work(0)
 	}
 }
@@ -308,5 +308,49 @@ func TestIdle(t *testing.T) {
 		l.Start()
 		want("a task has ended its goroutine", true)
 		l.story.want(t, "a1", "b1", "end of a1", "a2", "end of a2", "a3")
+	})
+}
+
+func TestALineIsQuickUntilASlowTaskIsAdded(t *testing.T) {
+	t.Parallel()
+	l := newLanes()
+	var q serial.Queue[*job]
+	for _, c := range []struct {
+		add  []func(*serial.Queue[*job])
+		want bool
+	}{
+		{nil, true},
+		{[]func(*serial.Queue[*job]){l.AddQuick, l.AddQuick}, true},
+		{[]func(*serial.Queue[*job]){l.AddQuick, l.Add, l.AddQuick}, false},
+		{nil, true}, // since the last call
+		{[]func(*serial.Queue[*job]){l.AddQuick}, true},
+	} {
+		for _, add := range c.add {
+			if _, err := q.Push(&job{func() {}}); err != nil {
+				t.Fatal(err)
+			}
+			add(&q)
+		}
+		if got := l.Quick(); got != c.want {
+			t.Errorf("after %d tasks quick is %v", len(c.add), got)
+		}
+	}
+	l.Work(0)
+}
+
+func TestWorkReturnsTheTaskThatRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLanes()
+		slow := l.add(t, "a", 1, func() { time.Sleep(time.Minute) })
+		go l.Work(0)
+		synctest.Wait()
+		if got, ok := l.Work(0); !ok || got != slow {
+			t.Errorf("Work returns %p, %v, want %p", got, ok, slow)
+		}
+		time.Sleep(time.Hour)
+		if _, ok := l.Work(0); ok {
+			t.Error("a task runs")
+		}
 	})
 }
