@@ -34,7 +34,7 @@ async def two_namespaces_on_one_connection():
         same("/chat", await client.io.call("name", namespace="/chat", timeout=PATIENCE) or "/chat")
         same(6, await client.ask("double", 3))
     finally:
-        await client.io.disconnect()
+        await client.leave()
 
 
 async def a_refusal_carries_message_and_data():
@@ -150,7 +150,7 @@ async def events_keep_their_order_both_ways():
 async def the_client_leaves():
     client = await Client().connect()
     id = client.id
-    await client.io.disconnect()
+    await client.leave()
     # Over WebSocket it may hang up before it has said so.
     reason = await noted(f"leaving of {id}")
     assert reason in ("client namespace disconnect", "transport close"), reason
@@ -173,7 +173,7 @@ async def renewed(client, id):
     assert client.id != id, "a new connection has a new id"
     same(42, await client.ask("double", 21))
     same({"mirrored": b"\1\2\3"}, await client.ask("mirror", b"\1\2\3"))
-    await client.io.disconnect()
+    await client.leave()
 
 
 async def the_client_comes_back_after_its_connection_broke():

@@ -56,6 +56,15 @@ class Client:
     async def emit(self, event, *arguments):
         await self.io.emit(event, arguments, namespace=self.namespace)
 
+    async def leave(self):
+        """Disconnects, when the server has answered all POSTs.
+
+        This client says goodbye in its next POST. If it is waiting for the answer to one, it
+        leaves without a word, and waits for the next ping.
+        """
+        await asyncio.wait_for(self.io.eio.queue.join(), PATIENCE)
+        await self.io.disconnect()
+
     async def ask(self, event, *arguments):
         """Emits an event and returns what the server acknowledges it with; a tuple if that is more than a value."""
         return await self.io.call(event, arguments, namespace=self.namespace, timeout=PATIENCE)
@@ -71,7 +80,7 @@ async def connected(namespace="/", **options):
     try:
         yield client
     finally:
-        await client.io.disconnect()
+        await client.leave()
 
 
 async def control(path):
