@@ -204,6 +204,29 @@ func TestAnIdleWebSocketCostsOneGoroutine(t *testing.T) {
 	eventually(t, "there are no others", func() bool { return runtime.NumGoroutine() <= before+n })
 }
 
+// With ParkIdle, all of them together have one.
+func TestParkedWebSocketsCostNoGoroutines(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux parks connections")
+	}
+	const n = 100
+	srv, d := loopback(t, &sio.Options{ParkIdle: true})
+	srv.OnConnect(func(c *sio.Ctx) error { return c.Emit("hello") })
+	eventually(t, "other tests have ended", func() bool { return len(serverStacks()) == 0 })
+	before := runtime.NumGoroutine()
+	for i := range n {
+		conn, err := visit(host(t, d), i%2 == 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer quit(t, conn)
+	}
+	eventually(t, "they are parked", func() bool { return runtime.NumGoroutine() <= before+1 })
+	if clients := srv.ClientsCount(); clients != n {
+		t.Errorf("%d clients", clients)
+	}
+}
+
 func TestAnIdlePollingClientCostsNoneBesideItsPoll(t *testing.T) {
 	const n = 20
 	srv, d := loopback(t, nil)

@@ -168,6 +168,12 @@ type Options struct {
 	// default; see its type for how much.
 	PerMessageDeflate *PerMessageDeflate
 
+	// ParkIdle saves the memory of a goroutine for each WebSocket on which nothing comes:
+	// see docs/performance.md for how much. It is for servers with very many clients that
+	// are mostly silent. It works on Linux, and only for connections that the server does
+	// not decrypt itself; others are as without it.
+	ParkIdle bool
+
 	// ClientFS, if set, has the files of the JavaScript client
 	// (socket.io.min.js and so on: the dist folder of the npm package
 	// socket.io-client), and the server serves them beside its endpoint.
@@ -317,6 +323,7 @@ func (o *Options) engine() engine.Options {
 		Cookie:            o.Cookie,
 		CORS:              o.CORS,
 		PerMessageDeflate: o.PerMessageDeflate,
+		ParkIdle:          o.ParkIdle,
 		UseRequest:        o.UseRequest,
 		OnConnectionError: o.OnConnectionError,
 		OnInitialHeaders:  o.OnInitialHeaders,

@@ -64,6 +64,7 @@ func nextGoals() []nextGoal {
 	return []nextGoal{
 		{"idle5k", "bytes_gc", ours, "", 5000},
 		{"idle5k", "bytes_gc", fiber, "", 5000},
+		{"parked", "bytes_gc", ours, "", 2500},
 		cpu("echo", 1.05),
 		cpu("echo16", 0.3),
 		cpu("rate", 1.05),

@@ -81,6 +81,11 @@ func comparison() []scenario {
 			about:   "The same with {n} clients, without waiting for pings.",
 		},
 		{
+			name: "parked", title: "{n} parked clients", load: "idle", clients: 5000, args: []string{"-beats", "0s"}, flags: []string{"-park"},
+			metrics: idleMetrics(), headline: 1,
+			about: "The same with sioplug's Options.ParkIdle. The other servers are as before.",
+		},
+		{
 			name: "echo", title: "echo", load: "echo", clients: 200, metrics: perMessage, headline: 1,
 			about: "Each of {n} clients sends a string of 100 bytes, which the server emits back, and the next one when it has arrived.",
 		},

@@ -35,12 +35,13 @@ func main() {
 	codec := flag.String("json", "", "codec for JSON: sonic, on amd64 and arm64; the default one if empty")
 	adapter := flag.String("adapter", "", "what makes a cluster of servers: "+strings.Join(slices.Sorted(maps.Keys(adapters)), ", ")+"; none if empty")
 	redisAddr := flag.String("redis", "127.0.0.1:6379", "address of Redis, which an adapter needs")
+	park := flag.Bool("park", false, "park idle clients: Options.ParkIdle")
 	locks := flag.Bool("locks", false, "profile how long goroutines wait for locks: /debug/pprof/mutex")
 	flag.Parse()
 	if *locks {
 		runtime.SetMutexProfileFraction(1)
 	}
-	if err := run(*mount, *codec, *adapter, *redisAddr, *port); err != nil {
+	if err := run(*mount, *codec, *adapter, *redisAddr, *port, *park); err != nil {
 		slog.Error("bench server failed", slog.Any("err", err))
 		os.Exit(1)
 	}
@@ -74,7 +75,7 @@ var mounts = map[string]func(srv *sio.Server, l net.Listener) error{ //nolint:go
 // codecs have, by name, what encodes and decodes JSON.
 var codecs = map[string]sio.Codec{"": nil} //nolint:gochecknoglobals // immutable when main runs
 
-func run(mount, codec, adapter, redisAddr string, port int) error {
+func run(mount, codec, adapter, redisAddr string, port int, park bool) error {
 	serve, ok := mounts[mount]
 	if !ok {
 		return errors.New("unknown -mount " + strconv.Quote(mount))
@@ -83,7 +84,7 @@ func run(mount, codec, adapter, redisAddr string, port int) error {
 	if !ok {
 		return errors.New("unknown -json " + strconv.Quote(codec))
 	}
-	srv, err := newServer(&sio.Options{JSON: c}, adapter, redisAddr)
+	srv, err := newServer(&sio.Options{JSON: c, ParkIdle: park}, adapter, redisAddr)
 	if err != nil {
 		return err
 	}

@@ -86,6 +86,10 @@ type Options struct {
 	// PerMessageDeflate, if not nil, compresses messages over WebSocket.
 	PerMessageDeflate *PerMessageDeflate
 
+	// ParkIdle keeps no goroutine for a WebSocket that is idle. It works on Linux, and
+	// not for TLS.
+	ParkIdle bool
+
 	// Observer, if not nil, is called at certain moments in the life of sessions.
 	Observer *Observer
 

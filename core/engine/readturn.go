@@ -61,10 +61,17 @@ func (t *wsTransport) ReadDone() (goOn bool) {
 	s.runWorker(number)
 	mine := t.endWork(number)
 	if mine && wasIdle {
-		go t.run() // ends with the connection, or with the next hand-off
+		if !t.conn.Park(t) {
+			t.Resume()
+		}
 		return false
 	}
 	return mine
+}
+
+// Resume implements [parking.Waiter].
+func (t *wsTransport) Resume() {
+	go t.run() // ends with the connection, or with the next hand-off
 }
 
 // beginWork returns the number of the turn, and whether the WebSocket was idle before. It

@@ -14,6 +14,7 @@ import (
 	"github.com/sioplug/sioplug/internal/flush"
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/gate"
+	"github.com/sioplug/sioplug/internal/parking"
 	"github.com/sioplug/sioplug/internal/rescue"
 	"github.com/sioplug/sioplug/internal/websocket"
 )
@@ -49,7 +50,8 @@ type Server struct {
 	turnTimers           turnTimers
 	quickTurnTimers      turnTimers // of turns that are expected to be short
 	flushers             *flush.Pool[*Session]
-	readLoops            gate.Gate // read loops of WebSockets that run
+	readLoops            gate.Gate    // read loops of WebSockets that run
+	lot                  *parking.Lot // for WebSockets that are idle; nil without Options.ParkIdle
 	nextShard            atomic.Uint32
 	observer             atomic.Pointer[Observer]
 	observing            gate.Gate    // calls of the observer that nobody waits for but Shutdown
@@ -99,6 +101,9 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.answerTimers.KeepTimer()
 	e.turnTimers, e.quickTurnTimers = newTurnTimers(epoch, maxTurn), newTurnTimers(epoch, maxQuickTurn)
 	e.flushers = flush.NewPool((*Session).flush)
+	if e.opts.ParkIdle {
+		e.lot = new(parking.Lot)
+	}
 	if r := e.opts.SessionRouter; r != nil {
 		r.Start(e.opts, e.ServeForwarded)
 	}

@@ -228,6 +228,7 @@ func TestSessionRoutersThatFail(t *testing.T) {
 				if err := k.Shutdown(t.Context()); err != nil || r.closed != 1 {
 					t.Errorf("%v, closed %d times", err, r.closed)
 				}
+				synctest.Wait() // a request whose goroutine has ended is finished on another one
 				if loud := k.Log.Loud(); len(loud) != 4 {
 					t.Errorf("logged %q", loud)
 				}

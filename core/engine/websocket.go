@@ -62,6 +62,7 @@ func (e *Server) serveUpgrade(x *httpExchange, s *Session) {
 			_ = conn.Close()
 			return t.callOnClosed
 		}
+		conn.ParkIn(e.lot)
 		conn.Prepend(up.Head)
 		conn.Compress(hs.Deflate)
 		run := t.run

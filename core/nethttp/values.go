@@ -23,11 +23,39 @@ type pathKey struct{}
 
 // values returns the context of a request for a session to keep.
 func values(r *http.Request) context.Context {
-	ctx := context.Context(sessionContext{r.Context()})
+	ctx := context.Context(sessionContext{belowCancel(r.Context())})
 	if hasPathValues(r) {
 		ctx = context.WithValue(ctx, pathKey{}, route(r))
 	}
 	return ctx
+}
+
+// cancelType is what [context.WithCancel] returns, which has the context below in a field.
+//
+//nolint:gochecknoglobals // immutable
+var cancelType, belowField = func() (reflect.Type, []int) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	t := reflect.TypeOf(ctx)
+	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct {
+		return nil, nil
+	}
+	f, ok := t.Elem().FieldByName("Context")
+	if !ok || !f.IsExported() || f.Type != reflect.TypeFor[context.Context]() {
+		return nil, nil
+	}
+	return t, f.Index
+}()
+
+// belowCancel returns the context with the values of ctx. net/http makes two contexts that
+// can be canceled for each connection. With their channels they take 270 bytes, which
+// a session would keep as long as it lives.
+func belowCancel(ctx context.Context) context.Context {
+	if cancelType == nil || reflect.TypeOf(ctx) != cancelType {
+		return ctx
+	}
+	below := reflect.ValueOf(ctx).Elem().FieldByIndex(belowField).Interface()
+	return belowCancel(below.(context.Context)) //nolint:errcheck,forcetypeassert // the type of the field was checked
 }
 
 // hasPathValues reports whether the request's route can have parameters. If it has none,

@@ -1,6 +1,7 @@
 package nethttp
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -24,5 +25,30 @@ func TestRequestURI(t *testing.T) {
 		if got, want := requestURI(r), r.URL.RequestURI(); got != want {
 			t.Errorf("changed %q: %q, want %q", target, got, want)
 		}
+	}
+}
+
+// What a session keeps has the values of the request's context, and not the contexts of net/http
+// that can be canceled.
+func TestBelowCancel(t *testing.T) {
+	t.Parallel()
+	type key struct{}
+	if cancelType == nil {
+		t.Fatal("package context has changed: belowCancel does nothing any more")
+	}
+	inner := context.WithValue(t.Context(), key{}, "inner")
+	one, cancel := context.WithCancel(inner)
+	defer cancel()
+	two, cancel := context.WithCancel(one)
+	defer cancel()
+	if got := belowCancel(two); got != inner {
+		t.Errorf("got %v", got)
+	}
+	outer := context.WithValue(two, key{}, "outer")
+	if got := belowCancel(outer); got != outer || got.Value(key{}) != "outer" {
+		t.Errorf("got %v", got)
+	}
+	if got := belowCancel(context.Background()); got != context.Background() {
+		t.Errorf("got %v", got)
 	}
 }

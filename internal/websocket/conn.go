@@ -11,6 +11,7 @@ import (
 	"github.com/gobwas/ws"
 
 	"github.com/sioplug/sioplug/internal/frame"
+	"github.com/sioplug/sioplug/internal/parking"
 	"github.com/sioplug/sioplug/internal/rescue"
 )
 
@@ -83,6 +84,8 @@ type Conn struct {
 	msg        []byte    // the part that has come of an incomplete message
 	unparsed   []byte    // received and not parsed: sent ahead, or the beginning of a frame
 	readErr    error     // the result of Serve, for whichever goroutine calls it next
+
+	place *parking.Place // for Park; nil: it is never parked
 }
 
 // New returns a connection over nc, on which the opening handshake has been
@@ -184,7 +187,9 @@ func (c *Conn) Close() error {
 	if t, ok := nc.(*tls.Conn); ok {
 		nc = t.NetConn()
 	}
-	return c.callConn(nc.Close)
+	err := c.callConn(nc.Close)
+	c.resume()
+	return err
 }
 
 // callConn calls a method of the network connection. If the connection is not one of
@@ -223,6 +228,7 @@ func (c *Conn) CloseWithin(d time.Duration) {
 		return
 	}
 	c.CloseWrite()
+	c.resume()
 }
 
 // CloseWrite tells the peer that nothing more will come, where the network connection can.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,12 +88,26 @@ func (s *site) upgradeAfterAFailure(sid, name string) {
 // noop if the probe was answered, and polling goes on.
 func TestUpgradeIsCutWhileAPollWaits(t *testing.T) {
 	each(t, func(t *testing.T, m mount) {
-		s := start(t, m, sio.Options{}, nil)
+		var polls atomic.Int32
+		s := start(t, m, sio.Options{UseRequest: []func(http.Header, *sio.Request) error{
+			func(_ http.Header, r *sio.Request) error {
+				if r.Method == http.MethodGet && r.Query.Get("transport") == "polling" {
+					polls.Add(1)
+				}
+				return nil
+			},
+		}}, nil)
 		for step := range 2 {
 			name := fmt.Sprint("step ", step)
 			sid := openPolling(t, s.addr)
-			poll := dial(t, s.addr)
+			poll, earlier := dial(t, s.addr), polls.Load()
 			poll.send(request(http.MethodGet, sid, ""))
+			s.eventually("the poll has come", func() string {
+				if polls.Load() == earlier {
+					return "not yet"
+				}
+				return ""
+			})
 			c := dial(t, s.proxy.Addr())
 			c.send(webSocketRequest(sid))
 			c.switched()

@@ -50,6 +50,7 @@ type wire struct {
 	near, far *net.TCPConn
 	broken    chan struct{} // closed when it is cut
 	once      sync.Once
+	draining  bool // far has been told the end; written before broken is closed
 
 	// Guarded by the proxy's mu:
 	hole bool // it swallows everything
@@ -235,6 +236,11 @@ func (p *Proxy) connect(w *wire) {
 	up.Go(func() { p.carry(w, Up, w.far, w.near) })
 	p.carry(w, Down, w.near, w.far)
 	up.Wait()
+	w.close()
+	if w.draining {
+		_, _ = io.Copy(io.Discard, w.far)
+		_ = w.far.Close()
+	}
 }
 
 // dial connects to the server. It reports whether the connection was not cut meanwhile.
@@ -352,18 +358,25 @@ func (w *wire) close() {
 	})
 }
 
+// drainTime is how long a server may take to close a connection that has ended.
+const drainTime = time.Second
+
 // end ends the connection: by a reset for the client, and for the server if reset is set.
+// Otherwise what the server sends is still read, or it would see a reset nevertheless, and
+// lose what it has not read yet.
 func (w *wire) end(reset bool) {
 	w.once.Do(func() {
+		w.draining = w.far != nil && !reset
 		close(w.broken)
 		_ = w.near.SetLinger(0)
 		_ = w.near.Close()
-		if w.far == nil {
-			return
-		}
-		if reset {
+		switch {
+		case w.draining:
+			_ = w.far.CloseWrite()
+			_ = w.far.SetReadDeadline(time.Now().Add(drainTime))
+		case w.far != nil:
 			_ = w.far.SetLinger(0)
+			_ = w.far.Close()
 		}
-		_ = w.far.Close()
 	})
 }
