@@ -103,7 +103,7 @@ func TestAParkedSessionEnds(t *testing.T) {
 			_ = c.Close()
 		}, engine.TransportClose, ""},
 		"the client resets": {func(t *testing.T, _ *enginetest.Kit, c *enginetest.Conn, _ *enginetest.Peer) {
-			if err := c.Conn.(*net.TCPConn).SetLinger(0); err != nil { //nolint:errcheck,forcetypeassert // it is one
+			if err := c.Conn.(*net.TCPConn).SetLinger(0); err != nil { //nolint:errcheck // it is one
 				t.Error(err)
 			}
 			_ = c.Close()

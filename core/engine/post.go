@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sioplug/sioplug/internal/rescue"
@@ -147,16 +148,35 @@ func readBody(req *Request, limit int) ([]byte, error) {
 	if req.Body == nil {
 		return nil, nil
 	}
-	var buf bytes.Buffer
-	if n := int(req.ContentLength); n > 0 && n <= smallBody {
-		buf.Grow(n + bytes.MinRead) // with room for the read that finds the end
-	}
-	n, err := buf.ReadFrom(io.LimitReader(req.Body, int64(limit)+1))
+	body, err := readAll(req.Body, int(min(req.ContentLength, smallBody)), limit)
 	var lower *http.MaxBytesError // a limit of the application's middleware
-	if n > int64(limit) || errors.As(err, &lower) {
+	if len(body) > limit || errors.As(err, &lower) {
 		return nil, errTooLarge
 	}
-	return buf.Bytes(), err
+	return body, err
+}
+
+// readAll reads to the end, or more than limit bytes. expected is how many will come, if it
+// is above 0.
+func readAll(r io.Reader, expected, limit int) ([]byte, error) {
+	var body []byte
+	if expected > 0 {
+		body = make([]byte, 0, expected+1) // with room for the read that finds the end
+	}
+	for len(body) <= limit {
+		if len(body) == cap(body) {
+			body = slices.Grow(body, bytes.MinRead)
+		}
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if err != nil {
+			if err == io.EOF { //nolint:errorlint // readers return it as it is
+				err = nil
+			}
+			return body, err
+		}
+	}
+	return body, nil
 }
 
 // receivePayload decodes a payload and handles its packets, on a goroutine of its own. That

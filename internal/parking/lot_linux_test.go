@@ -36,7 +36,7 @@ func newGuest(tb testing.TB, lot *parking.Lot) *guest {
 	}
 	defer func() { _ = l.Close() }()
 	g := &guest{place: lot.NewPlace(), resumed: make(chan struct{}, 10)}
-	if g.peer, err = net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: l.Addr().(*net.TCPAddr).Port}); err != nil { //nolint:errcheck,forcetypeassert // it is one
+	if g.peer, err = net.DialTCP("tcp", nil, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: l.Addr().(*net.TCPAddr).Port}); err != nil { //nolint:errcheck // it is one
 		tb.Fatal(err)
 	}
 	if g.conn, err = l.AcceptTCP(); err != nil {

@@ -64,28 +64,81 @@ type exchange struct {
 
 func request(ctx *fasthttp.RequestCtx, ip string) *engine.Request {
 	uri := ctx.URI()
+	target := string(ctx.RequestURI())
+	path, query, _ := strings.Cut(target, "?") // usually what fasthttp says, which makes copies unnecessary
 	return &engine.Request{
-		Method:        string(ctx.Method()),
-		Path:          string(uri.Path()),
-		URI:           string(ctx.RequestURI()),
+		Method:        orCopy(http.MethodGet, ctx.Method()),
+		Path:          orCopy(path, uri.Path()),
+		URI:           target,
 		Host:          string(ctx.Host()),
 		ClientIP:      strings.Clone(ip),
 		TLS:           ctx.IsTLS(),
-		Query:         engine.ParseQuery(string(uri.QueryString())),
+		Query:         engine.ParseQuery(orCopy(query, uri.QueryString())),
 		Header:        header(&ctx.Request.Header),
 		ContentLength: max(int64(ctx.Request.Header.ContentLength()), -1),
 	}
 }
 
+// orCopy returns b as a string, without a copy if s is the same.
+func orCopy(s string, b []byte) string {
+	if s == string(b) {
+		return s
+	}
+	return string(b)
+}
+
+// names are headers that most requests have.
+//
+//nolint:gochecknoglobals // immutable
+var names = func() map[string]string {
+	m := make(map[string]string)
+	for _, name := range []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Origin",
+		"Referer", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+	} {
+		m[name] = name
+	}
+	return m
+}()
+
+// nameOf returns the name of a header.
+func nameOf(k []byte) string {
+	if name, ok := names[string(k)]; ok {
+		return name
+	}
+	return textproto.CanonicalMIMEHeaderKey(string(k))
+}
+
 // header copies a request's headers. As in net/http, the host is not one of
-// them.
+// them. All values are one string, and their lists are in one piece: a poll has
+// some ten headers.
 func header(src *fasthttp.RequestHeader) http.Header {
-	h := make(http.Header, src.Len())
+	type field struct {
+		name string
+		end  int // of its value in text
+	}
+	var fieldMemory [16]field
+	var textMemory [1024]byte
+	fields, text := fieldMemory[:0], textMemory[:0]
 	src.VisitAll(func(k, v []byte) { // All needs fasthttp 1.60
-		name := textproto.CanonicalMIMEHeaderKey(string(k))
-		h[name] = append(h[name], string(v))
+		if string(k) == fasthttp.HeaderHost {
+			return
+		}
+		text = append(text, v...)
+		fields = append(fields, field{nameOf(k), len(text)})
 	})
-	delete(h, "Host")
+	all, lists := string(text), make([]string, len(fields))
+	h := make(http.Header, len(fields))
+	start := 0
+	for i, f := range fields {
+		lists[i] = all[start:f.end]
+		start = f.end
+		if vs := h[f.name]; vs != nil {
+			h[f.name] = append(vs, lists[i])
+		} else {
+			h[f.name] = lists[i : i+1 : i+1]
+		}
+	}
 	return h
 }
 
