@@ -79,11 +79,27 @@ func TestSIO_BC_7_AllocationsOfABroadcastDoNotGrowWithReceivers(t *testing.T) {
 }
 
 // What an idle client costs: its session, socket and connection, 2 KiB of stack for
-// the goroutine that waits for it, and the client's end of the connection, which
-// is in this process, too. Handling its CONNECT took more stack.
+// the goroutine that waits for it unless it is parked, and the client's end of the
+// connection, which is in this process, too. Handling its CONNECT took more stack.
 func TestAllocationsOfAnIdleClient(t *testing.T) {
-	const clients, most = 500, 6_700
-	_, address := benchServer(t)
+	for name, tt := range map[string]struct {
+		opts *sio.Options
+		most int64
+	}{
+		"default": {nil, 6_000},
+		"parked":  {&sio.Options{ParkIdle: true}, 2_600},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv, d := loopback(t, tt.opts)
+			srv.OnConnect(func(*sio.Ctx) error { return nil })
+			allocationsOfAnIdleClient(t, host(t, d), tt.most)
+		})
+	}
+}
+
+func allocationsOfAnIdleClient(t *testing.T, address string, most int64) {
+	t.Helper()
+	const clients = 500
 	memory := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
