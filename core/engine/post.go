@@ -170,7 +170,7 @@ func readAll(r io.Reader, expected, limit int) ([]byte, error) {
 		n, err := r.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
 		if err != nil {
-			if err == io.EOF { //nolint:errorlint // readers return it as it is
+			if err == io.EOF {
 				err = nil
 			}
 			return body, err
