@@ -121,11 +121,12 @@ func header(src *fasthttp.RequestHeader) http.Header {
 	var textMemory [1024]byte
 	fields, text := fieldMemory[:0], textMemory[:0]
 	src.VisitAll(func(k, v []byte) { // All needs fasthttp 1.60
-		if string(k) == fasthttp.HeaderHost {
+		name := nameOf(k)
+		if name == "Host" {
 			return
 		}
 		text = append(text, v...)
-		fields = append(fields, field{nameOf(k), len(text)})
+		fields = append(fields, field{name, len(text)})
 	})
 	all, lists := string(text), make([]string, len(fields))
 	h := make(http.Header, len(fields))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -76,5 +77,46 @@ func TestBodiesThatAreNotReadAreNoRequests(t *testing.T) {
 				t.Errorf("%d requests were taken out of one", n)
 			}
 		})
+	}
+}
+
+// A request has what the client sent, in memory of its own: fasthttp reads the next one into
+// the same buffers.
+func TestRequestsAreCopies(t *testing.T) {
+	for _, tt := range []struct {
+		raw              string
+		path, uri, query string
+		host             string
+		header           http.Header
+	}{
+		{
+			"GET /socket.io/?EIO=4&sid=a HTTP/1.1\r\nHost: chat.example\r\nUser-Agent: a\r\n\r\n",
+			"/socket.io/", "/socket.io/?EIO=4&sid=a", "a", "chat.example",
+			http.Header{"User-Agent": {"a"}},
+		},
+		{
+			"POST /a%20b/?sid=x%3Fy?z HTTP/1.1\r\nhost: b\r\nx-own: 1\r\nX-Own: 2\r\nX-Empty:\r\nX-Own: 3\r\nCookie: a=b\r\nContent-Length: 0\r\n\r\n",
+			"/a b/", "/a%20b/?sid=x%3Fy?z", "x?y?z", "b",
+			http.Header{"X-Own": {"1", "2", "3"}, "X-Empty": {""}, "Cookie": {"a=b"}, "Content-Length": {"0"}},
+		},
+		{"GET /a//b/../c HTTP/1.1\r\nHost: c\r\n\r\n", "/a/c", "/a//b/../c", "", "c", http.Header{}},
+		{"GET http://d/e?sid=f HTTP/1.1\r\nHost: d\r\n\r\n", "/e", "http://d/e?sid=f", "f", "d", http.Header{}},
+	} {
+		var ctx fasthttp.RequestCtx
+		read := func(raw string) {
+			if err := ctx.Request.Read(bufio.NewReader(strings.NewReader(raw))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		read(tt.raw)
+		req := request(&ctx, "192.0.2.1")
+		read("PATCH /" + strings.Repeat("#", 200) + " HTTP/1.1\r\nHost: ######\r\n" + strings.Repeat("A#: ####\r\n", 20) + "Content-Length: 0\r\n\r\n")
+		method, _, _ := strings.Cut(tt.raw, " ")
+		if req.Method != method || req.Path != tt.path || req.URI != tt.uri || req.Query.Get("sid") != tt.query || req.Host != tt.host {
+			t.Errorf("got %+v, want %+v", req, tt)
+		}
+		if !reflect.DeepEqual(req.Header, tt.header) {
+			t.Errorf("%s: headers %q, want %q", tt.uri, req.Header, tt.header)
+		}
 	}
 }
