@@ -169,7 +169,8 @@ type Options struct {
 	PerMessageDeflate *PerMessageDeflate
 
 	// ParkIdle saves the memory of a goroutine for each WebSocket on which nothing comes:
-	// see docs/performance.md for how much. It is for servers with very many clients that
+	// see docs/performance.md for how much. The goroutine ends after the first message of a
+	// client, or after one that follows a second of silence, such as a pong. It is for servers with very many clients that
 	// are mostly silent. It works on Linux, and only for connections that the server does
 	// not decrypt itself; others are as without it.
 	ParkIdle bool

@@ -86,8 +86,9 @@ type Options struct {
 	// PerMessageDeflate, if not nil, compresses messages over WebSocket.
 	PerMessageDeflate *PerMessageDeflate
 
-	// ParkIdle keeps no goroutine for a WebSocket that is idle. It works on Linux, and
-	// not for TLS.
+	// ParkIdle keeps no goroutine for a WebSocket that is idle: after its first message, or
+	// one that follows a second of silence. The handler has to be a [Worker]. It works on
+	// Linux, and not for TLS.
 	ParkIdle bool
 
 	// Observer, if not nil, is called at certain moments in the life of sessions.

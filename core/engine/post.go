@@ -139,7 +139,7 @@ const smallBody = 4 << 10
 
 var errTooLarge = errors.New("body is larger than maxHttpBufferSize")
 
-// readBody reads at most limit bytes. A larger announced length is refused early. Apart
+// readBody reads a body of at most limit bytes. A larger announced length is refused early. Apart
 // from that, memory is allocated for bytes that have come, not for announced ones.
 func readBody(req *Request, limit int) ([]byte, error) {
 	if req.ContentLength > int64(limit) {
@@ -165,7 +165,7 @@ func readAll(r io.Reader, expected, limit int) ([]byte, error) {
 	}
 	for len(body) <= limit {
 		if len(body) == cap(body) {
-			body = slices.Grow(body, bytes.MinRead)
+			body = slices.Grow(body, max(bytes.MinRead, len(body)))
 		}
 		n, err := r.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]

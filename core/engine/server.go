@@ -50,7 +50,7 @@ type Server struct {
 	turnTimers           turnTimers
 	quickTurnTimers      turnTimers // of turns that are expected to be short
 	flushers             *flush.Pool[*Session]
-	readLoops            gate.Gate    // read loops of WebSockets that run
+	readLoops            gate.Gate    // WebSockets that are read, or parked
 	lot                  *parking.Lot // for WebSockets that are idle; nil without Options.ParkIdle
 	nextShard            atomic.Uint32
 	observer             atomic.Pointer[Observer]

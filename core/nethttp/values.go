@@ -47,9 +47,9 @@ var cancelType, belowField = func() (reflect.Type, []int) {
 	return t, f.Index
 }()
 
-// belowCancel returns the context with the values of ctx. net/http makes two contexts that
-// can be canceled for each connection. With their channels they take 270 bytes, which
-// a session would keep as long as it lives.
+// belowCancel returns the context with the values of ctx. net/http makes one context that
+// can be canceled for each connection, and one for each request. With their channels they
+// take 270 bytes, which a session would keep as long as it lives.
 func belowCancel(ctx context.Context) context.Context {
 	if cancelType == nil || reflect.TypeOf(ctx) != cancelType {
 		return ctx

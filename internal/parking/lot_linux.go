@@ -1,6 +1,7 @@
 package parking
 
 import (
+	"errors"
 	"os"
 	"sync"
 	"syscall"
@@ -38,7 +39,7 @@ type Place struct {
 
 	// Guarded by the lot's mu:
 	index uint32 // in slots, plus 1; 0: not parked
-	known bool   // the kernel knows the descriptor
+	known bool   // the descriptor was given to the kernel
 }
 
 // NewPlace returns a place for a connection, nil if l is nil.
@@ -80,7 +81,11 @@ func (p *Place) Park(conn syscall.RawConn, w Waiter) bool {
 	k, epoll := l.enterLocked(p, w), l.raw
 	l.mu.Unlock()
 	e := syscall.EpollEvent{Events: inputOnce, Fd: int32(k.index), Pad: int32(k.generation)} //nolint:gosec // bits
-	if control(epoll, op, conn, &e) == nil {
+	err := control(epoll, op, conn, &e)
+	if errors.Is(err, syscall.ENOENT) { // the kernel did not take it the last time
+		err = control(epoll, syscall.EPOLL_CTL_ADD, conn, &e)
+	}
+	if err == nil {
 		return true
 	}
 	return l.take(k) == nil // it has been resumed meanwhile, or has to be given up
@@ -125,10 +130,10 @@ func (l *Lot) openLocked() bool {
 	if err != nil {
 		return false
 	}
-	_ = syscall.SetNonblock(fd, true) // or package os would not have the runtime wait for it
+	_ = syscall.SetNonblock(fd, true) // for package os to have the runtime wait for it
 	file := os.NewFile(uintptr(fd), "epoll")
 	raw, err := file.SyscallConn()
-	if err != nil {
+	if err != nil || file.SetReadDeadline(time.Time{}) != nil { // the runtime does not wait for it
 		_ = file.Close()
 		return false
 	}

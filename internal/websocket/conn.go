@@ -35,12 +35,12 @@ type Handler interface {
 	// ReadDone is called when everything from one read has been handed over. It is
 	// the moment to handle the messages, and to write all the answers at once. It
 	// reports whether this goroutine goes on reading. If not, Serve returns
-	// [ErrHandedOff] and does not use the Conn any more. While ReadDone runs, and
-	// only then, another goroutine may call Serve to take over.
+	// [ErrHandedOff] and does not use the Conn any more. From then on, and while
+	// ReadDone runs, another goroutine may call Serve to take over.
 	ReadDone() (goOn bool)
 }
 
-// ErrHandedOff is returned by [Conn.Serve] when another goroutine reads.
+// ErrHandedOff is returned by [Conn.Serve] when another goroutine reads, or will.
 var ErrHandedOff = errors.New("websocket: another goroutine reads this connection")
 
 // The states of a Conn. It never goes back to an earlier one.
