@@ -197,7 +197,7 @@ func (l *link) session(ctx context.Context, c *conn, why *error) {
 	go func() { failed <- l.read(c) }() // ends with the connection, below
 	err := l.keep(ctx, c, failed)
 	if ctx.Err() != nil {
-		l.quit(c)
+		l.quit(c, failed)
 	}
 	_ = c.Close()
 	if e := <-failed; err == nil {
@@ -322,8 +322,9 @@ func (l *link) commands(dst []byte) (out []byte, known []topic, initialised bool
 	return dst, known, initialised
 }
 
-// quit ends all subscriptions and the connection in an orderly way.
-func (l *link) quit(c *conn) {
+// quit ends all subscriptions and the connection in an orderly way: Redis closes it. If it
+// were closed here with unread input, Redis would see a reset, and maybe none of the commands.
+func (l *link) quit(c *conn, failed chan error) {
 	l.mu.Lock()
 	var out []byte
 	for t, e := range l.entries {
@@ -332,8 +333,11 @@ func (l *link) quit(c *conn) {
 		}
 	}
 	l.mu.Unlock()
-	if c.SetWriteDeadline(time.Now().Add(quitTimeout)) == nil {
-		_, _ = c.Write(appendCommand(out, "QUIT"))
+	if c.SetDeadline(time.Now().Add(quitTimeout)) != nil {
+		return
+	}
+	if _, err := c.Write(appendCommand(out, "QUIT")); err == nil {
+		failed <- <-failed // after the deadline at the latest
 	}
 }
 

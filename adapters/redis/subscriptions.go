@@ -243,9 +243,11 @@ func (s *subscriptions) closeLinks() {
 	links := s.links
 	s.links = make(map[string]*link)
 	s.mu.Unlock()
+	var all sync.WaitGroup
 	for _, l := range links {
-		l.close()
+		all.Go(l.close) // ends within quitTimeout
 	}
+	all.Wait()
 }
 
 func (s *subscriptions) queueAll() {
