@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -165,20 +166,39 @@ func TestNATSIsAway(t *testing.T) {
 	}
 }
 
+// A cuttable dialer can close the connection that it made last.
+type cuttable struct {
+	mu   sync.Mutex
+	conn net.Conn
+}
+
+// Dial implements [nats.CustomDialer].
+func (c *cuttable) Dial(network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{}).DialContext(context.Background(), network, address)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn = conn
+	return conn, err
+}
+
+func (c *cuttable) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.conn.Close()
+}
+
 // The connection is lost again and again while a server emits. Nothing comes twice or out of
 // order, and all that is missing is counted.
 func TestConnectionsAreCut(t *testing.T) {
 	t.Parallel()
 	s := startNATS(t)
-	nc := s.connect(t)
-	a, b := join(t, newServer(nc)), join(t, newServer(s.connect(t)))
+	wire := new(cuttable)
+	a, b := join(t, newServer(s.connect(t, nats.SetCustomDialer(wire)))), join(t, newServer(s.connect(t)))
 	whole(t, a, b)
 	const n = 2000
 	for i := range n {
 		if i%400 == 200 {
-			if err := nc.ForceReconnect(); err != nil {
-				t.Fatal(err)
-			}
+			wire.cut()
 		}
 		a.publish(fmt.Sprint(i))
 	}
