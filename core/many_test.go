@@ -186,19 +186,27 @@ func serverStacks() []string {
 	return found
 }
 
-func TestAnIdleWebSocketCostsOneGoroutine(t *testing.T) {
-	const n = 100
-	srv, d := loopback(t, nil)
+// idleVisitors opens n WebSockets that do nothing. It returns how many goroutines there were
+// before.
+func idleVisitors(t *testing.T, opts *sio.Options, n int) (srv *sio.Server, before int) {
+	t.Helper()
+	srv, d := loopback(t, opts)
 	srv.OnConnect(func(c *sio.Ctx) error { return c.Emit("hello") })
 	eventually(t, "other tests have ended", func() bool { return len(serverStacks()) == 0 })
-	before := runtime.NumGoroutine()
+	before = runtime.NumGoroutine()
 	for i := range n {
 		conn, err := visit(host(t, d), i%2 == 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer quit(t, conn)
+		t.Cleanup(func() { quit(t, conn) })
 	}
+	return srv, before
+}
+
+func TestAnIdleWebSocketCostsOneGoroutine(t *testing.T) {
+	const n = 100
+	_, before := idleVisitors(t, nil, n)
 	eventually(t, "each has one", func() bool { return len(serverStacks()) == n })
 	// Nothing of net/http is left for them either.
 	eventually(t, "there are no others", func() bool { return runtime.NumGoroutine() <= before+n })
@@ -210,17 +218,7 @@ func TestParkedWebSocketsCostNoGoroutines(t *testing.T) {
 		t.Skip("only Linux parks connections")
 	}
 	const n = 100
-	srv, d := loopback(t, &sio.Options{ParkIdle: true})
-	srv.OnConnect(func(c *sio.Ctx) error { return c.Emit("hello") })
-	eventually(t, "other tests have ended", func() bool { return len(serverStacks()) == 0 })
-	before := runtime.NumGoroutine()
-	for i := range n {
-		conn, err := visit(host(t, d), i%2 == 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer quit(t, conn)
-	}
+	srv, before := idleVisitors(t, &sio.Options{ParkIdle: true}, n)
 	eventually(t, "they are parked", func() bool { return runtime.NumGoroutine() <= before+1 })
 	if clients := srv.ClientsCount(); clients != n {
 		t.Errorf("%d clients", clients)

@@ -36,16 +36,17 @@ func parked(t *testing.T, k *enginetest.Kit) (*enginetest.Conn, *enginetest.Peer
 	return c, p
 }
 
+// connectWebSocket opens a session over a socket. The client does not read before Resume.
+func connectWebSocket(t *testing.T, k *enginetest.Kit) *enginetest.Conn {
+	t.Helper()
+	web := k.Listen()
+	return handshakeOver(t, k, k.Connect(web), websocket, web.Listener.Addr().String(), web.URL)
+}
+
 // dialWebSocket opens a session over a socket.
 func dialWebSocket(t *testing.T, k *enginetest.Kit) *enginetest.Conn {
 	t.Helper()
-	nc := k.Connect(k.Listen())
-	_, err := nc.Write([]byte("GET /?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" +
-		"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := k.NewConn(nc)
+	c := connectWebSocket(t, k)
 	c.Resume()
 	if got := c.Next(); !strings.HasPrefix(got, `0{"sid":"`) {
 		t.Fatalf("open packet: %q", got)
@@ -159,13 +160,7 @@ func TestAParkedSessionTimesOut(t *testing.T) {
 // A client that does not read is disconnected, parked or not.
 func TestAParkedClientThatDoesNotRead(t *testing.T) {
 	k := parking(t, engine.Options{MaxSendBuffer: 1 << 20})
-	nc := k.Connect(k.Listen())
-	_, err := nc.Write([]byte("GET /?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n" +
-		"Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := k.NewConn(nc) // reads only the answer
+	c := connectWebSocket(t, k)
 	c.Text("4first")
 	eventually(t, "it is parked", func() bool { return len(k.LastPeer().Messages()) == 1 && readLoops() == 0 })
 	p := k.LastPeer()
@@ -173,6 +168,6 @@ func TestAParkedClientThatDoesNotRead(t *testing.T) {
 		_ = p.Session.SendMessage(false, make([]byte, 1<<20))
 	}
 	same(t, "reason", p.End().Reason, engine.TransportError)
-	_ = nc.Close()
+	_ = c.Close()
 	eventually(t, "the server has forgotten it", func() bool { return k.Remembered() == 0 && readLoops() == 0 })
 }

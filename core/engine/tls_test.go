@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -52,6 +53,15 @@ func dialTLS(t *testing.T, k *enginetest.Kit, web *httptest.Server, query, origi
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = nc.Close() })
+	c := handshakeOver(t, k, nc, query, addr, origin)
+	c.Resume()
+	return c
+}
+
+// handshakeOver opens a WebSocket over a connection, of which no frame is read before
+// [enginetest.Conn.Resume].
+func handshakeOver(t *testing.T, k *enginetest.Kit, nc net.Conn, query, addr, origin string) *enginetest.Conn {
+	t.Helper()
 	var req bytes.Buffer
 	fmt.Fprintf(&req, "GET /?%s HTTP/1.1\r\nHost: %s\r\nOrigin: %s\r\n", query, addr, origin)
 	if err := enginetest.Handshake().Write(&req); err != nil {
@@ -61,9 +71,7 @@ func dialTLS(t *testing.T, k *enginetest.Kit, web *httptest.Server, query, origi
 	if _, err := nc.Write(req.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	c := k.NewConn(nc)
-	c.Resume()
-	return c
+	return k.NewConn(nc)
 }
 
 func TestTLS(t *testing.T) {
