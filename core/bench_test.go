@@ -32,11 +32,18 @@ func binaryFrame(data string) []byte {
 // join opens a connection that ends with the test.
 func join(tb testing.TB, address string) *net.TCPConn {
 	tb.Helper()
+	conn := dial(tb, address)
+	tb.Cleanup(func() { quit(tb, conn) })
+	return conn
+}
+
+// dial opens a connection.
+func dial(tb testing.TB, address string) *net.TCPConn {
+	tb.Helper()
 	conn, err := visit(address, true)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { quit(tb, conn) })
 	return conn
 }
 
