@@ -92,6 +92,7 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.epoch = time.Now()
 	epoch := e.epoch
 	e.pingTimers = deadline.NewList(epoch, e.opts.PingInterval, (*Session).pingDue)
+	e.pingTimers.AllowEarly(e.opts.PingInterval / pingsTogether)
 	e.pongTimers = deadline.NewList(epoch, e.opts.PingTimeout, (*Session).pongOverdue)
 	e.clientPingTimers = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout, (*Session).clientPingOverdue)
 	e.closeTimers = deadline.NewList(epoch, closeTimeout, (*Session).closeTimedOut)

@@ -24,7 +24,8 @@ type List[T any] struct {
 	tail  *Item[T]
 	timer *time.Timer
 	armed bool
-	keep  bool // the timer is left to find nothing
+	keep  bool          // the timer is left to find nothing
+	early time.Duration // by how much an item may expire early, together with another one
 }
 
 // An Item is one deadline. It is a field of its owner, so it costs no allocation. It is
@@ -51,6 +52,11 @@ func NewList[T any](epoch time.Time, after time.Duration, expire func(T)) *List[
 // many stays that are shorter than their deadlines: starting and stopping the timer for each
 // of them would cost more. It must be called before the first Set.
 func (l *List[T]) KeepTimer() { l.keep = true }
+
+// AllowEarly lets items expire up to d before their time, together with one whose time has
+// come. So the timer runs once for all of them. An item that is alone expires on time. It
+// must be called before the first Set.
+func (l *List[T]) AllowEarly(d time.Duration) { l.early = d }
 
 // Set starts the deadline of it, or starts it anew, moving it here from
 // whichever list it was in.
@@ -148,7 +154,7 @@ func (l *List[T]) armLocked(d time.Duration) {
 }
 
 func (l *List[T]) fire() {
-	for {
+	for early := time.Duration(0); ; early = l.early {
 		l.mu.Lock()
 		it := l.head
 		if it == nil {
@@ -156,7 +162,7 @@ func (l *List[T]) fire() {
 			l.mu.Unlock()
 			return
 		}
-		if wait := it.at - time.Since(l.epoch); wait > 0 {
+		if wait := it.at - time.Since(l.epoch); wait > early {
 			l.armLocked(wait)
 			l.mu.Unlock()
 			return

@@ -51,6 +51,25 @@ func TestItemsExpireExactlyAndInOrder(t *testing.T) {
 	})
 }
 
+func TestItemsMayExpireEarlyTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{start: time.Now()}
+		l := deadline.NewList(time.Now(), time.Second, r.expire)
+		l.AllowEarly(100 * time.Millisecond)
+		var items [5]deadline.Item[string]
+		for i := range items {
+			l.Set(&items[i], string(rune('a'+i)))
+			time.Sleep(50 * time.Millisecond)
+		}
+		time.Sleep(5 * time.Second)
+		r.want(t, "a@1s", "b@1s", "c@1s", "d@1.15s", "e@1.15s")
+		l.Set(&items[0], "alone")
+		time.Sleep(5 * time.Second)
+		r.want(t, "a@1s", "b@1s", "c@1s", "d@1.15s", "e@1.15s", "alone@6.25s")
+	})
+}
+
 func TestSetAgainStartsAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
