@@ -67,7 +67,7 @@ func (s *Session) pingDue() {
 	wake := s.enqueuePingLocked()
 	s.mu.Unlock()
 	if wake {
-		s.server.flushers.Add(s.shard, s)
+		s.flush()
 	}
 	if held {
 		s.callReadOn()
