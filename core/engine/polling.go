@@ -11,8 +11,12 @@ import (
 )
 
 // noopDelay is how long a poll stays open while a WebSocket probes for an upgrade: the
-// reference's interval (EIO-UP-1).
+// reference's interval (EIO-UP-1). The first one ends sooner: see quietDelay.
 const noopDelay = 100 * time.Millisecond
+
+// quietDelay is for how long nothing has to leave in a poll, before it ends for an upgrade.
+// What a young session sends soon anyway ends the poll as well.
+const quietDelay = 20 * time.Millisecond
 
 // latePollDelay is how long a poll that comes after the answer to a probe waits before
 // it is answered. The client may have sent the upgrade packet first, on the WebSocket,
@@ -217,9 +221,9 @@ func (s *Session) lastAnswerLocked() pollAnswer {
 	return noopAnswer()
 }
 
-// endPollDelay is called after latePollDelay. If nothing is queued, the poll ends after
-// noopDelay: a client that has not read the answer to its probe yet needs the poll to
-// end (EIO-UP-1), and a client that never upgrades must not poll in a tight loop.
+// endPollDelay is called after latePollDelay. If nothing is queued, the poll ends later with
+// a noop: a client that has not read the answer to its probe yet needs the poll to end
+// (EIO-UP-1). A client that never upgrades must not poll in a tight loop.
 func (s *Session) endPollDelay(p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -231,16 +235,34 @@ func (s *Session) endPollDelay(p *poll) {
 		s.answerLocked(s.queue.takeAll())
 		return
 	}
-	time.AfterFunc(noopDelay-latePollDelay, func() { s.endPollWithNoop(p) })
+	delay := noopDelay
+	if s.probe != nil && !s.probe.noopSent {
+		delay = quietDelay + latePollDelay
+	}
+	s.endPollAfter(p, delay-latePollDelay)
+}
+
+// endPollAfter answers a poll with a noop after a delay, if it is still parked. The delay has
+// two parts, so that what came while the whole process stood still is handled in between.
+func (s *Session) endPollAfter(p *poll, delay time.Duration) {
+	time.AfterFunc(delay/2, func() {
+		if s.isParked(p) {
+			time.AfterFunc(delay/2, func() { s.endPollWithNoop(p) })
+		}
+	})
 }
 
 // endPollWithNoop answers a poll with a noop, if it is still parked.
 func (s *Session) endPollWithNoop(p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.poll == p {
-		s.answerLocked(noopAnswer())
+	if s.poll != p {
+		return
 	}
+	if s.probe != nil {
+		s.probe.noopSent = true
+	}
+	s.answerLocked(noopAnswer())
 }
 
 // isParked reports whether the poll still waits for its answer.
@@ -252,15 +274,14 @@ func (s *Session) isParked(p *poll) bool {
 
 // endPollForUpgradeLocked ends the parked poll when a probe has been answered. The
 // client sends its upgrade packet only when no poll is open (EIO section 11). A young
-// session usually has messages to send soon, which end the poll as well. So it gets the
-// noop only after noopDelay.
+// session usually has messages to send soon. So it gets the noop after quietDelay.
 func (s *Session) endPollForUpgradeLocked() {
 	p := s.poll
 	if p == nil || p.afterProbe {
 		return
 	}
-	if wait := noopDelay - s.age(); wait > 0 {
-		time.AfterFunc(wait, func() { s.endPollWithNoop(p) })
+	if s.age() < noopDelay {
+		s.endPollAfter(p, quietDelay)
 		return
 	}
 	s.answerLocked(noopAnswer())

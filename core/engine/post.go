@@ -44,6 +44,7 @@ func (s *Session) servePost(x *httpExchange) {
 		return
 	}
 	err = s.handlePost(body, octets)
+	defer s.postAnswered()
 	switch {
 	case rescue.Broken(err):
 		s.endAfterPanic(err)
@@ -125,6 +126,26 @@ func (s *Session) postHandled() {
 	s.pendingPosts--
 }
 
+// holdPolls keeps polls from being answered until [Session.postAnswered], so that the client
+// gets the answer to its POST before the answer to what it has sent. It can send again then.
+// Otherwise an upgrade that begins in between could keep it from sending, and the poll from
+// ending.
+func (s *Session) holdPolls() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.heldByPosts++
+}
+
+// postAnswered ends the wait of [Session.holdPolls].
+func (s *Session) postAnswered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue.heldByPosts--
+	if s.queue.heldByPosts == 0 && s.ws == nil && s.queue.state == queueIdle {
+		s.answerQueuedLocked()
+	}
+}
+
 // readPost reads the body of a POST after beginPost, and calls endPost.
 func (s *Session) readPost(req *Request) ([]byte, error) {
 	complete := false
@@ -188,6 +209,7 @@ func (s *Session) receivePayload(body []byte, octets bool) error {
 	defer s.recv.Unlock()
 	received := make(chan error, 1)
 	go rescue.Do(func() error { return s.receiveLockedAll(packets) }, func(err error) {
+		s.holdPolls()
 		received <- err
 		s.runWorker(noTurn) // ends with the handlers, whose context the session's end cancels
 	})

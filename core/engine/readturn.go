@@ -6,6 +6,7 @@ import (
 
 	"github.com/sioplug/sioplug/internal/deadline"
 	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/stack"
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
@@ -135,19 +136,25 @@ func (t *wsTransport) handOffAndUnlock() {
 }
 
 // run reads until the connection ends or another goroutine reads.
-func (t *wsTransport) run() { t.read(false) }
+func (t *wsTransport) run() {
+	in := t.conn.AwaitInput()
+	t.read(func() error { return t.conn.ServeFrom(in, t) })
+}
 
 // runNextTurn first handles the messages that the last turn did not get to.
-func (t *wsTransport) runNextTurn() { t.read(true) }
-
-func (t *wsTransport) read(workFirst bool) {
-	number := t.currentTurn()
-	rescue.Do(func() error {
-		if workFirst && !t.ReadDone() {
+func (t *wsTransport) runNextTurn() {
+	stack.Grow()
+	t.read(func() error {
+		if !t.ReadDone() {
 			return websocket.ErrHandedOff
 		}
 		return t.conn.Serve(t)
-	}, func(err error) { t.readEnded(number, err) })
+	})
+}
+
+func (t *wsTransport) read(serve func() error) {
+	number := t.currentTurn()
+	rescue.Do(serve, func(err error) { t.readEnded(number, err) })
 }
 
 func (t *wsTransport) currentTurn() uint32 {

@@ -19,13 +19,14 @@ const maxSpareQueue = 4
 // the session's mu. It belongs to the session and not to a transport, so an upgrade
 // neither loses nor reorders frames.
 type sendQueue struct {
-	frames  []*frame.Frame // may have holes: see dropIndex
-	spare   []*frame.Frame // the emptied slice of the last write
-	bytes   int            // memory of all frames that are queued or being written
-	sending int            // the part of bytes that is being written to the WebSocket
-	state   queueState
-	held    bool        // the read loop is working on messages, and flushes when it has finished
-	extra   *queueExtra // what most queues do not need; nil if nothing of it is needed
+	frames      []*frame.Frame // may have holes: see dropIndex
+	spare       []*frame.Frame // the emptied slice of the last write
+	bytes       int            // memory of all frames that are queued or being written
+	sending     int            // the part of bytes that is being written to the WebSocket
+	state       queueState
+	held        bool        // the read loop is working on messages, and flushes when it has finished
+	heldByPosts int32       // POSTs that are being answered, and flush then: see Session.holdPolls
+	extra       *queueExtra // what most queues do not need; nil if nothing of it is needed
 
 	first [1]*frame.Frame // memory for the first frames; most queues are not longer
 }
@@ -176,7 +177,7 @@ func (s *Session) Buffered() int {
 // to the server's flushers, after it has unlocked mu.
 func (s *Session) enqueueLocked(frames ...*frame.Frame) (wake bool) {
 	s.queue.push(frames...)
-	if s.queue.state != queueIdle || s.queue.held || !s.transportReadyLocked() {
+	if s.queue.state != queueIdle || s.queue.held || !s.transportReadyLocked() || s.ws == nil && s.queue.heldByPosts > 0 {
 		return false
 	}
 	s.queue.state = queueScheduled

@@ -8,6 +8,7 @@ import (
 	"github.com/sioplug/sioplug/internal/deadline"
 	"github.com/sioplug/sioplug/internal/frame"
 	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/stack"
 	"github.com/sioplug/sioplug/internal/websocket"
 )
 
@@ -30,6 +31,7 @@ type wsTransport struct {
 	// Guarded by the session's mu:
 	timer         deadline.Item[*wsTransport] // first for the upgrade, then for the turn
 	probeAnswered bool                        // the answer to the client's probe is sent, or about to be
+	noopSent      bool                        // a poll has ended for the upgrade
 	committed     bool                        // the client has sent its upgrade packet
 	timedOut      bool                        // the upgrade took too long
 	sessionEnded  bool                        // and with it the upgrade
@@ -39,6 +41,7 @@ type wsTransport struct {
 // serveUpgrade answers a WebSocket handshake: for a new session if s is nil,
 // otherwise to take over from polling.
 func (e *Server) serveUpgrade(x *httpExchange, s *Session) {
+	stack.Grow()
 	req := x.Request()
 	hs, bad := websocket.Check(req.Method, req.Header)
 	if bad != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sioplug/sioplug/internal/rescue"
+	"github.com/sioplug/sioplug/internal/stack"
 )
 
 // slowAfter is how long a task may delay the later tasks of other queues. It is far
@@ -150,6 +151,7 @@ func (l *Line[T]) startLocked() {
 }
 
 func (l *Line[T]) resume(me uint32, q *Queue[T]) {
+	stack.Grow()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.runLocked(me, q)

@@ -121,7 +121,11 @@ func NewClient(nc net.Conn, maxMessage int, ahead []byte) *Conn {
 // it, call CloseWithin, then [Conn.Discard] if Serve has returned, and then
 // Close: a socket that is closed with unread input is reset, which may take the
 // close frame with it.
-func (c *Conn) Serve(h Handler) error {
+func (c *Conn) Serve(h Handler) error { return c.ServeFrom(nil, h) }
+
+// ServeFrom is [Conn.Serve] after [Conn.AwaitInput], which has returned in on the same
+// goroutine.
+func (c *Conn) ServeFrom(in *Input, h Handler) error {
 	if c.readErr != nil {
 		return c.readErr
 	}
@@ -132,7 +136,7 @@ func (c *Conn) Serve(h Handler) error {
 		}
 	}
 	if c.raw != nil {
-		return c.serveRaw(h)
+		return c.serveRaw(in, h)
 	}
 	return c.serveBuffered(h)
 }

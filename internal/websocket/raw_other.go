@@ -12,7 +12,13 @@ import (
 // plain system calls, so every connection goes the way of TLS.
 func rawConn(net.Conn) syscall.RawConn { return nil }
 
-func (c *Conn) serveRaw(h Handler) error { return c.serveBuffered(h) }
+// An Input is not used.
+type Input struct{}
+
+// AwaitInput does nothing.
+func (c *Conn) AwaitInput() *Input { return nil }
+
+func (c *Conn) serveRaw(_ *Input, h Handler) error { return c.serveBuffered(h) }
 
 func (c *Conn) writeRaw(b pendingWrite, _ bool) (pendingWrite, error) {
 	return b, errors.ErrUnsupported

@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/sioplug/sioplug/internal/stack"
 )
 
 // rawConn returns access to the descriptor of nc, nil if it must not be used.
@@ -30,44 +32,68 @@ func rawConn(nc net.Conn) syscall.RawConn {
 	return raw
 }
 
+// AwaitInput waits until there is input, or the connection ends. The same goroutine then has
+// to call [Conn.ServeFrom]. In a function that few others have called, AwaitInput makes the
+// stack grow at less cost than [Conn.Serve]: see [stack.Grow]. While it waits, the goroutine
+// has a small stack.
+func (c *Conn) AwaitInput() *Input {
+	if c.raw == nil || c.readErr != nil || len(c.unparsed) > 0 {
+		return nil
+	}
+	in := newInput()
+	in.next(c.raw)
+	stack.Grow()
+	return in
+}
+
 // serveRaw is the loop of Serve for plain sockets: it waits in the runtime's
 // poller without a buffer.
-func (c *Conn) serveRaw(h Handler) error {
-	r := new(rawReader)
-	readable := r.read // made once: a method value costs an allocation
-	for {
-		if err := c.raw.Read(readable); err != nil {
-			return c.connError(err)
-		}
-		if r.err != nil {
-			return c.connError(r.err)
-		}
-		// Not inside the callback: it holds the descriptor, and a handler that
-		// closes the connection would wait for itself.
-		buf := r.buf
-		r.buf = nil
-		if err := c.receive(h, (*buf)[:r.n], buf); err != nil {
+func (c *Conn) serveRaw(in *Input, h Handler) error {
+	if in == nil {
+		in = newInput()
+		in.next(c.raw)
+	}
+	for ; in.err == nil; in.next(c.raw) {
+		buf := in.buf
+		in.buf = nil
+		if err := c.receive(h, (*buf)[:in.n], buf); err != nil {
 			return err
 		}
 	}
+	return c.connError(in.err)
 }
 
-// A rawReader is the result of one read.
-type rawReader struct {
-	buf *buffer // not nil if n bytes were read into it
-	n   int
-	err error
+// An Input reads a plain socket, for one goroutine.
+type Input struct {
+	readable func(fd uintptr) bool // read, as RawConn wants it
+	buf      *buffer               // not nil if n bytes were read into it
+	n        int
+	err      error
 	// The last read filled a small buffer, so the next one gets a large buffer.
 	expectMore bool
 }
 
+func newInput() *Input {
+	in := new(Input)
+	in.readable = in.read // made once: a method value costs an allocation
+	return in
+}
+
+// next waits for input. What it reads is not handled in the callback: that holds the
+// descriptor, and a handler that closes the connection would wait for itself.
+func (in *Input) next(raw syscall.RawConn) {
+	if err := raw.Read(in.readable); err != nil {
+		in.err = err
+	}
+}
+
 // read is called by [syscall.RawConn.Read]. It reads once and reports whether it
 // was able to; if not, the runtime calls it again when there is input.
-func (r *rawReader) read(fd uintptr) bool {
-	buf := r.takeBuffer()
+func (in *Input) read(fd uintptr) bool {
+	buf := in.takeBuffer()
 	n, err := retry(syscall.Read, fd, *buf)
 	if err == nil && n > 0 {
-		r.buf, r.n, r.expectMore = buf, n, n >= smallSize
+		in.buf, in.n, in.expectMore = buf, n, n >= smallSize
 		return true
 	}
 	putBuffer(buf)
@@ -75,15 +101,15 @@ func (r *rawReader) read(fd uintptr) bool {
 	case syscall.EAGAIN:
 		return false
 	case nil:
-		r.err = io.EOF
+		in.err = io.EOF
 	default:
-		r.err = os.NewSyscallError("read", err)
+		in.err = os.NewSyscallError("read", err)
 	}
 	return true
 }
 
-func (r *rawReader) takeBuffer() *buffer {
-	if r.expectMore {
+func (in *Input) takeBuffer() *buffer {
+	if in.expectMore {
 		return getBuffer()
 	}
 	return getSmallBuffer()

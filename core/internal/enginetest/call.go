@@ -32,6 +32,9 @@ type Request struct {
 	// Context, if not nil, takes the place of the one that Call.Abort ends.
 	Context context.Context //nolint:containedctx // as in http.Request
 
+	// OnRespond, if set, is called before the answer leaves.
+	OnRespond func()
+
 	// UpgradeErr keeps the connection of a WebSocket request from being taken.
 	UpgradeErr error
 }
@@ -53,6 +56,7 @@ type Call struct {
 	cancel     context.CancelFunc
 	ahead      []byte
 	upgradeErr error
+	onRespond  func()
 	done       chan struct{}
 
 	client chan net.Conn
@@ -76,7 +80,10 @@ func (k *Kit) Start(r Request) *Call {
 // Prepare returns a request that the test has to have served itself.
 func (k *Kit) Prepare(r Request) *Call {
 	k.t.Helper()
-	c := &Call{kit: k, ahead: r.Ahead, upgradeErr: r.UpgradeErr, client: make(chan net.Conn, 1), done: make(chan struct{})}
+	c := &Call{
+		kit: k, ahead: r.Ahead, upgradeErr: r.UpgradeErr, onRespond: r.OnRespond,
+		client: make(chan net.Conn, 1), done: make(chan struct{}),
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if r.Context != nil {
 		c.ctx = r.Context
@@ -119,6 +126,9 @@ func (c *Call) Values() context.Context { return c.ctx }
 
 // Respond implements [engine.Exchange].
 func (c *Call) Respond(res engine.Response) error {
+	if c.onRespond != nil {
+		c.onRespond()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answers = append(c.answers, Answer{res.Status, res.Header, string(res.Body), time.Now()})

@@ -1,0 +1,66 @@
+package engine_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sioplug/sioplug/core/engine"
+	"github.com/sioplug/sioplug/core/internal/enginetest"
+)
+
+// A client that has no answer to its POST does not send what it emits next. If its poll was
+// answered first, and then the answer to its probe came, it sent nothing before the upgrade,
+// and the upgrade waited for a poll that nothing ended.
+func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) {
+	inBubble(t, "the POST is answered before the poll", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.Work = func(p *enginetest.Peer) { p.Send("answer") }
+		p := k.OpenPolling()
+		parked := p.Poll()
+		start := time.Now()
+		post := k.Do(enginetest.Request{
+			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
+			OnRespond: func() {
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+				same(t, "poll before the POST", parked.Answered(), false)
+			},
+		})
+		same(t, "POST", post.String(), "200 ok")
+		a := parked.Wait()
+		same(t, "poll", a.String(), "200 4answer")
+		same(t, "after", a.At.Sub(start), time.Millisecond)
+	})
+	inBubble(t, "handlers that take long are not waited for", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.Work = func(p *enginetest.Peer) {
+			p.Send("first")
+			time.Sleep(time.Second)
+			p.Send("second")
+		}
+		p := k.OpenPolling()
+		parked := p.Poll()
+		start := time.Now()
+		same(t, "POST", p.Post("4message"), "200 ok")
+		same(t, "poll", parked.Wait().String(), "200 4first")
+		same(t, "after", parked.Wait().At.Sub(start), 0)
+		a := p.Poll().Wait()
+		same(t, "next poll", a.String(), "200 4second")
+		same(t, "after", a.At.Sub(start), time.Second)
+	})
+	inBubble(t, "a POST that is answered after the upgrade holds nothing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.Work = func(p *enginetest.Peer) { p.Send("answer") }
+		p := k.OpenPolling()
+		c := p.Upgrade()
+		c.Text("2probe")
+		wantFrames(t, c, "3probe")
+		k.Do(enginetest.Request{
+			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
+			OnRespond: func() {
+				c.Text("5")
+				wantFrames(t, c, "4answer")
+			},
+		})
+	})
+}
