@@ -3,6 +3,7 @@ package engine_test
 import (
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		k.Work = func(p *enginetest.Peer) { p.Send("answer") }
 		p := k.OpenPolling()
 		parked := p.Poll()
+		synctest.Wait()
 		start := time.Now()
 		post := k.Do(enginetest.Request{
 			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
@@ -41,6 +43,7 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		}
 		p := k.OpenPolling()
 		parked := p.Poll()
+		synctest.Wait()
 		start := time.Now()
 		same(t, "POST", p.Post("4message"), "200 ok")
 		same(t, "poll", parked.Wait().String(), "200 4first")
@@ -50,7 +53,8 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		same(t, "after", a.At.Sub(start), time.Second)
 	})
 	inBubble(t, "a POST that is answered after the upgrade holds nothing", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
-		k.Work = func(p *enginetest.Peer) { p.Send("answer") }
+		var once sync.Once // the end of the connection calls Work, too
+		k.Work = func(p *enginetest.Peer) { once.Do(func() { p.Send("answer") }) }
 		p := k.OpenPolling()
 		c := p.Upgrade()
 		c.Text("2probe")
