@@ -21,7 +21,8 @@ import (
 type Options struct {
 	// PingInterval is the time between a pong and the next ping, 25 s by
 	// default; PingTimeout is how long to wait for the pong, 20 s by default.
-	// Clients learn both at the handshake.
+	// Clients learn both at the handshake. A ping may come 0.4% early, together
+	// with that of another client.
 	PingInterval time.Duration
 	PingTimeout  time.Duration
 

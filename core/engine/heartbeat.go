@@ -44,7 +44,7 @@ func (s *Session) pausedTooLongLocked() bool {
 	return s.readPausedLocked() && s.server.now()-s.heartbeat.heldSince >= limit
 }
 
-// pingDue is called when PingInterval has passed since the last pong. A session whose
+// pingDue is called when PingInterval has passed since the last pong, or a bit earlier. A session whose
 // reading is paused is still pinged, because the client closes without pings
 // (EIO-HB-7).
 func (s *Session) pingDue() {
@@ -67,7 +67,7 @@ func (s *Session) pingDue() {
 	wake := s.enqueuePingLocked()
 	s.mu.Unlock()
 	if wake {
-		s.flush()
+		s.server.flushers.Add(s.shard, s)
 	}
 	if held {
 		s.callReadOn()

@@ -39,6 +39,11 @@ type httpExchange struct {
 	pollSession *Session
 	answerSize  int           // counts in the send queue until the answer is sent
 	nextAnswer  *httpExchange // in Session.unsentAnswers
+
+	// The answer to a POST that holds polls: see holdPolls.
+	postSession *Session // nil if it holds none
+	holdTimer   deadline.Item[*httpExchange]
+	holdsPolls  bool // guarded by the session's mu
 }
 
 func (e *Server) newExchange(x Exchange) *httpExchange {
@@ -67,6 +72,7 @@ func (x *httpExchange) finish(err error) {
 	if x.pollSession != nil {
 		x.answerSent(nil) // or it never will be
 	}
+	x.postAnswered()
 	x.endAnswer()
 	_ = rescue.Apart(func() error { // the exchange may be broken, too
 		x.hangUp()
@@ -126,6 +132,7 @@ func (x *httpExchange) sent(err error) {
 	if x.pollSession != nil {
 		x.answerSent(err)
 	}
+	x.postAnswered()
 	x.endAnswer()
 }
 

@@ -191,7 +191,7 @@ func (s *Session) acceptPoll(x *httpExchange) (a pollAnswer, parked *poll, ref *
 		return a, nil, transportMismatch(Polling, WebSocket)
 	case s.poll != nil:
 		return a, nil, nil
-	case len(s.queue.frames) > 0 && !late:
+	case len(s.queue.frames) > 0 && !late && s.queue.heldByPosts == 0:
 		a = s.queue.takeAll()
 		s.trackAnswerLocked(x, a)
 		return a, nil, nil
@@ -232,7 +232,7 @@ func (s *Session) endPollDelay(p *poll) {
 	}
 	p.delayed = false
 	if len(s.queue.frames) > 0 {
-		s.answerLocked(s.queue.takeAll())
+		s.answerQueuedLocked()
 		return
 	}
 	delay := noopDelay
@@ -256,7 +256,7 @@ func (s *Session) endPollAfter(p *poll, delay time.Duration) {
 func (s *Session) endPollWithNoop(p *poll) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.poll != p {
+	if s.poll != p || len(s.queue.frames) > 0 { // these leave when a POST has been answered
 		return
 	}
 	if s.probe != nil {
@@ -277,13 +277,14 @@ func (s *Session) isParked(p *poll) bool {
 // session usually has messages to send soon. So it gets the noop after quietDelay.
 func (s *Session) endPollForUpgradeLocked() {
 	p := s.poll
-	if p == nil || p.afterProbe {
+	if p == nil || p.afterProbe || len(s.queue.frames) > 0 {
 		return
 	}
 	if s.age() < noopDelay {
 		s.endPollAfter(p, quietDelay)
 		return
 	}
+	s.probe.noopSent = true
 	s.answerLocked(noopAnswer())
 }
 

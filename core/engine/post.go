@@ -43,8 +43,7 @@ func (s *Session) servePost(x *httpExchange) {
 		s.server.refuse(x, unknownSession(s.id))
 		return
 	}
-	err = s.handlePost(body, octets)
-	defer s.postAnswered()
+	err = s.handlePost(x, body, octets)
 	switch {
 	case rescue.Broken(err):
 		s.endAfterPanic(err)
@@ -115,9 +114,9 @@ func (s *Session) endPost(complete bool) {
 }
 
 // handlePost handles the packets of a POST.
-func (s *Session) handlePost(body []byte, octets bool) error {
+func (s *Session) handlePost(x *httpExchange, body []byte, octets bool) error {
 	defer s.postHandled() // also if the handler panics
-	return s.receivePayload(body, octets)
+	return s.receivePayload(x, body, octets)
 }
 
 func (s *Session) postHandled() {
@@ -126,23 +125,43 @@ func (s *Session) postHandled() {
 	s.pendingPosts--
 }
 
-// holdPolls keeps polls from being answered until [Session.postAnswered], so that the client
-// gets the answer to its POST before the answer to what it has sent. It can send again then.
-// Otherwise an upgrade that begins in between could keep it from sending, and the poll from
-// ending.
-func (s *Session) holdPolls() {
+// holdPolls keeps polls from being answered before the POST, for maxHold at most. The client
+// gets the answer to its POST before the answer to what it has sent, so that it can send
+// again. Otherwise an upgrade that begins in between could keep it from sending, and the poll
+// from ending. It is called when the packets of the POST have been received: that may wait
+// for handlers, whose clients may wait for their polls.
+func (s *Session) holdPolls(x *httpExchange) {
+	x.postSession = s
+	s.server.holdTimers.Set(&x.holdTimer, x)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	x.holdsPolls = true
 	s.queue.heldByPosts++
 }
 
-// postAnswered ends the wait of [Session.holdPolls].
-func (s *Session) postAnswered() {
+// maxHold is how long an answer to a POST that does not leave holds polls.
+const maxHold = 20 * time.Millisecond
+
+// releasePolls ends the wait of [Session.holdPolls]. Only the first call has an effect.
+func (x *httpExchange) releasePolls() {
+	s := x.postSession
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !x.holdsPolls {
+		return
+	}
+	x.holdsPolls = false
 	s.queue.heldByPosts--
-	if s.queue.heldByPosts == 0 && s.ws == nil && s.queue.state == queueIdle {
+	if s.ws == nil && s.queue.state == queueIdle {
 		s.answerQueuedLocked()
+	}
+}
+
+// postAnswered is called when the answer to a POST has left, or never will.
+func (x *httpExchange) postAnswered() {
+	if x.postSession != nil {
+		x.holdTimer.Stop()
+		x.releasePolls()
 	}
 }
 
@@ -203,13 +222,13 @@ func readAll(r io.Reader, expected, limit int) ([]byte, error) {
 // receivePayload decodes a payload and handles its packets, on a goroutine of its own. That
 // goroutine then lets the worker work, while the POST is answered: the client waits for the
 // answer before it sends more.
-func (s *Session) receivePayload(body []byte, octets bool) error {
+func (s *Session) receivePayload(x *httpExchange, body []byte, octets bool) error {
 	packets := s.payloadReader(body, octets)
 	s.recv.Lock()
 	defer s.recv.Unlock()
 	received := make(chan error, 1)
 	go rescue.Do(func() error { return s.receiveLockedAll(packets) }, func(err error) {
-		s.holdPolls()
+		s.holdPolls(x)
 		received <- err
 		s.runWorker(noTurn) // ends with the handlers, whose context the session's end cancels
 	})

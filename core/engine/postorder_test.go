@@ -35,6 +35,40 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		same(t, "poll", a.String(), "200 4answer")
 		same(t, "after", a.At.Sub(start), time.Millisecond)
 	})
+	inBubble(t, "the POST is answered before a poll that comes meanwhile", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.Work = func(p *enginetest.Peer) { p.Send("answer") }
+		p := k.OpenPolling()
+		var poll *enginetest.Call
+		k.Do(enginetest.Request{
+			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
+			OnRespond: func() {
+				synctest.Wait()
+				poll = p.Poll()
+				synctest.Wait()
+				same(t, "poll before the POST", poll.Answered(), false)
+			},
+		})
+		same(t, "poll", poll.Wait().String(), "200 4answer")
+	})
+	inBubble(t, "a POST whose answer does not leave holds polls for 20 ms", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
+		k.Work = func(p *enginetest.Peer) { p.Send("answer") }
+		p := k.OpenPolling()
+		parked := p.Poll()
+		synctest.Wait()
+		start := time.Now()
+		post := k.Start(enginetest.Request{
+			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
+			OnRespond: func() { time.Sleep(time.Minute) },
+		})
+		a := parked.Wait()
+		same(t, "poll", a.String(), "200 4answer")
+		same(t, "after", a.At.Sub(start), 20*time.Millisecond)
+		p.Send("more")
+		same(t, "next poll", p.Get(), "200 4more")
+		p.Send("and more")
+		same(t, "one more", p.Get(), "200 4and more")
+		same(t, "POST", post.Wait().String(), "200 ok")
+	})
 	inBubble(t, "handlers that take long are not waited for", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
 		k.Work = func(p *enginetest.Peer) {
 			p.Send("first")
@@ -59,12 +93,17 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		c := p.Upgrade()
 		c.Text("2probe")
 		wantFrames(t, c, "3probe")
-		k.Do(enginetest.Request{
+		post := k.Do(enginetest.Request{
 			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
 			OnRespond: func() {
 				c.Text("5")
 				wantFrames(t, c, "4answer")
+				start := time.Now()
+				p.Send("more")
+				wantFrames(t, c, "4more")
+				same(t, "after", time.Since(start), 0)
 			},
 		})
+		same(t, "POST", post.String(), "200 ok")
 	})
 }

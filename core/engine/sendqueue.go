@@ -46,10 +46,13 @@ type sendQueue struct {
 //	                as the peer reads
 //
 // If a write fails, the session ends and the state is queueIdle again. A polling
-// session uses only queueIdle and queueScheduled: a parked poll is answered at once.
+// session uses only queueIdle and queueScheduled: a parked poll is answered without waiting.
 //
 // held is apart from the state. It only keeps enqueueLocked from scheduling. A flush
 // worker that is scheduled before does not look at it.
+//
+// While a POST is being answered, heldByPosts keeps polls from being answered. The one who
+// makes it 0 sends what is queued then.
 type queueState uint8
 
 const (
@@ -223,7 +226,7 @@ func (s *Session) flushAndUnlock() {
 //
 //go:noinline
 func (s *Session) answerQueuedLocked() {
-	if s.poll != nil && !s.poll.delayed && len(s.queue.frames) > 0 {
+	if s.poll != nil && !s.poll.delayed && s.queue.heldByPosts == 0 && len(s.queue.frames) > 0 {
 		s.answerLocked(s.queue.takeAll())
 	}
 }

@@ -47,6 +47,7 @@ type Server struct {
 	upgradingCloseTimers *deadline.List[*Session]
 	upgradeTimers        *deadline.List[*wsTransport]
 	answerTimers         *deadline.List[*httpExchange]
+	holdTimers           *deadline.List[*httpExchange]
 	turnTimers           turnTimers
 	quickTurnTimers      turnTimers // of turns that are expected to be short
 	flushers             *flush.Pool[*Session]
@@ -100,6 +101,8 @@ func NewServer(opts Options, open func(*Session) Handler) *Server {
 	e.upgradeTimers = deadline.NewList(epoch, e.opts.UpgradeTimeout, (*wsTransport).upgradeTimedOut)
 	e.answerTimers = deadline.NewList(epoch, e.opts.PingInterval+e.opts.PingTimeout+closeTimeout, (*httpExchange).answerOverdue)
 	e.answerTimers.KeepTimer()
+	e.holdTimers = deadline.NewList(epoch, maxHold, (*httpExchange).releasePolls)
+	e.holdTimers.KeepTimer()
 	e.turnTimers, e.quickTurnTimers = newTurnTimers(epoch, maxTurn), newTurnTimers(epoch, maxQuickTurn)
 	e.flushers = flush.NewPool((*Session).flush)
 	if e.opts.ParkIdle {

@@ -31,7 +31,7 @@ type wsTransport struct {
 	// Guarded by the session's mu:
 	timer         deadline.Item[*wsTransport] // first for the upgrade, then for the turn
 	probeAnswered bool                        // the answer to the client's probe is sent, or about to be
-	noopSent      bool                        // a poll has ended for the upgrade
+	noopSent      bool                        // a poll was ended with a noop for it
 	committed     bool                        // the client has sent its upgrade packet
 	timedOut      bool                        // the upgrade took too long
 	sessionEnded  bool                        // and with it the upgrade

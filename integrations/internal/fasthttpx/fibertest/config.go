@@ -150,6 +150,9 @@ func (f Framework[C]) Timeouts(t *testing.T) {
 func (f Framework[C]) IdleWebSockets(t *testing.T) {
 	t.Helper()
 	const n = 20
+	readers := func() int {
+		return goroutines("internal/websocket.(*Conn).AwaitInput") + goroutines("internal/websocket.(*Conn).Serve")
+	}
 	for name, tt := range map[string]struct {
 		overTLS bool
 		held    int
@@ -169,14 +172,13 @@ func (f Framework[C]) IdleWebSockets(t *testing.T) {
 				clients[i].Connect("/", "")
 			}
 			waitFor(t, "fasthttp to let go", func() bool { return goroutines("fasthttp.hijackConnHandler") == tt.held })
-			waitFor(t, "one reader each", func() bool { return goroutines("internal/websocket.(*Conn).Serve") == n })
+			waitFor(t, "one reader each", func() bool { return readers() == n })
 			waitFor(t, "one descriptor for each side", func() bool { return descriptors(t) <= before+2*n })
 			for _, c := range clients {
 				c.Abort()
 			}
 			waitFor(t, "the end", func() bool {
-				return goroutines("internal/websocket.(*Conn).Serve") == 0 && goroutines("fasthttp.hijackConnHandler") == 0 &&
-					descriptors(t) <= before
+				return readers() == 0 && goroutines("fasthttp.hijackConnHandler") == 0 && descriptors(t) <= before
 			})
 			if err := srv.Shutdown(t.Context()); err != nil {
 				t.Error(err)
