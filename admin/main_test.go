@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/crypto/bcrypt"
@@ -194,7 +195,7 @@ func (e event) String() string {
 	for _, a := range e.args {
 		switch a := a.(type) {
 		case string:
-			if strings.HasSuffix(a, "Z") && strings.Contains(a, "T") {
+			if _, err := time.Parse(time.RFC3339, a); err == nil {
 				a = "DATE"
 			}
 			words = append(words, a)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -62,6 +63,7 @@ func TestFromAToken(t *testing.T) {
 		}, auth.WarnBefore(0)))
 		c := d.WebSocket(t)
 		c.Connect("/", "")
+		synctest.Wait() // the socket may be found by its token
 		must(t, auth.RevokeToken(srv.Namespace, "7"))
 		c.Want(tokenRevoked, "41")
 		c.Connect("/", "")
