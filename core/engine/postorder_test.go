@@ -98,6 +98,7 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 			OnRespond: func() {
 				c.Text("5")
 				wantFrames(t, c, "4answer")
+				synctest.Wait() // the turn of the read loop is over
 				start := time.Now()
 				p.Send("more")
 				wantFrames(t, c, "4more")
