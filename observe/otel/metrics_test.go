@@ -130,7 +130,7 @@ func TestSessionsAndSockets(t *testing.T) {
 		c.Close()
 		wantMetrics(t, r,
 			"sessions{transport=websocket}: 1", "sockets: 1", "sessions_closed{reason=transport close,transport=websocket}: 1",
-			"session_duration{transport=websocket}: 1 in 1.1s", "sockets_disconnected{namespace=/,reason=transport close}: 1")
+			"session_duration{transport=websocket}: 1 in 1.02s", "sockets_disconnected{namespace=/,reason=transport close}: 1")
 		slow := d.Polling(t)
 		slow.Connect("/", "")
 		for range 30 {

@@ -130,7 +130,7 @@ func TestSessionsAndSockets(t *testing.T) {
 		want(t, reg,
 			`sessions{transport="websocket"} 1`, "sockets 1",
 			`sessions_closed_total{reason="transport close",transport="websocket"} 1`,
-			`session_duration_seconds{transport="websocket"} 1 in 1.1s`,
+			`session_duration_seconds{transport="websocket"} 1 in 1.02s`,
 			`sockets_disconnected_total{namespace="/",reason="transport close"} 1`)
 		slow := d.Polling(t)
 		slow.Connect("/", "")
