@@ -40,7 +40,7 @@ const idleAfter = time.Second
 type readTurn struct {
 	number   uint32        // from 1 on; 0 is noTurn
 	working  bool          // handlers are running
-	lastWork time.Duration // a nanosecond after they began last, since the server's epoch; 0 before
+	lastWork time.Duration // a nanosecond after they began last, since the server's epoch; 0 before, and after a hand-off
 }
 
 // noTurn is the number of work that does not keep a WebSocket from being read.
@@ -130,6 +130,7 @@ func (t *wsTransport) handOffAndUnlock() {
 	t.timer.Stop()
 	t.turn.number++
 	t.turn.working = false
+	t.turn.lastWork = 0 // when the next turn has nothing to do, it waits as an idle one
 	s.queue.held = false
 	go t.runNextTurn() // ends with the connection, or with the next hand-off
 	s.flushHeldAndUnlock()
