@@ -44,9 +44,9 @@ func (s *Session) pausedTooLongLocked() bool {
 	return s.readPausedLocked() && s.server.now()-s.heartbeat.heldSince >= limit
 }
 
-// pingDue is called when PingInterval has passed since the last pong, or a bit earlier. A session whose
-// reading is paused is still pinged, because the client closes without pings
-// (EIO-HB-7).
+// pingDue is called when PingInterval has passed since the last pong, or a bit earlier:
+// see pingsTogether. A session whose reading is paused is still pinged, because the client
+// closes without pings (EIO-HB-7).
 func (s *Session) pingDue() {
 	s.mu.Lock()
 	paused, held := s.readPausedLocked(), s.heartbeat.holds > 0

@@ -69,11 +69,8 @@ func (x *httpExchange) finish(err error) {
 	if x.session != nil {
 		x.session.end(TransportError, err, endByError)
 	}
-	if x.pollSession != nil {
-		x.answerSent(nil) // or it never will be
-	}
-	x.postAnswered()
-	x.endAnswer()
+	x.sent(nil) // or it never will be
+
 	_ = rescue.Apart(func() error { // the exchange may be broken, too
 		x.hangUp()
 		return nil

@@ -235,11 +235,11 @@ func (s *Session) endPollDelay(p *poll) {
 		s.answerQueuedLocked()
 		return
 	}
-	delay := noopDelay
+	delay := noopDelay - latePollDelay
 	if s.probe != nil && !s.probe.noopSent {
-		delay = quietDelay + latePollDelay
+		delay = quietDelay
 	}
-	s.endPollAfter(p, delay-latePollDelay)
+	s.endPollAfter(p, delay)
 }
 
 // endPollAfter answers a poll with a noop after a delay, if it is still parked. The delay has

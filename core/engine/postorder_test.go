@@ -12,6 +12,13 @@ import (
 	"github.com/sioplug/sioplug/core/internal/enginetest"
 )
 
+// startPost posts a message. onRespond is called before the answer leaves.
+func startPost(k *enginetest.Kit, p *enginetest.Polling, onRespond func()) *enginetest.Call {
+	return k.Start(enginetest.Request{
+		Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"), OnRespond: onRespond,
+	})
+}
+
 // A client that has no answer to its POST does not send what it emits next. If its poll was
 // answered first, and then the answer to its probe came, it sent nothing before the upgrade,
 // and the upgrade waited for a poll that nothing ended.
@@ -22,14 +29,11 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		parked := p.Poll()
 		synctest.Wait()
 		start := time.Now()
-		post := k.Do(enginetest.Request{
-			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
-			OnRespond: func() {
-				time.Sleep(time.Millisecond)
-				synctest.Wait()
-				same(t, "poll before the POST", parked.Answered(), false)
-			},
-		})
+		post := startPost(k, p, func() {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			same(t, "poll before the POST", parked.Answered(), false)
+		}).Wait()
 		same(t, "POST", post.String(), "200 ok")
 		a := parked.Wait()
 		same(t, "poll", a.String(), "200 4answer")
@@ -39,15 +43,12 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		k.Work = func(p *enginetest.Peer) { p.Send("answer") }
 		p := k.OpenPolling()
 		var poll *enginetest.Call
-		k.Do(enginetest.Request{
-			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
-			OnRespond: func() {
-				synctest.Wait()
-				poll = p.Poll()
-				synctest.Wait()
-				same(t, "poll before the POST", poll.Answered(), false)
-			},
-		})
+		startPost(k, p, func() {
+			synctest.Wait()
+			poll = p.Poll()
+			synctest.Wait()
+			same(t, "poll before the POST", poll.Answered(), false)
+		}).Wait()
 		same(t, "poll", poll.Wait().String(), "200 4answer")
 	})
 	inBubble(t, "a POST whose answer does not leave holds polls for 20 ms", engine.Options{}, func(t *testing.T, k *enginetest.Kit) {
@@ -56,10 +57,7 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		parked := p.Poll()
 		synctest.Wait()
 		start := time.Now()
-		post := k.Start(enginetest.Request{
-			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
-			OnRespond: func() { time.Sleep(time.Minute) },
-		})
+		post := startPost(k, p, func() { time.Sleep(time.Minute) })
 		a := parked.Wait()
 		same(t, "poll", a.String(), "200 4answer")
 		same(t, "after", a.At.Sub(start), 20*time.Millisecond)
@@ -93,18 +91,15 @@ func TestEIO_UP_2_AnUpgradeDoesNotWaitForAPOSTThatWasAnsweredLate(t *testing.T) 
 		c := p.Upgrade()
 		c.Text("2probe")
 		wantFrames(t, c, "3probe")
-		post := k.Do(enginetest.Request{
-			Method: http.MethodPost, Query: p.Query(), Body: strings.NewReader("4message"),
-			OnRespond: func() {
-				c.Text("5")
-				wantFrames(t, c, "4answer")
-				synctest.Wait() // the turn of the read loop is over
-				start := time.Now()
-				p.Send("more")
-				wantFrames(t, c, "4more")
-				same(t, "after", time.Since(start), 0)
-			},
-		})
+		post := startPost(k, p, func() {
+			c.Text("5")
+			wantFrames(t, c, "4answer")
+			synctest.Wait() // the turn of the read loop is over
+			start := time.Now()
+			p.Send("more")
+			wantFrames(t, c, "4more")
+			same(t, "after", time.Since(start), 0)
+		}).Wait()
 		same(t, "POST", post.String(), "200 ok")
 	})
 }
